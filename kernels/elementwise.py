@@ -1,0 +1,92 @@
+"""Maps of one element to one element, some with a value per column.
+
+`x` and `out` are C-contiguous of shape (rows, cols). Arithmetic is done in float64 (complex128 for
+complex `x`) whatever the dtypes are, and the result is converted to the dtype of `out` as C does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+# error_model: 0 / 0 is NaN and 1 / 0 is infinite, as in NumPy.
+kernel = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@kernel
+def cast(x: Array, out: Array) -> None:
+    """Convert `x` to the dtype of `out`."""
+    v, w = x.reshape(x.size), out.reshape(out.size)
+    for p in range(v.size):
+        w[p] = v[p]
+
+
+@kernel
+def scale(x: Array, out: Array, factor: float, offset: float) -> None:
+    """``out = x * factor + offset``."""
+    v, w = x.reshape(x.size), out.reshape(out.size)
+    for p in range(v.size):
+        w[p] = v[p] * factor + offset
+
+
+@kernel
+def clip(x: Array, out: Array, lower: Any, upper: Any) -> None:
+    """``numpy.clip(x, lower, upper)``: NaN stays NaN, `upper` wins where it is below `lower`.
+
+    `lower` and `upper` are scalars of the dtype of `x`.
+    """
+    v, w = x.reshape(x.size), out.reshape(out.size)
+    for p in range(v.size):
+        raised = lower if v[p] < lower else v[p]
+        w[p] = upper if raised > upper else raised
+
+
+@kernel
+def threshold(x: Array, out: Array, level: float, value: Any) -> None:
+    """`x` where it is above `level`, else `value`; NaN stays NaN.
+
+    `value` is converted to the dtype of `out` once, so that large integers in `x` keep their bits.
+    """
+    kind = out.dtype.type
+    instead = kind(value)
+    v, w = x.reshape(x.size), out.reshape(out.size)
+    for p in range(v.size):
+        w[p] = instead if v[p] <= level else kind(v[p])
+
+
+@kernel
+def subtract_row(x: Array, out: Array, row: Array) -> None:
+    """``out = x - row`` with `row` float64 or complex128 of shape (cols,)."""
+    for i in range(x.shape[0]):
+        a, b = x[i], out[i]
+        for j in range(row.size):
+            b[j] = a[j] - row[j]
+
+
+@kernel
+def flatfield(x: Array, out: Array, dark: Floats, gain: Floats) -> None:
+    """``out = (x - dark) * gain`` with `dark` and `gain` of shape (cols,)."""
+    for i in range(x.shape[0]):
+        a, b = x[i], out[i]
+        for j in range(dark.size):
+            b[j] = (a[j] - dark[j]) * gain[j]
+
+
+@kernel
+def standardise(x: Array, out: Array, mean: Floats, std: Floats) -> None:
+    """``out = (x - mean) / std`` with `mean` and `std` of shape (cols,), as `scipy.stats.zscore`.
+
+    A column whose deviation is zero gives NaN where `x` is the mean, and infinities elsewhere.
+    Complex `x` is for the caller to view as pairs of floats: numba raises on complex division by
+    zero in every error model.
+    """
+    for i in range(x.shape[0]):
+        a, b = x[i], out[i]
+        for j in range(mean.size):
+            b[j] = (a[j] - mean[j]) / std[j]

@@ -1,0 +1,103 @@
+"""Array jobs over HDF5 files with every core of the machine.
+
+Large arrays live in shared memory, numba kernels do the hot loops, a partitioner gives row ranges
+to supervised worker processes, and results are written to HDF5. See ``README.md``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sharedcompute.api.functions import map, reduce, run, scan, stats
+    from sharedcompute.api.inputs import Dataset
+    from sharedcompute.api.inputs import open_dataset as open
+    from sharedcompute.api.team import Team
+    from sharedcompute.arrays import SharedArray, asarray, empty, empty_like, full, zeros
+    from sharedcompute.errors import (
+        Error,
+        InputError,
+        MemoryBudgetError,
+        OutputExists,
+        ProgramError,
+        WorkerDied,
+    )
+    from sharedcompute.operations.base import Field, Map, Partial, Reduce, Scan, Stage, Stencil
+    from sharedcompute.operations.parameters import Parameter
+    from sharedcompute.team import Worker
+
+__version__ = "0.1.0"
+
+# NumPy, numba and h5py take 0.7 s to import: each name brings what it needs when first used.
+_HOMES = {
+    "sharedcompute.api.functions": ("map", "reduce", "run", "scan", "stats"),
+    "sharedcompute.api.inputs": ("Dataset",),
+    "sharedcompute.api.team": ("Team",),
+    "sharedcompute.arrays": ("SharedArray", "asarray", "empty", "empty_like", "full", "zeros"),
+    "sharedcompute.errors": (
+        "Error",
+        "InputError",
+        "MemoryBudgetError",
+        "OutputExists",
+        "ProgramError",
+        "WorkerDied",
+    ),
+    "sharedcompute.operations.base": (
+        "Field",
+        "Map",
+        "Partial",
+        "Reduce",
+        "Scan",
+        "Stage",
+        "Stencil",
+    ),
+    "sharedcompute.operations.parameters": ("Parameter",),
+    "sharedcompute.team": ("Worker",),
+}
+_HOME = {name: (home, name) for home, names in _HOMES.items() for name in names}
+_HOME["open"] = ("sharedcompute.api.inputs", "open_dataset")
+
+__all__ = [
+    "Dataset",
+    "Error",
+    "Field",
+    "InputError",
+    "Map",
+    "MemoryBudgetError",
+    "OutputExists",
+    "Parameter",
+    "Partial",
+    "ProgramError",
+    "Reduce",
+    "Scan",
+    "SharedArray",
+    "Stage",
+    "Stencil",
+    "Team",
+    "Worker",
+    "WorkerDied",
+    "asarray",
+    "empty",
+    "empty_like",
+    "full",
+    "map",
+    "open",
+    "reduce",
+    "run",
+    "scan",
+    "stats",
+    "zeros",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home[0]), home[1])
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""What a user imports: jobs over arrays and HDF5 files."""

@@ -1,0 +1,210 @@
+"""map, reduce, scan, stats, run: one call, one job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sharedcompute import events
+from sharedcompute.api.inputs import Dataset, as_source, open_dataset
+from sharedcompute.api.jobs import Settings, make_plan, run_plan
+from sharedcompute.engines.base import Outcome
+from sharedcompute.errors import InputError
+from sharedcompute.events import Listener
+from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.catalogue import expect, find
+from sharedcompute.plan.job import Job, Step, summary, transform
+from sharedcompute.plan.jobfile import read_job
+from sharedcompute.plan.passes import Source
+
+OperationLike = str | Operation | Callable[..., None]
+STATS = ("count", "nan_count", "mean", "std", "min", "max")
+
+
+def map(
+    op: OperationLike, input: Any, output: Any = None, *, listen: Listener = events.ignore,
+    **settings: Any,
+) -> Any:
+    """One row out for each row in; stencils included.
+
+    Parameters
+    ----------
+    op : str, Map, Stencil or callable
+        A name from ``sharedcompute ops``, an operation of your own, or a kernel
+        ``kernel(x_rows, out_rows)``, numba or plain Python.
+    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+    output : address or ndarray, optional
+        An address ``FILE::PATH``, or an array like the result. Without it the result is returned
+        as an array.
+    listen : callable
+        Gets the events of the run.
+    **settings
+        How to run: ``workers, threads, schedule, block_rows, memory, engine, team``. How to store:
+        ``overwrite, filter, chunks, shuffle``. All others are parameters of the operation.
+
+    Returns
+    -------
+    ndarray or Dataset
+        The result; with an address as output, a lazy look at it.
+
+    Raises
+    ------
+    InputError, OutputExists, MemoryBudgetError
+        Before anything is started or changed.
+    WorkerDied
+        A worker process was killed.
+    """
+    return _rowwise(_operation(op, "map", "stencil"), input, output, listen, settings)
+
+
+def scan(
+    op: OperationLike, input: Any, output: Any = None, *, listen: Listener = events.ignore,
+    **settings: Any,
+) -> Any:
+    """Cumulative operation along rows: ``cumsum``, ``cumprod``, ``cummax``.
+
+    Parameters and results are those of `map`.
+    """
+    return _rowwise(_operation(op, "scan"), input, output, listen, settings)
+
+
+def reduce(
+    op: OperationLike | Iterable[OperationLike], input: Any, output: Any = None, *,
+    axis: str = "rows", listen: Listener = events.ignore, **settings: Any,
+) -> Any:
+    """Reduce all rows to one, or all elements to a number; several reductions in one pass.
+
+    Parameters
+    ----------
+    op : str, Reduce, or several of them
+    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+    output : address, optional
+        Names a group, which gets a dataset for each reduction.
+    axis : {'rows', 'all'}
+    **settings
+        As for `map`.
+
+    Returns
+    -------
+    ndarray or dict of ndarray
+        The array for one name, a dict by name for several. Dtypes are NumPy's; sums are
+        accumulated in float64.
+    """
+    one = isinstance(op, str | Reduce)
+    ops = tuple(_operation(o, "reduce") for o in ([op] if one else op))  # type: ignore[union-attr,list-item]
+    if not ops:
+        raise InputError("expected at least one reduction, got none: name one")
+    outcome = _reduce(ops, input, output, axis, listen, Settings.of(settings))
+    found: dict[str, Array] = outcome.results[0]
+    return found[ops[0].name] if one else found
+
+
+def stats(
+    input: Any, output: Any = None, *, axis: str = "all", listen: Listener = events.ignore,
+    **settings: Any,
+) -> dict[str, Array]:
+    """count, nan_count, mean, std, min and max in one pass.
+
+    Complex data have no min and max. Parameters are those of `reduce`.
+    """
+    source = as_source(input)
+    ops = stats_operations(source)
+    outcome = _reduce(ops, source, output, axis, listen, Settings.of(settings))
+    found: dict[str, Array] = outcome.results[0]
+    return found
+
+
+def stats_operations(source: Source) -> tuple[Operation, ...]:
+    """The reductions that `stats` makes of a source."""
+    ops = [find(name) for name in STATS]
+    return tuple(op for op in ops if source.dtype.kind in getattr(op, "kinds", "biufc"))
+
+
+def run(
+    job: str | os.PathLike[str], *, listen: Listener = events.ignore, **settings: Any
+) -> tuple[Any, ...]:
+    """Run a pipeline from a TOML file in as few passes as can be.
+
+    Returns
+    -------
+    tuple
+        For each step: a dict of arrays by reduction, or None for rows, which are in the output.
+    """
+    described = read_job(Path(job))
+    made = Settings.of({**described.settings, **settings})
+    source = as_source(described.input)
+    full = Job(source, described.steps, made.output(described.output))
+    return run_plan(make_plan(full, made), made.team, listen).results
+
+
+def map_job(op: Operation, source: Source, output: Address | None, settings: Settings) -> Job:
+    """The job of `map` and `scan`."""
+    save = None if output is None else output.path or getattr(source, "path", "/data")
+    return Job(source, (transform(op, settings.params, save),), settings.output(output))
+
+
+def reduce_job(
+    ops: tuple[Operation, ...], source: Source, output: Address | None, axis: str,
+    settings: Settings,
+) -> Job:
+    """The job of `reduce` and `stats`."""
+    save = None if output is None else output.path or "/"
+    step: Step = summary(ops, settings.params, axis, save)
+    return Job(source, (step,), settings.output(output))
+
+
+def _rowwise(
+    op: Operation, input: Any, output: Any, listen: Listener, settings: Mapping[str, Any]
+) -> Any:
+    made, source = Settings.of(settings), as_source(input)
+    into = output if isinstance(output, np.ndarray) else None
+    address = None if output is None or into is not None else Address.parse(output)
+    job = map_job(op, source, address, made)
+    outcome = run_plan(make_plan(job, made), made.team, listen)
+    if into is not None:
+        return _copied(outcome.results[0], into)
+    return outcome.results[0] if address is None else _opened(address, source)
+
+
+def _copied(result: Array, into: Array) -> Array:
+    if (into.shape, into.dtype) != (result.shape, result.dtype):
+        raise InputError(
+            f"output has shape {into.shape} and dtype {into.dtype}: "
+            f"expected {result.shape} and {result.dtype}"
+        )
+    into[...] = result
+    return into
+
+
+def _opened(address: Address, source: Source) -> Dataset:
+    path = address.path or getattr(source, "path", "/data")
+    return open_dataset(Address(address.file, path))
+
+
+def _reduce(
+    ops: tuple[Operation, ...], input: Any, output: Any, axis: str, listen: Listener,
+    made: Settings,
+) -> Outcome:
+    address = None if output is None else Address.parse(output)
+    source = as_source(input)
+    job = reduce_job(ops, source, address, axis, made)
+    return run_plan(make_plan(job, made), made.team, listen)
+
+
+def _operation(op: Any, *kinds: str) -> Operation:
+    if isinstance(op, str):
+        return find(op, *kinds)
+    if isinstance(op, Map | Stencil | Reduce | Scan):
+        return expect(op, *kinds)
+    if callable(op) and "map" in kinds:
+        return Map(getattr(op, "__name__", "kernel"), op)
+    raise InputError(f"expected an operation or its name, got {op!r}")
+
+
+__all__ = ["Dataset", "DatasetSource", "map", "reduce", "run", "scan", "stats"]

@@ -1,0 +1,100 @@
+"""Running a job: the plan, the engine, the team. Everything that a user calls comes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sharedcompute import events
+from sharedcompute.engines.base import Outcome, execute
+from sharedcompute.engines.results import check_output
+from sharedcompute.engines.serial import Serial
+from sharedcompute.errors import InputError
+from sharedcompute.events import Listener
+from sharedcompute.hdf5.address import Address
+from sharedcompute.machine import parse_size
+from sharedcompute.plan.build import Plan, build
+from sharedcompute.plan.job import Job, Options, OutputSpec
+from sharedcompute.team import Team
+
+Watch = Callable[[Plan], Listener]
+"""Gives the listener of a plan that is about to run."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one call asks for beside its input: how to run, how to store, and parameters.
+
+    Parameters
+    ----------
+    options : Options
+    team : Team or None
+        A running team; None: one is started where it pays, and closed at the end.
+    overwrite, filter, chunks, shuffle
+        Of the output, as in `OutputSpec`.
+    params : mapping
+        All that is left: the operation's parameters.
+    """
+
+    options: Options
+    team: Team | None
+    overwrite: bool
+    filter: str | None
+    chunks: Any
+    shuffle: bool | None
+    params: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Settings:
+        """Sort keyword arguments: those of a run have fixed names, the rest are parameters."""
+        rest = dict(given)
+        running = {f.name: rest.pop(f.name) for f in fields(Options) if f.name in rest}
+        memory = running.get("memory")
+        if isinstance(memory, str):
+            try:
+                running["memory"] = parse_size(memory)
+            except ValueError as problem:
+                raise InputError(f"memory: {problem}") from None
+        team = rest.pop("team", None)
+        if team is not None:
+            running = {"engine": "local", "workers": team.size, **running}
+        return cls(
+            Options(**running),
+            team,
+            bool(rest.pop("overwrite", False)),
+            rest.pop("filter", None),
+            rest.pop("chunks", None),
+            rest.pop("shuffle", None),
+            rest,
+        )
+
+    def output(self, address: Address | None) -> OutputSpec | None:
+        """The output at `address`, stored as asked."""
+        if address is None:
+            return None
+        return OutputSpec(address, self.overwrite, self.filter, self.chunks, self.shuffle)
+
+
+def make_plan(job: Job, settings: Settings) -> Plan:
+    """Plan a job and refuse what cannot work, before anything is started or changed."""
+    plan = build(job, settings.options, have_team=settings.team is not None)
+    check_output(plan)
+    return plan
+
+
+def nobody(_: Plan) -> Listener:
+    """Watch no plan."""
+    return events.ignore
+
+
+def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
+    """Run a plan on the engine that it names."""
+    if plan.engine == "serial":
+        return execute(plan, Serial(), listen)
+    from sharedcompute.engines.local import Local  # noqa: PLC0415
+
+    if team is not None:
+        return execute(plan, Local(team, plan.options.schedule), listen)
+    with Team(plan.workers, plan.options.threads) as own:
+        return execute(plan, Local(own, plan.options.schedule), listen)

@@ -1,0 +1,226 @@
+"""The commands that run a job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sharedcompute.cli.options import (
+    AXIS,
+    PARAMETERS,
+    RUN,
+    STORE,
+    parameters,
+    settings,
+    with_options,
+)
+from sharedcompute.errors import InputError
+
+FEW = 64
+"""Results that are printed rather than refused where no output is given."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a command line: operations, input, output."""
+
+    operations: tuple[Any, ...]
+    input: str
+    output: str | None
+
+
+def _words(words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, out: bool) -> Words:
+    """OP INPUT OUTPUT; OP may be left out where ``--op-from`` names it."""
+    from sharedcompute.operations.catalogue import find, load  # noqa: PLC0415
+
+    own = {}
+    for reference in op_from:
+        op = load(reference)
+        own.update({op.name: op, reference.rpartition(":")[2]: op})
+    rest = list(words)
+    kinds = ("map", "stencil") if command == "map" else (command,)
+    # With --op-from the first word is OP only if it names one; else it is the input.
+    if own and (len(rest) < (3 if out else 2) or not set(rest[0].split(",")) & set(own)):
+        operations = tuple(dict.fromkeys(own.values()))
+    elif rest:
+        operations = tuple(own.get(name) or find(name, *kinds) for name in rest.pop(0).split(","))
+    else:
+        operations = ()
+    wanted = "OP INPUT OUTPUT" if out else "OP INPUT [OUTPUT]"
+    if not operations or len(rest) > 2 or len(rest) < (2 if out else 1):
+        raise InputError(f"expected {command} {wanted}, got {' '.join(words) or 'nothing'}")
+    return Words(operations, rest[0], rest[1] if len(rest) == 2 else None)
+
+
+@click.command("map")
+@click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
+@with_options(*PARAMETERS, *STORE, *RUN)
+def map_(
+    words: tuple[str, ...],
+    params: tuple[str, ...],
+    skipna: bool,
+    op_from: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """One row out for each row in, stencils included; see `sharedcompute ops`."""
+    _rowwise("map", words, op_from, settings(options, parameters(params, skipna)), options)
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
+@with_options(*PARAMETERS, *STORE, *RUN)
+def scan(
+    words: tuple[str, ...],
+    params: tuple[str, ...],
+    skipna: bool,
+    op_from: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Cumulative operations along rows: cumsum, cumprod, cummax."""
+    _rowwise("scan", words, op_from, settings(options, parameters(params, skipna)), options)
+
+
+def _rowwise(
+    command: str,
+    words: tuple[str, ...],
+    op_from: tuple[str, ...],
+    made: dict[str, Any],
+    options: dict[str, Any],
+) -> None:
+    from sharedcompute.api.functions import map_job  # noqa: PLC0415
+    from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+    from sharedcompute.api.jobs import Settings  # noqa: PLC0415
+    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import expect  # noqa: PLC0415
+
+    said = _words(words, op_from, command, out=True)
+    if len(said.operations) != 1:
+        raise InputError(f"{command} takes one operation, got {len(said.operations)}: use `run`")
+    kinds = ("map", "stencil") if command == "map" else (command,)
+    sorted_ = Settings.of(made)
+    op = expect(said.operations[0], *kinds)
+    output = Address.parse(str(said.output))
+    _run(map_job(op, as_source(said.input), output, sorted_), sorted_, options)
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="OP[,OP...] INPUT [OUTPUT]")
+@with_options(AXIS, *PARAMETERS, *RUN)
+def reduce(
+    words: tuple[str, ...],
+    axis: str | None,
+    params: tuple[str, ...],
+    skipna: bool,
+    op_from: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Reduce rows (or all elements), all operations in one pass.
+
+    OUTPUT names a group, which gets a dataset for each operation. Without OUTPUT a few results
+    are printed.
+    """
+    from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+
+    said = _words(words, op_from, "reduce", out=False)
+    made = settings(options, parameters(params, skipna))
+    source = as_source(said.input)
+    _reduce(said.operations, source, said.output, axis or "rows", made, options)
+
+
+@click.command()
+@click.argument("input")
+@click.argument("output", required=False)
+@click.option("--skipna", is_flag=True, help="Leave NaN out.")
+@with_options(AXIS, *RUN)
+def stats(
+    input: str, output: str | None, skipna: bool, axis: str | None, **options: Any
+) -> None:
+    """count, nan_count, mean, std, min, max; of all elements, or of each column (--axis rows)."""
+    from sharedcompute.api.functions import stats_operations  # noqa: PLC0415
+    from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+
+    source = as_source(input)
+    made = settings(options, parameters((), skipna))
+    _reduce(stats_operations(source), source, output, axis or "all", made, options)
+
+
+def _reduce(
+    operations: Sequence[Any],
+    source: Any,
+    output: str | None,
+    axis: str,
+    made: dict[str, Any],
+    options: dict[str, Any],
+) -> None:
+    from sharedcompute.api.functions import reduce_job  # noqa: PLC0415
+    from sharedcompute.api.jobs import Settings  # noqa: PLC0415
+    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
+
+    sorted_ = Settings.of(made)
+    address = Address.parse(output) if output is not None else None
+    job = reduce_job(tuple(operations), source, address, axis, sorted_)
+    columns = 1 if axis == "all" else _columns(source)
+    if address is None and columns > FEW:
+        raise InputError(
+            f"{columns} results for each operation are too many to print: "
+            "name an OUTPUT, or give --axis all"
+        )
+    _run(job, sorted_, options)
+
+
+def _columns(source: Any) -> int:
+    columns = 1
+    for size in source.shape[1:]:
+        columns *= size
+    return columns
+
+
+@click.command()
+@click.argument("job", type=click.Path(path_type=Path))
+@with_options(*RUN)
+def run(job: Path, **options: Any) -> None:
+    """A pipeline from a TOML file: several operations in as few passes as can be."""
+    from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+    from sharedcompute.api.jobs import Settings  # noqa: PLC0415
+    from sharedcompute.plan.job import Job  # noqa: PLC0415
+    from sharedcompute.plan.jobfile import read_job  # noqa: PLC0415
+
+    told = read_job(job)
+    context = click.get_current_context()
+    default = click.core.ParameterSource.DEFAULT
+    # What the command line says goes before what the file says; its defaults do not.
+    said = {k: v for k, v in options.items() if context.get_parameter_source(k) != default}
+    sorted_ = Settings.of({**told.settings, **settings(said, {})})
+    made = Job(as_source(told.input), told.steps, sorted_.output(told.output))
+    _run(made, sorted_, options)
+
+
+def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
+    from sharedcompute import report  # noqa: PLC0415
+    from sharedcompute.api.jobs import make_plan, run_plan  # noqa: PLC0415
+    from sharedcompute.cli import tables  # noqa: PLC0415
+    from sharedcompute.cli.progress import Bar  # noqa: PLC0415
+
+    plan = make_plan(job, sorted_)
+    if options["dry_run"]:
+        text = json.dumps(report.plan_record(plan)) if options["as_json"] else report.describe(plan)
+        click.echo(text)
+        return
+    totals = report.Totals()
+    with Bar(options["quiet"]) as bar:
+
+        def listen(event: Any) -> None:
+            totals(event)
+            bar(event)
+
+        outcome = run_plan(plan, None, listen)
+    if options["as_json"]:
+        record = report.run_record(plan, totals, outcome.seconds)
+        click.echo(json.dumps({**record, "results": tables.as_json(outcome, FEW)}))
+    else:
+        tables.print_results(outcome, FEW)

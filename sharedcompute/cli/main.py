@@ -1,0 +1,88 @@
+"""The entry point: every error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from sharedcompute import __version__
+from sharedcompute.cli.jobs import map_, reduce, run, scan, stats
+from sharedcompute.cli.look import info, ops, shm, verify
+from sharedcompute.errors import Error
+
+INTERRUPTED, TERMINATED = 130, 143
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Array jobs over HDF5 files with every core of the machine.
+
+    An ADDRESS is FILE or FILE::PATH, as in run_7.h5::/entry/data.
+    """
+    del debug
+
+
+for command in (info, ops, map_, reduce, scan, stats, run, verify, shm):
+    cli.add_command(command)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came: everything is cleaned up on the way out."""
+
+
+def _on_sigterm(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    # Everywhere on the line, as people add it at its end when something went wrong.
+    debug = "--debug" in arguments
+    try:
+        cli.main([a for a in arguments if a != "--debug"], standalone_mode=False)
+    except SystemExit as done:
+        return int(done.code or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as problem:
+        click.echo(f"sharedcompute: {problem.format_message()}", err=True)
+        return problem.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("sharedcompute: interrupted; the output is as it was", err=True)
+        return INTERRUPTED
+    except _Terminated:
+        click.echo("sharedcompute: terminated; the output is as it was", err=True)
+        return TERMINATED
+    except BrokenPipeError:
+        # Whoever read our results has gone; Python would complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as problem:
+        if debug:
+            raise
+        click.echo(f"sharedcompute: {_line(problem)}", err=True)
+        return problem.exit_code if isinstance(problem, Error) else 1
+    return 0
+
+
+def _line(problem: Exception) -> str:
+    """One line: our errors say all that is needed; others get their type, and their notes."""
+    if isinstance(problem, Error):
+        return str(problem)
+    notes = getattr(problem, "__notes__", [])
+    # The note begins with the worker and its rows; its traceback is for --debug.
+    where = f" ({notes[0].splitlines()[0].rstrip(':')})" if notes else ""
+    text = " ".join(str(problem).split())
+    return f"{type(problem).__name__}: {text}{where}; --debug shows the traceback"

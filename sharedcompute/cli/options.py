@@ -1,0 +1,83 @@
+"""Options that several commands share, and what they mean to the API."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from sharedcompute.errors import InputError
+from sharedcompute.rows import SCHEDULES
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+RUN = (
+    click.option("-j", "--workers", type=click.IntRange(1), help="Worker processes."),
+    click.option("--threads", type=click.IntRange(1), default=1, help="Threads in each worker."),
+    click.option("--schedule", type=click.Choice(SCHEDULES), default="dynamic", show_default=True),
+    click.option("--block-rows", type=click.IntRange(1), help="Rows that a worker takes at a time."),
+    click.option("--memory", metavar="SIZE", help="For all processes together, as in 4G."),
+    click.option(
+        "--engine",
+        type=click.Choice(["auto", "serial", "local"]),
+        default="auto",
+        help="auto: local, or serial where the job is too small to gain.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
+    click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
+    click.option("--json", "as_json", is_flag=True, help="A summary for programs on stdout."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress."),
+)
+
+STORE = (
+    click.option("--filter", metavar="NAME[:LEVEL]", help="Of the output; default: the input's."),
+    click.option("--chunks", metavar="N,N,...|auto|contiguous", help="Of the output."),
+    click.option("--shuffle/--no-shuffle", default=None, help="Of the output."),
+)
+
+PARAMETERS = (
+    click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE"),
+    click.option("--skipna", is_flag=True, help="Leave NaN out."),
+    click.option("--op-from", multiple=True, metavar="FILE.py:NAME", help="Your own operation."),
+)
+
+AXIS = click.option("--axis", type=click.Choice(["rows", "all"]), help="What is reduced.")
+
+
+def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Give a command several options, in the order in which help lists them."""
+
+    def decorate(command: Command) -> Command:
+        return functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+    return decorate
+
+
+def parameters(given: tuple[str, ...], skipna: bool) -> dict[str, Any]:
+    """What ``-p NAME=VALUE`` and ``--skipna`` say."""
+    params: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"expected -p NAME=VALUE, got {text!r}")
+        if name.strip() in params:
+            raise InputError(f"parameter {name.strip()!r} is given twice: give it once")
+        params[name.strip()] = value
+    if skipna:
+        params["skipna"] = True
+    return params
+
+
+RUNNING = ("workers", "threads", "schedule", "block_rows", "memory", "engine", "overwrite")
+STORING = ("filter", "chunks", "shuffle")
+
+
+def settings(options: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """The keyword arguments that the API takes."""
+    clash = [name for name in params if name in (*RUNNING, *STORING, "team")]
+    if clash:
+        raise InputError(f"{clash[0]!r} is an option, not a parameter: give --{clash[0]}")
+    chosen = {name: options[name] for name in (*RUNNING, *STORING) if name in options}
+    return {**{k: v for k, v in chosen.items() if v is not None}, **params}

@@ -1,0 +1,56 @@
+"""A progress bar with rate and time left, on a terminal only."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from sharedcompute.events import BlockDone, Event, PassStarted
+
+
+class Bar:
+    """A listener that draws; silent unless stderr is a terminal."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stderr),
+            disable=quiet or not sys.stderr.isatty(),
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Draw an event."""
+        if isinstance(event, PassStarted):
+            count = f"pass {event.number}/{event.passes}  " if event.passes > 1 else ""
+            self._task = self._progress.add_task(count + event.purpose, total=event.nbytes)
+        elif isinstance(event, BlockDone) and self._task is not None:
+            self._progress.advance(self._task, event.nbytes)

@@ -1,0 +1,238 @@
+"""Running one block of a pass. Both engines do it with this, so both give the same bits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.events import BlockDone
+from sharedcompute.hdf5.provenance import block_crc
+from sharedcompute.operations.accumulate import Accumulator
+from sharedcompute.operations.base import Array, ArraySpec, Stage, State
+from sharedcompute.plan.memory import ArraySource, ArrayWriter
+from sharedcompute.plan.passes import BlockCarry, Keep, Pass
+from sharedcompute.rows import CONSTANT, Blocks, Rows, extension, runs
+
+Deliver = Callable[[int, Sequence[Any]], None]
+"""Hands encoded chunks of keep number ... to the one writer of the output file."""
+
+
+class Scratch:
+    """Private buffers that are used again: fresh memory costs a page fault each 4 KiB."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[Any, Array] = {}
+
+    def take(self, key: Any, rows: int, spec: ArraySpec) -> Array:
+        """An uninitialised array of `rows` rows of `spec`; the last one under `key` is gone."""
+        size = rows * spec.row_size
+        buffer = self._buffers.get(key)
+        if buffer is None or buffer.size < size:
+            buffer = self._buffers[key] = np.empty(size, spec.dtype)
+        return buffer[:size].reshape(rows, *spec.shape[1:])
+
+
+@dataclass
+class _Clock:
+    read: float = 0.0
+    write: float = 0.0
+
+
+class _Kept:
+    """One place where rows go, and the CRC of the block's rows on their way to a file."""
+
+    def __init__(self, number: int, keep: Keep) -> None:
+        self.number = number
+        self.depth = keep.depth
+        self.writer = keep.sink.open()
+        self.array = self.writer.array if isinstance(self.writer, ArrayWriter) else None
+        self.stored_dtype = getattr(keep.sink, "stored_dtype", None)
+        self.crc = 0
+
+    def write(self, start: int, rows: Array) -> Sequence[Any]:
+        """Write rows, and add them to the checksum if they go to a file."""
+        if self.stored_dtype is not None:
+            self.crc = block_crc(rows, self.stored_dtype, self.crc)
+        return self.writer.write(start, rows)
+
+
+class BlockRunner:
+    """Runs blocks of a pass, one after the other, in this process.
+
+    Parameters
+    ----------
+    work : Pass
+        With all arguments bound.
+    states : list of State
+        One for each of the pass's tallies, fields of shape (blocks, columns).
+    deliver : callable
+        Takes what a sink's writer could not write itself.
+    """
+
+    def __init__(self, work: Pass, states: list[State], deliver: Deliver, rank: int = 0) -> None:
+        self._work = work
+        self._states = states
+        self._deliver = deliver
+        self._rank = rank
+        self._rows_in_all = work.source.shape[0]
+        self._scratch = Scratch()
+        self._clock = _Clock()
+        self._latest: dict[int, tuple[Rows, Array]] = {}
+        self._accumulators = [(depth, Accumulator(t)) for depth, t in work.tallies]
+        self._top = max([k.depth for k in work.keeps] + [d for d, _ in self._accumulators])
+        self._kept = [_Kept(i, keep) for i, keep in enumerate(work.keeps)]
+        at_top = [k for k in self._kept if k.depth == self._top and k.array is not None]
+        self._direct = at_top[0] if at_top and self._top > 0 else None
+        self._reader = work.source.open()
+        self._carries: dict[int, Array] = {}
+        self._strip = Rows(0, 0)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._latest.clear()
+        for kept in self._kept:
+            kept.writer.close()
+        self._reader.close()
+
+    def run(self, block: int) -> BlockDone:
+        """Read, compute, reduce and write one block."""
+        began = time.monotonic()
+        self._clock = _Clock()
+        rows = self._work.blocks[block]
+        self._begin(block)
+        for start in range(rows.start, rows.stop, self._work.strip):
+            self._run_strip(Rows(start, min(start + self._work.strip, rows.stop)))
+        for (_, accumulator), states in zip(self._accumulators, self._states, strict=True):
+            accumulator.finish(states, block)
+        clock = self._clock
+        return BlockDone(
+            self._rank,
+            block,
+            *rows,
+            rows.size * self._work.spec(0).row_bytes,
+            began,
+            clock.read,
+            time.monotonic() - began - clock.read - clock.write,
+            clock.write,
+            tuple(kept.crc for kept in self._kept),
+        )
+
+    def _begin(self, block: int) -> None:
+        for _, accumulator in self._accumulators:
+            accumulator.reset()
+        for kept in self._kept:
+            kept.crc = 0
+        for i, stage in enumerate(self._work.stages):
+            for argument in stage.args:
+                if isinstance(argument, BlockCarry):
+                    self._carries[i] = argument.values[block].copy()
+
+    def _run_strip(self, strip: Rows) -> None:
+        self._latest.clear()
+        self._strip = strip
+        self._rows(self._top, strip)
+        for depth, accumulator in self._accumulators:
+            accumulator.add(self._at(depth, strip), strip.start)
+        for kept in self._kept:
+            rows = self._at(kept.depth, strip)
+            if kept is self._direct:
+                continue
+            began = time.monotonic()
+            chunks = kept.write(strip.start, rows)
+            if chunks:
+                self._deliver(kept.number, chunks)
+            self._clock.write += time.monotonic() - began
+
+    def _at(self, depth: int, strip: Rows) -> Array:
+        """Rows at a depth that the way to the top passed, perhaps with a halo around them."""
+        have = self._latest.get(depth)
+        if have is not None and have[0].start <= strip.start and strip.stop <= have[0].stop:
+            first = strip.start - have[0].start
+            return have[1][first : first + strip.size]
+        return self._rows(depth, strip)
+
+    def _rows(self, depth: int, rows: Rows) -> Array:
+        """Rows after the first `depth` stages."""
+        if depth == 0:
+            began = time.monotonic()
+            out = self._reader.read(*rows)
+            self._clock.read += time.monotonic() - began
+        else:
+            stage = self._work.stages[depth - 1]
+            x = self._extended(depth - 1, rows, stage) if stage.halo else self._rows(depth - 1, rows)
+            out = self._target(depth, rows)
+            self._call(depth - 1, stage, x, out)
+            out = out.view()
+            out.flags.writeable = False
+        self._latest[depth] = (rows, out)
+        return out
+
+    def _extended(self, depth: int, rows: Rows, stage: Stage) -> Array:
+        """Rows with the halo of `stage`, made up where it reaches over an edge."""
+        lo, hi = rows.start - stage.halo, rows.stop + stage.halo
+        if lo >= 0 and hi <= self._rows_in_all:
+            return self._rows(depth, Rows(lo, hi))
+        at = extension(lo, hi, self._rows_in_all, stage.mode)
+        out = self._scratch.take(("extended", depth), hi - lo, self._work.spec(depth))
+        for where, run in runs(at):
+            # "clip": with "raise" NumPy goes through a second buffer, and all rows are inside.
+            np.take(self._rows(depth, run), at[where] - run.start, 0, out[where], mode="clip")
+        out[at == CONSTANT] = stage.cval
+        out.flags.writeable = False
+        return out
+
+    def _target(self, depth: int, rows: Rows) -> Array:
+        """Where a stage writes: into the array that keeps it where it can."""
+        if self._direct is not None and depth == self._top and rows == self._strip:
+            assert self._direct.array is not None
+            return self._direct.array[rows.start : rows.stop]
+        return self._scratch.take(depth, rows.size, self._work.spec(depth))
+
+    def _call(self, index: int, stage: Stage, x: Array, out: Array) -> None:
+        args = tuple(
+            self._carries[index] if isinstance(a, BlockCarry) else a for a in stage.args
+        )
+        if stage.matrix:
+            size = self._work.spec(index).row_size
+            x, out = x.reshape(len(x), size), out.reshape(len(out), size)
+        stage.kernel(x, out, *args)
+
+
+def warm_up(work: Pass) -> None:
+    """Compile the kernels of a pass in this process, on one made-up row.
+
+    Then they are in numba's cache when the workers ask: N workers compile nothing, and cannot race.
+    """
+    spec = work.spec(0)
+    row = ArraySource(np.zeros((1, *spec.shape[1:]), spec.dtype))
+    small = replace(work, source=row, keeps=(), blocks=Blocks(1, 1), strip=1)
+    if not work.observes:
+        small = replace(small, keeps=(Keep(len(work.stages), _Nowhere()),))
+    states = [t.states((1, t.columns), np.empty) for _, t in work.tallies]
+    runner = BlockRunner(small, states, lambda _number, _chunks: None)
+    # The made-up row need not suit a user's kernel; what is wrong with it, a worker will report.
+    try:
+        runner.run(0)
+    except Exception:  # noqa: BLE001
+        return
+    finally:
+        runner.close()
+
+
+class _Nowhere:
+    """A sink for the made-up row."""
+
+    row_alignment = 1
+
+    def open(self) -> _Nowhere:
+        return self
+
+    def write(self, _start: int, _rows: Array) -> tuple[()]:
+        return ()
+
+    def close(self) -> None:
+        return

@@ -1,0 +1,137 @@
+"""The output file of a job: datasets made, chunks stored, checksums noted, metadata kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from sharedcompute.events import BlockDone, Event, Listener
+from sharedcompute.hdf5 import metadata, provenance
+from sharedcompute.hdf5.output import OutputFile
+from sharedcompute.hdf5.sink import create, sink_like
+from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.operations.accumulate import Reduction
+from sharedcompute.operations.base import Array
+from sharedcompute.plan.build import Plan
+from sharedcompute.plan.job import Job, Summary
+
+
+def check_output(plan: Plan) -> None:
+    """Refuse an output that cannot be written, before anything is started or changed."""
+    out = plan.job.output
+    if out is not None:
+        OutputFile(out.address, out.overwrite).check(_inputs(plan.job), plan.projection.disk)
+
+
+def _inputs(job: Job) -> tuple[str, ...]:
+    return (job.source.file,) if isinstance(job.source, DatasetSource) else ()
+
+
+class Results:
+    """The results of a plan on their way to a file. A context manager: aborts unless finished."""
+
+    def __init__(self, plan: Plan) -> None:
+        out = plan.job.output
+        assert out is not None
+        self._plan = plan
+        self._file = OutputFile(out.address, out.overwrite)
+        self._crcs: Array = np.zeros((0, 0), np.uint32)
+
+    def __enter__(self) -> Self:
+        last = self._plan.passes[-1]
+        check_output(self._plan)
+        self._file.open()
+        self._created = [create(keep.sink, self._file) for keep in last.keeps]
+        self._crcs = np.zeros((len(last.keeps), len(last.blocks)), np.uint32)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.__exit__(kind, value, traceback)
+
+    def target(self, number: int) -> Any:
+        """What a worker opens to write rows of keep `number`."""
+        return self._created[number].target
+
+    def deliver(self, number: int, chunks: Sequence[Any]) -> None:
+        """Store encoded chunks; called in the parent only: one writer."""
+        self._created[number].store(chunks)
+
+    def watch(self, listen: Listener) -> Listener:
+        """A listener that notes the checksums of blocks on their way to `listen`."""
+
+        def note(event: Event) -> None:
+            if isinstance(event, BlockDone) and event.checksums:
+                self._crcs[:, event.block] = event.checksums
+            listen(event)
+
+        return note
+
+    def finish(self, reduced: Sequence[tuple[Reduction, Array]]) -> None:
+        """Write what is small, say what made it, and put the file in its place."""
+        plan, job = self._plan, self._plan.job
+        for i, (number, made) in enumerate(zip(plan.keep_steps, self._created, strict=True)):
+            self._describe(made.dataset, number, drop_axis0=False)
+            provenance.record_crcs(made.dataset, plan.blocks.rows, self._crcs[i])
+        for number, (reduction, values) in zip(plan.observe_steps, reduced, strict=True):
+            step = job.steps[number]
+            if step.save is None:
+                continue
+            path = f"{step.save.rstrip('/')}/{reduction.operation.name}"
+            sink = sink_like(None, path, values.shape, values.dtype)
+            made = create(sink, self._file)
+            made.write(values)
+            provenance.record_whole(made.dataset, values)
+            self._describe(made.dataset, number, drop_axis0=True, over_all=reduction.over_all)
+        self._file.commit()
+
+    def _describe(
+        self, dataset: Any, number: int, *, drop_axis0: bool, over_all: bool = False
+    ) -> None:
+        source = self._plan.job.source
+        if isinstance(source, DatasetSource) and not over_all:
+            metadata.copy_metadata(
+                source, dataset, drop_axis0=drop_axis0, file_attributes=self._file.fresh
+            )
+        provenance.stamp(dataset, record(self._plan.job, number))
+
+
+def record(job: Job, number: int) -> dict[str, Any]:
+    """What made the result of a step: its input, and the steps up to it."""
+    steps = []
+    for step in job.steps[: number + 1]:
+        if isinstance(step, Summary):
+            names = [op.name for op, _ in step.operations]
+            if step is not job.steps[number]:
+                continue
+        else:
+            names = [step.operation.name]
+        steps.append({"operation": ",".join(names), **_plain(step.given)})
+    source = job.source
+    if isinstance(source, DatasetSource):
+        # The name without its folder: the same job elsewhere writes the same bytes.
+        return {"input": f"{Path(source.file).name}::{source.path}", "steps": steps}
+    return {"input": "an array in memory", "steps": steps}
+
+
+def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON takes them; an array by its shape and dtype."""
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return f"array of {value.dtype} {value.shape}"
+        try:
+            json.dumps(value)
+        except TypeError:
+            return str(value)
+        return value
+
+    return {name: plain(value) for name, value in given.items()}

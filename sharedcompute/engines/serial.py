@@ -1,0 +1,35 @@
+"""The engine without workers: all blocks in this process, in order. The oracle for the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.engines.block import BlockRunner, Deliver
+from sharedcompute.events import Listener
+from sharedcompute.operations.base import Array, DType, State
+from sharedcompute.plan.passes import Pass
+
+
+class Serial:
+    """Runs passes in this process."""
+
+    name = "serial"
+
+    def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
+        """Private memory."""
+        return np.empty(shape, dtype)
+
+    def reach(self, source: Any) -> Any:
+        """Any source can be opened here."""
+        return source
+
+    def run(self, work: Pass, states: list[State], deliver: Deliver, listen: Listener) -> None:
+        """Run all blocks in order."""
+        runner = BlockRunner(work, states, deliver)
+        try:
+            for block in range(len(work.blocks)):
+                listen(runner.run(block))
+        finally:
+            runner.close()

@@ -1,0 +1,71 @@
+"""What can go wrong, named by what the caller should do about it."""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """The base of every error that sharedcompute raises on purpose.
+
+    ``exit_code`` is what the command line ends with when the error reaches it.
+    """
+
+    exit_code = 1
+
+
+class InputError(Error, ValueError):
+    """An argument or an input file cannot be used: mend it and call again."""
+
+    exit_code = 2
+
+
+class OutputExists(Error, FileExistsError):
+    """The output is there already, or another job is writing it."""
+
+    exit_code = 3
+
+
+class MemoryBudgetError(Error, MemoryError):
+    """The job would not fit the memory or the disk that it was given."""
+
+    exit_code = 4
+
+
+class ProgramError(Error, RuntimeError):
+    """A worker raised something that could not be sent back as it was."""
+
+
+class WorkerDied(Error, RuntimeError):
+    """A worker process ended while it was at work.
+
+    Parameters
+    ----------
+    rank, pid : int
+        Which worker.
+    signal : int or None
+        The signal that killed it; None when it exited by itself.
+    rows : tuple of int or None
+        The half-open row range ``(start, stop)`` that it had in hand.
+    exitcode : int or None
+        What it exited with, when no signal killed it.
+    """
+
+    def __init__(
+        self,
+        rank: int,
+        pid: int,
+        signal: int | None,
+        rows: tuple[int, int] | None = None,
+        exitcode: int | None = None,
+    ) -> None:
+        self.rank = rank
+        self.pid = pid
+        self.signal = signal
+        self.rows = rows
+        self.exitcode = exitcode
+        how = f"was killed by signal {signal}" if signal else f"exited with code {exitcode}"
+        where = f" while on rows {rows[0]}:{rows[1]}" if rows else ""
+        super().__init__(f"worker {rank} (pid {pid}) {how}{where}; run the job again")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by the arguments, not by the message."""
+        return type(self), (self.rank, self.pid, self.signal, self.rows, self.exitcode)

@@ -1,0 +1,64 @@
+"""What happens while a job runs, as data: progress bars and reports listen to these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PassStarted:
+    """A pass over all rows begins."""
+
+    number: int
+    passes: int
+    purpose: str
+    rows: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class BlockDone:
+    """A worker is done with a block.
+
+    Parameters
+    ----------
+    rank, block : int
+        Which worker, which block.
+    start, stop : int
+        Its rows.
+    nbytes : int
+        Bytes of the source that these rows are.
+    began : float
+        `time.monotonic` when the worker took it, in seconds.
+    read, compute, write : float
+        Seconds spent on each.
+    checksums : tuple of int
+        CRC-32 of the block's rows in each dataset that the pass writes.
+    """
+
+    rank: int
+    block: int
+    start: int
+    stop: int
+    nbytes: int
+    began: float
+    read: float
+    compute: float
+    write: float
+    checksums: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class JobFinished:
+    """All passes are done and the output is in its place."""
+
+    seconds: float
+
+
+Event = PassStarted | BlockDone | JobFinished
+Listener = Callable[[Event], None]
+
+
+def ignore(_: Event) -> None:
+    """The listener of a job that nobody watches."""

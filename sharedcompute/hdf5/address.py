@@ -1,0 +1,64 @@
+"""Where an array lives: a file, and the path of an object inside it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from sharedcompute.errors import InputError
+
+SEPARATOR = "::"
+
+
+@dataclass(frozen=True)
+class Address:
+    """``FILE[::PATH]``, as in ``run_7.h5::/entry/data``.
+
+    Parameters
+    ----------
+    file : str
+        A file's path, as it was given.
+    path : str or None
+        An object's absolute path inside the file, without a slash at its end; None where the file
+        alone was named.
+    """
+
+    file: str
+    path: str | None = None
+
+    @classmethod
+    def parse(cls, text: str | os.PathLike[str] | Address) -> Address:
+        """Read an address.
+
+        Raises
+        ------
+        InputError
+            No file is named, or ``::`` has nothing behind it.
+
+        Examples
+        --------
+        >>> Address.parse("run.h5::entry/data")
+        Address(file='run.h5', path='/entry/data')
+        """
+        if isinstance(text, Address):
+            return text
+        whole = os.fspath(text)
+        file, separator, inside = whole.partition(SEPARATOR)
+        if not file or "\0" in whole:
+            raise InputError(f"expected FILE or FILE::PATH, got {whole!r}; name a file")
+        if not separator:
+            return cls(file)
+        if not inside.strip():
+            raise InputError(
+                f"expected FILE::PATH, got {whole!r} with no PATH; name an object such as "
+                f"{file}::/data, or leave out the '::'"
+            )
+        return cls(file, normal_path(inside))
+
+    def __str__(self) -> str:
+        return self.file if self.path is None else f"{self.file}{SEPARATOR}{self.path}"
+
+
+def normal_path(path: str) -> str:
+    """`path` from the root of its file: one slash first, none doubled, none at the end."""
+    return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))

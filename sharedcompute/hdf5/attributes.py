@@ -1,0 +1,122 @@
+"""Attributes, copied from one file to another with their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5a, h5s
+
+STRUCTURAL = frozenset(
+    {
+        "DIMENSION_LIST",
+        "DIMENSION_LABELS",
+        "REFERENCE_LIST",
+        "CLASS",
+        "NAME",
+        "_Netcdf4Dimid",
+        "_Netcdf4Coordinates",
+        "_nc3_strict",
+        "_NCProperties",
+    }
+)
+"""Attributes that the HDF5 and netCDF libraries keep for themselves: they point into one file."""
+
+OWN = "sharedcompute_"
+"""Attributes that begin so say what made a dataset, and hold for that dataset alone."""
+
+OF_THE_DTYPE = frozenset({"_FillValue", "missing_value", "valid_min", "valid_max", "valid_range"})
+"""Attributes that netCDF wants in the dtype of their variable."""
+
+
+def names_of(item: Any) -> list[str]:
+    """The attributes that are copied: neither a library's own nor ours."""
+    return [name for name in item.attrs if name not in STRUCTURAL and not name.startswith(OWN)]
+
+
+def copy_attributes(source: Any, target: Any) -> list[str]:
+    """Copy the attributes of one object to another, those that are there already left as they are.
+
+    Parameters
+    ----------
+    source, target : h5py.Group or h5py.Dataset
+
+    Returns
+    -------
+    list of str
+        The names of those that could not be copied: references into the source's file, and values
+        that the target's dtype cannot hold.
+    """
+    left = []
+    for name in names_of(source):
+        if name in target.attrs:
+            continue
+        if name in OF_THE_DTYPE and isinstance(target, h5py.Dataset):
+            copied = _copy_as(source, target, name)
+        else:
+            copied = _copy(source, target, name)
+        if not copied:
+            left.append(name)
+    return left
+
+
+def _copy(source: Any, target: Any, name: str) -> bool:
+    """Copy one attribute with its stored type, whatever that is."""
+    old = h5a.open(source.id, name.encode())
+    try:
+        dtype = old.dtype
+    except TypeError:
+        return False
+    if any(h5py.check_ref_dtype(part) is not None for part in _parts(dtype)):
+        return False
+    # A copy: a named type belongs to its file.
+    kind = old.get_type().copy()
+    new = h5a.create(target.id, name.encode(), kind, old.get_space())
+    if not _count(old):
+        return True
+    if any(part.kind == "O" for part in _parts(dtype)):
+        values = np.empty(old.shape, dtype)
+        old.read(values)
+        new.write(values)
+    else:
+        # As bytes, without conversion: netCDF fills a null-terminated string to its last byte,
+        # and a write from NumPy's own type would put the terminator over that.
+        raw = np.empty(old.shape, f"V{kind.get_size()}")
+        old.read(raw, mtype=kind)
+        new.write(raw, mtype=kind)
+    return True
+
+
+def _count(attribute: Any) -> int:
+    """How many elements an attribute has."""
+    space = attribute.get_space()
+    empty = space.get_simple_extent_type() == h5s.NULL
+    return 0 if empty else int(space.get_simple_extent_npoints())
+
+
+def _parts(dtype: np.dtype[Any]) -> Iterator[np.dtype[Any]]:
+    """`dtype` and all that it is made of."""
+    yield dtype
+    inner = h5py.check_vlen_dtype(dtype)
+    if isinstance(inner, np.dtype):
+        yield from _parts(inner)
+    if dtype.subdtype is not None:
+        yield from _parts(dtype.subdtype[0])
+    for name in dtype.names or ():
+        yield from _parts(dtype[name])
+
+
+def _copy_as(source: Any, target: h5py.Dataset, name: str) -> bool:
+    """Copy a number in the dtype of `target`, if it is the same number there."""
+    value = np.asarray(source.attrs[name])
+    if value.dtype.kind not in "biuf" or target.dtype.kind not in "iuf":
+        return _copy(source, target, name) if value.dtype == target.dtype else False
+    with np.errstate(all="ignore"):
+        cast = value.astype(target.dtype)
+        back = cast.astype(value.dtype)
+    if not np.array_equal(back, value, equal_nan=value.dtype.kind == "f"):
+        return False
+    target.attrs.create(name, cast)
+    return True

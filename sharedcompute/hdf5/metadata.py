@@ -1,0 +1,205 @@
+"""What a result keeps of its input: attributes, dimension scales, and CF's companion variables.
+
+References
+----------
+HDF5 Dimension Scale Specification; NetCDF-4 file format specification, section "Dimensions"; CF
+conventions 1.11, chapters 5 (coordinate systems) and 7 (cell boundaries).
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import h5py
+import numpy as np
+
+from sharedcompute.hdf5.attributes import copy_attributes
+from sharedcompute.hdf5.lookup import AXIS_ATTRIBUTES, COMPANIONS, open_file, text_attribute
+from sharedcompute.hdf5.source import DatasetSource
+
+
+def copy_metadata(
+    source: DatasetSource,
+    dataset: h5py.Dataset,
+    *,
+    drop_axis0: bool = False,
+    file_attributes: bool = True,
+) -> None:
+    """Give a result what describes its input.
+
+    Scales and companions are put beside the result, under their own names; one that is there
+    already is used if it is equal, and else the new one gets a number behind its name.
+
+    Parameters
+    ----------
+    source : DatasetSource
+        The input.
+    dataset : h5py.Dataset
+        The result, in the output file.
+    drop_axis0 : bool
+        The result has no rows: it is a reduction. What belongs to rows is left out.
+    file_attributes : bool
+        Copy the attributes of the file as well (``Conventions``, ``title``). For a new file.
+    """
+    with open_file(source.file) as file:
+        original = file[source.path]
+        copy_attributes(original, dataset)
+        if file_attributes:
+            copy_attributes(file, dataset.file)
+        carrier = _Carrier(original, dataset, drop_axis0)
+        carrier.carry_axes()
+        carrier.carry_companions()
+
+
+class _Carrier:
+    """One result's scales and companions on their way from file to file.
+
+    Parameters
+    ----------
+    original, result : h5py.Dataset
+    drop_axis0 : bool
+    """
+
+    def __init__(self, original: h5py.Dataset, result: h5py.Dataset, drop_axis0: bool) -> None:
+        self._original = original
+        self._result = result
+        self._dropped = 1 if drop_axis0 else 0
+        self._rows = {scale.name for scale in _scales(original, 0)} if drop_axis0 else set()
+        self._carried: dict[str, h5py.Dataset] = {}
+
+    def carry_axes(self) -> None:
+        """Make, attach and label the scales of each axis that the result still has."""
+        for axis in range(self._dropped, self._original.ndim):
+            new = axis - self._dropped
+            # An operation may have changed the length of an axis; its scale means nothing then.
+            if new >= self._result.ndim or self._original.shape[axis] != self._result.shape[new]:
+                continue
+            if self._original.dims[axis].label:
+                self._result.dims[new].label = self._original.dims[axis].label
+            for scale in _scales(self._original, axis):
+                self._result.dims[new].attach_scale(self._carry(scale))
+
+    def carry_companions(self) -> None:
+        """Copy what the result's attributes name, and let them name what was copied."""
+        for attribute in COMPANIONS:
+            text = text_attribute(self._original, attribute)
+            words = []
+            for word in text.split():
+                found = _beside(self._original, word.removesuffix(":"))
+                if found is None or self._of_rows(found):
+                    continue
+                name = self._carry(found).name.rpartition("/")[2]
+                words.append(name + (":" if word.endswith(":") else ""))
+            if words:
+                _replace_text(self._result, attribute, " ".join(words))
+            elif text:
+                self._result.attrs.pop(attribute, None)
+
+    def _of_rows(self, item: h5py.Dataset) -> bool:
+        """Whether `item` has one entry for each row, of a result that has no rows."""
+        if not self._dropped or not item.shape:
+            return False
+        if item.name in self._rows:
+            return True
+        scales = [scale.name for axis in range(item.ndim) for scale in _scales(item, axis)]
+        if scales:
+            return any(name in self._rows for name in scales)
+        return bool(item.shape[0] == self._original.shape[0])
+
+    def _carry(self, item: h5py.Dataset) -> h5py.Dataset:
+        """Copy a scale or companion with its own scales and its cells' edges, once."""
+        if item.name in self._carried:
+            return self._carried[item.name]
+        copied, is_new = self._place(item)
+        self._carried[item.name] = copied
+        if not is_new:
+            return copied
+        copy_attributes(item, copied)
+        if text_attribute(item, "CLASS") == "DIMENSION_SCALE":
+            copied.make_scale(_scale_name(item, copied))
+        for axis in range(item.ndim if item.shape else 0):
+            for scale in _scales(item, axis):
+                copied.dims[axis].attach_scale(self._carry(scale))
+        for attribute in AXIS_ATTRIBUTES:
+            edges = _beside(item, text_attribute(item, attribute))
+            if edges is not None:
+                name = self._carry(edges).name.rpartition("/")[2]
+                _replace_text(copied, attribute, name)
+        return copied
+
+    def _place(self, item: h5py.Dataset) -> tuple[h5py.Dataset, bool]:
+        """The copy of `item` beside the result, and whether it had to be made."""
+        group = self._result.parent
+        path = _relative(item.name, self._original.parent.name)
+        for number in itertools.count():
+            name = f"{path}_{number}" if number else path
+            there = group.get(name)
+            if there is None:
+                return _copy_data(item, group, name), True
+            if there != self._result and _equal(item, there):
+                return there, False
+        raise AssertionError("unreachable")
+
+
+def _copy_data(item: h5py.Dataset, group: h5py.Group, name: str) -> h5py.Dataset:
+    """Copy a dataset without its attributes."""
+    if h5py.check_string_dtype(item.dtype) is not None:
+        # H5Ocopy copies a fill value of variable length as a pointer into the old file, and the
+        # copy cannot be opened then (HDF5 2.0: bad global heap collection signature).
+        return group.create_dataset(name, data=item[()], dtype=item.dtype)
+    item.file.copy(item, group, name=name, without_attrs=True)
+    return group[name]
+
+
+def _scales(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
+    """The scales of one axis; none where the file's references cannot be followed."""
+    if text_attribute(dataset, "CLASS") == "DIMENSION_SCALE":
+        return []
+    try:
+        return list(dataset.dims[axis].values())
+    except (RuntimeError, KeyError, ValueError):
+        return []
+
+
+def _beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
+    """The dataset that CF means by `name`: in the group of `item`, else in one above it."""
+    group = item.parent
+    while name:
+        found = group.get(name)
+        if isinstance(found, h5py.Dataset):
+            return found
+        if group.name == "/":
+            return None
+        group = group.parent
+    return None
+
+
+def _relative(path: str, folder: str) -> str:
+    """`path` from `folder`; only its last part where it lies outside."""
+    inside = folder.rstrip("/") + "/"
+    return path.removeprefix(inside) if path.startswith(inside) else path.rpartition("/")[2]
+
+
+def _equal(item: h5py.Dataset, there: Any) -> bool:
+    """Whether both hold the same values."""
+    if not isinstance(there, h5py.Dataset):
+        return False
+    if there.shape != item.shape or there.dtype != item.dtype:
+        return False
+    if text_attribute(there, "CLASS") != text_attribute(item, "CLASS"):
+        return False
+    old, new = item[()], there[()]
+    return np.asarray(old).tobytes() == np.asarray(new).tobytes() or bool(np.all(old == new))
+
+
+def _scale_name(item: h5py.Dataset, copied: h5py.Dataset) -> str:
+    """The scale's own name; netCDF's text for a dimension without a variable must stay."""
+    old = text_attribute(item, "NAME")
+    return old if old.startswith("This is a netCDF") else copied.name.rpartition("/")[2]
+
+
+def _replace_text(item: Any, name: str, text: str) -> None:
+    """Let the attribute say `text`, written again only where it says something else."""
+    if text_attribute(item, name) != text:
+        item.attrs[name] = text

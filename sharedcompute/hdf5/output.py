@@ -1,0 +1,328 @@
+"""The output file: written beside its place, and put there whole.
+
+At every moment the output path holds the old file or the new one. What is named is what is created
+or replaced: FILE alone names the whole file, FILE::PATH one object in it; then the other objects of
+an existing file are kept, by writing into a copy of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+
+from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
+from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.writers import disk_full
+from sharedcompute.machine import disk_free, format_size
+
+COMPLETE = "sharedcompute_complete"
+"""Attribute of the root: True once every row of every result is in the file."""
+
+FICLONE = 0x40049409
+"""Linux: let a file share all blocks of another one (btrfs, XFS), at no cost."""
+
+
+class OutputFile:
+    """One output file of one job.
+
+    Parameters
+    ----------
+    address : Address or str
+        FILE for a whole file, FILE::PATH for one object in it.
+    overwrite : bool
+        Replace what is named if it exists.
+
+    Attributes
+    ----------
+    file : pathlib.Path
+        Where the file will stand, links resolved: a link to an output stays a link.
+    path : str
+        What is named inside, ``/`` for all.
+    temporary : pathlib.Path
+        Where it is written.
+    fresh : bool
+        Whether it began empty, and not as a copy of an existing file.
+    """
+
+    def __init__(self, address: Address | str, overwrite: bool = False) -> None:
+        self.address = Address.parse(address)
+        self.overwrite = overwrite
+        self.file = Path(os.path.realpath(self.address.file))
+        self.path = self.address.path or "/"
+        self.temporary = self.file.with_name(f".{self.file.name}.partial")
+        self.fresh = True
+        self._lock = -1
+        self._h5: h5py.File | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the whole file is created or replaced."""
+        return self.path == "/"
+
+    @property
+    def h5(self) -> h5py.File:
+        """The temporary file, open for writing."""
+        if self._h5 is None:
+            raise ValueError("expected an open output, got a closed one; call open() first")
+        return self._h5
+
+    def check(self, inputs: Iterable[str] = (), nbytes: int = 0) -> None:
+        """Refuse what cannot work, before anything is started or created.
+
+        Parameters
+        ----------
+        inputs : iterable of str
+            The files that the job reads.
+        nbytes : int
+            What the results take on the disk at most.
+
+        Raises
+        ------
+        InputError
+            The folder is missing or cannot be written, or the output is an input.
+        OutputExists
+            What is named exists, or another job is writing it.
+        MemoryBudgetError
+            The disk has too little room.
+        """
+        self._check_folder()
+        for file in inputs:
+            if self.file.exists() and os.path.exists(file) and self.file.samefile(file):  # noqa: PTH110
+                raise InputError(
+                    f"expected an output other than the input, got {file} for both; "
+                    "write to another file"
+                )
+        self._check_existing()
+        self._check_lock()
+        kept = self.file.stat().st_size if self._keeps() else 0
+        free = disk_free(self.file.parent)
+        if nbytes + kept > free:
+            raise MemoryBudgetError(
+                f"expected {format_size(nbytes + kept)} free in {self.file.parent} for the output, "
+                f"it has {format_size(free)}; free some space or choose another folder"
+            )
+
+    def open(self) -> Self:
+        """Create and lock the temporary file; an existing file that is kept is copied into it.
+
+        Raises
+        ------
+        InputError, OutputExists, MemoryBudgetError
+            As `check`, which is repeated under the lock.
+        """
+        self._check_folder()
+        self._lock = self._take_lock()
+        try:
+            self._check_existing()
+            os.ftruncate(self._lock, 0)
+            keeps = self._keeps()
+            self.fresh = not keeps
+            if keeps:
+                self._copy_existing()
+            self._h5 = _open_h5(self.temporary, keeps)
+            if keeps and self.path in self._h5:
+                del self._h5[self.path]
+            self._h5.attrs[COMPLETE] = False
+        except BaseException:
+            self.abort()
+            raise
+        return self
+
+    def commit(self) -> None:
+        """Mark the file complete, bring it to the disk and put it in its place."""
+        self.h5.attrs[COMPLETE] = True
+        try:
+            self.h5.close()
+            os.fsync(self._lock)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise disk_full(str(self.file), 0, error) from None
+            raise
+        self.temporary.replace(self.file)
+        _sync_folder(self.file.parent)
+        self._h5 = None
+        self._release()
+
+    def abort(self) -> None:
+        """Remove the temporary file; what stood at the output path stays. Harmless when done."""
+        if self._h5 is not None:
+            # A full disk fails the close as well; the file goes anyway.
+            with contextlib.suppress(OSError, RuntimeError, ValueError):
+                self._h5.close()
+            self._h5 = None
+        if self._lock >= 0:
+            # Removed while still locked: nobody else's file can stand there.
+            self.temporary.unlink(missing_ok=True)
+            self._release()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+    def _release(self) -> None:
+        os.close(self._lock)
+        self._lock = -1
+
+    def _keeps(self) -> bool:
+        return not self.whole and self.file.exists()
+
+    def _check_folder(self) -> None:
+        folder = self.file.parent
+        if not folder.is_dir():
+            raise InputError(f"expected a folder at {folder}, found none; create it first")
+        if self.file.is_dir():
+            raise InputError(f"expected a file to write, {self.file} is a folder; name a file")
+        if self.file.exists() and not stat.S_ISREG(self.file.stat().st_mode):
+            raise InputError(f"expected a regular file, {self.file} is none; name another file")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(
+                f"expected a folder that can be written, {folder} cannot; choose another"
+            )
+
+    def _check_existing(self) -> None:
+        if not self.file.exists():
+            return
+        if self.whole:
+            if not self.overwrite:
+                raise OutputExists(f"{self.file} exists; give --overwrite, or name another file")
+            return
+        if not h5py.is_hdf5(self.file):
+            raise OutputExists(
+                f"{self.file} exists and is not HDF5, so {self.path} cannot be put into it; "
+                "name another file"
+            )
+        try:
+            with h5py.File(self.file, "r") as file:
+                self._check_path(file)
+        except OSError as error:
+            raise self._unreadable(error) from None
+
+    def _check_path(self, file: h5py.File) -> None:
+        above = self.path.rpartition("/")[0]
+        while above:
+            if above in file:
+                if not isinstance(file[above], h5py.Group):
+                    raise InputError(
+                        f"expected a group at {self.file}::{above}, found a dataset; "
+                        "name another path"
+                    )
+                break
+            above = above.rpartition("/")[0]
+        if file.get(self.path, getlink=True, default=None) is not None and not self.overwrite:
+            raise OutputExists(
+                f"{self.file}::{self.path} exists; give --overwrite, or name another path"
+            )
+
+    def _unreadable(self, error: OSError) -> Exception:
+        text = " ".join(str(error).split())
+        if "lock file" in text:
+            return OutputExists(f"{self.file} is open in another program; close it there first")
+        return InputError(
+            f"expected a whole HDF5 file at {self.file}, got {text}; name another file"
+        )
+
+    def _check_lock(self) -> None:
+        """See whether another job holds the temporary file, without leaving anything."""
+        try:
+            fd = os.open(self.temporary, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            self._flock(fd)
+        finally:
+            os.close(fd)
+
+    def _flock(self, fd: int) -> None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputExists(
+                f"{self.file} is being written by another job; wait for it, or name another file"
+            ) from None
+
+    def _take_lock(self) -> int:
+        """A locked descriptor of the temporary file, made if need be.
+
+        The kernel drops the lock with the process, so that a dead job's file is simply taken over.
+        Another job may have renamed or removed the file between our open and our lock; then what
+        we hold is not what stands at the path, and we begin again.
+        """
+        while True:
+            try:
+                fd = os.open(self.temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                raise InputError(
+                    f"expected to create {self.temporary}, got {error.strerror!r}; "
+                    "choose another folder"
+                ) from None
+            try:
+                self._flock(fd)
+                mine = os.fstat(fd)
+                with contextlib.suppress(FileNotFoundError):
+                    there = self.temporary.stat()
+                    if (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev):
+                        return fd
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+
+    def _copy_existing(self) -> None:
+        """Copy the existing file into the temporary one, sharing its blocks where that can be."""
+        with self.file.open("rb") as existing:
+            try:
+                # HDF5 locks a file like this while it writes it.
+                fcntl.flock(existing, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputExists(
+                    f"{self.file} is open in another program; close it there first"
+                ) from None
+            os.fchmod(self._lock, stat.S_IMODE(os.fstat(existing.fileno()).st_mode))
+            try:
+                fcntl.ioctl(self._lock, FICLONE, existing.fileno())
+            except OSError:
+                try:
+                    shutil.copyfile(self.file, self.temporary)
+                except OSError as error:
+                    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                        raise disk_full(str(self.file), 0, error) from None
+                    raise
+
+
+def _open_h5(file: Path, keeps: bool) -> h5py.File:
+    """Open the temporary file through HDF5, whose own locks would stand in the way of ours.
+
+    The low bound is HDF5 1.8's format: what netCDF-4 writes, with room for attributes above 64 KiB.
+    """
+    options: dict[str, Any] = {"locking": False, "libver": ("v108", "latest")}
+    # Data on multiples of a cache line, or our own results could not be mapped as they lie.
+    options |= {"alignment_threshold": 2048, "alignment_interval": 64}
+    if keeps:
+        return h5py.File(file, "r+", **options)
+    # Links and attributes in the order of their creation, as netCDF-4 wants.
+    return h5py.File(file, "w", track_order=True, **options)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,271 @@
+"""How rows come out of a dataset: one class for each read path, asked in order.
+
+A new path (raw chunks and our own decoding, say) is one class in `READERS`, before `H5pyReader`.
+"""
+
+from __future__ import annotations
+
+import mmap
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sharedcompute.hdf5.filters import available
+from sharedcompute.hdf5.lookup import open_file
+
+if TYPE_CHECKING:
+    from sharedcompute.hdf5.source import DatasetSource
+
+CACHE_LIMIT = 64 << 20
+"""Bytes of decoded chunks that an h5py reader keeps at most."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What decides on a dataset's read path.
+
+    Parameters
+    ----------
+    storage : str
+        ``contiguous``, ``chunked``, ``compact``, ``virtual`` or ``external``.
+    plain : bool
+        The stored bytes are what NumPy's dtype means in its byte order.
+    native : bool
+        And that is this machine's.
+    offset : int or None
+        Bytes from the start of the file, a user block included, to the data of a contiguous
+        dataset; None where there are none yet.
+    nbytes : int
+        Of the whole dataset.
+    alignment : int
+        That the dtype needs.
+    """
+
+    storage: str
+    plain: bool
+    native: bool
+    offset: int | None
+    nbytes: int
+    alignment: int
+
+
+class Reader(ABC):
+    """Rows of one dataset, in one process.
+
+    `read` gives an array that is valid until the next `read` or `close`: it may be a buffer that
+    is used again.
+    """
+
+    name: ClassVar[str]
+
+    @staticmethod
+    @abstractmethod
+    def verdict(layout: Layout) -> tuple[bool, str]:
+        """Whether this path can read such a dataset, and why it can or cannot."""
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``[start, stop)``: C-contiguous, native byte order, read-only."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file. Harmless when done twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _map_refusal(layout: Layout) -> str:
+    """Why the data cannot be mapped as they lie; empty where they can."""
+    if layout.storage != "contiguous":
+        return layout.storage
+    if not layout.plain:
+        return "its stored type needs conversion"
+    if layout.nbytes == 0:
+        return "empty"
+    return "never written" if layout.offset is None else ""
+
+
+class MmapReader(Reader):
+    """Rows of a contiguous dataset as views of the file's pages: no copy, no HDF5."""
+
+    name = "mmap"
+
+    @staticmethod
+    def verdict(layout: Layout) -> tuple[bool, str]:
+        """Contiguous, native, allocated and aligned data can be used where they lie."""
+        refusal = _map_refusal(layout)
+        if refusal or layout.offset is None:
+            return False, refusal
+        if not layout.native:
+            return False, "big-endian" if np.little_endian else "little-endian"
+        # numba compiles a second, slower kernel for arrays that are not aligned.
+        if layout.offset % layout.alignment:
+            return False, f"its offset {layout.offset} is not aligned"
+        return True, "contiguous and in native byte order"
+
+    def __init__(self, source: DatasetSource) -> None:
+        assert source.offset is not None
+        first = source.offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
+        skipped = source.offset - first
+        with Path(source.file).open("rb") as file:
+            pages = mmap.mmap(
+                file.fileno(), skipped + source.nbytes, access=mmap.ACCESS_READ, offset=first
+            )
+        if hasattr(mmap, "MADV_SEQUENTIAL"):
+            # Twice the read-ahead, so that a cold disk stays busy while a block is computed.
+            pages.madvise(mmap.MADV_SEQUENTIAL)
+        self._rows: NDArray[Any] | None = np.ndarray(
+            source.shape, source.stored_dtype, buffer=pages, offset=skipped
+        )
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``[start, stop)`` as a view of the file."""
+        if self._rows is None:
+            raise ValueError("expected an open reader, got a closed one; open the source again")
+        return self._rows[start:stop]
+
+    def close(self) -> None:
+        """Drop the map; views that are still held keep their pages."""
+        self._rows = None
+
+
+class CopyReader(MmapReader):
+    """Rows of contiguous data that only need their bytes swapped or aligned: one copy, no HDF5."""
+
+    name = "mmap-copy"
+
+    @staticmethod
+    def verdict(layout: Layout) -> tuple[bool, str]:
+        """Contiguous, allocated data of a type that NumPy can convert by itself."""
+        refusal = _map_refusal(layout)
+        return not refusal, refusal
+
+    def __init__(self, source: DatasetSource) -> None:
+        super().__init__(source)
+        self._scratch = Scratch(source)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``[start, stop)``, converted into this reader's buffer."""
+        stored = super().read(start, stop)
+        rows = self._scratch.rows(len(stored))
+        np.copyto(rows, stored)
+        return read_only(rows)
+
+    def close(self) -> None:
+        """Drop the map and the buffer."""
+        super().close()
+        self._scratch.drop()
+
+
+class Scratch:
+    """A buffer for rows that grows to the largest block and is used again.
+
+    A fresh array for each block costs more in page faults than the copy into it does.
+    """
+
+    def __init__(self, source: DatasetSource) -> None:
+        self._source = source
+        self._bytes: NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def rows(self, count: int) -> NDArray[Any]:
+        """Room for `count` rows, with whatever the last block left in it."""
+        nbytes = count * self._source.row_nbytes
+        if nbytes > self._bytes.size:
+            self._bytes = np.empty(nbytes, np.uint8)
+        flat = self._bytes[:nbytes].view(self._source.dtype)
+        return flat.reshape((count, *self._source.shape[1:]))
+
+    def drop(self) -> None:
+        """Give the memory back."""
+        self._bytes = np.empty(0, np.uint8)
+
+
+def read_only(rows: NDArray[Any]) -> NDArray[Any]:
+    """A view of `rows` that cannot be written."""
+    shown = rows.view()
+    shown.flags.writeable = False
+    return shown
+
+
+class H5pyReader(Reader):
+    """Rows of any dataset that the HDF5 library reads."""
+
+    name = "h5py"
+
+    @staticmethod
+    def verdict(layout: Layout) -> tuple[bool, str]:
+        """Everything can be read by HDF5 itself."""
+        return True, layout.storage
+
+    def __init__(self, source: DatasetSource) -> None:
+        for step in source.filters:
+            available(step.code)
+        self._file = open_file(source.file, cache_nbytes=cache_nbytes(source))
+        self._dataset = self._file[source.path]
+        self._length = source.shape[0]
+        self._scratch = Scratch(source)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``[start, stop)`` in this reader's buffer."""
+        if not self._file:
+            raise ValueError("expected an open reader, got a closed one; open the source again")
+        start, stop, _ = slice(start, stop).indices(self._length)
+        rows = self._scratch.rows(max(0, stop - start))
+        if rows.size:
+            self._dataset.read_direct(rows, np.s_[start:stop])
+        return read_only(rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        self._scratch.drop()
+
+
+READERS: tuple[type[Reader], ...] = (MmapReader, CopyReader, H5pyReader)
+"""The read paths, the fastest first; the last one reads everything."""
+
+
+def choose(layout: Layout) -> tuple[str, str]:
+    """The name of the read path for `layout`, and one phrase that says why."""
+    refused = ""
+    for reader in READERS:
+        fits, why = reader.verdict(layout)
+        if fits:
+            return reader.name, refused or why
+        refused = refused or why
+    raise AssertionError("the last reader reads everything")
+
+
+def open_reader(source: DatasetSource) -> Reader:
+    """Open `source` by its read path."""
+    classes = {reader.name: reader for reader in READERS}
+    opened: Any = classes[source.read_path]
+    return opened(source)  # type: ignore[no-any-return]
+
+
+def cache_nbytes(source: DatasetSource) -> int:
+    """Bytes of decoded chunks to keep: what blocks that do not follow the chunk grid read again.
+
+    That is one strip of chunks across all columns. Where a strip is larger than `CACHE_LIMIT` the
+    cache would be emptied before it is used again, and holds one chunk.
+    """
+    if source.chunks is None or source.chunks[0] == 1:
+        return 0
+    chunk = int(np.prod(source.chunks, dtype=np.int64)) * source.stored_dtype.itemsize
+    across = [-(-n // c) for n, c in zip(source.shape[1:], source.chunks[1:], strict=True)]
+    strip = chunk * int(np.prod(across, dtype=np.int64))
+    return strip if strip <= CACHE_LIMIT else min(chunk, CACHE_LIMIT)

@@ -1,0 +1,265 @@
+"""A dataset that rows go to: plain data, and what the parent makes of it in the output file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5d, h5p, h5s, h5t
+from numpy.typing import NDArray
+
+from sharedcompute.errors import InputError
+from sharedcompute.hdf5 import filters
+from sharedcompute.hdf5.address import normal_path
+from sharedcompute.hdf5.chunking import auto_chunks, fit_chunks, parse_chunks
+from sharedcompute.hdf5.filters import Pipeline
+from sharedcompute.hdf5.output import OutputFile
+from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.hdf5.writers import ChunkTarget, ContiguousTarget, EncodedChunk, RowTarget
+
+STRIP_LIMIT = 64 << 20
+"""Bytes of one strip of chunks above which a result does not take over its input's chunks.
+
+A worker encodes whole strips. A real file has chunks of (1819, 9) in (1819, 3115): one strip is
+the whole dataset, which would leave one worker to write it.
+"""
+
+
+@dataclass(frozen=True)
+class DatasetSink:
+    """A dataset to be made: what a plan prints and a worker can be told. It pickles.
+
+    Parameters
+    ----------
+    path : str
+        The dataset's path in the output file.
+    shape : tuple of int
+        Empty for a single number.
+    dtype : numpy.dtype
+        Of the rows that are handed to a writer.
+    chunks : tuple of int or None
+        None stores contiguously. Cut to `shape` where the dataset cannot grow.
+    filters : tuple of Filter
+        Needs chunks.
+    fill_value : scalar or None
+    maxshape : tuple of (int or None) or None
+        None for a dataset that cannot grow.
+    stored_dtype : numpy.dtype or None
+        The dtype in the file, byte order included; None for `dtype`.
+
+    Raises
+    ------
+    InputError
+        These do not go together.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunks: tuple[int, ...] | None = None
+    filters: Pipeline = ()
+    fill_value: Any = None
+    maxshape: tuple[int | None, ...] | None = None
+    stored_dtype: np.dtype[Any] | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "path", normal_path(self.path))
+        put(self, "dtype", np.dtype(self.dtype))
+        put(self, "stored_dtype", np.dtype(self.stored_dtype or self.dtype))
+        if self.chunks is None:
+            if self.filters or (self.maxshape and self.maxshape != self.shape):
+                what = "filters" if self.filters else "a dataset that can grow"
+                raise InputError(f"expected chunks for {what}, got contiguous; give --chunks auto")
+            return
+        put(self, "chunks", fit_chunks(self.chunks, self.shape, self.limits, self.dtype.itemsize))
+
+    @property
+    def limits(self) -> tuple[int | None, ...]:
+        """The largest shape, None for sides without a limit."""
+        return self.shape if self.maxshape is None else self.maxshape
+
+    @property
+    def row_alignment(self) -> int:
+        """Strips given to a writer begin at a multiple of this and end at one, or at the end."""
+        return self.chunks[0] if self.chunks else 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows before any filter."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def filter_names(self) -> tuple[str, ...]:
+        """The filters for a person."""
+        return tuple(step.name for step in self.filters)
+
+
+def sink_like(
+    source: DatasetSource | None,
+    path: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    *,
+    filter: str | None = None,
+    chunks: str | None = None,
+    shuffle: bool | None = None,
+) -> DatasetSink:
+    """The sink of a result: stored as its input is, unless told otherwise.
+
+    A result with fewer dimensions than its input (a reduction) is contiguous by default: it is
+    small, and chunks of its input mean nothing to it.
+
+    Parameters
+    ----------
+    source : DatasetSource or None
+        None where the input is no dataset: the result is then contiguous.
+    filter, chunks, shuffle
+        As ``--filter``, ``--chunks`` and ``--shuffle``; None takes over the input's.
+
+    Raises
+    ------
+    InputError
+        An option is wrong, or they exclude each other.
+    """
+    dtype = np.dtype(dtype)
+    alike = source is not None and len(shape) == source.ndim
+    pipeline = filters.for_result(source.filters) if source and alike else ()
+    if filter is not None:
+        pipeline = filters.parse_filter(filter, shuffle)
+    elif shuffle is not None:
+        pipeline = filters.with_shuffle(pipeline, shuffle)
+    sides = _sides(source, shape, dtype.itemsize, chunks)
+    if sides is None and pipeline:
+        if filter is not None and chunks is not None:
+            raise InputError(f"expected chunks for --filter {filter}, got contiguous; drop one")
+        if chunks is not None:
+            pipeline = ()
+        elif shape:
+            sides = auto_chunks(shape, dtype.itemsize)
+    stored = dtype.newbyteorder("<")
+    if source and dtype == source.dtype:
+        stored = source.stored_dtype
+    return DatasetSink(
+        path=path,
+        shape=shape,
+        dtype=dtype,
+        chunks=sides,
+        filters=pipeline if sides else (),
+        fill_value=_fill_for(source, dtype) if source and alike else None,
+        stored_dtype=stored,
+    )
+
+
+def _sides(
+    source: DatasetSource | None, shape: tuple[int, ...], itemsize: int, chunks: str | None
+) -> tuple[int, ...] | None:
+    """The chunks of a result; None for contiguous."""
+    if not shape:
+        return None
+    if chunks is None:
+        if source is None or source.chunks is None or len(shape) != source.ndim:
+            return None
+        strip = source.chunks[0] * math.prod(shape[1:]) * itemsize
+        return source.chunks if strip <= STRIP_LIMIT else auto_chunks(shape, itemsize)
+    asked = parse_chunks(chunks)
+    if asked == "contiguous":
+        return None
+    return auto_chunks(shape, itemsize) if asked == "auto" else asked
+
+
+def _fill_for(source: DatasetSource, dtype: np.dtype[Any]) -> Any:
+    """The input's fill value where the result's dtype holds it exactly."""
+    value = source.fill_value
+    if value is None:
+        return None
+    with np.errstate(all="ignore"):
+        cast = np.asarray(value).astype(dtype)
+    both = np.array([cast, value], dtype=np.result_type(cast, value))
+    return cast[()] if both[0] == both[1] or np.isnan(both).all() else None
+
+
+@dataclass(frozen=True)
+class Created:
+    """A dataset in the output file, open in the parent.
+
+    Parameters
+    ----------
+    sink : DatasetSink
+    dataset : h5py.Dataset
+    target : RowTarget
+        What workers get. It pickles.
+    """
+
+    sink: DatasetSink
+    dataset: h5py.Dataset
+    target: RowTarget
+
+    def store(self, encoded: Iterable[EncodedChunk]) -> None:
+        """Put what a worker encoded into the file."""
+        write = self.dataset.id.write_direct_chunk
+        for chunk in encoded:
+            write(chunk.offset, chunk.data, chunk.mask)
+
+    def write(self, values: NDArray[Any]) -> None:
+        """Write the whole dataset here: for small results.
+
+        Parameters
+        ----------
+        values : ndarray, shape as the sink's
+        """
+        if self.sink.nbytes:
+            self.dataset[...] = values
+
+
+def create(sink: DatasetSink, output: OutputFile) -> Created:
+    """Make the dataset in the open output file, and groups above it.
+
+    Contiguous data are allocated at once and not filled, so that workers can write them in place;
+    each row of a result is written by somebody, and the file says at its end that it is complete.
+    """
+    low = _create_plain(sink, output.h5)
+    dataset = h5py.Dataset(low)
+    target: RowTarget
+    assert sink.stored_dtype is not None
+    if sink.chunks is None:
+        # The offset is in the file only after a flush, and workers may extend the file only then.
+        output.h5.flush()
+        offset = low.get_offset() if sink.nbytes else None
+        target = ContiguousTarget(
+            str(output.temporary), offset, sink.shape, sink.dtype, sink.stored_dtype
+        )
+    else:
+        target = ChunkTarget(
+            sink.shape, sink.chunks, sink.dtype, sink.stored_dtype, sink.filters, sink.fill_value
+        )
+    return Created(sink, dataset, target)
+
+
+def _create_plain(sink: DatasetSink, file: h5py.File) -> Any:
+    dcpl = h5p.create(h5p.DATASET_CREATE)
+    dcpl.set_obj_track_times(False)
+    dcpl.set_attr_creation_order(h5p.CRT_ORDER_TRACKED)
+    if sink.fill_value is not None:
+        dcpl.set_fill_value(np.asarray(sink.fill_value, dtype=sink.dtype))
+    if sink.chunks is None:
+        dcpl.set_layout(h5d.CONTIGUOUS)
+        dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+        dcpl.set_fill_time(h5d.FILL_TIME_NEVER)
+    else:
+        dcpl.set_chunk(sink.chunks)
+        filters.apply(sink.filters, dcpl)
+    if sink.shape:
+        limits = tuple(h5s.UNLIMITED if side is None else side for side in sink.limits)
+        space = h5s.create_simple(sink.shape, limits)
+    else:
+        space = h5s.create(h5s.SCALAR)
+    above, _, name = sink.path.rpartition("/")
+    # Through h5py, so that new groups keep the order of creation, as netCDF-4 wants.
+    group = file.require_group(above or "/")
+    kind = h5t.py_create(sink.stored_dtype, logical=True)
+    return h5d.create(group.id, name.encode(), kind, space, dcpl)

@@ -1,0 +1,222 @@
+"""A dataset that rows come from: found, checked, and described as plain data."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5d
+
+from sharedcompute.errors import InputError
+from sharedcompute.hdf5 import filters
+from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
+from sharedcompute.hdf5.filters import Pipeline
+from sharedcompute.hdf5.lookup import check_file, find_dataset, open_file
+from sharedcompute.hdf5.readers import Layout, Reader, cache_nbytes, choose, open_reader
+
+
+@dataclass(frozen=True)
+class DatasetSource:
+    """One numeric dataset of a file: what a plan reads and a worker opens. It pickles.
+
+    Parameters
+    ----------
+    file : str
+        The file's absolute path, links resolved.
+    path : str
+        The dataset's path inside it.
+    shape : tuple of int
+    dtype : numpy.dtype
+        Of the rows that a reader gives: native byte order; an enum is its integers, HDF5's boolean
+        is ``bool``, and a compound of ``r`` and ``i`` is complex.
+    stored_dtype : numpy.dtype
+        The same in the byte order of the file.
+    chunks : tuple of int or None
+    maxshape : tuple of (int or None)
+    filters : tuple of Filter
+    fill_value : numpy scalar or None
+        None where the file sets none.
+    read_path, reason : str
+        Which reader will be used, and one phrase that says why.
+    offset : int or None
+        Where the data of a contiguous dataset begin, in bytes from the start of the file.
+    """
+
+    file: str
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    stored_dtype: np.dtype[Any]
+    chunks: tuple[int, ...] | None
+    maxshape: tuple[int | None, ...]
+    filters: Pipeline
+    fill_value: np.generic | None
+    read_path: str
+    reason: str
+    offset: int | None
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions."""
+        return len(self.shape)
+
+    @property
+    def row_nbytes(self) -> int:
+        """Bytes of one row in memory."""
+        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows in memory."""
+        return self.shape[0] * self.row_nbytes
+
+    @property
+    def row_alignment(self) -> int:
+        """Rows of one chunk, 1 without chunks: blocks that follow it decode each chunk once."""
+        return min(self.chunks[0], max(1, self.shape[0])) if self.chunks else 1
+
+    @property
+    def filter_names(self) -> tuple[str, ...]:
+        """The filters for a person: ``("shuffle", "gzip:4")``."""
+        return tuple(step.name for step in self.filters)
+
+    def scratch_nbytes(self, rows: int) -> int:
+        """Bytes of private memory that a reader takes for blocks of `rows` rows."""
+        if self.read_path == "mmap":
+            return 0
+        cache = cache_nbytes(self) if self.read_path == "h5py" else 0
+        return rows * self.row_nbytes + cache
+
+    def open(self) -> Reader:
+        """A reader of the rows, for this process."""
+        return open_reader(self)
+
+    def __str__(self) -> str:
+        return str(Address(self.file, self.path))
+
+
+def open_source(address: Address | str) -> DatasetSource:
+    """Find and check the dataset that `address` means.
+
+    Without PATH it is the only array of numbers in the file. Dimension scales, their bounds, and
+    scalars do not count.
+
+    Raises
+    ------
+    InputError
+        The file, the path or the dataset cannot be used; the message says what to do.
+    """
+    address = Address.parse(address)
+    with open_file(check_file(address.file)) as file:
+        return source_of(find_dataset(file, address.path))
+
+
+def source_of(dataset: h5py.Dataset) -> DatasetSource:
+    """The plain description of an open dataset.
+
+    Raises
+    ------
+    InputError
+        It holds no numbers, has no rows, needs a filter that is not installed, or its file is cut
+        short.
+    """
+    stored = numeric_dtype(dataset)
+    _check_shape(dataset)
+    dcpl = dataset.id.get_create_plist()
+    pipeline = filters.pipeline_of(dcpl)
+    _check_filters(dataset, pipeline)
+    layout = _layout(dataset, dcpl, stored)
+    _check_length(dataset, layout)
+    read_path, reason = choose(layout)
+    return DatasetSource(
+        file=os.path.realpath(dataset.file.filename),
+        path=str(dataset.name),
+        shape=tuple(dataset.shape),
+        dtype=stored.newbyteorder("="),
+        stored_dtype=stored,
+        chunks=dataset.chunks,
+        maxshape=tuple(dataset.maxshape),
+        filters=pipeline,
+        fill_value=_fill_value(dataset, dcpl, stored),
+        read_path=read_path,
+        reason=reason,
+        offset=layout.offset,
+    )
+
+
+def _check_shape(dataset: h5py.Dataset) -> None:
+    if dataset.shape:
+        return
+    what = "an empty dataspace" if dataset.shape is None else "a single number"
+    raise InputError(
+        f"expected an array at {dataset.file.filename}::{dataset.name}, found {what}; "
+        "choose a dataset with at least one dimension"
+    )
+
+
+def _check_filters(dataset: h5py.Dataset, pipeline: Pipeline) -> None:
+    for step in pipeline:
+        if not filters.available(step.code):
+            raise InputError(
+                f"expected filter {step.name} (number {step.code}) for "
+                f"{dataset.file.filename}::{dataset.name}, and it is not installed; install its "
+                "plug-in and set HDF5_PLUGIN_PATH to its folder"
+            )
+
+
+def _layout(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]) -> Layout:
+    kinds = {
+        h5d.CONTIGUOUS: "contiguous",
+        h5d.CHUNKED: "chunked",
+        h5d.COMPACT: "compact",
+        h5d.VIRTUAL: "virtual",
+    }
+    storage = kinds.get(dcpl.get_layout(), "unknown")
+    if dcpl.get_external_count():
+        storage = "external"
+    return Layout(
+        storage=storage,
+        plain=is_plain(dataset, stored),
+        native=stored.isnative,
+        offset=_offset(dataset) if storage == "contiguous" else None,
+        nbytes=int(np.prod(dataset.shape, dtype=np.int64)) * stored.itemsize,
+        alignment=stored.alignment,
+    )
+
+
+def _offset(dataset: h5py.Dataset) -> int | None:
+    """Where the data of a contiguous dataset begin; None where none were ever written.
+
+    `get_offset` alone does not tell: in a file with a user block it gives the block's size less 1
+    for data that are not there (HDF5 2.0).
+    """
+    if dataset.id.get_space_status() == h5d.SPACE_STATUS_NOT_ALLOCATED:
+        return None
+    offset: int | None = dataset.id.get_offset()
+    return offset
+
+
+def _check_length(dataset: h5py.Dataset, layout: Layout) -> None:
+    """Refuse a file that ends before its data do: a map of it would end this process (SIGBUS)."""
+    if layout.offset is None:
+        return
+    size = Path(dataset.file.filename).stat().st_size
+    need = layout.offset + layout.nbytes
+    if size < need:
+        raise InputError(
+            f"expected at least {need} bytes in {dataset.file.filename} for {dataset.name}, it has "
+            f"{size}: it is cut short; copy it again from where it came"
+        )
+
+
+def _fill_value(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]) -> np.generic | None:
+    if dcpl.fill_value_defined() != h5d.FILL_VALUE_USER_DEFINED:
+        return None
+    value = np.asarray(dataset.fillvalue).astype(stored.newbyteorder("="))
+    scalar: np.generic = value.dtype.type(value)
+    return scalar

@@ -1,0 +1,314 @@
+"""What an operation is: a small frozen declaration that names a kernel and says what it needs.
+
+An operation is *lowered* to stages. A stage is one call of one kernel for one range of rows, with
+all its arguments worked out; a pass runs a chain of them. So engines know stages only, and a new
+operation needs no new engine code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sharedcompute.errors import InputError
+from sharedcompute.operations.parameters import Parameter
+from sharedcompute.rows import Mode
+
+Array = NDArray[Any]
+DType = np.dtype[Any]
+Params = Mapping[str, Any]
+Kernel = Callable[..., None]
+State = dict[str, Array]
+"""The fields of a partial result by name, each of shape (..., columns)."""
+
+FULL = {"b": "boolean", "i": "integer", "u": "unsigned", "f": "real", "c": "complex"}
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """Shape and dtype of a whole array, before it exists."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+    @property
+    def rows(self) -> int:
+        """The length of axis 0."""
+        return self.shape[0]
+
+    @property
+    def row_size(self) -> int:
+        """Elements in one row."""
+        return int(np.prod(self.shape[1:], dtype=np.int64))
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return self.row_size * self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows."""
+        return self.rows * self.row_bytes
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Stands in a stage's arguments for a reduction of that stage's input over its rows.
+
+    An earlier pass computes it, in float64, shape (columns,).
+    """
+
+    reduction: str
+    skipna: bool = False
+
+
+@dataclass(frozen=True)
+class Carry:
+    """Stands in a scan's arguments for what all rows before the block have added up to."""
+
+    reduction: str
+    skipna: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One kernel call for any range of rows: ``kernel(x, out, *args)``.
+
+    Parameters
+    ----------
+    kernel : callable
+        A numba or plain Python function that fills `out`. `x` is read-only and C-contiguous, and
+        has ``len(out) + 2 * halo`` rows.
+    args : tuple
+        Scalars and arrays; may hold `Needed` or `Carry` until the pass is bound.
+    dtype : numpy.dtype
+        Of `out`. Its row shape is that of `x`.
+    halo : int
+        Rows needed on each side.
+    mode, cval
+        How rows beyond the edges of the array are made up, as in `scipy.ndimage`.
+    matrix : bool
+        `x` and `out` are given as (rows, everything else), so that a kernel compiles once for
+        every number of dimensions.
+    """
+
+    label: str
+    kernel: Kernel
+    args: tuple[Any, ...]
+    dtype: DType
+    halo: int = 0
+    mode: Mode = "reflect"
+    cval: float = 0.0
+    matrix: bool = False
+
+
+def same(dtype: DType, _: Params) -> DType:
+    """The result has the input's dtype."""
+    return dtype
+
+
+def floating(dtype: DType, _: Params) -> DType:
+    """The input's dtype if it is real or complex floating, else float64."""
+    return dtype if dtype.kind in "fc" else np.dtype(np.float64)
+
+
+def no_arguments(_: Params, __: ArraySpec) -> tuple[Any, ...]:
+    """The kernel takes rows only."""
+    return ()
+
+
+def check_kind(name: str, kinds: str, dtype: DType) -> None:
+    """Refuse data that the operation has no meaning for."""
+    if dtype.kind not in kinds:
+        wanted = ", ".join(FULL[kind] for kind in kinds)
+        raise InputError(f"{name} needs {wanted} data, got {dtype}: cast it first")
+
+
+@dataclass(frozen=True)
+class Map:
+    """One row out for each row in, no neighbours needed.
+
+    Parameters
+    ----------
+    name : str
+    kernel : callable
+        ``kernel(x, out, *arguments)`` on any range of rows; numba or plain Python.
+    summary : str
+        One line.
+    parameters : tuple of Parameter
+    arguments : callable
+        ``arguments(params, spec)``: what the kernel gets after `x` and `out`. Without it the
+        kernel gets the parameters in their order.
+    dtype : callable
+        ``dtype(input_dtype, params)``: the dtype of the result; without it the input's.
+    matrix : bool
+        The kernel takes (rows, everything else).
+    kinds : str
+        The kinds of data it takes, as in `numpy.dtype.kind`.
+    """
+
+    name: str
+    kernel: Kernel
+    summary: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    arguments: Callable[[Params, ArraySpec], tuple[Any, ...]] | None = None
+    dtype: Callable[[DType, Params], DType] = same
+    matrix: bool = False
+    kinds: str = "biufc"
+    kind: ClassVar[str] = "map"
+
+    def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
+        """The operation on data of `spec` as one stage."""
+        check_kind(self.name, self.kinds, spec.dtype)
+        make = self.arguments
+        args = make(params, spec) if make else tuple(params[p.name] for p in self.parameters)
+        out = self.dtype(spec.dtype, params)
+        return (Stage(self.name, self.kernel, args, out, matrix=self.matrix),)
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """One row out for each row in, from that row and its neighbours.
+
+    Either a `kernel` with its `halo`, or `build`, which lowers the operation to several stages
+    (a separable filter is a chain of one-dimensional ones).
+
+    Parameters
+    ----------
+    kernel : callable
+        ``kernel(x, out, *arguments)`` where `x` has `halo` rows more on each side.
+    halo : int
+        Rows needed on each side.
+    mode, cval
+        How rows beyond the edges are made up, as in `scipy.ndimage`.
+    build : callable
+        ``build(params, spec)``: the stages.
+    """
+
+    name: str
+    kernel: Kernel | None = None
+    halo: int = 0
+    mode: Mode = "reflect"
+    cval: float = 0.0
+    summary: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    build: Callable[[Params, ArraySpec], tuple[Stage, ...]] | None = None
+    dtype: Callable[[DType, Params], DType] = same
+    kinds: str = "biuf"
+    kind: ClassVar[str] = "stencil"
+
+    def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
+        """The operation on data of `spec` as a chain of stages."""
+        check_kind(self.name, self.kinds, spec.dtype)
+        if self.build:
+            return self.build(params, spec)
+        if self.kernel is None:
+            raise InputError(f"stencil {self.name} has neither a kernel nor build: give one")
+        args = tuple(params[p.name] for p in self.parameters)
+        out = self.dtype(spec.dtype, params)
+        return (Stage(self.name, self.kernel, args, out, self.halo, self.mode, self.cval),)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array of a partial result: its dtype and identity, from the input's dtype and skipna."""
+
+    name: str
+    dtype: Callable[[DType], DType]
+    identity: Callable[[DType, bool], Any] = field(default=lambda _dtype, _skipna: 0)
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What some rows contribute to a reduction, and how two contributions are combined.
+
+    Parameters
+    ----------
+    kernel : callable
+        ``kernel(x, skipna, *fields)`` adds the rows of `x`, shape (rows, columns), to the fields,
+        each of shape (columns,), in place. Where `indexed`,
+        ``kernel(x, skipna, start, step, width, *fields)``, and element (i, j) of `x` is of row
+        ``start + i * step + j // width``.
+    fields : tuple of Field
+    combine : callable
+        ``combine(a, b, skipna)`` adds the state `b` of later rows to the state `a` in place.
+    covers : tuple of kernels
+        Partials whose fields this one computes too, to the bit, so that it can stand in for them.
+    """
+
+    kernel: Kernel
+    fields: tuple[Field, ...]
+    combine: Callable[[State, State, bool], None]
+    indexed: bool = False
+    covers: tuple[Kernel, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """All rows (or all elements) to one.
+
+    Parameters
+    ----------
+    partial : Partial
+        What a block contributes.
+    finalise : callable
+        ``finalise(state, params)``: the result in full precision from the combined state.
+    dtype : callable
+        The dtype of the result, from the input's; NumPy's rule.
+    empty : bool
+        Whether it has a value for zero rows.
+    """
+
+    name: str
+    partial: Partial
+    finalise: Callable[[State, Params], Array]
+    summary: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    dtype: Callable[[DType, Params], DType] = same
+    kinds: str = "biufc"
+    empty: bool = True
+    kind: ClassVar[str] = "reduce"
+
+    def check(self, spec: ArraySpec) -> None:
+        """Refuse data for which the reduction is not defined."""
+        check_kind(self.name, self.kinds, spec.dtype)
+        if not self.empty and 0 in spec.shape:
+            raise InputError(
+                f"{self.name} of no elements is not defined, got shape {spec.shape}: "
+                "give at least one row"
+            )
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Cumulative along rows: ``kernel(x, out, carry, skipna)`` updates `carry` as it goes.
+
+    Parameters
+    ----------
+    reduction : str
+        The reduction that says what a block adds to the carry of the next one.
+    """
+
+    name: str
+    kernel: Kernel
+    reduction: str
+    summary: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    dtype: Callable[[DType, Params], DType] = same
+    kinds: str = "biufc"
+    kind: ClassVar[str] = "scan"
+
+    def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
+        """The operation on data of `spec` as one stage, whose carry the pass fills in."""
+        check_kind(self.name, self.kinds, spec.dtype)
+        skipna = bool(params["skipna"])
+        args = (Carry(self.reduction, skipna), skipna)
+        return (Stage(self.name, self.kernel, args, self.dtype(spec.dtype, params), matrix=True),)
+
+
+Operation = Map | Stencil | Reduce | Scan

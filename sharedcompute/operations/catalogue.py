@@ -1,0 +1,88 @@
+"""The operations by name, and a user's own from a file."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from sharedcompute.errors import InputError
+from sharedcompute.operations.base import Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.elementwise import MAPS
+from sharedcompute.operations.parameters import nearest
+from sharedcompute.operations.reductions import REDUCTIONS
+from sharedcompute.operations.scans import SCANS
+from sharedcompute.operations.stencils import STENCILS
+
+CATALOGUE: Mapping[str, Operation] = MappingProxyType(
+    {op.name: op for op in (*MAPS, *STENCILS, *REDUCTIONS, *SCANS)}
+)
+
+
+def find(name: str, *kinds: str) -> Operation:
+    """The operation called `name`, of one of some kinds.
+
+    Raises
+    ------
+    InputError
+        With the nearest name, or the command that the operation is for.
+    """
+    op = CATALOGUE.get(name)
+    if op is None:
+        fitting = [known for known, o in CATALOGUE.items() if not kinds or o.kind in kinds]
+        raise InputError(f"unknown operation {name!r}: {nearest(name, fitting)}")
+    return expect(op, *kinds)
+
+
+def expect(op: Operation, *kinds: str) -> Operation:
+    """`op`, if it is of one of some kinds."""
+    if kinds and op.kind not in kinds:
+        command = "map" if op.kind == "stencil" else op.kind
+        raise InputError(
+            f"{op.name} is a {op.kind}, expected a {' or '.join(kinds)}: use `{command}` for it"
+        )
+    return op
+
+
+def load(reference: str) -> Operation:
+    """A user's own operation from ``my_kernels.py:my_op``.
+
+    The file is imported once under its own name, so that its kernels can be cached and travel to
+    workers by reference.
+    """
+    file, _, name = reference.rpartition(":")
+    path = Path(file).resolve()
+    if not file or not path.is_file():
+        raise InputError(f"expected FILE.py:NAME with a file that exists, got {reference!r}")
+    module = import_file(path)
+    op = getattr(module, name, None)
+    if isinstance(op, Map | Stencil | Reduce | Scan):
+        return op
+    own = [n for n, v in vars(module).items() if isinstance(v, Map | Stencil | Reduce | Scan)]
+    what = "no such name" if op is None else f"a {type(op).__name__}"
+    raise InputError(f"{reference}: expected an operation, got {what}: {nearest(name, own)}")
+
+
+def import_file(path: Path) -> object:
+    """Import a Python file as a top-level module of its own name."""
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    if loaded is not None:
+        raise InputError(f"{path.name}: a module {path.stem!r} is loaded already: rename the file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is not a Python file: expected a name that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as problem:
+        del sys.modules[path.stem]
+        raise InputError(f"{path} cannot be imported: {problem!r}") from problem
+    return module

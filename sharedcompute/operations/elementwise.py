@@ -1,0 +1,198 @@
+"""Maps: each row out comes from the same row in."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.errors import InputError
+from sharedcompute.kernels import elementwise as kernels
+from sharedcompute.operations.base import (
+    Array,
+    ArraySpec,
+    DType,
+    Map,
+    Needed,
+    Params,
+    floating,
+    same,
+)
+from sharedcompute.operations.parameters import (
+    REQUIRED,
+    Parameter,
+    array,
+    boolean,
+    number,
+    numeric_dtype,
+)
+
+SKIPNA = Parameter("skipna", boolean, "leave NaN out of the computed mean", False)
+
+
+def _to_dtype(_: DType, params: Params) -> DType:
+    target: DType = params["dtype"]
+    return target
+
+
+def _cast_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
+    if spec.dtype.kind == "c" and params["dtype"].kind != "c":
+        raise InputError(
+            f"cast would drop the imaginary part: expected a complex dtype, got {params['dtype']}"
+        )
+    return ()
+
+
+def _fitting(bound: float, dtype: DType, up: bool) -> Any:
+    """`bound` in `dtype`; for whole numbers rounded inwards and held to what the dtype can hold."""
+    if dtype.kind == "f":
+        return dtype.type(bound)
+    if dtype.kind == "b":
+        return dtype.type(bound > 0)
+    limits = np.iinfo(dtype)
+    if math.isinf(bound):
+        return dtype.type(limits.min if bound < 0 else limits.max)
+    whole = math.ceil(bound) if up else math.floor(bound)
+    return dtype.type(min(max(whole, int(limits.min)), int(limits.max)))
+
+
+def _clip_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
+    lower, upper = params["lower"], params["upper"]
+    if lower is None and upper is None:
+        raise InputError("clip needs a lower or an upper bound: give -p lower=... or -p upper=...")
+    lower = -math.inf if lower is None else lower
+    upper = math.inf if upper is None else upper
+    if not lower <= upper:
+        raise InputError(f"clip expected lower <= upper, got {lower} and {upper}: swap them")
+    return _fitting(lower, spec.dtype, up=True), _fitting(upper, spec.dtype, up=False)
+
+
+def _threshold_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
+    value = params["value"]
+    if spec.dtype.kind in "iu":
+        limits = np.iinfo(spec.dtype)
+        if value != int(value) or not limits.min <= value <= limits.max:
+            raise InputError(f"threshold: value must fit {spec.dtype}, got {value}: choose another")
+    return params["level"], spec.dtype.type(value)
+
+
+def columns(values: Any, spec: ArraySpec, what: str) -> Array:
+    """`values` for each element of a row as float64, shape (columns,).
+
+    A stack of rows is averaged over its rows; a scalar serves every element.
+    """
+    given = np.asarray(values)
+    row = spec.shape[1:]
+    if given.shape == (*given.shape[:1], *row) and given.ndim == len(row) + 1:
+        given = given.mean(axis=0, dtype=np.float64)
+    if given.shape not in (row, ()):
+        raise InputError(
+            f"{what} has shape {given.shape}: expected {row} like one row, or a stack of such rows"
+        )
+    flat: Array = np.broadcast_to(given, row).reshape(-1).astype(np.float64)
+    return flat
+
+
+def _anomaly_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
+    if params["mean"] is None:
+        return (Needed("mean", params["skipna"]),)
+    return (columns(params["mean"], spec, "anomaly: mean"),)
+
+
+def _flatfield_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
+    """(x - dark) / (flat - dark), scaled by the mean of (flat - dark).
+
+    So the counts keep their size. Pixels without response (flat equal to dark) come out as NaN.
+    """
+    dark = columns(params["dark"], spec, "flatfield: dark")
+    response = columns(params["flat"], spec, "flatfield: flat") - dark
+    response[response == 0] = np.nan
+    scale = np.nanmean(response) if np.isfinite(response).any() else np.nan
+    return dark, scale / response
+
+
+def _zscore_arguments(params: Params, _: ArraySpec) -> tuple[Any, ...]:
+    return Needed("mean", params["skipna"]), Needed("std", params["skipna"])
+
+
+MAPS: tuple[Map, ...] = (
+    Map(
+        "cast",
+        kernels.cast,
+        "to another dtype, as numpy.ndarray.astype",
+        (Parameter("dtype", numeric_dtype, "NumPy dtype of the result, such as f4"),),
+        _cast_arguments,
+        _to_dtype,
+        matrix=True,
+    ),
+    Map(
+        "scale",
+        kernels.scale,
+        "x * factor + offset",
+        (
+            Parameter("factor", number, "multiplies", 1.0),
+            Parameter("offset", number, "is added", 0.0),
+        ),
+        dtype=floating,
+        matrix=True,
+    ),
+    Map(
+        "clip",
+        kernels.clip,
+        "limited to lower ... upper, as numpy.clip",
+        (
+            Parameter("lower", number, "least value kept", None),
+            Parameter("upper", number, "greatest value kept", None),
+        ),
+        _clip_arguments,
+        same,
+        matrix=True,
+        kinds="biuf",
+    ),
+    Map(
+        "threshold",
+        kernels.threshold,
+        "x where x > level, else value (torch.nn.functional.threshold)",
+        (
+            Parameter("level", number, "values above it are kept"),
+            Parameter("value", number, "put in place of the others", 0.0),
+        ),
+        _threshold_arguments,
+        same,
+        matrix=True,
+        kinds="iuf",
+    ),
+    Map(
+        "anomaly",
+        kernels.subtract_row,
+        "x minus its mean over rows, computed first, or minus a given mean",
+        (Parameter("mean", array, "array or address shaped like a row", None), SKIPNA),
+        _anomaly_arguments,
+        floating,
+        matrix=True,
+    ),
+    Map(
+        "flatfield",
+        kernels.flatfield,
+        "(x - dark) / (flat - dark) * mean(flat - dark)",
+        (
+            Parameter("dark", array, "frame without light, or a stack that is averaged", REQUIRED),
+            Parameter("flat", array, "frame of even light, or a stack that is averaged", REQUIRED),
+        ),
+        _flatfield_arguments,
+        floating,
+        matrix=True,
+        kinds="biuf",
+    ),
+    Map(
+        "zscore",
+        kernels.standardise,
+        "(x - mean) / std over rows, as scipy.stats.zscore",
+        (SKIPNA,),
+        _zscore_arguments,
+        floating,
+        matrix=True,
+        kinds="biuf",
+    ),
+)

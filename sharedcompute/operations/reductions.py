@@ -1,0 +1,247 @@
+"""Reductions as data: a partial result, how two are combined, and what is made of it at the end.
+
+The kernels add rows to a state; combining works on whole states in NumPy, element by element, so
+it is the same on every machine and for every number of workers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.kernels import reductions as kernels
+from sharedcompute.operations.base import Array, DType, Field, Params, Partial, Reduce, State
+from sharedcompute.operations.parameters import Parameter, boolean, not_negative
+
+SKIPNA = Parameter("skipna", boolean, "leave NaN out", False)
+DDOF = Parameter("ddof", not_negative, "degrees of freedom taken off the count", 0)
+
+
+def _int64(_: DType) -> DType:
+    return np.dtype(np.int64)
+
+
+def _boolean(_: DType) -> DType:
+    return np.dtype(np.bool_)
+
+
+def _float64(_: DType) -> DType:
+    return np.dtype(np.float64)
+
+
+def _own(dtype: DType) -> DType:
+    return dtype
+
+
+def _wide(dtype: DType) -> DType:
+    """The accumulator of `sum` and `cumsum`: NumPy's for whole numbers, double precision else."""
+    wide = {"b": np.int64, "i": np.int64, "u": np.uint64, "f": np.float64, "c": np.complex128}
+    return np.dtype(wide[dtype.kind])
+
+
+def _float_wide(dtype: DType) -> DType:
+    """The accumulator of `mean`: floating point even for whole numbers, so it cannot wrap."""
+    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
+
+
+def lowest(dtype: DType, skipna: bool = False) -> Any:
+    """Where a maximum starts. NaN means "none yet" to `numpy.fmax`, which skips it."""
+    if dtype.kind == "f":
+        return np.nan if skipna else -np.inf
+    return False if dtype.kind == "b" else np.iinfo(dtype).min
+
+
+def highest(dtype: DType, skipna: bool = False) -> Any:
+    """Where a minimum starts."""
+    if dtype.kind == "f":
+        return np.nan if skipna else np.inf
+    return True if dtype.kind == "b" else np.iinfo(dtype).max
+
+
+def _zero(_: DType, __: bool) -> int:
+    return 0
+
+
+def _one(_: DType, __: bool) -> int:
+    return 1
+
+
+def _none_yet(_: DType, __: bool) -> int:
+    return -1
+
+
+def _add(a: State, b: State, _: bool) -> None:
+    for name, values in a.items():
+        values += b[name]
+
+
+def _multiply(a: State, b: State, _: bool) -> None:
+    a["total"] *= b["total"]
+
+
+def _merge_moments(a: State, b: State, _: bool) -> None:
+    """Chan, Golub and LeVeque's pairwise update, from totals rather than means."""
+    n_a, n_b = a["count"].astype(np.float64), b["count"].astype(np.float64)
+    apart = b["total"] / np.maximum(n_b, 1) - a["total"] / np.maximum(n_a, 1)
+    square = apart.real**2 + apart.imag**2 if apart.dtype.kind == "c" else apart * apart
+    weight = n_a * n_b / np.maximum(n_a + n_b, 1)
+    # An empty side has no mean: without the mask 0 * inf of the other side would make NaN.
+    a["m2"] += b["m2"] + np.where(weight > 0, square * weight, 0.0)
+    a["total"] += b["total"]
+    a["count"] += b["count"]
+
+
+def _smaller(a: State, b: State, skipna: bool) -> None:
+    (np.fmin if skipna else np.minimum)(a["value"], b["value"], out=a["value"])
+
+
+def _larger(a: State, b: State, skipna: bool) -> None:
+    (np.fmax if skipna else np.maximum)(a["value"], b["value"], out=a["value"])
+
+
+def _take_better(a: State, b: State, better: Array) -> None:
+    """Take `b` where it has a value and is better, or is as good and stands in an earlier row."""
+    np.copyto(a["value"], b["value"], where=better)
+    np.copyto(a["index"], b["index"], where=better)
+
+
+def _rank(a: State, b: State, wins: Array) -> Array:
+    nan_a, nan_b = a["value"] != a["value"], b["value"] != b["value"]
+    ties = (a["value"] == b["value"]) | (nan_a & nan_b)
+    earlier = ties & (b["index"] < a["index"])
+    better = (wins & ~nan_a) | (nan_b & ~nan_a) | earlier
+    return (b["index"] >= 0) & (better | (a["index"] < 0))
+
+
+def _first_smallest(a: State, b: State, _: bool) -> None:
+    _take_better(a, b, _rank(a, b, b["value"] < a["value"]))
+
+
+def _first_largest(a: State, b: State, _: bool) -> None:
+    _take_better(a, b, _rank(a, b, b["value"] > a["value"]))
+
+
+def _any(a: State, b: State, _: bool) -> None:
+    a["found"] |= b["found"]
+
+
+def _all(a: State, b: State, _: bool) -> None:
+    a["found"] &= b["found"]
+
+
+COUNT = Field("count", _int64)
+VALUE = Field("value", _own, lambda dtype, skipna: highest(dtype, skipna))
+TOP = Field("value", _own, lambda dtype, skipna: lowest(dtype, skipna))
+INDEX = Field("index", _int64, _none_yet)
+
+
+
+def count_valid(x: Array, _skipna: bool, count: Array) -> None:
+    """Values that are not NaN."""
+    kernels.counts(x, count)
+
+
+def count_nan(x: Array, _skipna: bool, count: Array) -> None:
+    """Values that are NaN."""
+    valid = np.zeros_like(count)
+    kernels.counts(x, valid)
+    count += len(x) - valid
+
+
+counts = Partial(count_valid, (COUNT,), _add)
+nan_counts = Partial(count_nan, (COUNT,), _add)
+sums = Partial(kernels.sums, (COUNT, Field("total", _wide)), _add)
+float_sums = Partial(kernels.sums, (COUNT, Field("total", _float_wide)), _add)
+moments = Partial(
+    kernels.moments,
+    (COUNT, Field("total", _float_wide), Field("m2", _float64)),
+    _merge_moments,
+    covers=(kernels.sums,),
+)
+products = Partial(kernels.products, (Field("total", _wide, _one),), _multiply)
+minima = Partial(kernels.minimum, (VALUE,), _smaller)
+maxima = Partial(kernels.maximum, (TOP,), _larger)
+first_minima = Partial(kernels.argmin, (VALUE, INDEX), _first_smallest, indexed=True)
+first_maxima = Partial(kernels.argmax, (TOP, INDEX), _first_largest, indexed=True)
+found_any = Partial(kernels.any_true, (Field("found", _boolean),), _any)
+found_all = Partial(kernels.all_true, (Field("found", _boolean, _one),), _all)
+
+
+def _field(name: str) -> Any:
+    def take(state: State, _: Params) -> Array:
+        return state[name]
+
+    return take
+
+
+def _mean(state: State, _: Params) -> Array:
+    return np.asarray(state["total"] / state["count"])
+
+
+def _var(state: State, params: Params) -> Array:
+    return np.asarray(state["m2"] / np.maximum(state["count"] - params["ddof"], 0))
+
+
+def _std(state: State, params: Params) -> Array:
+    return np.asarray(np.sqrt(_var(state, params)))
+
+
+def as_sum(dtype: DType, _: Params) -> DType:
+    """NumPy's result dtype of a sum or product."""
+    return dtype if dtype.kind in "fc" else _wide(dtype)
+
+
+def _as_mean(dtype: DType, _: Params) -> DType:
+    return dtype if dtype.kind in "fc" else np.dtype(np.float64)
+
+
+def _as_var(dtype: DType, _: Params) -> DType:
+    if dtype.kind == "c":
+        return np.dtype(np.float32 if dtype.itemsize == 8 else np.float64)
+    return _as_mean(dtype, {})
+
+
+def _as_index(_: DType, __: Params) -> DType:
+    return np.dtype(np.int64)
+
+
+def _as_bool(_: DType, __: Params) -> DType:
+    return np.dtype(np.bool_)
+
+
+NA = (SKIPNA,)
+
+REDUCTIONS: tuple[Reduce, ...] = (
+    Reduce("count", counts, _field("count"), "values that are not NaN", dtype=_as_index),
+    Reduce("nan_count", nan_counts, _field("count"), "values that are NaN", dtype=_as_index),
+    Reduce("sum", sums, _field("total"), "the sum, added up in double precision", NA, as_sum),
+    Reduce("prod", products, _field("total"), "the product", NA, as_sum),
+    Reduce("mean", float_sums, _mean, "the mean, added up in double precision", NA, _as_mean),
+    Reduce("var", moments, _var, "the variance, numerically stable", (SKIPNA, DDOF), _as_var),
+    Reduce("std", moments, _std, "the standard deviation", (SKIPNA, DDOF), _as_var),
+    Reduce("min", minima, _field("value"), "the minimum", NA, kinds="biuf", empty=False),
+    Reduce("max", maxima, _field("value"), "the maximum", NA, kinds="biuf", empty=False),
+    Reduce(
+        "argmin",
+        first_minima,
+        _field("index"),
+        "the row of the first minimum; -1 where skipna leaves nothing",
+        NA,
+        _as_index,
+        kinds="biuf",
+        empty=False,
+    ),
+    Reduce(
+        "argmax",
+        first_maxima,
+        _field("index"),
+        "the row of the first maximum; -1 where skipna leaves nothing",
+        NA,
+        _as_index,
+        kinds="biuf",
+        empty=False,
+    ),
+    Reduce("any", found_any, _field("found"), "whether any value is true", NA, _as_bool),
+    Reduce("all", found_all, _field("found"), "whether all values are true", NA, _as_bool),
+)

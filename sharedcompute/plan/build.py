@@ -1,0 +1,273 @@
+"""From a job to a plan: stages, passes, blocks, and what it will take. Nothing is run here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.errors import InputError
+from sharedcompute.hdf5.sink import sink_like
+from sharedcompute.hdf5.source import DatasetSource, open_source
+from sharedcompute.operations.accumulate import Reduction
+from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
+from sharedcompute.operations.catalogue import find
+from sharedcompute.operations.parameters import array, bind
+from sharedcompute.plan.blocks import choose_blocks
+from sharedcompute.plan.cost import Projection, choose_engine, project
+from sharedcompute.plan.job import Job, Options, Summary, Transform
+from sharedcompute.plan.memory import ArraySink
+from sharedcompute.plan.passes import Keep, Observe, Pass, needs
+from sharedcompute.rows import Blocks
+
+
+@dataclass(frozen=True)
+class ToMemory:
+    """A sink that gets its array when the job runs."""
+
+    spec: ArraySpec
+    row_alignment: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run: plain data, complete but for the values that earlier passes work out.
+
+    Parameters
+    ----------
+    job : Job
+    options : Options
+    passes : tuple of Pass
+        The last one gives the results; those before work out what its stages need.
+    keep_steps, observe_steps : tuple of int
+        Which step of the job each keep and each reduction of the last pass belongs to.
+    engine : str
+        ``serial`` or ``local``.
+    workers : int
+    projection : Projection
+        Bytes it will take.
+    """
+
+    job: Job
+    options: Options
+    passes: tuple[Pass, ...]
+    keep_steps: tuple[int, ...]
+    observe_steps: tuple[int, ...]
+    engine: str
+    workers: int
+    projection: Projection
+
+    @property
+    def blocks(self) -> Blocks:
+        """The blocks that all passes share."""
+        return self.passes[-1].blocks
+
+
+def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
+    """Plan a job.
+
+    Raises
+    ------
+    InputError
+        A step does not fit the data.
+    MemoryBudgetError
+        It would not fit the memory.
+    """
+    chain = _Chain(ArraySpec(job.source.shape, job.source.dtype))
+    for number, step in enumerate(job.steps):
+        chain.add(number, step)
+    keeps = tuple(Keep(depth, _sink(job, chain, depth, n)) for depth, n in _kept(job, chain))
+    blocks, strip = _blocks(job, chain, keeps, options)
+    frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
+    passes = (*_preludes(frame), frame.make(keeps, tuple(chain.observes), _purpose(job)))
+    engine, workers = choose_engine(passes, options, have_team=have_team)
+    plan = Plan(
+        job,
+        options,
+        passes,
+        tuple(n for _, n in _kept(job, chain)),
+        tuple(chain.observe_steps),
+        engine,
+        workers,
+        project(passes, engine, workers),
+    )
+    plan.projection.check(options.memory)
+    return plan
+
+
+class _Chain:
+    """The stages so far, and where something looks at what they give."""
+
+    def __init__(self, spec: ArraySpec) -> None:
+        self.source = spec
+        self.stages: list[Stage] = []
+        self.depths: dict[int, int] = {}
+        self.observes: list[Observe] = []
+        self.observe_steps: list[int] = []
+        self.scanned = ""
+        if spec.dtype == np.float16:
+            self.stages.append(
+                Stage("half to single precision", widen, (), np.dtype(np.float32))
+            )
+
+    @property
+    def spec(self) -> ArraySpec:
+        """Shape and dtype at the end."""
+        return self.spec_at(len(self.stages))
+
+    def spec_at(self, depth: int) -> ArraySpec:
+        """Shape and dtype after `depth` stages."""
+        dtype = self.stages[depth - 1].dtype if depth else self.source.dtype
+        return ArraySpec(self.source.shape, dtype)
+
+    def add(self, number: int, step: Transform | Summary) -> None:
+        """Lower a step."""
+        if isinstance(step, Summary):
+            for op, params in step.operations:
+                op.check(self.spec)
+                reduction = Reduction(op, params, self.spec, step.over_all)
+                self.observes.append(Observe(len(self.stages), reduction))
+                self.observe_steps.append(number)
+            return
+        op = step.operation
+        stages = op.stages(_loaded(op, step.params), self.spec)
+        if self.scanned and any(stage.halo for stage in stages):
+            raise InputError(
+                f"{op.name} needs neighbouring rows and cannot follow {self.scanned} in one job: "
+                "write the scan to a file and run it as a second job"
+            )
+        self.scanned = op.name if op.kind == "scan" else self.scanned
+        self.stages += stages
+        self.depths[number] = len(self.stages)
+
+
+def widen(x: Array, out: Array) -> None:
+    """Half precision to single: numba has no arithmetic for half."""
+    np.copyto(out, x)
+
+
+def _loaded(op: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with the arrays that addresses stand for."""
+    kinds = {p.name: p.kind for p in op.parameters}
+    return {
+        name: _read_all(value) if kinds[name] is array and isinstance(value, str) else value
+        for name, value in params.items()
+    }
+
+
+def _read_all(address: str) -> Array:
+    source = open_source(address)
+    reader = source.open()
+    try:
+        return reader.read(0, source.shape[0]).copy()
+    finally:
+        reader.close()
+
+
+def _kept(job: Job, chain: _Chain) -> list[tuple[int, int]]:
+    """Depth and step of each transform whose rows are kept; in memory that is the last one."""
+    steps = [n for n, s in enumerate(job.steps) if isinstance(s, Transform)]
+    if job.output is None:
+        steps = steps[-1:]
+    else:
+        steps = [n for n in steps if job.steps[n].save is not None]
+    return [(chain.depths[n], n) for n in steps]
+
+
+def _sink(job: Job, chain: _Chain, depth: int, number: int) -> Any:
+    spec = chain.spec_at(depth)
+    if job.output is None:
+        if job.into is None:
+            return ToMemory(spec)
+        if job.into.shape != spec.shape or job.into.dtype != spec.dtype:
+            raise InputError(
+                f"out has shape {job.into.shape} and dtype {job.into.dtype}: "
+                f"expected {spec.shape} and {spec.dtype}"
+            )
+        return ArraySink(job.into)
+    out = job.output
+    path = str(job.steps[number].save)
+    if isinstance(job.source, DatasetSource):
+        return sink_like(
+            job.source,
+            path,
+            spec.shape,
+            spec.dtype,
+            filter=out.filter,
+            chunks=out.chunks,
+            shuffle=out.shuffle,
+        )
+    return sink_like(
+        None, path, spec.shape, spec.dtype, filter=out.filter, chunks=out.chunks,
+        shuffle=out.shuffle,
+    )
+
+
+def _blocks(
+    job: Job, chain: _Chain, keeps: tuple[Keep, ...], options: Options
+) -> tuple[Blocks, int]:
+    """Blocks for all passes of the job: a scan's passes must agree on them."""
+    specs = [chain.spec_at(depth) for depth in range(len(chain.stages) + 1)]
+    alignment = job.source.row_alignment
+    for keep in keeps:
+        alignment = math.lcm(alignment, keep.sink.row_alignment)
+    state = sum(o.reduction.columns * 24 for o in chain.observes)
+    state += sum(chain.source.row_size * 24 for _ in needs(tuple(chain.stages)))
+    return choose_blocks(
+        chain.source.rows,
+        max(spec.row_bytes for spec in specs),
+        alignment=alignment,
+        halo=sum(stage.halo for stage in chain.stages),
+        state_bytes=state,
+        block_rows=options.block_rows,
+    )
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What all passes of a plan share."""
+
+    source: Any
+    stages: tuple[Stage, ...]
+    blocks: Blocks
+    strip: int
+
+    def make(self, keeps: tuple[Keep, ...], observes: tuple[Observe, ...], purpose: str) -> Pass:
+        """A pass over the stages that something looks at."""
+        depth = max([k.depth for k in keeps] + [o.depth for o in observes])
+        stages = self.stages[:depth]
+        return Pass(self.source, stages, keeps, observes, self.blocks, self.strip, purpose)
+
+
+def _preludes(frame: _Frame) -> tuple[Pass, ...]:
+    """The passes that work out what stages need; one for each depth at which something is needed.
+
+    Needs at one depth share a pass. One that lies deeper needs the results of those before.
+    """
+    wanted = needs(frame.stages)
+    passes = []
+    for depth in sorted({i for i, _ in wanted}):
+        here = [a for i, a in wanted if i == depth]
+        reductions = tuple(Observe(depth, _reduction(frame, depth, a)) for a in here)
+        names = ", ".join(dict.fromkeys(a.reduction for a in here))
+        passes.append(frame.make((), reductions, f"{names} for {frame.stages[depth].label}"))
+    return tuple(passes)
+
+
+def _reduction(frame: _Frame, depth: int, argument: Needed | Carry) -> Reduction:
+    op = find(argument.reduction, "reduce")
+    assert isinstance(op, Reduce)
+    params = bind(op.name, op.parameters, {"skipna": argument.skipna})
+    dtype = frame.stages[depth - 1].dtype if depth else frame.source.dtype
+    return Reduction(op, params, ArraySpec(frame.source.shape, dtype))
+
+
+def _purpose(job: Job) -> str:
+    names = []
+    for step in job.steps:
+        ops = [op for op, _ in step.operations] if isinstance(step, Summary) else [step.operation]
+        names += [op.name for op in ops]
+    return ", ".join(names)

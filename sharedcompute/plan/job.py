@@ -1,0 +1,170 @@
+"""What a user asks for: a source, steps one after the other, and where results go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sharedcompute.errors import InputError
+from sharedcompute.hdf5.address import Address
+from sharedcompute.machine import cores
+from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.parameters import bind
+from sharedcompute.plan.passes import Source
+from sharedcompute.rows import SCHEDULES, Schedule
+
+AXES = ("rows", "all")
+ENGINES = ("auto", "serial", "local")
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A step that gives one row for each row: a map, a stencil or a scan.
+
+    Parameters
+    ----------
+    operation : Map, Stencil or Scan
+    params : mapping
+        Bound: every parameter has its value.
+    save : str or None
+        Path of the dataset that keeps the result, within the output; None where only later steps
+        want it.
+    given : mapping
+        The parameters as the user gave them, for the record.
+    """
+
+    operation: Map | Stencil | Scan
+    params: Mapping[str, Any]
+    save: str | None
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A step that reduces the rows at this point of the chain; the chain goes on unchanged.
+
+    Parameters
+    ----------
+    operations : tuple of (Reduce, params)
+    over_all : bool
+        Over all elements, not only over rows.
+    save : str or None
+        Path of the group that keeps the results, a dataset each; None where they are only returned.
+    """
+
+    operations: tuple[tuple[Reduce, Mapping[str, Any]], ...]
+    over_all: bool
+    save: str | None
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+Step = Transform | Summary
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """The file that results go to, and how datasets are stored in it.
+
+    `filter`, `chunks` and `shuffle` are as on the command line; None means as the input's.
+    """
+
+    address: Address
+    overwrite: bool = False
+    filter: str | None = None
+    chunks: str | tuple[int, ...] | None = None
+    shuffle: bool | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A source, the steps to take, and where the results go.
+
+    Parameters
+    ----------
+    output : OutputSpec or None
+        None: results are arrays in memory.
+    into : ndarray or None
+        An array in memory that takes the rows of the last step.
+    """
+
+    source: Source
+    steps: tuple[Step, ...]
+    output: OutputSpec | None = None
+    into: Array | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a job is run. None of it changes a result, but for `block_rows`.
+
+    Parameters
+    ----------
+    workers : int or None
+        Worker processes; None: the cores that this process may use.
+    threads : int
+        Threads in each worker.
+    schedule : str
+        How blocks go to workers.
+    block_rows : int or None
+        Rows of a block. It moves the bounds between which reductions are added up first.
+    memory : int or None
+        Bytes for all processes together; None: what is available.
+    engine : str
+        ``auto``, ``serial`` or ``local``.
+    """
+
+    workers: int | None = None
+    threads: int = 1
+    schedule: Schedule = "dynamic"
+    block_rows: int | None = None
+    memory: int | None = None
+    engine: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, least in (("workers", 1), ("threads", 1), ("block_rows", 1), ("memory", 1)):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < least):
+                raise InputError(f"{name}: expected a whole number of at least 1, got {value!r}")
+        for name, known in (("schedule", SCHEDULES), ("engine", ENGINES)):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
+                )
+
+    @property
+    def team_size(self) -> int:
+        """Workers, worked out."""
+        return self.workers or cores()
+
+
+def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> Transform:
+    """A step of a map, stencil or scan."""
+    if isinstance(operation, Reduce):
+        raise InputError(f"{operation.name} is a reduce, expected a map, stencil or scan")
+    params = bind(operation.name, operation.parameters, given)
+    return Transform(operation, params, save, dict(given))
+
+
+def summary(
+    operations: tuple[Operation, ...], given: Mapping[str, Any], axis: str, save: str | None
+) -> Summary:
+    """A step of reductions that share what parameters they have in common.
+
+    Each parameter must belong to one of them at least.
+    """
+    if axis not in AXES:
+        raise InputError(f"axis: expected rows or all, got {axis!r}")
+    reductions = []
+    known = {p.name for op in operations for p in op.parameters}
+    for op in operations:
+        if not isinstance(op, Reduce):
+            raise InputError(f"{op.name} is a {op.kind}, expected a reduce: use `map` for it")
+        own = {p.name for p in op.parameters}
+        # A name that none of them knows is refused by the first one, with the nearest name.
+        meant = {k: v for k, v in given.items() if k in own or k not in known}
+        reductions.append((op, bind(op.name, op.parameters, meant)))
+    names = [op.name for op in operations]
+    if len(set(names)) != len(names):
+        raise InputError(f"expected different reductions, got {', '.join(names)}: name each once")
+    return Summary(tuple(reductions), axis == "all", save, {**given, "axis": axis})

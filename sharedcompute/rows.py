@@ -1,0 +1,145 @@
+"""Row ranges: pure integers that say which rows are whose.
+
+A row is one index of axis 0. Ranges are half-open. Nothing here knows arrays, files or processes,
+so that a serial run, a team and a cluster cut the same work the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Schedule = Literal["static", "dynamic", "guided"]
+SCHEDULES: tuple[str, ...] = get_args(Schedule)
+
+Mode = Literal["reflect", "constant", "nearest", "mirror", "wrap"]
+MODES: tuple[str, ...] = get_args(Mode)
+
+CONSTANT = -1
+"""In `extension`: a row that lies outside and holds the constant value."""
+
+
+class Rows(NamedTuple):
+    """The half-open row range ``[start, stop)``."""
+
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """How many rows."""
+        return self.stop - self.start
+
+
+def share(n: int, parts: int, rank: int) -> Rows:
+    """Range number `rank` of `n` rows in `parts` balanced ranges.
+
+    Sizes differ by at most one, larger ranges first, as OpenMP's static schedule and
+    `numpy.array_split` cut.
+    """
+    size, larger = divmod(n, parts)
+    start = rank * size + min(rank, larger)
+    return Rows(start, start + size + (rank < larger))
+
+
+def split(n: int, parts: int) -> list[Rows]:
+    """`n` rows in `parts` balanced ranges; the last ones are empty where rows are few."""
+    return [share(n, parts, rank) for rank in range(parts)]
+
+
+def split_weighted(weights: Sequence[float] | NDArray[np.generic], parts: int) -> list[Rows]:
+    """Rows of uneven cost in `parts` ranges of about equal cost.
+
+    Cut ``k`` lies at the row where the running cost is nearest to ``k / parts`` of the whole.
+
+    Parameters
+    ----------
+    weights : array_like, shape (n,)
+        The cost of each row, not negative. All zero means all equal.
+    """
+    cost = np.concatenate([[0.0], np.cumsum(np.asarray(weights, dtype=np.float64))])
+    n = len(cost) - 1
+    if cost[-1] <= 0:
+        return split(n, parts)
+    targets = cost[-1] * np.arange(1, parts) / parts
+    after = np.clip(np.searchsorted(cost, targets), 1, n)
+    nearer_before = targets - cost[after - 1] < cost[after] - targets
+    cuts = [0, *(after - nearer_before).tolist(), n]
+    return [Rows(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """`n` rows in consecutive blocks of `rows` rows, the last one cut short.
+
+    A sequence of `Rows`. Blocks come from the data alone, never from the number of workers:
+    reductions combine over block numbers, so that is what keeps the bits the same.
+    """
+
+    n: int
+    rows: int
+
+    def __len__(self) -> int:
+        return math.ceil(self.n / self.rows)
+
+    def __getitem__(self, number: int) -> Rows:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        start = number * self.rows
+        return Rows(start, min(start + self.rows, self.n))
+
+    def __iter__(self) -> Iterator[Rows]:
+        return (self[number] for number in range(len(self)))
+
+
+def align(rows: int, chunk: int) -> int:
+    """`rows` rounded up to whole chunks, at least one."""
+    return max(1, math.ceil(rows / chunk)) * chunk
+
+
+def guided_claim(remaining: int, parts: int) -> int:
+    """How many blocks the next claim of a guided schedule takes: half of a fair share."""
+    return max(1, remaining // (2 * parts))
+
+
+def extension(start: int, stop: int, n: int, mode: Mode) -> NDArray[np.int64]:
+    """Which rows of an array of `n` stand at the positions `start` to `stop`, edges extended.
+
+    Positions below 0 and from `n` on are extended as `scipy.ndimage` does, with the same names:
+    ``reflect`` (d c b a | a b c d | d c b a), ``mirror`` (d c b | a b c d | c b a), ``nearest``,
+    ``wrap``, and ``constant``, which gives `CONSTANT`.
+    """
+    at = np.arange(start, stop, dtype=np.int64)
+    if mode == "nearest":
+        return np.clip(at, 0, n - 1)
+    if mode == "wrap":
+        return at % n
+    if mode == "constant":
+        return np.where((at < 0) | (at >= n), CONSTANT, at)
+    if mode == "mirror":
+        period = max(1, 2 * n - 2)
+        at = at % period
+        return np.where(at < n, at, period - at)
+    at = at % (2 * n)
+    return np.where(at < n, at, 2 * n - 1 - at)
+
+
+def runs(at: NDArray[np.int64]) -> Iterator[tuple[slice, Rows]]:
+    """The positions of `extension` in runs of neighbouring rows.
+
+    Yields where each run stands and the row range that covers it, so that an edge block reads
+    the few ranges it needs and not all that lies between. Constant rows are in no run.
+    """
+    if not len(at):
+        return
+    constant = at == CONSTANT
+    broken = (np.abs(np.diff(at)) > 1) | (constant[1:] != constant[:-1])
+    cuts = [0, *(np.flatnonzero(broken) + 1).tolist(), len(at)]
+    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        if not constant[a]:
+            yield slice(a, b), Rows(int(at[a:b].min()), int(at[a:b].max()) + 1)

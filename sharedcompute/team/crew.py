@@ -1,0 +1,237 @@
+"""The supervisor of a team's workers: sends jobs, collects results, deals with deaths.
+
+Every wait here is on the workers' sockets and sentinels together, so a death is seen when it
+happens. When a job fails, for any reason, the rule is one: set the abort word, give the workers a
+moment to come out, kill those that do not, and replace the dead before the next job.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import cloudpickle
+import numpy as np
+
+from sharedcompute import arrays, machine
+from sharedcompute.errors import InputError, ProgramError, WorkerDied
+from sharedcompute.sync import Control
+from sharedcompute.team import processes
+from sharedcompute.team.functions import Named, Token, Tokens
+from sharedcompute.team.messages import Attached, Message, dumps, loads
+from sharedcompute.team.processes import Seat
+from sharedcompute.team.worker import ALL_LEFT, GIVE, JOB, POST, RAISED, RESULT, Failure, Origin
+
+OnMessage = Callable[[int, Any], None]
+
+_GRACE = 0.5
+"""Seconds that workers have to notice the end of a job before they are killed."""
+
+
+@dataclass
+class _Job:
+    """What a running job has given so far."""
+
+    results: list[Any]
+    on_message: OnMessage | None
+    failures: dict[int, Failure] = field(default_factory=dict)
+    all_left: bool = False
+
+
+class Crew:
+    """The seats of a team and their supervision. See `Team` for what the methods promise."""
+
+    def __init__(self, context: Any, size: int, threads: int) -> None:
+        words = arrays.zeros(Control.size_for(size), np.int64)
+        handle = arrays.handle(words)
+        assert handle is not None
+        pid = os.getpid()
+        cores = machine.cores()
+        self.seats: list[Seat] = []
+        self._context = context
+        self._control = Control(words, size)
+        self._origin = Origin(-1, size, cores, threads, handle, pid, arrays.start_time(pid))
+        self._number = 0  # of the job
+        self._running = False
+        self._clean = True
+        self._tokens = Tokens()
+        self._attached = Attached()
+        self._poll = select.poll()
+        self._ranks: dict[int, int] = {}
+
+    def start(self) -> None:
+        """Start the workers; does not wait until they have started."""
+        for rank in range(self._origin.size):
+            self.seats.append(self._sit(rank))
+
+    def close(self) -> None:
+        """Stop the workers, by force those that are at work."""
+        self._control.abort()
+        for seat in self.seats:
+            seat.channel.close()  # what tells an idle worker to go
+        deadline = time.monotonic() + _GRACE
+        for seat in self.seats:
+            if seat.alive and self._clean:
+                seat.process.join(max(0.0, deadline - time.monotonic()))
+            self._rise(seat)
+
+    def run(
+        self, program: Callable[..., Any], args: tuple[Any, ...], on_message: OnMessage | None
+    ) -> list[Any]:
+        """Run a program in every worker."""
+        self._make_ready()
+        tokens: dict[int, Any] = {}
+        data, buffers = dumps((program, args), lambda f: self._refer(f, tokens))
+        job = _Job([None] * len(self.seats), on_message)
+        self._number += 1
+        self._control.reset()
+        self._running, self._clean = True, False
+        try:
+            for seat in self.seats:
+                self._send(seat, tokens, data, buffers)
+            self._collect(job)
+            self._clean = True
+        except BaseException:
+            self._stop(job)
+            raise
+        finally:
+            self._running = False
+        return job.results
+
+    def _collect(self, job: _Job) -> None:
+        """Wait for the end of the job. Only the last worker says it: one wake-up, not one each."""
+        while not job.all_left and not job.failures:
+            for descriptor, _ in self._poll.poll():
+                self._hear(job, descriptor)
+        if job.failures:
+            self._stop(job)
+            raise _exception(job.failures[min(job.failures)])
+        # What the others sent before they left is under way in full.
+        for seat in self.seats:
+            while seat.channel.readable():
+                self._hear(job, seat.channel.descriptor)
+
+    def _hear(self, job: _Job, descriptor: int) -> None:
+        """Take in what one worker says; raise where it has died."""
+        seat = self.seats[self._ranks[descriptor]]
+        if descriptor == seat.sentinel and not seat.channel.readable():
+            self._raise_death(seat)
+        try:
+            message = seat.channel.receive()
+        except (EOFError, OSError):
+            self._raise_death(seat)
+        if message.number == self._number:  # else the rest of a job that was stopped
+            self._take(job, seat.rank, message)
+
+    def _take(self, job: _Job, rank: int, message: Message) -> None:
+        if message.kind == ALL_LEFT:
+            job.all_left = True
+            return
+        if message.kind == POST and job.on_message is None:
+            return
+        value = loads(message.data, message.buffers, self._attached, {})
+        self._attached.forget()
+        if message.kind == RAISED:
+            job.failures[rank] = value
+        elif message.kind == RESULT:
+            job.results[rank] = value
+        elif job.on_message is not None:
+            job.on_message(rank, value)
+
+    def _stop(self, job: _Job) -> None:
+        """End the job in all workers: they come out by themselves, or are killed."""
+        self._control.abort()
+        job.on_message = None
+        deadline = time.monotonic() + _GRACE
+        while time.monotonic() < deadline and any(map(self._at_work, self.seats)):
+            # Reading on lets those out that wait for room in their sockets.
+            for descriptor, _ in self._poll.poll(2):
+                if descriptor in self._ranks:
+                    with suppress(WorkerDied):
+                        self._hear(job, descriptor)
+        for seat in self.seats:
+            if self._at_work(seat):
+                self._rise(seat)
+        self._clean = True
+
+    def _at_work(self, seat: Seat) -> bool:
+        if seat.alive and seat.channel.torn:
+            self._rise(seat)
+        return seat.alive and not self._control.is_done(seat.rank, self._number)
+
+    def _refer(self, f: Any, tokens: dict[int, Any]) -> Named | Token:
+        reference = self._tokens.refer(f)
+        if reference[0] == "token":
+            tokens[reference[1]] = f
+        return reference
+
+    def _send(
+        self, seat: Seat, tokens: dict[int, Any], data: bytes, buffers: list[memoryview]
+    ) -> None:
+        try:
+            for number in tokens.keys() - seat.given:
+                seat.channel.send(GIVE, number, cloudpickle.dumps(tokens[number]))
+                seat.given.add(number)
+            seat.channel.send(JOB, self._number, data, buffers)
+        except OSError:
+            self._raise_death(seat)
+
+    def _raise_death(self, seat: Seat) -> NoReturn:
+        code = self._rise(seat)
+        rows = self._control.rows_of(seat.rank)
+        signal, status = (-code, None) if code < 0 else (None, code)
+        raise WorkerDied(seat.rank, seat.pid, signal, rows, status) from None
+
+    def _make_ready(self) -> None:
+        """Replace the workers that have died, or that an interrupt left at work."""
+        if self._running:
+            raise InputError("expected an idle team, it is running a job; wait, or use another")
+        for descriptor, _ in self._poll.poll(0):
+            seat = self.seats[self._ranks[descriptor]]
+            if descriptor == seat.sentinel or not _is_flushed(seat):
+                self._rise(seat)
+        for rank, seat in enumerate(self.seats):
+            if not self._clean and self._at_work(seat):
+                self._rise(seat)
+            if not seat.alive:
+                self.seats[rank] = self._sit(rank)
+        self._clean = True
+
+    def _sit(self, rank: int) -> Seat:
+        """Start a worker for `rank` and watch it."""
+        seat = processes.start(self._context, self._origin, rank)
+        for descriptor in (seat.channel.descriptor, seat.sentinel):
+            self._poll.register(descriptor, select.POLLIN)
+            self._ranks[descriptor] = rank
+        return seat
+
+    def _rise(self, seat: Seat) -> int:
+        """End a worker, dead or not, and return its exit code."""
+        for descriptor in (seat.channel.descriptor, seat.sentinel):
+            if self._ranks.pop(descriptor, None) is not None:
+                self._poll.unregister(descriptor)
+        return seat.end()
+
+
+def _is_flushed(seat: Seat) -> bool:
+    """Forget what a worker said late of an earlier job; False where it is dead."""
+    try:
+        seat.channel.receive()
+    except (EOFError, OSError):
+        return False
+    return True
+
+
+def _exception(failure: Failure) -> Exception:
+    try:
+        error = pickle.loads(failure.exception)
+    except Exception as problem:  # noqa: BLE001 - any class, any way to fail
+        error = ProgramError(f"a worker raised what cannot be read here ({problem!r})")
+    error.add_note(failure.note)
+    return error  # type: ignore[no-any-return]

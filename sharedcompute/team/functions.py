@@ -1,0 +1,88 @@
+"""How functions travel to workers.
+
+numba's own pickling sends a dispatcher by value, so that every worker would compile it again and
+``cache=True`` would be lost. So a dispatcher that the worker can import goes by its name, and any
+other (from a script's ``__main__``, a notebook, a lambda) is sent to a worker once and then named by
+a token: what a dispatcher sees of its globals is frozen when it compiles, so it cannot change.
+Plain Python functions can, and travel with every job, as cloudpickle does it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import sys
+import weakref
+from functools import lru_cache, reduce
+from types import FunctionType
+from typing import Any, Literal
+
+Named = tuple[Literal["name"], str, str]
+"""A function that the receiver can import: its module and qualified name."""
+Token = tuple[Literal["token"], int]
+"""A dispatcher that the receiver has been given before."""
+
+_OURS = __name__.partition(".")[0] + "."
+
+
+def is_dispatcher(f: Any) -> bool:
+    """Whether `f` was made by `numba.jit`; does not import numba."""
+    return type(f).__name__ == "CPUDispatcher"
+
+
+def name_of(dispatcher: Any) -> Named | None:
+    """By which name a fresh process finds this very object, if by any."""
+    module, qualname = dispatcher.__module__, dispatcher.__qualname__
+    if module in (None, "__main__") or "<" in qualname or not _importable(module):
+        return None
+    try:
+        found = reduce(getattr, qualname.split("."), sys.modules[module])
+    except AttributeError:
+        return None
+    return ("name", module, qualname) if found is dispatcher else None
+
+
+def name_of_own(f: FunctionType) -> Named | None:
+    """Return the name of a plain function of this package.
+
+    cloudpickle would find it as well, in 10 us: too long for each job.
+    """
+    if not f.__module__.startswith(_OURS) or "<" in f.__qualname__:
+        return None
+    return ("name", f.__module__, f.__qualname__)
+
+
+@lru_cache(maxsize=256)
+def find(module: str, qualname: str) -> Any:
+    """Import what was sent by name."""
+    return reduce(getattr, qualname.split("."), importlib.import_module(module))
+
+
+def _importable(module: str) -> bool:
+    """Whether `import module` finds what is loaded under that name here.
+
+    A module that was made by hand and put in ``sys.modules`` would not be found in a worker.
+    """
+    package = module.partition(".")[0]
+    spec = getattr(sys.modules.get(package), "__spec__", None)
+    if spec is None:
+        return False
+    # Not importlib.util.find_spec: that believes sys.modules.
+    found = (finder.find_spec(package, None) for finder in sys.meta_path)
+    return next((f.origin == spec.origin for f in found if f is not None), False)
+
+
+class Tokens:
+    """The dispatchers that a team's workers have been given, or will be."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._tokens: weakref.WeakKeyDictionary[Any, Named | Token] = weakref.WeakKeyDictionary()
+
+    def refer(self, dispatcher: Any) -> Named | Token:
+        """Return what to send instead of `dispatcher`."""
+        reference = self._tokens.get(dispatcher)
+        if reference is None:
+            reference = name_of(dispatcher) or ("token", next(self._numbers))
+            self._tokens[dispatcher] = reference
+        return reference

@@ -1,0 +1,29 @@
+"""What the fork server imports and does once, so that no worker has to.
+
+numba's first call in a process costs 0.4 s, also where all it does is to load a cached function.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from contextlib import suppress
+
+import numpy as np
+
+from sharedcompute import kernels
+from sharedcompute.sync import Control
+from sharedcompute.team import mapping as _mapping  # noqa: F401
+
+
+def prepare() -> None:
+    """Import the kernels and what programs use most, and wake numba."""
+    for module in pkgutil.iter_modules(kernels.__path__, kernels.__name__ + "."):
+        importlib.import_module(module.name)
+    for name in ("cloudpickle", "h5py", "hdf5plugin", "threadpoolctl"):
+        with suppress(ImportError):
+            importlib.import_module(name)
+    Control(np.zeros(Control.size_for(1), np.int64), 1, 0).leave()
+
+
+prepare()

@@ -1,0 +1,214 @@
+"""What a user sees of a team: run a program, map a function."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sharedcompute import arrays, machine
+from sharedcompute.errors import InputError
+from sharedcompute.rows import MODES, SCHEDULES, Mode, Schedule
+from sharedcompute.team import processes
+from sharedcompute.team.functions import is_dispatcher
+
+if TYPE_CHECKING:
+    from sharedcompute.team.mapping import Cut
+
+OnMessage = Callable[[int, Any], None]
+
+
+class Team:
+    """Worker processes that stay warm and run programs together.
+
+    Parameters
+    ----------
+    workers : int, optional
+        How many; by default the cores that this process may use.
+    threads : int
+        Threads of numba, BLAS and OpenMP inside each.
+    start_method : {"forkserver", "spawn", "fork"}, optional
+        By default forkserver, or spawn where that is missing. With fork, the parent must not have
+        run parallel numba or OpenMP code.
+
+    Raises
+    ------
+    InputError
+        For numbers below 1, and start methods that the system lacks.
+
+    Notes
+    -----
+    A team runs one job at a time. It is closed by `close`, by ``with``, or at exit.
+    """
+
+    def __init__(
+        self, workers: int | None = None, threads: int = 1, start_method: str | None = None
+    ) -> None:
+        size = machine.cores() if workers is None else workers
+        if size < 1 or threads < 1:
+            raise InputError(f"expected 1 or more workers and threads, got {size} and {threads}")
+        self.size = size
+        self.threads = threads
+        context = processes.context(start_method)
+        # After the fork server was told to start: it and this process import numba side by side.
+        from sharedcompute.team.crew import Crew
+
+        self._crew = Crew(context, size, threads)
+        self._compiled: weakref.WeakSet[Any] = weakref.WeakSet()
+        # Also at exit. Not in a fork of this process, which would stop workers that are not its.
+        self._closing = weakref.finalize(self, _close, self._crew, os.getpid())
+        self._crew.start()
+
+    def __enter__(self) -> Team:
+        """Give the team; leaving the block closes it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the team."""
+        self.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """The workers' process ids, by rank."""
+        return [seat.pid for seat in self._crew.seats]
+
+    def close(self) -> None:
+        """Stop the workers. Closing twice is harmless."""
+        self._closing()
+
+    def run(
+        self, program: Callable[..., Any], *args: Any, on_message: OnMessage | None = None
+    ) -> list[Any]:
+        """Run ``program(worker, *args)`` in every worker and return the results by rank.
+
+        Parameters
+        ----------
+        program : callable
+            Also one from a script's ``__main__``, a notebook, or a lambda.
+        *args
+            Arrays in shared memory, and views of them, go as handles: the workers see the same
+            memory. Anything else is copied to each worker.
+        on_message : callable, optional
+            Called as ``on_message(rank, obj)`` here, for each `Worker.post`, while the job runs.
+
+        Raises
+        ------
+        WorkerDied
+            A worker process ended. It is replaced before the next job.
+        ProgramError
+            A worker raised what cannot be pickled.
+        Exception
+            What the program raised, with a note that holds the worker's traceback and rows. The
+            other workers' programs are ended by `sharedcompute.sync.Aborted`.
+        """
+        if not self._closing.alive:
+            raise InputError("expected an open team, got a closed one; make a new one")
+        return self._crew.run(program, args, on_message)
+
+    def map(
+        self,
+        f: Callable[..., Any],
+        x: ArrayLike,
+        out: NDArray[Any] | None = None,
+        params: tuple[Any, ...] = (),
+        halo: int = 0,
+        mode: Mode = "reflect",
+        schedule: Schedule = "static",
+        block_rows: int | None = None,
+    ) -> NDArray[Any]:
+        """Call ``f(x_rows, out_rows, *params)`` on row ranges of `x` in all workers.
+
+        Parameters
+        ----------
+        f : callable
+            A numba function or a plain Python one. It writes `out_rows`; `x_rows` is read-only.
+        x : array_like, shape (n, ...)
+            Copied to shared memory where it is not there.
+        out : ndarray, shape (n, ...), optional
+            A new shared array like `x` by default. One in private memory is filled by a copy.
+        params : tuple
+            More arguments of `f`.
+        halo : int
+            `x_rows` has this many rows more than `out_rows` on each side.
+        mode : {"reflect", "constant", "nearest", "mirror", "wrap"}
+            How `x` goes on beyond its ends, as in `scipy.ndimage`; the constant is 0.
+        schedule : {"static", "dynamic", "guided"}
+        block_rows : int, optional
+            Rows in a block. See `Worker.claim`.
+
+        Returns
+        -------
+        ndarray
+            `out`.
+
+        Raises
+        ------
+        InputError
+            For arguments that do not fit each other. What `run` raises besides.
+        """
+        from sharedcompute.team.mapping import Cut, map_rows
+
+        source = x if isinstance(x, np.ndarray) else np.asarray(x)
+        cut = Cut(halo, mode, schedule, block_rows)
+        _check_map(f, source, out, cut)
+        target = arrays.empty_like(source) if out is None else out
+        shared = source if arrays.segment_of(source) is not None else arrays.asarray(source)
+        inside = arrays.segment_of(target) is not None
+        result = target if inside else arrays.empty_like(target)
+        if is_dispatcher(f) and f not in self._compiled:
+            _compile(f, shared, result, params)
+            self._compiled.add(f)
+        self.run(map_rows, f, shared, result, tuple(params), tuple(cut))
+        if not inside:
+            np.copyto(target, result)
+        return target
+
+
+def _close(crew: Any, owner: int) -> None:
+    if os.getpid() == owner:
+        crew.close()
+
+
+def _compile(
+    f: Any, x: NDArray[Any], out: NDArray[Any], params: tuple[Any, ...]
+) -> None:
+    """Compile a function that numba caches here, so that the workers load it and not all compile."""
+    if type(f._cache).__name__ == "NullCache" or not f._can_compile or f.signatures:
+        return
+    from numba import typeof
+
+    rows, out_rows = x.view(np.ndarray), out.view(np.ndarray)
+    rows.flags.writeable = False
+    f.compile(tuple(typeof(value) for value in (rows, out_rows, *params)))
+
+
+def _check_map(
+    f: Callable[..., Any], x: NDArray[Any], out: NDArray[Any] | None, cut: Cut
+) -> None:
+    if not callable(f):
+        raise InputError(f"expected a function of rows, got {f!r}")
+    if x.ndim == 0:
+        raise InputError("expected an array with rows, got a single value; give at least 1-D")
+    if cut.schedule not in SCHEDULES:
+        raise InputError(f"expected a schedule out of {', '.join(SCHEDULES)}, got {cut.schedule!r}")
+    if cut.mode not in MODES:
+        raise InputError(f"expected a mode out of {', '.join(MODES)}, got {cut.mode!r}")
+    if cut.halo < 0 or (cut.block_rows is not None and cut.block_rows < 1):
+        raise InputError(
+            f"expected halo from 0 and block_rows from 1 up, got {cut.halo} and {cut.block_rows}"
+        )
+    if out is None:
+        return
+    if not isinstance(out, np.ndarray) or out.shape[:1] != x.shape[:1]:
+        raise InputError(
+            f"expected out to be an array of {len(x)} rows, got {getattr(out, 'shape', out)}"
+        )
+    if cut.halo and np.may_share_memory(x, out):
+        raise InputError(
+            "expected out apart from x where there is a halo, they share memory; "
+            "workers would read rows that others have written: give another out"
+        )
