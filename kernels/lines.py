@@ -144,7 +144,7 @@ def _gather(
 def _correlate_pairs(
     extended: Floats, p: int, step: int, weights: Floats, sign: int, acc: Floats
 ) -> None:
-    """The middle first, then pairs from the outermost inwards: the order of scipy.ndimage."""
+    """Take the middle first, then pairs from the outermost inwards, as scipy.ndimage does."""
     n, r = acc.size, weights.size // 2
     middle = extended[p + r * step : p + r * step + n]
     for q in range(n):
@@ -197,7 +197,7 @@ def _add_pairs(
 
 @kernel
 def _correlate(extended: Floats, p: int, step: int, weights: Floats, acc: Floats) -> None:
-    """The last weight first, then in order: the order of scipy.ndimage."""
+    """Take the last weight first, then the others in order, as scipy.ndimage does."""
     n, last = acc.size, weights.size - 1
     a = extended[p + last * step : p + last * step + n]
     for q in range(n):

@@ -13,6 +13,8 @@ Two measured reasons shape the loops (f4 strip of 128 x 1024 in L2, one core, AV
 NaN is found by ``v == v``, which LLVM folds to true for integers and booleans.
 """
 
+# ruff: noqa: PLR0124 - `v == v` is the test for NaN that costs nothing on integers.
+
 from __future__ import annotations
 
 from typing import Any
@@ -243,8 +245,8 @@ def minimum(x: Array, skipna: bool, value: Array) -> None:
         m = value[lo:hi]
         for i in range(0, rows, 4):
             # Past the end the last row comes again, which changes nothing.
-            k, l, n = min(i + 1, rows - 1), min(i + 2, rows - 1), min(i + 3, rows - 1)
-            a, b, c, d = x[i, lo:hi], x[k, lo:hi], x[l, lo:hi], x[n, lo:hi]
+            k, n, o = min(i + 1, rows - 1), min(i + 2, rows - 1), min(i + 3, rows - 1)
+            a, b, c, d = x[i, lo:hi], x[k, lo:hi], x[n, lo:hi], x[o, lo:hi]
             if skipna:
                 for j in range(m.size):
                     m[j] = _fmin(_fmin(_fmin(_fmin(m[j], a[j]), b[j]), c[j]), d[j])
@@ -264,8 +266,8 @@ def maximum(x: Array, skipna: bool, value: Array) -> None:
         hi = min(lo + TILE, cols)
         m = value[lo:hi]
         for i in range(0, rows, 4):
-            k, l, n = min(i + 1, rows - 1), min(i + 2, rows - 1), min(i + 3, rows - 1)
-            a, b, c, d = x[i, lo:hi], x[k, lo:hi], x[l, lo:hi], x[n, lo:hi]
+            k, n, o = min(i + 1, rows - 1), min(i + 2, rows - 1), min(i + 3, rows - 1)
+            a, b, c, d = x[i, lo:hi], x[k, lo:hi], x[n, lo:hi], x[o, lo:hi]
             if skipna:
                 for j in range(m.size):
                     m[j] = _fmax(_fmax(_fmax(_fmax(m[j], a[j]), b[j]), c[j]), d[j])
@@ -304,7 +306,8 @@ def argmin(
     Parameters
     ----------
     x : ndarray, shape (rows, cols)
-        A strip of fewer than 2**31 rows. Element (i, j) is of row ``start + i * step + j // width``.
+        A strip of fewer than 2**31 rows. Element (i, j) is of row
+        ``start + i * step + j // width``.
     skipna : bool
         Pass over NaN; else the first NaN is taken, as by `numpy.argmin`.
     start, step, width : int

@@ -6,11 +6,12 @@ Values are added or multiplied in row order in the dtype of `carry`, so that nei
 the tiles of columns change a bit.
 """
 
+# ruff: noqa: PLR0124 - `v == v` is the test for NaN that costs nothing on integers.
+
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 

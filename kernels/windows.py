@@ -1,5 +1,7 @@
 """The value of a given rank in a moving window of any shape, over an array of any dimension."""
 
+# ruff: noqa: PLR0124 - `v == v` is the test for NaN that costs nothing on integers.
+
 from __future__ import annotations
 
 from typing import Any
@@ -11,11 +13,13 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
 
-# Neighbouring outputs that are sorted side by side, one per lane of the buffer.
+# Neighbouring outputs that are sorted side by side, one per lane of the buffer: as many as keep it
+# in L1 (bytes), within bounds.
 LANES = 512
-# Windows of more elements are selected from one by one: the passes cost the square of their size.
-# Measured for f4 at the median: see `rank_window`.
-PASSES = 128
+BUFFER = 32768
+# Windows of more elements are selected from one by one, as passes cost the square of their size.
+# Median of f4 in ns, side by side (one by one): 3 x 3 3 (98), 7 x 7 65 (690), 11 x 11 420 (1600).
+PASSES = 256
 
 kernel = njit(nogil=True, cache=True)
 
@@ -48,8 +52,8 @@ def rank_window(
 
     Notes
     -----
-    Small windows are sorted as far as `rank` by passes of compare and exchange, the same for each of
-    a run of neighbouring outputs, so that they run as vector minima and maxima. Large ones are
+    Small windows are sorted as far as `rank` by passes of compare and exchange, the same for each
+    of a run of neighbouring outputs, so that they run as vector minima and maxima. Large ones are
     selected from by quickselect [1]_.
 
     References
@@ -57,8 +61,9 @@ def rank_window(
     .. [1] Hoare, "Algorithm 65: find", Communications of the ACM 4, 1961.
     """
     length = out_shape[-1]
-    lanes = min(length, LANES)
     size = offsets.size
+    fit = BUFFER // (max(size, 1) * padded.itemsize) // 16 * 16
+    lanes = min(length, max(32, min(LANES, fit)))
     if out.size == 0:
         return
     buffer = np.empty((size if size <= PASSES else 0, lanes), padded.dtype)
@@ -72,7 +77,9 @@ def rank_window(
         if size <= PASSES:
             for j in range(0, length, lanes):
                 some = target[j : j + lanes]
-                _rank_lanes(padded, begin + j * strides[-1], strides[-1], offsets, rank, buffer, some)
+                _rank_lanes(
+                    padded, begin + j * strides[-1], strides[-1], offsets, rank, buffer, some
+                )
         else:
             for j in range(length):
                 for k in range(size):
@@ -95,7 +102,7 @@ def _advance(at: Ints, shape: Ints) -> None:
 def _rank_lanes(
     padded: Array, begin: int, stride: int, offsets: Ints, rank: int, buffer: Array, out: Array
 ) -> None:
-    """Windows that begin `stride` apart, from `begin` on: row k of `buffer` has their elements k."""
+    """Rank windows that begin `stride` apart; row k of `buffer` is to hold their elements k."""
     size, lanes = offsets.size, out.size
     for k in range(size):
         row = buffer[k, :lanes]

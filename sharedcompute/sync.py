@@ -10,23 +10,24 @@ nobody hangs on a dead worker, as they would on `multiprocessing.Lock` or `Barri
 
 from __future__ import annotations
 
-import platform
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-from numpy.typing import NDArray
 
+from sharedcompute.atomics import (
+    EVERYONE,
+    Words,
+    add,
+    compiled,
+    exchange,
+    fetch_add,
+    load,
+    sleep_on,
+    swap,
+    wake,
+)
 from sharedcompute.rows import Rows
-
-Words = NDArray[np.int64]
-F = TypeVar("F", bound=Callable[..., Any])
 
 # The layout. Words that different workers write lie on cache lines (8 words) of their own.
 ABORT = 0  # not 0: the job is over, leave
@@ -47,155 +48,32 @@ OK, ABORTED, LEFT = 0, 1, 2
 
 SPINS = 2000
 """About 5 us: longer than a barrier takes when all have a core, shorter than a sleep and wake."""
-SLICE_NS = 20_000_000
-"""The longest sleep before the abort word is looked at again."""
 CLAIM_BITS = 36
 """A claim word holds the claim's number above and the next block below: 2**36 blocks."""
-
-_FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if sys.platform == "linux" else None
-FUTEX = _FUTEX or 0
-FUTEX_WAIT, FUTEX_WAKE, EVERYONE = 0, 1, 1 << 30
 
 
 class Aborted(BaseException):
     """The job is over, another worker failed. Not an Exception: programs should not catch it."""
 
 
-class ProgramLeft(RuntimeError):
+class ProgramLeftError(RuntimeError):
     """A barrier can never open: another rank has returned from the program."""
 
 
-def _compiled(function: F) -> F:
-    """`numba.njit`, also where NUMBA_DISABLE_JIT is set: intrinsics have no Python form."""
-    disabled, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, 0
-    try:
-        return numba.njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-    finally:
-        numba.config.DISABLE_JIT = disabled
-
-
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
-    made = context.make_array(array_type)(context, builder, array)
-    return cgutils.get_item_pointer(context, builder, array_type, made, [index])
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _add(typing: Any, words: Any, at: Any, value: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
-        return builder.atomic_rmw("add", pointer, args[2], "seq_cst")
-
-    return types.int64(words, types.intp, types.int64), code
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _exchange(typing: Any, words: Any, at: Any, value: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
-        return builder.atomic_rmw("xchg", pointer, args[2], "seq_cst")
-
-    return types.int64(words, types.intp, types.int64), code
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _swap(typing: Any, words: Any, at: Any, expected: Any, value: Any) -> Any:
-    """Compare and swap; gives what was there before."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
-        result = builder.cmpxchg(pointer, args[2], args[3], "seq_cst", "seq_cst")
-        return builder.extract_value(result, 0)
-
-    return types.int64(words, types.intp, types.int64, types.int64), code
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _address(typing: Any, words: Any, at: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
-        return builder.ptrtoint(pointer, ir.IntType(64))
-
-    return types.int64(words, types.intp), code
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _syscall(typing: Any, number: Any, address: Any, operation: Any, value: Any, limit: Any) -> Any:
-    """`syscall(2)` with the arguments that futex takes."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word = ir.IntType(64)
-        prototype = ir.FunctionType(word, [word], var_arg=True)
-        function = cgutils.get_or_insert_function(builder.module, prototype, "syscall")
-        none = ir.Constant(word, 0)
-        return builder.call(function, [*args, none, none])
-
-    return types.int64(*[types.int64] * 5), code
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _usleep(typing: Any, microseconds: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        prototype = ir.FunctionType(ir.IntType(32), [ir.IntType(32)])
-        function = cgutils.get_or_insert_function(builder.module, prototype, "usleep")
-        return builder.call(function, args)
-
-    return types.int32(types.uint32), code
-
-
-@_compiled
-def fetch_add(words: Words, at: int, value: int) -> int:
-    """Add `value` to a word and return what it was before."""
-    return _add(words, at, value)  # type: ignore[no-any-return]
-
-
-@_compiled
-def load(words: Words, at: int) -> int:
-    """Read a word that others write. A plain read in a loop would be moved out of the loop."""
-    return _add(words, at, 0)  # type: ignore[no-any-return]
-
-
-@_compiled
-def compare_and_swap(words: Words, at: int, expected: int, value: int) -> int:
-    """Set a word to `value` if it is `expected`; return what it was before."""
-    return _swap(words, at, expected, value)  # type: ignore[no-any-return]
-
-
-@_compiled
-def wake(words: Words, at: int, count: int) -> None:
-    """Wake up to `count` sleepers on a word."""
-    if FUTEX != 0:
-        _syscall(FUTEX, _address(words, at), FUTEX_WAKE, count, 0)
-
-
-@_compiled
-def sleep_on(words: Words, at: int, seen: int) -> None:
-    """Sleep while a word is `seen`, one slice at most.
-
-    A futex has 32 bits: the low half of the word on a little-endian machine.
-    """
-    if FUTEX != 0:
-        limit = np.empty(2, np.int64)
-        limit[0] = 0
-        limit[1] = SLICE_NS
-        _syscall(FUTEX, _address(words, at), FUTEX_WAIT, seen, _address(limit, 0))
-    else:
-        _usleep(50)
-
-
-@_compiled
+@compiled
 def barrier(words: Words, size: int, spins: int) -> int:
     """Wait until `size` ranks are here; OK, ABORTED, or LEFT where one has left the program."""
     generation = load(words, GENERATION)
-    if _add(words, ARRIVED, 1) == size - 1:
+    if add(words, ARRIVED, 1) == size - 1:
         words[ARRIVED] = 0
-        _add(words, GENERATION, 1)
+        add(words, GENERATION, 1)
         if load(words, BARRIER_SLEEPERS) > 0:
             wake(words, GENERATION, EVERYONE)
         return OK
     for _ in range(spins):
         if load(words, GENERATION) != generation:
             return OK
-    _add(words, BARRIER_SLEEPERS, 1)
+    add(words, BARRIER_SLEEPERS, 1)
     status = OK
     while load(words, GENERATION) == generation:
         if load(words, ABORT) != 0:
@@ -206,58 +84,58 @@ def barrier(words: Words, size: int, spins: int) -> int:
             status = LEFT
             break
         sleep_on(words, GENERATION, generation)
-    _add(words, BARRIER_SLEEPERS, -1)
+    add(words, BARRIER_SLEEPERS, -1)
     return status
 
 
-@_compiled
+@compiled
 def acquire(words: Words, spins: int) -> int:
     """Take the lock; OK or ABORTED. The three states are Drepper's ("Futexes are tricky")."""
     for _ in range(spins):
-        if _swap(words, LOCK, 0, 1) == 0:
+        if swap(words, LOCK, 0, 1) == 0:
             return OK
-    while _exchange(words, LOCK, 2) != 0:
+    while exchange(words, LOCK, 2) != 0:
         if load(words, ABORT) != 0:
             return ABORTED
         sleep_on(words, LOCK, 2)
     return OK
 
 
-@_compiled
+@compiled
 def release(words: Words) -> None:
     """Give the lock back."""
-    if _exchange(words, LOCK, 0) == 2:
+    if exchange(words, LOCK, 0) == 2:
         wake(words, LOCK, 1)
 
 
-@_compiled
+@compiled
 def take_permit(words: Words, at: int, permits: int, spins: int) -> int:
     """Take one of `permits` of the semaphore at `at`; OK or ABORTED."""
     tries = 0
     while True:
         taken = load(words, at)
         if taken < permits:
-            if _swap(words, at, taken, taken + 1) == taken:
+            if swap(words, at, taken, taken + 1) == taken:
                 return OK
         elif load(words, ABORT) != 0:
             return ABORTED
         elif tries < spins:
             tries += 1
         else:
-            _add(words, at + 1, 1)
+            add(words, at + 1, 1)
             sleep_on(words, at, permits)
-            _add(words, at + 1, -1)
+            add(words, at + 1, -1)
 
 
-@_compiled
+@compiled
 def give_permit(words: Words, at: int) -> None:
     """Give a semaphore's permit back."""
-    _add(words, at, -1)
+    add(words, at, -1)
     if load(words, at + 1) > 0:
         wake(words, at, 1)
 
 
-@_compiled
+@compiled
 def claim(words: Words, number: int, blocks: int, parts: int) -> tuple[int, int]:
     """Take the next blocks of claim `number`: ``(first, end)``, empty at the end or after an abort.
 
@@ -272,7 +150,7 @@ def claim(words: Words, number: int, blocks: int, parts: int) -> tuple[int, int]
         if owner > number or first >= blocks:
             break
         count = max(1, (blocks - first) // (2 * parts)) if parts else 1
-        if _swap(words, at, seen, (number << CLAIM_BITS) + first + count) == seen:
+        if swap(words, at, seen, (number << CLAIM_BITS) + first + count) == seen:
             return first, first + count
     return 0, 0
 
@@ -344,7 +222,7 @@ class Control:
         """Wait for all ranks."""
         status = barrier(self.words, self.size, self.spins)
         if status == LEFT:
-            raise ProgramLeft(
+            raise ProgramLeftError(
                 "expected all ranks at the barrier, another one has returned from the program; "
                 "call barrier the same number of times on every rank"
             )

@@ -66,10 +66,7 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
             rows = work.source.shape[0]
             listen(PassStarted(number, len(plan.passes), work.purpose, rows, nbytes))
             bound = _with_sinks(work.bind(values), engine, results)
-            states = [
-                t.states((max(1, len(work.blocks)), t.columns), engine.allocate)
-                for _, t in work.tallies
-            ]
+            states = [_block_states(t, len(work.blocks), engine) for _, t in work.tallies]
             watch = results.watch(listen) if results else listen
             deliver = results.deliver if results else _undeliverable
             if len(work.blocks):
@@ -82,6 +79,16 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
     outcome = Outcome(_by_step(plan, bound, reduced), time.monotonic() - began)
     listen(JobFinished(outcome.seconds))
     return outcome
+
+
+def _block_states(tally: Tally, blocks: int, engine: Engine) -> State:
+    """Room for the state of each block, which the blocks fill in; without rows, the identity."""
+    if blocks == 0:
+        return tally.states((1, tally.columns), engine.allocate)
+    return {
+        name: engine.allocate((blocks, tally.columns), dtype)
+        for name, dtype in tally.fields().items()
+    }
 
 
 def _undeliverable(_number: int, _chunks: Sequence[Any]) -> None:

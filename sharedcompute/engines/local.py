@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sharedcompute import arrays
 from sharedcompute.engines.block import BlockRunner, Deliver, warm_up
@@ -13,6 +14,9 @@ from sharedcompute.plan.memory import ArraySource
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team, Worker
+
+POST_SECONDS = 0.05
+"""How often a worker tells of the blocks that it has done."""
 
 
 class Local:
@@ -46,24 +50,57 @@ class Local:
         warm_up(work)
 
         def receive(_rank: int, message: Any) -> None:
-            if isinstance(message, BlockDone):
-                listen(message)
+            if isinstance(message, Encoded):
+                deliver(message.number, message.chunks)
             else:
-                deliver(*message)
+                for event in message:
+                    listen(event)
 
         self._team.run(run_blocks, work, states, self._schedule, on_message=receive)
 
 
+class Encoded(NamedTuple):
+    """Chunks on their way to the one writer of the file."""
+
+    number: int
+    chunks: Sequence[Any]
+
+
+class _Mail:
+    """A worker's finished blocks, posted together: each message wakes the parent on a core that a
+    worker uses, which cost a fifth of the time of a fast reduction."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._events: list[BlockDone] = []
+        self._due = time.monotonic() + POST_SECONDS
+
+    def deliver(self, number: int, chunks: Sequence[Any]) -> None:
+        """Send chunks at once: they take memory."""
+        self._worker.post(Encoded(number, chunks))
+
+    def done(self, event: BlockDone) -> None:
+        """Note a finished block."""
+        self._events.append(event)
+        if time.monotonic() >= self._due:
+            self.flush()
+
+    def flush(self) -> None:
+        """Post what is noted."""
+        if self._events:
+            self._worker.post(self._events)
+        self._events = []
+        self._due = time.monotonic() + POST_SECONDS
+
+
 def run_blocks(worker: Worker, work: Pass, states: list[State], schedule: Schedule) -> None:
     """What each worker does: take blocks and run them."""
-
-    def deliver(number: int, chunks: Sequence[Any]) -> None:
-        worker.post((number, chunks))
-
+    mail = _Mail(worker)
     blocks = work.blocks
-    runner = BlockRunner(work, states, deliver, worker.rank)
+    runner = BlockRunner(work, states, mail.deliver, worker.rank)
     try:
         for rows in worker.claim(blocks.n, blocks.rows, schedule):
-            worker.post(runner.run(rows.start // blocks.rows))
+            mail.done(runner.run(rows.start // blocks.rows))
+        mail.flush()
     finally:
         runner.close()

@@ -90,8 +90,10 @@ def open_file(file: str, cache_nbytes: int | None = None) -> h5py.File:
         return h5py.File(file, "r", **cache)
     except (OSError, RuntimeError) as error:
         text = " ".join(str(error).split())
-        if "lock file" in text or "already open for write" in text:
+        if "lock file" in text:
             why = "is being written by another process; wait until that has closed it"
+        elif "already open" in text:
+            why = f"is marked as open for writing; close it, or clear the mark: h5clear -s {file}"
         elif "truncated" in text:
             why = "is cut short; copy it again from where it came"
         else:

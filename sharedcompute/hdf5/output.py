@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,14 +20,12 @@ import h5py
 
 from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.partial import check_lock, copy_into, sync_folder, take_lock
 from sharedcompute.hdf5.writers import disk_full
 from sharedcompute.machine import disk_free, format_size
 
 COMPLETE = "sharedcompute_complete"
 """Attribute of the root: True once every row of every result is in the file."""
-
-FICLONE = 0x40049409
-"""Linux: let a file share all blocks of another one (btrfs, XFS), at no cost."""
 
 
 class OutputFile:
@@ -103,7 +99,7 @@ class OutputFile:
                     "write to another file"
                 )
         self._check_existing()
-        self._check_lock()
+        check_lock(self.temporary, self.file)
         kept = self.file.stat().st_size if self._keeps() else 0
         free = disk_free(self.file.parent)
         if nbytes + kept > free:
@@ -121,14 +117,14 @@ class OutputFile:
             As `check`, which is repeated under the lock.
         """
         self._check_folder()
-        self._lock = self._take_lock()
+        self._lock = take_lock(self.temporary, self.file)
         try:
             self._check_existing()
             os.ftruncate(self._lock, 0)
             keeps = self._keeps()
             self.fresh = not keeps
             if keeps:
-                self._copy_existing()
+                copy_into(self.file, self._lock, self.temporary)
             self._h5 = _open_h5(self.temporary, keeps)
             if keeps and self.path in self._h5:
                 del self._h5[self.path]
@@ -149,9 +145,10 @@ class OutputFile:
                 raise disk_full(str(self.file), 0, error) from None
             raise
         self.temporary.replace(self.file)
-        _sync_folder(self.file.parent)
+        # Before anything else can fail: from here on, what stands at the temporary path is not ours.
         self._h5 = None
         self._release()
+        sync_folder(self.file.parent)
 
     def abort(self) -> None:
         """Remove the temporary file; what stood at the output path stays. Harmless when done."""
@@ -187,6 +184,9 @@ class OutputFile:
         folder = self.file.parent
         if not folder.is_dir():
             raise InputError(f"expected a folder at {folder}, found none; create it first")
+        longest = 255
+        if len(os.fsencode(self.temporary.name)) > longest:
+            raise InputError(f"expected a shorter file name than {self.file.name}; choose one")
         if self.file.is_dir():
             raise InputError(f"expected a file to write, {self.file} is a folder; name a file")
         if self.file.exists() and not stat.S_ISREG(self.file.stat().st_mode):
@@ -238,73 +238,6 @@ class OutputFile:
             f"expected a whole HDF5 file at {self.file}, got {text}; name another file"
         )
 
-    def _check_lock(self) -> None:
-        """See whether another job holds the temporary file, without leaving anything."""
-        try:
-            fd = os.open(self.temporary, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return
-        try:
-            self._flock(fd)
-        finally:
-            os.close(fd)
-
-    def _flock(self, fd: int) -> None:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputExists(
-                f"{self.file} is being written by another job; wait for it, or name another file"
-            ) from None
-
-    def _take_lock(self) -> int:
-        """A locked descriptor of the temporary file, made if need be.
-
-        The kernel drops the lock with the process, so that a dead job's file is simply taken over.
-        Another job may have renamed or removed the file between our open and our lock; then what
-        we hold is not what stands at the path, and we begin again.
-        """
-        while True:
-            try:
-                fd = os.open(self.temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            except OSError as error:
-                raise InputError(
-                    f"expected to create {self.temporary}, got {error.strerror!r}; "
-                    "choose another folder"
-                ) from None
-            try:
-                self._flock(fd)
-                mine = os.fstat(fd)
-                with contextlib.suppress(FileNotFoundError):
-                    there = self.temporary.stat()
-                    if (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev):
-                        return fd
-            except BaseException:
-                os.close(fd)
-                raise
-            os.close(fd)
-
-    def _copy_existing(self) -> None:
-        """Copy the existing file into the temporary one, sharing its blocks where that can be."""
-        with self.file.open("rb") as existing:
-            try:
-                # HDF5 locks a file like this while it writes it.
-                fcntl.flock(existing, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OutputExists(
-                    f"{self.file} is open in another program; close it there first"
-                ) from None
-            os.fchmod(self._lock, stat.S_IMODE(os.fstat(existing.fileno()).st_mode))
-            try:
-                fcntl.ioctl(self._lock, FICLONE, existing.fileno())
-            except OSError:
-                try:
-                    shutil.copyfile(self.file, self.temporary)
-                except OSError as error:
-                    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                        raise disk_full(str(self.file), 0, error) from None
-                    raise
-
 
 def _open_h5(file: Path, keeps: bool) -> h5py.File:
     """Open the temporary file through HDF5, whose own locks would stand in the way of ours.
@@ -318,11 +251,3 @@ def _open_h5(file: Path, keeps: bool) -> h5py.File:
         return h5py.File(file, "r+", **options)
     # Links and attributes in the order of their creation, as netCDF-4 wants.
     return h5py.File(file, "w", track_order=True, **options)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

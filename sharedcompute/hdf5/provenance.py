@@ -137,7 +137,7 @@ def record_crcs(
     if fold > 1:
         parts = range(0, len(each), fold)
         each = np.array([zlib.crc32(each[at : at + fold].tobytes()) for at in parts], "<u4")
-    dataset.attrs[BLOCK_ROWS] = np.array([block_rows, fold], "<i8")
+    dataset.attrs[BLOCK_ROWS] = np.array([max(1, block_rows), fold], "<i8")
     dataset.attrs[CRC32] = each
 
 

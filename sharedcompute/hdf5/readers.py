@@ -214,7 +214,8 @@ class H5pyReader(Reader):
     def __init__(self, source: DatasetSource) -> None:
         for step in source.filters:
             available(step.code)
-        self._file = open_file(source.file, cache_nbytes=cache_nbytes(source))
+        cache = cache_nbytes(source) if source.chunks else None
+        self._file = open_file(source.file, cache)
         self._dataset = self._file[source.path]
         self._length = source.shape[0]
         self._scratch = Scratch(source)

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import normal_path
+from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.chunking import auto_chunks, fit_chunks, parse_chunks
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.hdf5.writers import ChunkTarget, ContiguousTarget, EncodedChunk, RowTarget
+from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk, RowTarget
 
 STRIP_LIMIT = 64 << 20
 """Bytes of one strip of chunks above which a result does not take over its input's chunks.

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import cloudpickle
 import numpy as np
 
-from sharedcompute import arrays, machine
+from sharedcompute import arrays, machine, segments
 from sharedcompute.errors import InputError, ProgramError, WorkerDied
 from sharedcompute.sync import Control
 from sharedcompute.team import processes
@@ -56,7 +56,7 @@ class Crew:
         self.seats: list[Seat] = []
         self._context = context
         self._control = Control(words, size)
-        self._origin = Origin(-1, size, cores, threads, handle, pid, arrays.start_time(pid))
+        self._origin = Origin(-1, size, cores, threads, handle, pid, segments.start_time(pid))
         self._number = 0  # of the job
         self._running = False
         self._clean = True
@@ -113,9 +113,9 @@ class Crew:
             self._stop(job)
             raise _exception(job.failures[min(job.failures)])
         # What the others sent before they left is under way in full.
-        for seat in self.seats:
-            while seat.channel.readable():
-                self._hear(job, seat.channel.descriptor)
+        while heard := self._poll.poll(0):
+            for descriptor, _ in heard:
+                self._hear(job, descriptor)
 
     def _hear(self, job: _Job, descriptor: int) -> None:
         """Take in what one worker says; raise where it has died."""
@@ -192,7 +192,10 @@ class Crew:
         """Replace the workers that have died, or that an interrupt left at work."""
         if self._running:
             raise InputError("expected an idle team, it is running a job; wait, or use another")
-        for descriptor, _ in self._poll.poll(0):
+        heard = self._poll.poll(0)
+        if self._clean and not heard:
+            return
+        for descriptor, _ in heard:
             seat = self.seats[self._ranks[descriptor]]
             if descriptor == seat.sentinel or not _is_flushed(seat):
                 self._rise(seat)

@@ -2,8 +2,8 @@
 
 numba's own pickling sends a dispatcher by value, so that every worker would compile it again and
 ``cache=True`` would be lost. So a dispatcher that the worker can import goes by its name, and any
-other (from a script's ``__main__``, a notebook, a lambda) is sent to a worker once and then named by
-a token: what a dispatcher sees of its globals is frozen when it compiles, so it cannot change.
+other (from a script's ``__main__``, a notebook, a lambda) is sent to a worker once, then named by a
+token: what a dispatcher sees of its globals is frozen when it compiles, so it cannot change.
 Plain Python functions can, and travel with every job, as cloudpickle does it.
 """
 

@@ -28,7 +28,7 @@ def map_rows(
     x: NDArray[Any],
     out: NDArray[Any],
     params: tuple[Any, ...],
-    as_cut: tuple[Any, ...],
+    as_cut: tuple[int, Mode, Schedule, int | None],
 ) -> None:
     """Call ``f(x_rows, out_rows, *params)`` on this worker's rows.
 

@@ -10,6 +10,7 @@ import io
 import multiprocessing
 import os
 import pickle
+import select
 import struct
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -19,8 +20,9 @@ from typing import Any, NamedTuple
 import cloudpickle
 import numpy as np
 
-from sharedcompute import arrays
-from sharedcompute.arrays import Handle, Segment, SharedArray
+from sharedcompute import arrays, segments
+from sharedcompute.arrays import Handle, SharedArray
+from sharedcompute.segments import Segment
 from sharedcompute.team.functions import find, is_dispatcher, name_of, name_of_own
 
 Refer = Callable[[Any], Any]
@@ -40,27 +42,32 @@ class Attached:
 
     def __init__(self) -> None:
         self._segments: dict[str, Segment] = {}
+        self._views: dict[bytes, SharedArray] = {}
         self.grown = False
-
-    def open(self, handle: Handle) -> SharedArray:
-        """Return the array of `handle`."""
-        segment = self._segments.get(handle.name)
-        if segment is None:
-            segment = arrays.open_segment(handle.name, handle.size)
-            self._segments[handle.name] = segment
-            self.grown = True
-        return arrays.view(segment, handle)
 
     def __len__(self) -> int:
         return len(self._segments)
 
+    def open(self, packed: bytes) -> SharedArray:
+        """Return the array of a pickled handle."""
+        known = self._views.get(packed)
+        if known is None:
+            handle = Handle(*pickle.loads(packed))
+            segment = segments.open_segment(handle.name, handle.size)
+            known = self._views[packed] = arrays.view(segment, handle)
+            self._segments[handle.name] = segment
+            self.grown = True
+        return known.view()  # the program's own, whose shape and flags it may set
+
     def forget(self) -> None:
         """Let go of all blocks; arrays that are in use keep theirs."""
         self._segments.clear()
+        self._views.clear()
 
     def sweep(self) -> None:
         """Let go of the blocks that their owners have freed."""
-        self._segments = {n: s for n, s in self._segments.items() if arrays.exists(n)}
+        self._views.clear()
+        self._segments = {n: s for n, s in self._segments.items() if segments.exists(n)}
         self.grown = False
 
 
@@ -92,7 +99,7 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> Any:
         kind, *what = pid
         if kind == "array":
-            return self._attached.open(pickle.loads(what[0]))
+            return self._attached.open(what[0])
         if kind == "token":
             return self._given[what[0]]
         return find(*what) if kind == "name" else what[0]
@@ -109,7 +116,7 @@ def _shared(array: np.ndarray[Any, Any]) -> Any:
     if segment.remove is not None and _in_worker():
         return "value", np.array(array, subok=False)
     # One bytes object: the pickler asks Python about each part of anything else (1 us, not 20).
-    return "array", pickle.dumps(arrays.handle(array), protocol=5)
+    return "array", pickle.dumps(tuple(arrays.handle(array) or ()), protocol=5)
 
 
 def _in_worker() -> bool:
@@ -154,6 +161,8 @@ class Channel:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.descriptor = connection.fileno()
+        self._poll = select.poll()
+        self._poll.register(self.descriptor, select.POLLIN)
         self.torn = False
         """Left in the middle of a message by an exception (Ctrl-C): of no use any more."""
 
@@ -163,7 +172,7 @@ class Channel:
 
     def readable(self) -> bool:
         """Whether there is something to read, be it the end."""
-        return self._connection.poll()
+        return bool(self._poll.poll(0))
 
     def send(
         self, kind: int, number: int, data: bytes = b"", buffers: Sequence[memoryview] = ()
@@ -185,9 +194,9 @@ class Channel:
         kind, count, number, size = _HEADER.unpack(header)
         lengths = struct.unpack(f"<{count}q", self._read(8 * count))
         data = self._read(size)
-        buffers = [self._read(-n) if n <= 0 else self._read_into(n) for n in lengths]
+        parts: list[Buffer] = [self._read(-n) if n <= 0 else self._read_into(n) for n in lengths]
         self.torn = False
-        return Message(kind, number, data, buffers)
+        return Message(kind, number, data, parts)
 
     def _write(self, data: Buffer) -> None:
         sent = os.write(self.descriptor, data)
@@ -211,7 +220,7 @@ class Channel:
     def _read_into(self, size: int) -> bytearray:
         buffer = bytearray(size)
         rest = memoryview(buffer)
-        while len(rest):
+        while rest:
             got = os.readv(self.descriptor, [rest])
             if not got:
                 raise EOFError

@@ -12,7 +12,7 @@ from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from sharedcompute import arrays
+from sharedcompute import segments
 from sharedcompute.team.messages import Channel
 
 _PRELOAD = ["sharedcompute.team.preload"]
@@ -38,7 +38,7 @@ class Seat:
             self.channel.close()
         self.process.kill()
         self.process.join(1.0)
-        arrays.clean(self.pid)
+        segments.clean(self.pid)
         return self.process.exitcode if self.process.exitcode is not None else -signal.SIGKILL
 
 
@@ -55,7 +55,7 @@ def context(start_method: str | None) -> Any:
 
 def start(chosen: Any, origin: Any, rank: int) -> Seat:
     """Start the worker of `rank`."""
-    from sharedcompute.team import worker
+    from sharedcompute.team import worker  # noqa: PLC0415 - imports numba
 
     ours, theirs = multiprocessing.Pipe()
     process = chosen.Process(
@@ -75,9 +75,9 @@ def _ensure_forkserver() -> None:
 
     There is one in a process: where the user has set it up, or runs it, it stays as it is.
     """
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver  # noqa: PLC0415 - not on every system
 
-    server: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    server: Any = forkserver._forkserver
     if server._preload_modules == ["__main__"]:
         server.set_forkserver_preload(_PRELOAD)
     with _undisturbed():
@@ -101,5 +101,3 @@ def _undisturbed() -> Iterator[None]:
     finally:
         sys.modules["__main__"] = main
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +15,6 @@ from sharedcompute.errors import InputError
 from sharedcompute.rows import MODES, SCHEDULES, Mode, Schedule
 from sharedcompute.team import processes
 from sharedcompute.team.functions import is_dispatcher
-
-if TYPE_CHECKING:
-    from sharedcompute.team.mapping import Cut
 
 OnMessage = Callable[[int, Any], None]
 
@@ -55,8 +52,10 @@ class Team:
         self.threads = threads
         context = processes.context(start_method)
         # After the fork server was told to start: it and this process import numba side by side.
-        from sharedcompute.team.crew import Crew
+        from sharedcompute.team.crew import Crew  # noqa: PLC0415
+        from sharedcompute.team.mapping import map_rows  # noqa: PLC0415
 
+        self._map_rows = map_rows
         self._crew = Crew(context, size, threads)
         self._compiled: weakref.WeakSet[Any] = weakref.WeakSet()
         # Also at exit. Not in a fork of this process, which would stop workers that are not its.
@@ -150,10 +149,8 @@ class Team:
         InputError
             For arguments that do not fit each other. What `run` raises besides.
         """
-        from sharedcompute.team.mapping import Cut, map_rows
-
         source = x if isinstance(x, np.ndarray) else np.asarray(x)
-        cut = Cut(halo, mode, schedule, block_rows)
+        cut = (halo, mode, schedule, block_rows)
         _check_map(f, source, out, cut)
         target = arrays.empty_like(source) if out is None else out
         shared = source if arrays.segment_of(source) is not None else arrays.asarray(source)
@@ -162,7 +159,7 @@ class Team:
         if is_dispatcher(f) and f not in self._compiled:
             _compile(f, shared, result, params)
             self._compiled.add(f)
-        self.run(map_rows, f, shared, result, tuple(params), tuple(cut))
+        self.run(self._map_rows, f, shared, result, tuple(params), cut)
         if not inside:
             np.copyto(target, result)
         return target
@@ -173,13 +170,13 @@ def _close(crew: Any, owner: int) -> None:
         crew.close()
 
 
-def _compile(
-    f: Any, x: NDArray[Any], out: NDArray[Any], params: tuple[Any, ...]
-) -> None:
-    """Compile a function that numba caches here, so that the workers load it and not all compile."""
+def _compile(f: Any, x: NDArray[Any], out: NDArray[Any], params: tuple[Any, ...]) -> None:
+    """Compile here what numba caches, so that the workers load it and do not all compile."""
     if type(f._cache).__name__ == "NullCache" or not f._can_compile or f.signatures:
         return
-    from numba import typeof
+    import numba  # noqa: PLC0415 - slow
+
+    typeof: Any = numba.typeof
 
     rows, out_rows = x.view(np.ndarray), out.view(np.ndarray)
     rows.flags.writeable = False
@@ -187,19 +184,20 @@ def _compile(
 
 
 def _check_map(
-    f: Callable[..., Any], x: NDArray[Any], out: NDArray[Any] | None, cut: Cut
+    f: Callable[..., Any], x: NDArray[Any], out: NDArray[Any] | None, cut: tuple[Any, ...]
 ) -> None:
+    halo, mode, schedule, block_rows = cut
     if not callable(f):
         raise InputError(f"expected a function of rows, got {f!r}")
     if x.ndim == 0:
         raise InputError("expected an array with rows, got a single value; give at least 1-D")
-    if cut.schedule not in SCHEDULES:
-        raise InputError(f"expected a schedule out of {', '.join(SCHEDULES)}, got {cut.schedule!r}")
-    if cut.mode not in MODES:
-        raise InputError(f"expected a mode out of {', '.join(MODES)}, got {cut.mode!r}")
-    if cut.halo < 0 or (cut.block_rows is not None and cut.block_rows < 1):
+    if schedule not in SCHEDULES:
+        raise InputError(f"expected a schedule out of {', '.join(SCHEDULES)}, got {schedule!r}")
+    if mode not in MODES:
+        raise InputError(f"expected a mode out of {', '.join(MODES)}, got {mode!r}")
+    if halo < 0 or (block_rows is not None and block_rows < 1):
         raise InputError(
-            f"expected halo from 0 and block_rows from 1 up, got {cut.halo} and {cut.block_rows}"
+            f"expected halo from 0 and block_rows from 1 up, got {halo} and {block_rows}"
         )
     if out is None:
         return
@@ -207,7 +205,7 @@ def _check_map(
         raise InputError(
             f"expected out to be an array of {len(x)} rows, got {getattr(out, 'shape', out)}"
         )
-    if cut.halo and np.may_share_memory(x, out):
+    if halo and np.may_share_memory(x, out):
         raise InputError(
             "expected out apart from x where there is a halo, they share memory; "
             "workers would read rows that others have written: give another out"

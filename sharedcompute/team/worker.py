@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import cloudpickle
 
-from sharedcompute import arrays
+from sharedcompute import arrays, segments
 from sharedcompute.arrays import Handle
 from sharedcompute.errors import InputError, ProgramError
 from sharedcompute.rows import SCHEDULES, Blocks, Rows, Schedule, share
@@ -178,7 +178,7 @@ def main(origin: Origin, connection: Connection) -> None:
     control = Control(words, origin.size, origin.rank, origin.cores)
     with suppress(EOFError, OSError):
         _serve(origin, control, Channel(connection))
-    arrays.remove_own()
+    segments.remove_own()
 
 
 def _serve(origin: Origin, control: Control, channel: Channel) -> None:
@@ -242,16 +242,17 @@ def _failure(worker: Worker, error: BaseException) -> Failure:
 
 def _limit_threads(threads: int) -> None:
     """Limit numba, and every BLAS and OpenMP, loaded already or yet to be."""
-    import numba
-    import threadpoolctl
+    import numba  # noqa: PLC0415
+    import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415
 
+    config: Any = numba.config
     for name in _THREAD_VARIABLES:
         os.environ[name] = str(threads)
     try:
-        numba.config.reload_config()
+        config.reload_config()
     except RuntimeError:
         # Forked from a process whose numba threads run: the size of their pool is settled.
-        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(min(threads, config.NUMBA_NUM_THREADS))
     threadpoolctl.threadpool_limits(threads)
 
 
@@ -264,8 +265,8 @@ def _leave_with_parent(origin: Origin) -> None:
     with suppress(AttributeError, OSError):
         # The sentinel is a pipe that a fork of the parent would hold open; this is not.
         watched.append(os.pidfd_open(origin.parent))
-    if arrays.start_time(origin.parent) == origin.parent_start:
+    if segments.start_time(origin.parent) == origin.parent_start:
         wait(watched)
-    arrays.remove_own()
-    arrays.clean(origin.parent)
+    segments.remove_own()
+    segments.clean(origin.parent)
     os._exit(1)

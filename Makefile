@@ -1,0 +1,52 @@
+# Each target does its own set-up, in a virtual environment of this checkout.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INPUT := data/A1B_north_america.nc
+
+.PHONY: help demo test quality bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo     run the main job on real climate data, draw the result"
+	@echo "make test     lint, type check and all tests"
+	@echo "make quality  lint and type check only"
+	@echo "make bench    compare the speed with Dask, joblib, h5py and numba prange"
+	@echo "make clean    remove what the others made"
+
+# A stamp for each set of extras: installed again only when pyproject.toml changes.
+$(BIN)/python:
+	@echo "== making a virtual environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or later is needed, this is {v.major}.{v.minor}: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.%.stamp: pyproject.toml | $(BIN)/python
+	@echo "== installing sharedcompute with what '$*' needs"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+$(INPUT): | $(VENV)/.demo.stamp
+	@$(BIN)/python data/fetch_sample.py $@
+
+demo: $(VENV)/.demo.stamp $(INPUT)
+	@echo "== sharedcompute run data/demo.toml"
+	@$(BIN)/sharedcompute run data/demo.toml
+	@$(BIN)/python examples/plot_demo.py data/demo.h5 data/demo.png
+	@echo "== wrote data/demo.h5 and data/demo.png"
+
+quality: $(VENV)/.test.stamp
+	@echo "== ruff, mypy"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: quality
+	@echo "== pytest"
+	@$(BIN)/python -m pytest -q
+
+bench: $(VENV)/.bench.stamp
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info $(INPUT) data/demo.h5 data/demo.png
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

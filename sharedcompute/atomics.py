@@ -1,0 +1,160 @@
+"""Atomic operations on words of shared memory, and sleeping on them: what `sync` is made of.
+
+numba has no atomics on the CPU, so they are intrinsics that emit LLVM's instructions.
+"""
+# ruff: noqa: ARG001 - numba prescribes the arguments of an intrinsic
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+Words = NDArray[np.int64]
+F = TypeVar("F", bound=Callable[..., Any])
+
+_untyped: Any = cgutils
+
+SLICE_NS = 20_000_000
+"""The longest sleep before a waiter looks at the abort word again."""
+
+_FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if sys.platform == "linux" else None
+FUTEX = _FUTEX or 0
+FUTEX_WAIT, FUTEX_WAKE, EVERYONE = 0, 1, 1 << 30
+
+
+def _intrinsic(function: Callable[..., Any]) -> Any:
+    return intrinsic(function)
+
+
+def compiled(function: F) -> F:
+    """`numba.njit`, also where NUMBA_DISABLE_JIT is set: intrinsics have no Python form."""
+    config: Any = numba.config
+    disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
+    try:
+        return cast(F, numba.njit(nogil=True, cache=True)(function))
+    finally:
+        config.DISABLE_JIT = disabled
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    made = context.make_array(array_type)(context, builder, array)
+    return _untyped.get_item_pointer(context, builder, array_type, made, [index])
+
+
+@_intrinsic
+def add(typing: Any, words: Any, at: Any, value: Any) -> Any:
+    """Add to a word; gives what was there before."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
+        return builder.atomic_rmw("add", pointer, args[2], "seq_cst")
+
+    return types.int64(words, types.intp, types.int64), code
+
+
+@_intrinsic
+def exchange(typing: Any, words: Any, at: Any, value: Any) -> Any:
+    """Set a word; gives what was there before."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
+        return builder.atomic_rmw("xchg", pointer, args[2], "seq_cst")
+
+    return types.int64(words, types.intp, types.int64), code
+
+
+@_intrinsic
+def swap(typing: Any, words: Any, at: Any, expected: Any, value: Any) -> Any:
+    """Compare and swap; gives what was there before."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
+        result = builder.cmpxchg(pointer, args[2], args[3], "seq_cst", "seq_cst")
+        return builder.extract_value(result, 0)
+
+    return types.int64(words, types.intp, types.int64, types.int64), code
+
+
+@_intrinsic
+def _address(typing: Any, words: Any, at: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
+        return builder.ptrtoint(pointer, ir.IntType(64))
+
+    return types.int64(words, types.intp), code
+
+
+@_intrinsic
+def _syscall(typing: Any, number: Any, address: Any, operation: Any, value: Any, limit: Any) -> Any:
+    """`syscall(2)` with the arguments that futex takes."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        prototype = ir.FunctionType(word, [word], var_arg=True)
+        function = _untyped.get_or_insert_function(builder.module, prototype, "syscall")
+        none = ir.Constant(word, 0)
+        return builder.call(function, [*args, none, none])
+
+    return types.int64(*[types.int64] * 5), code
+
+
+@_intrinsic
+def _usleep(typing: Any, microseconds: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        prototype = ir.FunctionType(ir.IntType(32), [ir.IntType(32)])
+        function = _untyped.get_or_insert_function(builder.module, prototype, "usleep")
+        return builder.call(function, args)
+
+    return types.int32(types.uint32), code
+
+
+@compiled
+def fetch_add(words: Words, at: int, value: int) -> int:
+    """Add `value` to a word and return what it was before."""
+    before: int = add(words, at, value)
+    return before
+
+
+@compiled
+def load(words: Words, at: int) -> int:
+    """Read a word that others write. A plain read in a loop would be moved out of the loop."""
+    value: int = add(words, at, 0)
+    return value
+
+
+@compiled
+def compare_and_swap(words: Words, at: int, expected: int, value: int) -> int:
+    """Set a word to `value` if it is `expected`; return what it was before."""
+    before: int = swap(words, at, expected, value)
+    return before
+
+
+@compiled
+def wake(words: Words, at: int, count: int) -> None:
+    """Wake up to `count` sleepers on a word."""
+    if FUTEX != 0:
+        _syscall(FUTEX, _address(words, at), FUTEX_WAKE, count, 0)
+
+
+@compiled
+def sleep_on(words: Words, at: int, seen: int) -> None:
+    """Sleep while a word is `seen`, one slice at most.
+
+    A futex has 32 bits: the low half of the word on a little-endian machine.
+    """
+    if FUTEX != 0:
+        limit = np.empty(2, np.int64)
+        limit[0] = 0
+        limit[1] = SLICE_NS
+        _syscall(FUTEX, _address(words, at), FUTEX_WAIT, seen, _address(limit, 0))
+    else:
+        _usleep(50)

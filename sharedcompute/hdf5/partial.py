@@ -1,0 +1,122 @@
+"""The temporary file of an output: locked by the kernel, filled by a copy, brought to the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from sharedcompute.errors import InputError, OutputExists
+from sharedcompute.hdf5.writers import disk_full
+
+FICLONE = 0x40049409
+"""Linux: let a file share all blocks of another one (btrfs, XFS), at no cost."""
+
+
+def take_lock(temporary: Path, final: Path) -> int:
+    """Create `temporary` if need be, and return a descriptor that holds its lock.
+
+    The kernel drops the lock with the process, so that a dead job's file is simply taken over.
+    Another job may have renamed or removed the file between our open and our lock; then what we
+    hold is not what stands at the path, and we begin again.
+
+    Raises
+    ------
+    OutputExists
+        Another job holds it.
+    InputError
+        It cannot be created.
+    """
+    while True:
+        try:
+            fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise InputError(
+                f"expected to create {temporary}, got {error.strerror!r}; choose another folder"
+            ) from None
+        try:
+            _flock(fd, final)
+            if _stands_at(fd, temporary):
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def check_lock(temporary: Path, final: Path) -> None:
+    """See whether another job holds `temporary`, without leaving anything.
+
+    Raises
+    ------
+    OutputExists
+        One does.
+    """
+    try:
+        fd = os.open(temporary, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        _flock(fd, final)
+    finally:
+        os.close(fd)
+
+
+def _flock(fd: int, final: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputExists(
+            f"{final} is being written by another job; wait for it, or name another file"
+        ) from None
+
+
+def _stands_at(fd: int, path: Path) -> bool:
+    mine = os.fstat(fd)
+    with contextlib.suppress(FileNotFoundError):
+        there = path.stat()
+        return (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev)
+    return False
+
+
+def copy_into(existing: Path, fd: int, temporary: Path) -> None:
+    """Fill `temporary`, open as `fd`, with a copy; blocks are shared where the disk can do that.
+
+    Raises
+    ------
+    OutputExists
+        A program has `existing` open for writing.
+    MemoryBudgetError
+        The disk is full.
+    """
+    with existing.open("rb") as source:
+        try:
+            # HDF5 locks a file like this while it writes it.
+            fcntl.flock(source, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputExists(
+                f"{existing} is open in another program; close it there first"
+            ) from None
+        os.fchmod(fd, stat.S_IMODE(os.fstat(source.fileno()).st_mode))
+        try:
+            fcntl.ioctl(fd, FICLONE, source.fileno())
+        except OSError:
+            try:
+                shutil.copyfile(existing, temporary)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise disk_full(str(existing), 0, error) from None
+                raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in `folder` to the disk, a rename among them."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,1 @@
+"""The numba kernels, against slow references, NumPy and SciPy."""
