@@ -185,9 +185,11 @@ def moments(x: Array, skipna: bool, count: Ints, total: Array, m2: Floats) -> No
             if here == 0:
                 continue
             shift = first[j] / here
-            spread = second[j] - _square(first[j]) / here
-            # Rounding may leave a constant column a little below zero; NaN must stay.
-            spread = np.float64(0.0) if spread < 0 else spread
+            spread = second[j]
+            if spread < np.inf:  # else the correction may overflow too: inf - inf
+                # Rounding may leave a constant column a little below zero; NaN must stay.
+                spread -= _square(first[j]) / here
+                spread = np.float64(0.0) if spread < 0 else spread
             if before > 0:
                 delta = centre[j] + shift - sum_before[j] / before
                 spread += squares[j] + _square(delta) * (before * (here / n[j]))

@@ -63,6 +63,8 @@ class ProgramLeftError(RuntimeError):
 @compiled
 def barrier(words: Words, size: int, spins: int) -> int:
     """Wait until `size` ranks are here; OK, ABORTED, or LEFT where one has left the program."""
+    if words[ABORT] != 0:
+        return ABORTED
     generation = load(words, GENERATION)
     if add(words, ARRIVED, 1) == size - 1:
         words[ARRIVED] = 0
@@ -91,6 +93,8 @@ def barrier(words: Words, size: int, spins: int) -> int:
 @compiled
 def acquire(words: Words, spins: int) -> int:
     """Take the lock; OK or ABORTED. The three states are Drepper's ("Futexes are tricky")."""
+    if words[ABORT] != 0:
+        return ABORTED
     for _ in range(spins):
         if swap(words, LOCK, 0, 1) == 0:
             return OK
@@ -112,19 +116,18 @@ def release(words: Words) -> None:
 def take_permit(words: Words, at: int, permits: int, spins: int) -> int:
     """Take one of `permits` of the semaphore at `at`; OK or ABORTED."""
     tries = 0
-    while True:
+    while load(words, ABORT) == 0:
         taken = load(words, at)
         if taken < permits:
             if swap(words, at, taken, taken + 1) == taken:
                 return OK
-        elif load(words, ABORT) != 0:
-            return ABORTED
         elif tries < spins:
             tries += 1
         else:
             add(words, at + 1, 1)
             sleep_on(words, at, permits)
             add(words, at + 1, -1)
+    return ABORTED
 
 
 @compiled

@@ -41,7 +41,7 @@ class Settings:
     team: Team | None
     overwrite: bool
     filter: str | None
-    chunks: Any
+    chunks: str | None
     shuffle: bool | None
     params: Mapping[str, Any]
 
@@ -64,7 +64,7 @@ class Settings:
             team,
             bool(rest.pop("overwrite", False)),
             rest.pop("filter", None),
-            rest.pop("chunks", None),
+            _chunks(rest.pop("chunks", None)),
             rest.pop("shuffle", None),
             rest,
         )
@@ -74,6 +74,11 @@ class Settings:
         if address is None:
             return None
         return OutputSpec(address, self.overwrite, self.filter, self.chunks, self.shuffle)
+
+
+def _chunks(given: Any) -> str | None:
+    """Chunks as the command line has them: a tuple is its numbers with commas."""
+    return given if given is None or isinstance(given, str) else ",".join(map(str, given))
 
 
 def make_plan(job: Job, settings: Settings) -> Plan:

@@ -35,7 +35,7 @@ def info(address: str, as_json: bool) -> None:
     for d in found:
         made.add_row(
             d.path,
-            shape(d.shape),
+            "-" if d.shape is None else shape(d.shape),
             d.dtype,
             shape(d.chunks) if d.chunks else "-",
             ", ".join(d.filters) or "-",

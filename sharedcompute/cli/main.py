@@ -44,10 +44,11 @@ def _on_sigterm(_signal: int, _frame: FrameType | None) -> NoReturn:
 def main() -> NoReturn:
     """Run the command line and exit."""
     signal.signal(signal.SIGTERM, _on_sigterm)
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(invoke(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> int:
+def invoke(arguments: list[str]) -> int:
+    """Run one command line in this process and return its exit code."""
     # Everywhere on the line, as people add it at its end when something went wrong.
     debug = "--debug" in arguments
     try:

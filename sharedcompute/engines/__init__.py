@@ -1,1 +1,1 @@
-"""."""
+"""Engines run plans. A new engine is one module."""

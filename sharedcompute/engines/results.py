@@ -13,7 +13,7 @@ import numpy as np
 from sharedcompute.events import BlockDone, Event, Listener
 from sharedcompute.hdf5 import metadata, provenance
 from sharedcompute.hdf5.output import OutputFile
-from sharedcompute.hdf5.sink import create, sink_like
+from sharedcompute.hdf5.sink import DatasetSink, create, sink_like
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array
@@ -46,7 +46,8 @@ class Results:
         last = self._plan.passes[-1]
         check_output(self._plan)
         self._file.open()
-        self._created = [create(keep.sink, self._file) for keep in last.keeps]
+        sinks = [keep.sink for keep in last.keeps]
+        self._created = [create(s, self._file) for s in sinks if isinstance(s, DatasetSink)]
         self._crcs = np.zeros((len(last.keeps), len(last.blocks)), np.uint32)
         return self
 

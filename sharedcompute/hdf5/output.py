@@ -8,7 +8,6 @@ an existing file are kept, by writing into a copy of it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -21,7 +20,7 @@ import h5py
 from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.partial import check_lock, copy_into, sync_folder, take_lock
-from sharedcompute.hdf5.writers import disk_full
+from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.machine import disk_free, format_size
 
 COMPLETE = "sharedcompute_complete"
@@ -136,16 +135,12 @@ class OutputFile:
 
     def commit(self) -> None:
         """Mark the file complete, bring it to the disk and put it in its place."""
-        self.h5.attrs[COMPLETE] = True
-        try:
+        with full_disk_named(str(self.file)):
+            self.h5.attrs[COMPLETE] = True
             self.h5.close()
             os.fsync(self._lock)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise disk_full(str(self.file), 0, error) from None
-            raise
         self.temporary.replace(self.file)
-        # Before anything else can fail: from here on, what stands at the temporary path is not ours.
+        # Before anything else can fail: what stands at the temporary path now is not ours.
         self._h5 = None
         self._release()
         sync_folder(self.file.parent)
@@ -209,10 +204,11 @@ class OutputFile:
                 "name another file"
             )
         try:
-            with h5py.File(self.file, "r") as file:
-                self._check_path(file)
+            file = h5py.File(self.file, "r")
         except OSError as error:
             raise self._unreadable(error) from None
+        with file:
+            self._check_path(file)
 
     def _check_path(self, file: h5py.File) -> None:
         above = self.path.rpartition("/")[0]

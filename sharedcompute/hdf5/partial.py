@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import shutil
@@ -11,7 +10,7 @@ import stat
 from pathlib import Path
 
 from sharedcompute.errors import InputError, OutputExists
-from sharedcompute.hdf5.writers import disk_full
+from sharedcompute.hdf5.writers import full_disk_named
 
 FICLONE = 0x40049409
 """Linux: let a file share all blocks of another one (btrfs, XFS), at no cost."""
@@ -105,12 +104,8 @@ def copy_into(existing: Path, fd: int, temporary: Path) -> None:
         try:
             fcntl.ioctl(fd, FICLONE, source.fileno())
         except OSError:
-            try:
+            with full_disk_named(str(temporary)):
                 shutil.copyfile(existing, temporary)
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise disk_full(str(existing), 0, error) from None
-                raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -20,7 +20,7 @@ from sharedcompute.hdf5.chunking import auto_chunks, fit_chunks, parse_chunks
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk, RowTarget
+from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk, RowTarget, full_disk_named
 
 STRIP_LIMIT = 64 << 20
 """Bytes of one strip of chunks above which a result does not take over its input's chunks.
@@ -194,17 +194,21 @@ class Created:
     dataset : h5py.Dataset
     target : RowTarget
         What workers get. It pickles.
+    file : str
+        The output file, for messages.
     """
 
     sink: DatasetSink
     dataset: h5py.Dataset
     target: RowTarget
+    file: str
 
     def store(self, encoded: Iterable[EncodedChunk]) -> None:
         """Put what a worker encoded into the file."""
         write = self.dataset.id.write_direct_chunk
-        for chunk in encoded:
-            write(chunk.offset, chunk.data, chunk.mask)
+        with full_disk_named(self.file):
+            for chunk in encoded:
+                write(chunk.offset, chunk.data, chunk.mask)
 
     def write(self, values: NDArray[Any]) -> None:
         """Write the whole dataset here: for small results.
@@ -214,7 +218,8 @@ class Created:
         values : ndarray, shape as the sink's
         """
         if self.sink.nbytes:
-            self.dataset[...] = values
+            with full_disk_named(self.file):
+                self.dataset[...] = values
 
 
 def create(sink: DatasetSink, output: OutputFile) -> Created:
@@ -223,13 +228,15 @@ def create(sink: DatasetSink, output: OutputFile) -> Created:
     Contiguous data are allocated at once and not filled, so that workers can write them in place;
     each row of a result is written by somebody, and the file says at its end that it is complete.
     """
-    low = _create_plain(sink, output.h5)
+    with full_disk_named(str(output.file)):
+        low = _create_plain(sink, output.h5)
+        if sink.chunks is None:
+            # HDF5 sets the file's length only then, and workers write inside it.
+            output.h5.flush()
     dataset = h5py.Dataset(low)
     target: RowTarget
     assert sink.stored_dtype is not None
     if sink.chunks is None:
-        # The offset is in the file only after a flush, and workers may extend the file only then.
-        output.h5.flush()
         offset = low.get_offset() if sink.nbytes else None
         target = ContiguousTarget(
             str(output.temporary), offset, sink.shape, sink.dtype, sink.stored_dtype
@@ -238,7 +245,7 @@ def create(sink: DatasetSink, output: OutputFile) -> Created:
         target = ChunkTarget(
             sink.shape, sink.chunks, sink.dtype, sink.stored_dtype, sink.filters, sink.fill_value
         )
-    return Created(sink, dataset, target)
+    return Created(sink, dataset, target, str(output.file))
 
 
 def _create_plain(sink: DatasetSink, file: h5py.File) -> Any:
@@ -262,5 +269,10 @@ def _create_plain(sink: DatasetSink, file: h5py.File) -> Any:
     above, _, name = sink.path.rpartition("/")
     # Through h5py, so that new groups keep the order of creation, as netCDF-4 wants.
     group = file.require_group(above or "/")
+    if name in group:
+        raise InputError(
+            f"expected another name than {sink.path} for a result, it is taken in the output; "
+            "choose another path"
+        )
     kind = h5t.py_create(sink.stored_dtype, logical=True)
     return h5d.create(group.id, name.encode(), kind, space, dcpl)

@@ -125,6 +125,7 @@ def source_of(dataset: h5py.Dataset) -> DatasetSource:
         It holds no numbers, has no rows, needs a filter that is not installed, or its file is cut
         short.
     """
+    _check_mode(dataset)
     stored = numeric_dtype(dataset)
     _check_shape(dataset)
     dcpl = dataset.id.get_create_plist()
@@ -147,6 +148,18 @@ def source_of(dataset: h5py.Dataset) -> DatasetSource:
         reason=reason,
         offset=layout.offset,
     )
+
+
+def _check_mode(dataset: h5py.Dataset) -> None:
+    """Refuse a file that this process is writing: its newest rows may not be in the file yet.
+
+    HDF5 lets one process open a file again for reading and gives it the first one's mode.
+    """
+    if dataset.file.mode != "r":
+        raise InputError(
+            f"expected {dataset.file.filename} open for reading, it is open for writing in this "
+            "program; close it, or open it with mode 'r'"
+        )
 
 
 def _check_shape(dataset: h5py.Dataset) -> None:

@@ -16,9 +16,9 @@ from sharedcompute.operations.reductions import REDUCTIONS
 from sharedcompute.operations.scans import SCANS
 from sharedcompute.operations.stencils import STENCILS
 
-CATALOGUE: Mapping[str, Operation] = MappingProxyType(
-    {op.name: op for op in (*MAPS, *STENCILS, *REDUCTIONS, *SCANS)}
-)
+_ALL: tuple[Operation, ...] = (*MAPS, *STENCILS, *REDUCTIONS, *SCANS)
+
+CATALOGUE: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _ALL})
 
 
 def find(name: str, *kinds: str) -> Operation:

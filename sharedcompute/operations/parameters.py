@@ -156,7 +156,8 @@ def numeric_dtype(value: Any) -> np.dtype[Any]:
         raise ValueError(f"expected a NumPy dtype such as f4 or uint16, got {value!r}") from None
     if dtype.kind not in "biufc" or dtype.itemsize > 16 or dtype == np.longdouble:
         raise ValueError(f"expected a dtype of numbers up to float64/complex128, got {value!r}")
-    return dtype.newbyteorder("=")
+    native: np.dtype[Any] = dtype.newbyteorder("=")
+    return native
 
 
 def sequence(kind: Kind) -> Kind:

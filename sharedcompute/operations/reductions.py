@@ -111,7 +111,8 @@ def _rank(a: State, b: State, wins: Array) -> Array:
     ties = (a["value"] == b["value"]) | (nan_a & nan_b)
     earlier = ties & (b["index"] < a["index"])
     better = (wins & ~nan_a) | (nan_b & ~nan_a) | earlier
-    return (b["index"] >= 0) & (better | (a["index"] < 0))
+    taken: Array = (b["index"] >= 0) & (better | (a["index"] < 0))
+    return taken
 
 
 def _first_smallest(a: State, b: State, _: bool) -> None:

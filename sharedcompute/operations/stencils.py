@@ -103,7 +103,8 @@ def gaussian_weights(sigma: float, order: int, truncate: float) -> Array:
     phi = np.exp(-0.5 / (sigma * sigma) * x**2)
     phi = phi / phi.sum()
     if order == 0:
-        return phi[::-1].copy()
+        smooth: Array = phi[::-1].copy()
+        return smooth
     # f(x) = q(x) * phi(x), and q'(x) follows from q by a matrix; see SciPy's _gaussian_kernel1d.
     q = np.zeros(order + 1)
     q[0] = 1

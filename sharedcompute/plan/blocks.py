@@ -12,7 +12,7 @@ STRIP_BYTES = 512 * 1024
 BLOCK_BYTES = (256 * 1024, 256 * 1024**2)
 """Least block: claiming it costs 1 % of the time then. Greatest: progress is seen to move."""
 
-BLOCKS = 256
+BLOCKS = 128
 """Blocks aimed at: enough to keep many workers evenly busy."""
 
 STATE_BYTES = 256 * 1024**2

@@ -126,9 +126,9 @@ class _Chain:
     def add(self, number: int, step: Transform | Summary) -> None:
         """Lower a step."""
         if isinstance(step, Summary):
-            for op, params in step.operations:
-                op.check(self.spec)
-                reduction = Reduction(op, params, self.spec, step.over_all)
+            for reduce, params in step.operations:
+                reduce.check(self.spec)
+                reduction = Reduction(reduce, params, self.spec, step.over_all)
                 self.observes.append(Observe(len(self.stages), reduction))
                 self.observe_steps.append(number)
             return
@@ -190,18 +190,13 @@ def _sink(job: Job, chain: _Chain, depth: int, number: int) -> Any:
         return ArraySink(job.into)
     out = job.output
     path = str(job.steps[number].save)
-    if isinstance(job.source, DatasetSource):
-        return sink_like(
-            job.source,
-            path,
-            spec.shape,
-            spec.dtype,
-            filter=out.filter,
-            chunks=out.chunks,
-            shuffle=out.shuffle,
-        )
     return sink_like(
-        None, path, spec.shape, spec.dtype, filter=out.filter, chunks=out.chunks,
+        job.source if isinstance(job.source, DatasetSource) else None,
+        path,
+        spec.shape,
+        spec.dtype,
+        filter=out.filter,
+        chunks=out.chunks,
         shuffle=out.shuffle,
     )
 

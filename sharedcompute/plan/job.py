@@ -72,7 +72,7 @@ class OutputSpec:
     address: Address
     overwrite: bool = False
     filter: str | None = None
-    chunks: str | tuple[int, ...] | None = None
+    chunks: str | None = None
     shuffle: bool | None = None
 
 

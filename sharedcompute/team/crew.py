@@ -158,7 +158,6 @@ class Crew:
         for seat in self.seats:
             if self._at_work(seat):
                 self._rise(seat)
-        self._clean = True
 
     def _at_work(self, seat: Seat) -> bool:
         if seat.alive and seat.channel.torn:

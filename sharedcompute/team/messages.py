@@ -147,7 +147,7 @@ class Message(NamedTuple):
     kind: int
     number: int
     data: bytes
-    buffers: list[Buffer]
+    buffers: list[bytes | bytearray]
 
 
 class Channel:
@@ -179,8 +179,8 @@ class Channel:
     ) -> None:
         """Send a message; raises OSError where nobody will read it."""
         self.torn = True
-        # Read-only buffers arrive as bytes, writable ones as bytearrays.
-        lengths = [-b.nbytes if b.readonly else b.nbytes for b in buffers]
+        # Read-only buffers arrive as bytes, writable ones as bytearrays: the lowest bit says which.
+        lengths = [b.nbytes << 1 | (not b.readonly) for b in buffers]
         header = _HEADER.pack(kind, len(lengths), number, len(data))
         self._write(b"".join((header, struct.pack(f"<{len(lengths)}q", *lengths), data)))
         for buffer in buffers:
@@ -194,7 +194,7 @@ class Channel:
         kind, count, number, size = _HEADER.unpack(header)
         lengths = struct.unpack(f"<{count}q", self._read(8 * count))
         data = self._read(size)
-        parts: list[Buffer] = [self._read(-n) if n <= 0 else self._read_into(n) for n in lengths]
+        parts = [self._read_into(n >> 1) if n & 1 else self._read(n >> 1) for n in lengths]
         self.torn = False
         return Message(kind, number, data, parts)
 

@@ -23,7 +23,16 @@ def prepare() -> None:
     for name in ("cloudpickle", "h5py", "hdf5plugin", "threadpoolctl"):
         with suppress(ImportError):
             importlib.import_module(name)
-    Control(np.zeros(Control.size_for(1), np.int64), 1, 0).leave()
+    _wake_numba()
+
+
+def _wake_numba() -> None:
+    """Load all that programs synchronise with; where nothing is cached yet, compile it once here."""
+    control = Control(np.zeros(Control.size_for(1), np.int64), 1, 0)
+    control.claim(1, 1, guided=False)
+    control.barrier()
+    with control.lock(), control.semaphore(1):
+        control.leave()
 
 
 prepare()

@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from sharedcompute import segments
+from sharedcompute.errors import InputError
 from sharedcompute.team.messages import Channel
 
 _PRELOAD = ["sharedcompute.team.preload"]
@@ -45,6 +46,8 @@ class Seat:
 def context(start_method: str | None) -> Any:
     """Return the start method's context; forkserver, or spawn where there is none, by default."""
     known = multiprocessing.get_all_start_methods()
+    if start_method not in (None, *known):
+        raise InputError(f"expected a start method out of {', '.join(known)}, got {start_method!r}")
     if start_method is None:
         start_method = "forkserver" if "forkserver" in known else "spawn"
     chosen: Any = multiprocessing.get_context(start_method)

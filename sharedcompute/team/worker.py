@@ -40,7 +40,6 @@ _THREAD_VARIABLES = (
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
 )
 
 
@@ -245,14 +244,10 @@ def _limit_threads(threads: int) -> None:
     import numba  # noqa: PLC0415
     import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    config: Any = numba.config
     for name in _THREAD_VARIABLES:
         os.environ[name] = str(threads)
-    try:
-        config.reload_config()
-    except RuntimeError:
-        # Forked from a process whose numba threads run: the size of their pool is settled.
-        numba.set_num_threads(min(threads, config.NUMBA_NUM_THREADS))
+    config: Any = numba.config
+    numba.set_num_threads(min(threads, config.NUMBA_NUM_THREADS))
     threadpoolctl.threadpool_limits(threads)
 
 

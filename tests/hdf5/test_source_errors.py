@@ -159,4 +159,4 @@ def test_a_file_that_another_process_writes_is_refused(path):
 
 def test_a_file_that_this_process_writes_is_refused(path):
     with h5py.File(path, "a"):
-        refusal(f"{path}::/entry/data")
+        assert "open for writing in this program" in refusal(f"{path}::/entry/data")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from sharedcompute.kernels import reductions as kernels
 
 from . import naive
@@ -14,7 +15,7 @@ from . import naive
 SHAPES = [(0, 3), (4, 0), (1, 1), (6, 5), (11, 530)]
 CUTS = [(), (1, 3, 3, 8)]
 ALL = naive.dtypes("f4", "i2", "f8", "u8", "?", "c8")
-REAL = naive.dtypes("f4", "i2", "f8", "u8", "?")
+REAL = naive.dtypes("f4", "i2", "f8", "?")
 
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 every_cut = pytest.mark.parametrize("cuts", CUTS, ids=["whole", "strips"])
@@ -63,7 +64,7 @@ def test_integers_may_be_summed_in_float64() -> None:
 
 
 def test_integer_sums_wrap() -> None:
-    x = np.full((3, 2), np.iinfo(np.int64).max)
+    x = naive.frozen(np.full((3, 2), np.iinfo(np.int64).max))
     total = np.zeros(2, np.int64)
     kernels.sums(x, False, np.zeros(2, np.int64), total)
     assert_same(total, x.sum(axis=0))
@@ -104,14 +105,21 @@ def test_moments_are_those_of_a_two_pass_sum(
 @pytest.mark.parametrize("cuts", [(), (10, 25, 31), tuple(range(40))])
 @with_and_without_nan
 def test_moments_are_stable_far_from_zero(cuts: tuple[int, ...], skipna: bool) -> None:
-    x = 1e8 + np.random.default_rng(3).standard_normal((40, 6))
+    # The variance itself changes by 1e-8 where the data change by a rounding error.
+    x = naive.frozen(1e8 + np.random.default_rng(3).standard_normal((40, 6)))
     state = np.zeros(6, np.int64), np.zeros(6), np.zeros(6)
     fold(kernels.moments, x, cuts, skipna, *state)
-    np.testing.assert_allclose(state[2], naive.squared_deviations(x, False), rtol=1e-9)
+    np.testing.assert_allclose(state[2], naive.squared_deviations(x, False), rtol=1e-7)
+
+
+def test_moments_that_overflow_are_infinite() -> None:
+    state = np.zeros(1, np.int64), np.zeros(1), np.zeros(1)
+    kernels.moments(naive.frozen([[1e200], [-1e200], [0.0]]), False, *state)
+    assert state[2][0] == np.inf
 
 
 def test_moments_pass_over_a_strip_that_holds_only_nan() -> None:
-    x = np.array([[1.0], [np.nan], [np.nan], [4.0]])
+    x = naive.frozen([[1.0], [np.nan], [np.nan], [4.0]])
     state = np.zeros(1, np.int64), np.zeros(1), np.zeros(1)
     fold(kernels.moments, x, (1, 3), True, *state)
     assert [float(a[0]) for a in state] == [2, 5.0, 4.5]
@@ -136,8 +144,8 @@ def test_extremes_are_those_of_numpy(
     x = naive.sample(dtype, shape)
     for greatest in (False, True):
         value = np.full(shape[1], beginning(dtype, skipna, greatest), dtype)
-        rule = (np.fmax if greatest else np.fmin) if skipna else (np.maximum if greatest else np.minimum)
-        expected = rule.reduce(np.vstack([value, x]), axis=0)
+        rules = (np.fmin, np.fmax) if skipna else (np.minimum, np.maximum)
+        expected = rules[greatest].reduce(np.vstack([value, x]), axis=0)
         fold(kernels.maximum if greatest else kernels.minimum, x, cuts, skipna, value)
         assert_same(value, expected)
 
@@ -191,6 +199,7 @@ floats = hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_sid
 @settings(max_examples=40 if naive.JIT else 10, deadline=None)
 @given(floats, st.lists(st.integers(0, 9), max_size=3), st.booleans())
 def test_cuts_do_not_change_a_bit(x: naive.Array, cuts: list[int], skipna: bool) -> None:
+    x = naive.frozen(x)
     with np.errstate(all="ignore"):
         cols = x.shape[1]
         for pieces in ((), tuple(cuts)):

@@ -134,7 +134,9 @@ def test_closing_removes_the_name_and_views_stay_valid():
 def test_a_handle_gives_the_same_elements_for_any_view(shape, data):
     x = arrays.asarray(np.arange(np.prod(shape), dtype="i8").reshape(shape))
     step = st.builds(
-        slice, st.none() | st.integers(-6, 6), st.none() | st.integers(-6, 6),
+        slice,
+        st.none() | st.integers(-6, 6),
+        st.none() | st.integers(-6, 6),
         st.sampled_from([None, 1, 2, -1, -2]),
     )
     view = np.asarray(x)[tuple(data.draw(step) for _ in shape)]

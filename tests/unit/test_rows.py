@@ -110,7 +110,10 @@ def test_an_extension_is_what_numpy_pads(n, before, after, mode):
 
 
 @given(
-    st.integers(1, 12), st.integers(-30, 30), st.integers(0, 30), st.sampled_from([*PAD, "constant"])
+    st.integers(1, 12),
+    st.integers(-30, 30),
+    st.integers(0, 30),
+    st.sampled_from([*PAD, "constant"]),
 )
 def test_runs_cover_each_row_that_is_not_constant_with_few_reads(n, start, size, mode):
     at = extension(start, start + size, n, mode)

@@ -1,0 +1,153 @@
+"""All comparisons, in one process tree. Prints the table that stands in README.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+import sharedcompute as sc
+from benchmarks import peers
+from benchmarks.memory import peak
+from benchmarks.timing import Row, at_most, medians, ratio, show
+
+WORKERS = 2
+COLUMNS = 2000
+
+
+def make_file(path: Path, nbytes: int) -> Path:
+    """A contiguous f4 dataset of pseudo-random numbers, seed 0, repeated in blocks."""
+    rows = nbytes // (4 * COLUMNS)
+    block = np.random.default_rng(0).normal(280, 10, (4096, COLUMNS)).astype("f4")
+    with h5py.File(path, "w") as file:
+        x = file.create_dataset("x", (rows, COLUMNS), "f4")
+        for start in range(0, rows, 4096):
+            x[start : start + 4096] = block[: min(4096, rows - start)]
+    return path
+
+
+def reductions(file: Path, team: sc.Team, repeats: int) -> list[Row]:
+    """Mean and std over rows."""
+    import joblib
+
+    with joblib.Parallel(n_jobs=WORKERS) as pool:
+        seconds = medians(
+            {
+                "sharedcompute": lambda: sc.reduce(["mean", "std"], f"{file}::/x", team=team),
+                "one worker": lambda: sc.reduce(["mean", "std"], f"{file}::/x", engine="serial"),
+                "dask.array, 2 threads": lambda: peers.dask_threads(file, WORKERS),
+                "serial h5py + NumPy": lambda: peers.h5py_numpy(file),
+                "joblib, 2 processes": lambda: peers.joblib_processes(file, pool),
+                "numba prange on a memory map": lambda: peers.numba_threads(file),
+            },
+            repeats,
+        )
+    what = "reduce mean,std of contiguous f4"
+    return [
+        ratio(what, seconds, "dask.array, 2 threads", 6),
+        ratio(what, seconds, "serial h5py + NumPy", 3),
+        ratio(what, seconds, "joblib, 2 processes", None),
+        ratio(what, seconds, "numba prange on a memory map", None),
+        ratio(what, seconds, "one worker", None),
+    ]
+
+
+def elementwise(nbytes: int, team: sc.Team, repeats: int) -> list[Row]:
+    """A map from shared array to shared array, both there already."""
+    x = sc.full((nbytes // 4,), 1.5, "f4")
+    out = sc.zeros(x.shape, "f4")
+    plain, plain_out = np.asarray(x), np.asarray(out)
+    seconds = medians(
+        {
+            "sharedcompute": lambda: team.map(peers.axpy, x, out=out, params=(2.0, 1.0)),
+            "numba prange, 2 threads": lambda: peers.axpy_prange(plain, plain_out, 2.0, 1.0),
+        },
+        3 * repeats,
+    )
+    return [ratio("elementwise team.map", seconds, "numba prange, 2 threads", 0.95)]
+
+
+def fixed_costs(team: sc.Team, folder: Path) -> list[Row]:
+    """What every call, import and command costs before it does anything."""
+    x, out = sc.zeros(1000), sc.zeros(1000)
+    call = medians({"map": lambda: team.map(peers.axpy, x, out=out, params=(2.0, 1.0))}, 2000)
+    timed = "import time; t = time.perf_counter(); import sharedcompute; print(time.perf_counter() - t)"
+    imports = sorted(float(_output([sys.executable, "-c", timed])) for _ in range(7))
+    small = make_file(folder / "small.h5", 1 << 20)
+    command = [sys.executable, "-m", "sharedcompute", "reduce", "mean", f"{small}::/x"]
+    whole = []
+    for turn in range(6):
+        began = time.perf_counter()
+        _output([*command, str(folder / f"small-{turn}.h5")])
+        whole.append(time.perf_counter() - began)
+    return [
+        at_most("team.map of 1,000 elements on a warm team", call["map"], 100e-6, "us", 1e6),
+        at_most("import sharedcompute", imports[3], 0.15, "s", 1),
+        at_most("a small command as a whole", sorted(whole[1:])[2], 1.5, "s", 1),
+    ]
+
+
+def memory(folder: Path, nbytes: int) -> list[Row]:
+    """Peak memory of a reduction with --memory 512M."""
+    file = make_file(folder / "large.h5", nbytes)
+    rows = []
+    for operations in ("mean,std", "min,max,argmax,var"):
+        out = folder / f"{operations}.h5"
+        most = peak(
+            ["reduce", operations, f"{file}::/x", str(out), "--memory", "512M", "-j", str(WORKERS),
+             "--engine", "local"]
+        )
+        what = f"peak private memory of reduce {operations}, {nbytes / 1e9:.1f} GB, --memory 512M"
+        rows.append(at_most(what, most["Pss_Anon"], 512 << 20, "MB", 1e-6))
+        rows.append(Row("shared blocks beside it", f"{most['Pss_Shmem'] / 1e6:.1f} MB", "-", None))
+    file.unlink()
+    return rows
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def machine() -> str:
+    """The machine, in a line."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
+        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, "
+        f"NumPy {np.__version__}, h5py {h5py.__version__}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--size", type=float, default=1.0, help="GB of the timed data")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--folder", type=Path, help="for the data; default: a temporary one")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.folder) as name, sc.Team(WORKERS) as team:
+        folder, nbytes = Path(name), int(given.size * 1e9)
+        file = make_file(folder / "data.h5", nbytes)
+        print(f"{machine()}; {WORKERS} workers, {given.size:g} GB, warm page cache\n", flush=True)
+        rows = reductions(file, team, given.repeats)
+        file.unlink()
+        rows += elementwise(nbytes // 2, team, given.repeats)
+        rows += fixed_costs(team, folder)
+        rows += memory(folder, 4 * nbytes)
+    print(show(rows))
+
+
+if __name__ == "__main__":
+    main()

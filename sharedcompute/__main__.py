@@ -1,0 +1,6 @@
+"""``python -m sharedcompute``."""
+
+from sharedcompute.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What will run: jobs are turned into plans, which are plain data."""
