@@ -79,7 +79,9 @@ def fixed_costs(team: sc.Team, folder: Path) -> list[Row]:
     """What every call, import and command costs before it does anything."""
     x, out = sc.zeros(1000), sc.zeros(1000)
     call = medians({"map": lambda: team.map(peers.axpy, x, out=out, params=(2.0, 1.0))}, 2000)
-    timed = "import time; t = time.perf_counter(); import sharedcompute; print(time.perf_counter() - t)"
+    timed = (
+        "import time; t = time.perf_counter(); import sharedcompute; print(time.perf_counter() - t)"
+    )
     imports = sorted(float(_output([sys.executable, "-c", timed])) for _ in range(7))
     small = make_file(folder / "small.h5", 1 << 20)
     command = [sys.executable, "-m", "sharedcompute", "reduce", "mean", f"{small}::/x"]
@@ -102,8 +104,18 @@ def memory(folder: Path, nbytes: int) -> list[Row]:
     for operations in ("mean,std", "min,max,argmax,var"):
         out = folder / f"{operations}.h5"
         most = peak(
-            ["reduce", operations, f"{file}::/x", str(out), "--memory", "512M", "-j", str(WORKERS),
-             "--engine", "local"]
+            [
+                "reduce",
+                operations,
+                f"{file}::/x",
+                str(out),
+                "--memory",
+                "512M",
+                "-j",
+                str(WORKERS),
+                "--engine",
+                "local",
+            ]
         )
         what = f"peak private memory of reduce {operations}, {nbytes / 1e9:.1f} GB, --memory 512M"
         rows.append(at_most(what, most["Pss_Anon"], 512 << 20, "MB", 1e-6))

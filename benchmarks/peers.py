@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def joblib_processes(file: Path, pool: Any) -> tuple[Array, Array]:
         n = len(opened["x"])
     cuts = np.linspace(0, n, 17).astype(int).tolist()
     parts = pool(
-        joblib.delayed(_part)(file, a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+        joblib.delayed(_part)(file, a, b) for a, b in itertools.pairwise(cuts)
     )
     return _finish(sum(p[0] for p in parts), sum(p[1] for p in parts), n)
 

@@ -24,7 +24,9 @@ def main(source: Path, target: Path) -> None:
         1, 2, figsize=(11, 4.2), layout="constrained", width_ratios=(3, 4)
     )
     left.plot(years, anomaly.weighted(weights).mean(space), color="0.75", lw=0.8, label="anomaly")
-    left.plot(years, smoothed.weighted(weights).mean(space), color="tab:red", lw=2, label="smoothed")
+    left.plot(
+        years, smoothed.weighted(weights).mean(space), color="tab:red", lw=2, label="smoothed"
+    )
     left.set(xlabel="year", ylabel="K against the mean of all years", title="Mean over the region")
     left.legend(frameon=False)
     change = (smoothed[-1] - smoothed[0]).values

@@ -42,9 +42,12 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     else:
         yield "engine", "serial: one process, too small a job to gain from more or so asked"
     have = plan.options.memory or memory_available()
-    yield "memory", (
-        f"{format_size(p.memory)} of {format_size(have)}: processes {format_size(p.processes)}, "
-        f"buffers {format_size(p.scratch)}, shared {format_size(p.shared)}"
+    yield (
+        "memory",
+        (
+            f"{format_size(p.memory)} of {format_size(have)}: "
+            f"processes {format_size(p.processes)}, buffers {format_size(p.scratch)}, shared {format_size(p.shared)}"
+        ),
     )
     if plan.job.output is not None:
         yield "output", f"{plan.job.output.address}, at most {format_size(p.disk)}"

@@ -6,6 +6,7 @@ so that a serial run, a team and a cluster cut the same work the same way.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def split_weighted(weights: Sequence[float] | NDArray[np.generic], parts: int) -
     after = np.clip(np.searchsorted(cost, targets), 1, n)
     nearer_before = targets - cost[after - 1] < cost[after] - targets
     cuts = [0, *(after - nearer_before).tolist(), n]
-    return [Rows(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [Rows(a, b) for a, b in itertools.pairwise(cuts)]
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,6 @@ def runs(at: NDArray[np.int64]) -> Iterator[tuple[slice, Rows]]:
     constant = at == CONSTANT
     broken = (np.abs(np.diff(at)) > 1) | (constant[1:] != constant[:-1])
     cuts = [0, *(np.flatnonzero(broken) + 1).tolist(), len(at)]
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+    for a, b in itertools.pairwise(cuts):
         if not constant[a]:
             yield slice(a, b), Rows(int(at[a:b].min()), int(at[a:b].max()) + 1)

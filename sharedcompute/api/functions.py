@@ -28,7 +28,11 @@ STATS = ("count", "nan_count", "mean", "std", "min", "max")
 
 
 def map(
-    op: OperationLike, input: Any, output: Any = None, *, listen: Listener = events.ignore,
+    op: OperationLike,
+    input: Any,
+    output: Any = None,
+    *,
+    listen: Listener = events.ignore,
     **settings: Any,
 ) -> Any:
     """One row out for each row in; stencils included.
@@ -64,7 +68,11 @@ def map(
 
 
 def scan(
-    op: OperationLike, input: Any, output: Any = None, *, listen: Listener = events.ignore,
+    op: OperationLike,
+    input: Any,
+    output: Any = None,
+    *,
+    listen: Listener = events.ignore,
     **settings: Any,
 ) -> Any:
     """Cumulative operation along rows: ``cumsum``, ``cumprod``, ``cummax``.
@@ -75,8 +83,13 @@ def scan(
 
 
 def reduce(
-    op: OperationLike | Iterable[OperationLike], input: Any, output: Any = None, *,
-    axis: str = "rows", listen: Listener = events.ignore, **settings: Any,
+    op: OperationLike | Iterable[OperationLike],
+    input: Any,
+    output: Any = None,
+    *,
+    axis: str = "rows",
+    listen: Listener = events.ignore,
+    **settings: Any,
 ) -> Any:
     """Reduce all rows to one, or all elements to a number; several reductions in one pass.
 
@@ -106,7 +119,11 @@ def reduce(
 
 
 def stats(
-    input: Any, output: Any = None, *, axis: str = "all", listen: Listener = events.ignore,
+    input: Any,
+    output: Any = None,
+    *,
+    axis: str = "all",
+    listen: Listener = events.ignore,
     **settings: Any,
 ) -> dict[str, Array]:
     """count, nan_count, mean, std, min and max in one pass.
@@ -150,7 +167,10 @@ def map_job(op: Operation, source: Source, output: Address | None, settings: Set
 
 
 def reduce_job(
-    ops: tuple[Operation, ...], source: Source, output: Address | None, axis: str,
+    ops: tuple[Operation, ...],
+    source: Source,
+    output: Address | None,
+    axis: str,
     settings: Settings,
 ) -> Job:
     """The job of `reduce` and `stats`."""
@@ -188,7 +208,11 @@ def _opened(address: Address, source: Source) -> Dataset:
 
 
 def _reduce(
-    ops: tuple[Operation, ...], input: Any, output: Any, axis: str, listen: Listener,
+    ops: tuple[Operation, ...],
+    input: Any,
+    output: Any,
+    axis: str,
+    listen: Listener,
     made: Settings,
 ) -> Outcome:
     address = None if output is None else Address.parse(output)

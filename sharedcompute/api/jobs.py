@@ -1,4 +1,4 @@
-"""Running a job: the plan, the engine, the team. Everything that a user calls comes through here."""
+"""Running a job: the plan, the engine, the team. All that a user calls comes through here."""
 
 from __future__ import annotations
 

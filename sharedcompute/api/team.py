@@ -9,7 +9,22 @@ from sharedcompute.api import functions
 
 
 class Team(team.Team):
-    __doc__ = team.Team.__doc__
+    """Worker processes that stay warm, run programs and maps, and know the named reductions.
+
+    Parameters
+    ----------
+    workers : int, optional
+        How many; by default the cores that this process may use.
+    threads : int
+        Threads of numba, BLAS and OpenMP inside each.
+    start_method : {"forkserver", "spawn", "fork"}, optional
+        By default forkserver, or spawn where that is missing.
+
+    Examples
+    --------
+    >>> with Team(workers=4) as team:
+    ...     team.reduce("mean", x)
+    """
 
     def reduce(self, op: Any, x: Any, **settings: Any) -> Any:
         """Reduce `x` over its rows on this team, as `sharedcompute.reduce`.

@@ -137,9 +137,7 @@ def reduce(
 @click.argument("output", required=False)
 @click.option("--skipna", is_flag=True, help="Leave NaN out.")
 @with_options(AXIS, *RUN)
-def stats(
-    input: str, output: str | None, skipna: bool, axis: str | None, **options: Any
-) -> None:
+def stats(input: str, output: str | None, skipna: bool, axis: str | None, **options: Any) -> None:
     """count, nan_count, mean, std, min, max; of all elements, or of each column (--axis rows)."""
     from sharedcompute.api.functions import stats_operations  # noqa: PLC0415
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415

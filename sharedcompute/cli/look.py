@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-
 JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
@@ -127,7 +126,9 @@ def verify(output: str, as_json: bool) -> None:
         state = "complete" if found.complete else "NOT complete: the job that wrote it did not end"
         click.echo(f"{found.file}: {state}")
         for d in found.datasets:
-            click.echo(f"{d.path}: {d.message}; made by sharedcompute {d.version} from {_made(d.job)}")
+            click.echo(
+                f"{d.path}: {d.message}; made by sharedcompute {d.version} from {_made(d.job)}"
+            )
     if not found.ok:
         raise SystemExit(1)
 
@@ -160,7 +161,9 @@ def shm_list(as_json: bool) -> None:
         return
     made = table("block", "size", "owner", "state", right=("size", "owner"))
     for b in blocks:
-        made.add_row(b.name, format_size(b.nbytes), str(b.pid), "in use" if b.alive else "left over")
+        made.add_row(
+            b.name, format_size(b.nbytes), str(b.pid), "in use" if b.alive else "left over"
+        )
     if blocks:
         show(made)
     else:
@@ -174,5 +177,3 @@ def shm_clean() -> None:
 
     removed = clean()
     click.echo(f"removed {len(removed)} shared block(s)")
-
-

@@ -17,7 +17,9 @@ RUN = (
     click.option("-j", "--workers", type=click.IntRange(1), help="Worker processes."),
     click.option("--threads", type=click.IntRange(1), default=1, help="Threads in each worker."),
     click.option("--schedule", type=click.Choice(SCHEDULES), default="dynamic", show_default=True),
-    click.option("--block-rows", type=click.IntRange(1), help="Rows that a worker takes at a time."),
+    click.option(
+        "--block-rows", type=click.IntRange(1), help="Rows that a worker takes at a time."
+    ),
     click.option("--memory", metavar="SIZE", help="For all processes together, as in 4G."),
     click.option(
         "--engine",

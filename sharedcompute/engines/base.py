@@ -110,7 +110,7 @@ def _with_sinks(work: Pass, engine: Engine, results: Results | None) -> Pass:
 
 
 def _combined(tally: Tally, states: State) -> State:
-    """All blocks combined, in private memory: shared memory is freed when this is all that is left."""
+    """All blocks combined, in private memory, so that the shared blocks can go."""
     return {name: s.copy() for name, s in tally.combine_blocks(states).items()}
 
 
@@ -148,9 +148,7 @@ def _reduced(work: Pass, states: list[State]) -> list[tuple[Reduction, Array]]:
     return found
 
 
-def _by_step(
-    plan: Plan, work: Pass, reduced: list[tuple[Reduction, Array]]
-) -> tuple[Any, ...]:
+def _by_step(plan: Plan, work: Pass, reduced: list[tuple[Reduction, Array]]) -> tuple[Any, ...]:
     steps: list[Any] = [None] * len(plan.job.steps)
     for number, keep in zip(plan.keep_steps, work.keeps, strict=True):
         if isinstance(keep.sink, ArraySink):

@@ -163,7 +163,11 @@ class BlockRunner:
             self._clock.read += time.monotonic() - began
         else:
             stage = self._work.stages[depth - 1]
-            x = self._extended(depth - 1, rows, stage) if stage.halo else self._rows(depth - 1, rows)
+            x = (
+                self._extended(depth - 1, rows, stage)
+                if stage.halo
+                else self._rows(depth - 1, rows)
+            )
             out = self._target(depth, rows)
             self._call(depth - 1, stage, x, out)
             out = out.view()
@@ -193,9 +197,7 @@ class BlockRunner:
         return self._scratch.take(depth, rows.size, self._work.spec(depth))
 
     def _call(self, index: int, stage: Stage, x: Array, out: Array) -> None:
-        args = tuple(
-            self._carries[index] if isinstance(a, BlockCarry) else a for a in stage.args
-        )
+        args = tuple(self._carries[index] if isinstance(a, BlockCarry) else a for a in stage.args)
         if stage.matrix:
             size = self._work.spec(index).row_size
             x, out = x.reshape(len(x), size), out.reshape(len(out), size)

@@ -67,8 +67,11 @@ class Encoded(NamedTuple):
 
 
 class _Mail:
-    """A worker's finished blocks, posted together: each message wakes the parent on a core that a
-    worker uses, which cost a fifth of the time of a fast reduction."""
+    """A worker's finished blocks, posted together.
+
+    Each message wakes the parent, on a core that a worker uses: posted one by one they cost a
+    fifth of the time of a fast reduction.
+    """
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker

@@ -126,6 +126,7 @@ def record(job: Job, number: int) -> dict[str, Any]:
 
 def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as JSON takes them; an array by its shape and dtype."""
+
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):
             return f"array of {value.dtype} {value.shape}"

@@ -136,7 +136,7 @@ class Tally:
         """What all blocks before each block add up to: an exclusive scan over block numbers."""
         before = self.states(next(iter(states.values())).shape, np.empty)
         for block in range(1, len(next(iter(states.values())))):
-            for name, s in before.items():
+            for s in before.values():
                 s[block] = s[block - 1]
             here = {name: s[block] for name, s in before.items()}
             self.combine(here, {name: s[block - 1] for name, s in states.items()})

@@ -72,8 +72,8 @@ def _none_yet(_: DType, __: bool) -> int:
 
 
 def _add(a: State, b: State, _: bool) -> None:
-    for name, values in a.items():
-        values += b[name]
+    for name in a:
+        a[name] += b[name]
 
 
 def _multiply(a: State, b: State, _: bool) -> None:
@@ -132,10 +132,9 @@ def _all(a: State, b: State, _: bool) -> None:
 
 
 COUNT = Field("count", _int64)
-VALUE = Field("value", _own, lambda dtype, skipna: highest(dtype, skipna))
-TOP = Field("value", _own, lambda dtype, skipna: lowest(dtype, skipna))
+VALUE = Field("value", _own, highest)
+TOP = Field("value", _own, lowest)
 INDEX = Field("index", _int64, _none_yet)
-
 
 
 def count_valid(x: Array, _skipna: bool, count: Array) -> None:

@@ -6,7 +6,6 @@ from sharedcompute.kernels import scans as kernels
 from sharedcompute.operations.base import Scan
 from sharedcompute.operations.reductions import NA, as_sum
 
-
 SCANS: tuple[Scan, ...] = (
     Scan(
         "cumsum",

@@ -73,7 +73,13 @@ def along_axis(kernel: Any, axis: int, x: Array, out: Array, *args: Any) -> None
 
 
 def _line_stage(
-    label: str, kernel: Any, axis: int, before: int, after: int, lead: Any, params: Params,
+    label: str,
+    kernel: Any,
+    axis: int,
+    before: int,
+    after: int,
+    lead: Any,
+    params: Params,
     spec: ArraySpec,
 ) -> Stage:
     """A stage that filters along `axis` with `before` and `after` neighbours."""
@@ -117,9 +123,7 @@ def gaussian_weights(sigma: float, order: int, truncate: float) -> Array:
 
 def _correlate(label: str, axis: int, weights: Array, params: Params, spec: ArraySpec) -> Stage:
     radius = len(weights) // 2
-    return _line_stage(
-        label, lines.correlate_lines, axis, radius, radius, weights, params, spec
-    )
+    return _line_stage(label, lines.correlate_lines, axis, radius, radius, weights, params, spec)
 
 
 def _gaussian(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
@@ -138,7 +142,13 @@ def _uniform(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     sizes = _per_axis("uniform", "size", params["size"], axes)
     return tuple(
         _line_stage(
-            "uniform", lines.uniform_lines, axis, size // 2, size - 1 - size // 2, size, params,
+            "uniform",
+            lines.uniform_lines,
+            axis,
+            size // 2,
+            size - 1 - size // 2,
+            size,
+            params,
             spec,
         )
         for axis, size in zip(axes, sizes, strict=True)
@@ -172,9 +182,7 @@ def second_derivatives(x: Array, out: Array, tables: tuple[Array, ...], cval: fl
         if table is None:
             continue
         whole = x if axis == 0 else inner
-        along_axis(
-            lines.correlate_lines, axis, whole, out if first else part, weights, table, cval
-        )
+        along_axis(lines.correlate_lines, axis, whole, out if first else part, weights, table, cval)
         if not first:
             np.add(out, part, out=out)
         first = False
@@ -191,7 +199,9 @@ def _laplace(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     halo = 1 if 0 in axes else 0
     args = (tables, params["cval"])
     return (
-        Stage("laplace", second_derivatives, args, spec.dtype, halo, params["mode"], params["cval"]),
+        Stage(
+            "laplace", second_derivatives, args, spec.dtype, halo, params["mode"], params["cval"]
+        ),
     )
 
 
@@ -212,7 +222,11 @@ def rank_filter(x: Array, out: Array, size: tuple[int, ...], tables: Any, fill: 
     steps = [np.arange(n) * s for n, s in zip(size, strides.tolist(), strict=True)]
     offsets = functools.reduce(np.add.outer, steps).reshape(-1).astype(np.int64)
     windows.rank_window(
-        padded.reshape(-1), out.reshape(-1), offsets, np.array(out.shape, dtype=np.int64), strides,
+        padded.reshape(-1),
+        out.reshape(-1),
+        offsets,
+        np.array(out.shape, dtype=np.int64),
+        strides,
         len(offsets) // 2,
     )
 

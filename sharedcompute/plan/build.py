@@ -109,9 +109,7 @@ class _Chain:
         self.observe_steps: list[int] = []
         self.scanned = ""
         if spec.dtype == np.float16:
-            self.stages.append(
-                Stage("half to single precision", widen, (), np.dtype(np.float32))
-            )
+            self.stages.append(Stage("half to single precision", widen, (), np.dtype(np.float32)))
 
     @property
     def spec(self) -> ArraySpec:

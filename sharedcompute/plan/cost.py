@@ -86,7 +86,7 @@ def project(passes: tuple[Pass, ...], engine: str, workers: int) -> Projection:
 
 
 def _scratch(work: Pass) -> int:
-    """Private buffers of one worker in one pass: each stage's rows, with the halo of those after."""
+    """Private buffers of one worker: each stage's rows, with the halo of the stages after it."""
     rows, halo = min(work.strip, work.source.shape[0]), 0
     total = 0
     for depth in range(len(work.stages), 0, -1):

@@ -1,5 +1,8 @@
-"""A pass: the source is read once, a chain of stages runs on each block while it is in cache, and
-what the chain gives at some depths is kept or reduced. Plain data that pickles."""
+"""A pass over all rows, as plain data that pickles.
+
+The source is read once, a chain of stages runs on each block while it is in cache, and what the
+chain gives at some depths is kept or reduced.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any, Protocol
 from sharedcompute.operations.accumulate import Reduction, Tally, tallies
 from sharedcompute.operations.base import Array, ArraySpec, Carry, DType, Needed, Stage
 from sharedcompute.rows import Blocks
+
 
 class Reader(Protocol):
     """An open source."""

@@ -17,9 +17,7 @@ from tests.operations import reference
 Array = np.ndarray[Any, Any]
 
 ROWWISE = [(name, params) for name, many in TRANSFORMS.items() for params in many]
-ENGINES = [
-    (size, schedule) for size in (1, 2, 5) for schedule in ("static", "dynamic", "guided")
-]
+ENGINES = [(size, schedule) for size in (1, 2, 5) for schedule in ("static", "dynamic", "guided")]
 # Blocks of three rows: even the smallest data have a last block that is cut short.
 BLOCK = 3
 
@@ -53,9 +51,7 @@ def test_a_map_agrees_with_its_reference(
 @pytest.mark.parametrize("name", SCANS)
 @pytest.mark.parametrize("skipna", [False, True])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_a_scan_agrees_with_its_reference(
-    name: str, skipna: bool, shape: tuple[int, ...]
-) -> None:
+def test_a_scan_agrees_with_its_reference(name: str, skipna: bool, shape: tuple[int, ...]) -> None:
     x = data(shape, "f8", nans=skipna)
     got = sc.scan(name, x, engine="serial", block_rows=BLOCK, skipna=skipna)
     agree(got, reference.SCANS[name](x, skipna=skipna), 1e-12)
@@ -92,9 +88,7 @@ def test_a_map_has_the_same_bits_on_every_team(
     x = sc.asarray(data(shape))
     want = sc.map(name, x, engine="serial", block_rows=BLOCK, **params)
     for size, schedule in ENGINES:
-        got = sc.map(
-            name, x, team=teams[size], schedule=schedule, block_rows=BLOCK, **params
-        )
+        got = sc.map(name, x, team=teams[size], schedule=schedule, block_rows=BLOCK, **params)
         assert_same_bits(got, want)
 
 

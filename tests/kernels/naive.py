@@ -76,7 +76,7 @@ def strips(x: Array, cuts: tuple[int, ...]) -> Iterator[Array]:
 
 def known(x: Array) -> Array:
     """Which values are not NaN."""
-    return x == x  # noqa: PLR0124
+    return x == x
 
 
 def running(x: Array, dtype: Any, skipna: bool, *, product: bool = False) -> Array:
@@ -104,7 +104,7 @@ def first_extreme(column: Array, skipna: bool, greatest: bool) -> int:
     """Where the least or greatest value is first; -1 for none; a NaN wins unless passed over."""
     best = -1
     for i, v in enumerate(column):
-        if v != v:  # noqa: PLR0124
+        if v != v:
             if not skipna:
                 return i
         elif best < 0 or (v > column[best] if greatest else v < column[best]):
