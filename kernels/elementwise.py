@@ -31,8 +31,9 @@ def cast(x: Array, out: Array) -> None:
 def scale(x: Array, out: Array, factor: float, offset: float) -> None:
     """``out = x * factor + offset``."""
     v, w = x.reshape(x.size), out.reshape(out.size)
+    a, b = np.float64(factor), np.float64(offset)
     for p in range(v.size):
-        w[p] = v[p] * factor + offset
+        w[p] = v[p] * a + b
 
 
 @kernel
@@ -54,10 +55,10 @@ def threshold(x: Array, out: Array, level: float, value: Any) -> None:
     `value` is converted to the dtype of `out` once, so that large integers in `x` keep their bits.
     """
     kind = out.dtype.type
-    instead = kind(value)
+    instead, limit = kind(value), np.float64(level)
     v, w = x.reshape(x.size), out.reshape(out.size)
     for p in range(v.size):
-        w[p] = instead if v[p] <= level else kind(v[p])
+        w[p] = instead if v[p] <= limit else kind(v[p])
 
 
 @kernel

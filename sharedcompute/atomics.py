@@ -107,14 +107,9 @@ def _syscall(typing: Any, number: Any, address: Any, operation: Any, value: Any,
     return types.int64(*[types.int64] * 5), code
 
 
-@_intrinsic
-def _usleep(typing: Any, microseconds: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        prototype = ir.FunctionType(ir.IntType(32), [ir.IntType(32)])
-        function = _untyped.get_or_insert_function(builder.module, prototype, "usleep")
-        return builder.call(function, args)
-
-    return types.int32(types.uint32), code
+_usleep: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
+_poll: Any = types.ExternalFunction("poll", types.int32(types.int64, types.uint64, types.int32))
+_exit: Any = types.ExternalFunction("_exit", types.void(types.int32))
 
 
 @compiled
@@ -158,3 +153,18 @@ def sleep_on(words: Words, at: int, seen: int) -> None:
         _syscall(FUTEX, _address(words, at), FUTEX_WAIT, seen, _address(limit, 0))
     else:
         _usleep(50)
+
+
+@compiled
+def exit_after(descriptor: int, grace_us: int) -> None:
+    """Wait until a descriptor is readable, then a moment, then end this process.
+
+    For a thread: it needs no interpreter, so a kernel that holds the GIL does not keep it waiting.
+    """
+    entry = np.zeros(2, np.int32)  # struct pollfd
+    entry[0] = descriptor
+    entry[1] = 1  # POLLIN
+    while _poll(entry.ctypes.data, 1, -1) < 1:
+        pass
+    _usleep(grace_us)
+    _exit(1)

@@ -41,14 +41,10 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "schedule", plan.options.schedule
     else:
         yield "engine", "serial: one process, too small a job to gain from more or so asked"
-    have = plan.options.memory or memory_available()
-    yield (
-        "memory",
-        (
-            f"{format_size(p.memory)} of {format_size(have)}: "
-            f"processes {format_size(p.processes)}, buffers {format_size(p.scratch)}, shared {format_size(p.shared)}"
-        ),
-    )
+    have = format_size(plan.options.memory or memory_available())
+    parts = (("processes", p.processes), ("buffers", p.scratch), ("shared", p.shared))
+    listed = ", ".join(f"{name} {format_size(size)}" for name, size in parts)
+    yield "memory", f"{format_size(p.memory)} of {have}: {listed}"
     if plan.job.output is not None:
         yield "output", f"{plan.job.output.address}, at most {format_size(p.disk)}"
 

@@ -19,6 +19,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.catalogue import expect, find
+from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Job, Step, summary, transform
 from sharedcompute.plan.jobfile import read_job
 from sharedcompute.plan.passes import Source
@@ -109,8 +110,9 @@ def reduce(
         The array for one name, a dict by name for several. Dtypes are NumPy's; sums are
         accumulated in float64.
     """
-    one = isinstance(op, str | Reduce)
-    ops = tuple(_operation(o, "reduce") for o in ([op] if one else op))  # type: ignore[union-attr,list-item]
+    one = isinstance(op, str | Reduce) or not isinstance(op, Iterable)
+    named: Any = [op] if one else op
+    ops = tuple(_operation(o, "reduce") for o in named)
     if not ops:
         raise InputError("expected at least one reduction, got none: name one")
     outcome = _reduce(ops, input, output, axis, listen, Settings.of(settings))
@@ -162,7 +164,7 @@ def run(
 
 def map_job(op: Operation, source: Source, output: Address | None, settings: Settings) -> Job:
     """The job of `map` and `scan`."""
-    save = None if output is None else output.path or getattr(source, "path", "/data")
+    save = None if output is None else _path(output, source)
     return Job(source, (transform(op, settings.params, save),), settings.output(output))
 
 
@@ -184,27 +186,43 @@ def _rowwise(
 ) -> Any:
     made, source = Settings.of(settings), as_source(input)
     into = output if isinstance(output, np.ndarray) else None
-    address = None if output is None or into is not None else Address.parse(output)
-    job = map_job(op, source, address, made)
-    outcome = run_plan(make_plan(job, made), made.team, listen)
+    address = None if into is not None else _address(output)
+    plan = make_plan(map_job(op, source, address, made), made)
     if into is not None:
-        return _copied(outcome.results[0], into)
-    return outcome.results[0] if address is None else _opened(address, source)
+        _check_into(into, plan)
+    found = run_plan(plan, made.team, listen).results[0]
+    if into is not None:
+        np.copyto(into, found)
+        return into
+    return found if address is None else _opened(address, source)
 
 
-def _copied(result: Array, into: Array) -> Array:
-    if (into.shape, into.dtype) != (result.shape, result.dtype):
+def _address(output: Any) -> Address | None:
+    if not isinstance(output, str | os.PathLike | Address | None):
+        raise InputError(f"output: expected FILE::PATH or an array, got {output!r}")
+    return None if output is None else Address.parse(output)
+
+
+def _check_into(into: Array, plan: Plan) -> None:
+    last = plan.passes[-1]
+    spec = last.spec(last.keeps[0].depth)
+    if (into.shape, into.dtype) != (spec.shape, spec.dtype):
         raise InputError(
             f"output has shape {into.shape} and dtype {into.dtype}: "
-            f"expected {result.shape} and {result.dtype}"
+            f"expected {spec.shape} and {spec.dtype}"
         )
-    into[...] = result
-    return into
+    if not into.flags.writeable:
+        raise InputError("output is a read-only array: expected one that can be written")
 
 
 def _opened(address: Address, source: Source) -> Dataset:
-    path = address.path or getattr(source, "path", "/data")
-    return open_dataset(Address(address.file, path))
+    return open_dataset(Address(address.file, _path(address, source)))
+
+
+def _path(output: Address, source: Source) -> str:
+    """The dataset that a result becomes: FILE alone, or FILE::/, keeps the name of the input."""
+    named = output.path if output.path != "/" else None
+    return named or str(getattr(source, "path", "/data"))
 
 
 def _reduce(
@@ -215,8 +233,7 @@ def _reduce(
     listen: Listener,
     made: Settings,
 ) -> Outcome:
-    address = None if output is None else Address.parse(output)
-    source = as_source(input)
+    address, source = _address(output), as_source(input)
     job = reduce_job(ops, source, address, axis, made)
     return run_plan(make_plan(job, made), made.team, listen)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,20 +56,20 @@ class Dataset:
 
     def __getitem__(self, key: Any) -> Any:
         """Rows, and what NumPy's indexing takes of them."""
-        first, *rest = key if isinstance(key, tuple) else (key,)
+        first: Any
+        picked: Any
+        first, *rest = key if isinstance(key, tuple) and key else (key,)
         if isinstance(first, slice):
             start, stop, step = first.indices(len(self))
             # Rows are read forwards; a step, also a negative one, is taken of what was read.
             taken = range(start, stop, step)
             low, high = (min(taken), max(taken) + 1) if taken else (0, 0)
             picked = slice(taken[0] - low, None, step) if taken else slice(0, 0)
-        elif isinstance(first, int | np.integer):
+        elif isinstance(first, int | np.integer) and not isinstance(first, bool):
             row = int(first) + len(self) * (first < 0)
             if not 0 <= row < len(self):
                 raise IndexError(f"row {first} is not one of the {len(self)} rows")
             low, high, picked = row, row + 1, 0
-        elif first is Ellipsis:
-            return self._read(0, len(self))[key]
         else:
             return self._read(0, len(self))[key]
         return self._read(low, high)[(picked, *rest)]
@@ -104,6 +103,8 @@ def open_dataset(address: str | os.PathLike[str] | Address) -> Dataset:
     InputError
         There is no such dataset, or it holds no numbers.
     """
+    if not isinstance(address, str | os.PathLike | Address):
+        raise InputError(f"expected FILE or FILE::PATH, got {address!r}")
     return Dataset(open_source(address if isinstance(address, Address) else os.fspath(address)))
 
 
@@ -113,8 +114,8 @@ def as_source(given: Any) -> Source:
         return given.source
     if isinstance(given, DatasetSource | ArraySource):
         return given
-    if isinstance(given, str | Path | Address):
-        return open_source(given)
+    if isinstance(given, str | os.PathLike | Address):
+        return open_source(given if isinstance(given, Address) else os.fspath(given))
     if type(given).__module__.startswith("h5py"):
         return _of_h5py(given)
     return ArraySource(_plain(given))
@@ -125,13 +126,23 @@ def _of_h5py(given: Any) -> Source:
 
     if not isinstance(given, h5py.Dataset):
         raise InputError(f"expected an h5py.Dataset, got {given!r}: index it down to a dataset")
+    if not given:
+        raise InputError("expected an open h5py.Dataset, its file is closed: give its address")
+    if given.file.driver == "core":
+        # It may have no file: other processes could not open it.
+        return ArraySource(_plain(given[...]))
     if given.file.mode != "r":
         given.file.flush()
     return open_source(Address(given.file.filename, given.name))
 
 
 def _plain(given: Any) -> Array:
-    array = np.asanyarray(given)
+    if isinstance(given, np.ma.MaskedArray):
+        raise InputError("expected an array without a mask: give x.filled(nan), and skipna=True")
+    try:
+        array = np.asanyarray(given)
+    except ValueError as problem:
+        raise InputError(f"expected an array of numbers: {problem}") from None
     if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16 or array.dtype == np.longdouble:
         raise InputError(f"expected an array of numbers, got dtype {array.dtype}: cast it first")
     if array.ndim == 0:

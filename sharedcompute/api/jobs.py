@@ -57,15 +57,17 @@ class Settings:
             except ValueError as problem:
                 raise InputError(f"memory: {problem}") from None
         team = rest.pop("team", None)
+        if not isinstance(team, Team | None):
+            raise InputError(f"team: expected a Team, got {team!r}")
         if team is not None:
             running = {"engine": "local", "workers": team.size, **running}
         return cls(
             Options(**running),
             team,
-            bool(rest.pop("overwrite", False)),
-            rest.pop("filter", None),
+            bool(_flag(rest, "overwrite")),
+            _text(rest, "filter"),
             _chunks(rest.pop("chunks", None)),
-            rest.pop("shuffle", None),
+            _flag(rest, "shuffle"),
             rest,
         )
 
@@ -76,8 +78,25 @@ class Settings:
         return OutputSpec(address, self.overwrite, self.filter, self.chunks, self.shuffle)
 
 
+def _flag(given: dict[str, Any], name: str) -> bool | None:
+    """Take a setting that is true, false or not given. The text "no" would count as true."""
+    value = given.pop(name, None)
+    if not isinstance(value, bool | None):
+        raise InputError(f"{name}: expected true or false, got {value!r}")
+    return value
+
+
+def _text(given: dict[str, Any], name: str) -> str | None:
+    value = given.pop(name, None)
+    if not isinstance(value, str | None):
+        raise InputError(f"{name}: expected a name, got {value!r}")
+    return value
+
+
 def _chunks(given: Any) -> str | None:
     """Chunks as the command line has them: a tuple is its numbers with commas."""
+    if not isinstance(given, str | tuple | list | None):
+        raise InputError(f"chunks: expected sides such as (64, 36, 48), got {given!r}")
     return given if given is None or isinstance(given, str) else ",".join(map(str, given))
 
 

@@ -185,10 +185,12 @@ def run(job: Path, **options: Any) -> None:
     """A pipeline from a TOML file: several operations in as few passes as can be."""
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
     from sharedcompute.api.jobs import Settings  # noqa: PLC0415
-    from sharedcompute.plan.job import Job  # noqa: PLC0415
+    from sharedcompute.plan.job import Job, Summary  # noqa: PLC0415
     from sharedcompute.plan.jobfile import read_job  # noqa: PLC0415
 
     told = read_job(job)
+    if told.output is None and not any(isinstance(step, Summary) for step in told.steps):
+        raise InputError(f'{job}: expected output = "FILE", or reductions to print, got neither')
     context = click.get_current_context()
     default = click.core.ParameterSource.DEFAULT
     # What the command line says goes before what the file says; its defaults do not.

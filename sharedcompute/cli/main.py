@@ -52,11 +52,14 @@ def invoke(arguments: list[str]) -> int:
     # Everywhere on the line, as people add it at its end when something went wrong.
     debug = "--debug" in arguments
     try:
-        cli.main([a for a in arguments if a != "--debug"], standalone_mode=False)
+        cli.main([a for a in arguments if a != "--debug"], "sharedcompute", standalone_mode=False)
     except SystemExit as done:
         return int(done.code or 0)
     except click.exceptions.Exit as done:
         return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as problem:
+        click.echo(problem.format_message(), err=True)
+        return problem.exit_code
     except click.ClickException as problem:
         click.echo(f"sharedcompute: {problem.format_message()}", err=True)
         return problem.exit_code

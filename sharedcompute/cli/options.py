@@ -78,8 +78,11 @@ STORING = ("filter", "chunks", "shuffle")
 
 def settings(options: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """The keyword arguments that the API takes."""
-    clash = [name for name in params if name in (*RUNNING, *STORING, "team")]
-    if clash:
-        raise InputError(f"{clash[0]!r} is an option, not a parameter: give --{clash[0]}")
+    for name in params:
+        if name in (*RUNNING, *STORING):
+            option = name.replace("_", "-")
+            raise InputError(f"{name!r} is an option, not a parameter: give --{option}")
+        if name == "team":
+            raise InputError("'team' is for Python, not a parameter: give --workers")
     chosen = {name: options[name] for name in (*RUNNING, *STORING) if name in options}
     return {**{k: v for k, v in chosen.items() if v is not None}, **params}

@@ -47,7 +47,12 @@ class Results:
         check_output(self._plan)
         self._file.open()
         sinks = [keep.sink for keep in last.keeps]
-        self._created = [create(s, self._file) for s in sinks if isinstance(s, DatasetSink)]
+        try:
+            self._created = [create(s, self._file) for s in sinks if isinstance(s, DatasetSink)]
+        except BaseException:
+            # `with` calls no __exit__ for what fails in here.
+            self._file.abort()
+            raise
         self._crcs = np.zeros((len(last.keeps), len(last.blocks)), np.uint32)
         return self
 

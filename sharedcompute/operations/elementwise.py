@@ -24,6 +24,7 @@ from sharedcompute.operations.parameters import (
     Parameter,
     array,
     boolean,
+    comparable,
     number,
     numeric_dtype,
 )
@@ -70,11 +71,16 @@ def _clip_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
 
 def _threshold_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     value = params["value"]
-    if spec.dtype.kind in "iu":
-        limits = np.iinfo(spec.dtype)
-        if value != int(value) or not limits.min <= value <= limits.max:
-            raise InputError(f"threshold: value must fit {spec.dtype}, got {value}: choose another")
-    return params["level"], spec.dtype.type(value)
+    return params["level"], exactly("threshold: value", value, spec.dtype)
+
+
+def exactly(what: str, value: float, dtype: DType) -> Any:
+    """`value` in `dtype`, which must be able to hold it."""
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        if not limits.min <= value <= limits.max or value != int(value):
+            raise InputError(f"{what} must fit {dtype}, got {value}: choose another")
+    return dtype.type(value)
 
 
 def columns(values: Any, spec: ArraySpec, what: str) -> Array:
@@ -83,6 +89,8 @@ def columns(values: Any, spec: ArraySpec, what: str) -> Array:
     A stack of rows is averaged over its rows; a scalar serves every element.
     """
     given = np.asarray(values)
+    if given.dtype.kind == "c":
+        raise InputError(f"{what}: expected real numbers, got {given.dtype}: give its real part")
     row = spec.shape[1:]
     if given.shape == (*given.shape[:1], *row) and given.ndim == len(row) + 1:
         given = given.mean(axis=0, dtype=np.float64)
@@ -142,8 +150,8 @@ MAPS: tuple[Map, ...] = (
         kernels.clip,
         "limited to lower ... upper, as numpy.clip",
         (
-            Parameter("lower", number, "least value kept", None),
-            Parameter("upper", number, "greatest value kept", None),
+            Parameter("lower", comparable, "least value kept", None),
+            Parameter("upper", comparable, "greatest value kept", None),
         ),
         _clip_arguments,
         same,
@@ -155,7 +163,7 @@ MAPS: tuple[Map, ...] = (
         kernels.threshold,
         "x where x > level, else value (torch.nn.functional.threshold)",
         (
-            Parameter("level", number, "values above it are kept"),
+            Parameter("level", comparable, "values above it are kept"),
             Parameter("value", number, "put in place of the others", 0.0),
         ),
         _threshold_arguments,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -108,6 +109,22 @@ def not_negative(value: Any) -> float:
     return result
 
 
+def finite(value: Any) -> float:
+    """A number, neither NaN nor infinite."""
+    result = number(value)
+    if not math.isfinite(result):
+        raise ValueError(f"expected a finite number, got {value!r}")
+    return result
+
+
+def comparable(value: Any) -> float:
+    """A number that others can be compared with: not NaN."""
+    result = number(value)
+    if math.isnan(result):
+        raise ValueError(f"expected a number, got {value!r}")
+    return result
+
+
 def integer(value: Any) -> int:
     """A whole number."""
     try:
@@ -128,6 +145,14 @@ def count(value: Any) -> int:
     return result
 
 
+def order(value: Any) -> int:
+    """A whole number from zero on."""
+    result = integer(value)
+    if result < 0:
+        raise ValueError(f"expected a whole number of at least 0, got {value!r}")
+    return result
+
+
 def boolean(value: Any) -> bool:
     """True or false, in words too."""
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -141,7 +166,7 @@ def choice(*names: str) -> Kind:
     """One of some names."""
 
     def one_of(value: Any) -> str:
-        if value not in names:
+        if not isinstance(value, str) or value not in names:
             raise ValueError(f"expected one of {', '.join(names)}, got {value!r}")
         return str(value)
 
@@ -154,6 +179,9 @@ def numeric_dtype(value: Any) -> np.dtype[Any]:
         dtype = np.dtype(value)
     except TypeError:
         raise ValueError(f"expected a NumPy dtype such as f4 or uint16, got {value!r}") from None
+    # numba has no arithmetic for half precision: it is read, and widened, but not made.
+    if dtype == np.float16:
+        raise ValueError(f"expected a dtype of single precision or more, got {value!r}")
     if dtype.kind not in "biufc" or dtype.itemsize > 16 or dtype == np.longdouble:
         raise ValueError(f"expected a dtype of numbers up to float64/complex128, got {value!r}")
     native: np.dtype[Any] = dtype.newbyteorder("=")
@@ -167,7 +195,9 @@ def sequence(kind: Kind) -> Kind:
         if isinstance(value, str):
             parts = [part.strip() for part in value.strip("[]()").split(",") if part.strip()]
             return kind(parts[0]) if len(parts) == 1 else tuple(kind(part) for part in parts)
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, np.ndarray):
+            value = value.tolist()
+        if isinstance(value, list | tuple | range):
             return tuple(kind(part) for part in value)
         return kind(value)
 
@@ -175,9 +205,12 @@ def sequence(kind: Kind) -> Kind:
 
 
 def array(value: Any) -> Any:
-    """An array, or the address of a dataset (read when the plan is made)."""
+    """An array, a number, or the address of a dataset (read when the plan is made)."""
     if isinstance(value, str):
-        return value
+        try:
+            return np.asarray(float(value))
+        except ValueError:
+            return value
     result = np.asarray(value)
     if result.dtype.kind not in "biuf":
         raise ValueError(f"expected an array of real numbers or an address, got {result.dtype}")

@@ -7,6 +7,7 @@ order and with SciPy's intermediate dtype. The stage along axis 0 has a halo; th
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import lines, windows
 from sharedcompute.operations.base import Array, ArraySpec, Params, Stage, Stencil
+from sharedcompute.operations.elementwise import exactly
 from sharedcompute.operations.parameters import (
     Parameter,
     choice,
@@ -21,10 +23,14 @@ from sharedcompute.operations.parameters import (
     integer,
     not_negative,
     number,
+    order,
     positive,
     sequence,
 )
 from sharedcompute.rows import CONSTANT, MODES, Mode, extension
+
+WINDOW = 2**24
+"""Elements of a filter's window at most: its tables would take more memory than any block."""
 
 AXES = Parameter("axes", sequence(integer), "the axes to filter along (default: all)", None)
 AXIS = Parameter("axis", integer, "the axis of the derivative", -1)
@@ -104,7 +110,8 @@ def _line_stage(
 
 def gaussian_weights(sigma: float, order: int, truncate: float) -> Array:
     """The sampled Gaussian of `scipy.ndimage.gaussian_filter1d`, or its derivative."""
-    radius = int(truncate * sigma + 0.5)
+    radius = int(min(truncate * sigma, WINDOW) + 0.5)
+    _check_window("gaussian", 2 * radius + 1)
     x = np.arange(-radius, radius + 1)
     phi = np.exp(-0.5 / (sigma * sigma) * x**2)
     phi = phi / phi.sum()
@@ -115,10 +122,20 @@ def gaussian_weights(sigma: float, order: int, truncate: float) -> Array:
     q = np.zeros(order + 1)
     q[0] = 1
     step = np.diag(np.arange(1, order + 1), 1) + np.diag(np.ones(order) / -(sigma * sigma), -1)
-    for _ in range(order):
-        q = step.dot(q)
-    weights: Array = (np.power.outer(x, np.arange(order + 1)).dot(q) * phi)[::-1].copy()
+    with np.errstate(all="ignore"):
+        for _ in range(order):
+            q = step.dot(q)
+        weights: Array = (np.power.outer(x, np.arange(order + 1)).dot(q) * phi)[::-1].copy()
+    if not np.isfinite(weights).all():
+        raise InputError(f"gaussian: order {order} is beyond double precision: choose a lower one")
     return weights
+
+
+def _check_window(name: str, elements: int) -> None:
+    if elements > WINDOW:
+        raise InputError(
+            f"{name}: expected a window of at most {WINDOW} elements, got more: make it smaller"
+        )
 
 
 def _correlate(label: str, axis: int, weights: Array, params: Params, spec: ArraySpec) -> Stage:
@@ -140,6 +157,7 @@ def _gaussian(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
 def _uniform(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     axes = _axes("uniform", params, spec)
     sizes = _per_axis("uniform", "size", params["size"], axes)
+    _check_window("uniform", max(sizes, default=1))
     return tuple(
         _line_stage(
             "uniform",
@@ -196,6 +214,8 @@ def _laplace(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
         extension(-1, n + 1, n, params["mode"]) if axis in axes and n else None
         for axis, n in enumerate(spec.shape)
     )
+    if params["mode"] == "constant":
+        _as_fill("laplace", params["cval"], spec)
     halo = 1 if 0 in axes else 0
     args = (tables, params["cval"])
     return (
@@ -235,6 +255,7 @@ def _median(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     axes = _axes("median", params, spec)
     chosen = dict(zip(axes, _per_axis("median", "size", params["size"], axes), strict=True))
     size = tuple(chosen.get(axis, 1) for axis in range(len(spec.shape)))
+    _check_window("median", math.prod(size))
     mode, cval = params["mode"], params["cval"]
     tables = tuple(
         extension(-(s // 2), n + s - 1 - s // 2, n, mode) if n else np.zeros(0, dtype=np.int64)
@@ -247,11 +268,7 @@ def _median(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
 
 
 def _as_fill(name: str, cval: float, spec: ArraySpec) -> Any:
-    if spec.dtype.kind in "iu":
-        limits = np.iinfo(spec.dtype)
-        if cval != int(cval) or not limits.min <= cval <= limits.max:
-            raise InputError(f"{name}: cval must fit {spec.dtype}, got {cval}: choose another")
-    return spec.dtype.type(cval)
+    return exactly(f"{name}: cval", cval, spec.dtype)
 
 
 STENCILS: tuple[Stencil, ...] = (
@@ -260,7 +277,7 @@ STENCILS: tuple[Stencil, ...] = (
         summary="Gaussian smoothing, as scipy.ndimage.gaussian_filter",
         parameters=(
             Parameter("sigma", sequence(not_negative), "standard deviation in elements"),
-            Parameter("order", sequence(integer), "order of the derivative", 0),
+            Parameter("order", sequence(order), "order of the derivative", 0),
             AXES,
             MODE,
             CVAL,

@@ -23,6 +23,9 @@ from sharedcompute.plan.memory import ArraySink
 from sharedcompute.plan.passes import Keep, Observe, Pass, needs
 from sharedcompute.rows import Blocks
 
+ALIGNED_BYTES = 64 * 1024**2
+"""A strip may grow to this to follow the chunks of both input and output."""
+
 
 @dataclass(frozen=True)
 class ToMemory:
@@ -79,6 +82,7 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     chain = _Chain(ArraySpec(job.source.shape, job.source.dtype))
     for number, step in enumerate(job.steps):
         chain.add(number, step)
+    _check_saves(job)
     keeps = tuple(Keep(depth, _sink(job, chain, depth, n)) for depth, n in _kept(job, chain))
     blocks, strip = _blocks(job, chain, keeps, options)
     frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
@@ -165,6 +169,24 @@ def _read_all(address: str) -> Array:
         reader.close()
 
 
+def _check_saves(job: Job) -> None:
+    """Each result has a place of its own, and there is one at all."""
+    saves: list[str] = []
+    for step in job.steps:
+        if step.save is None:
+            continue
+        path = "/" + step.save.strip("/")
+        names = [op.name for op, _ in step.operations] if isinstance(step, Summary) else []
+        saves += [f"{path.rstrip('/')}/{name}" for name in names] or [path]
+    twice = next((path for path in saves if saves.count(path) > 1), None)
+    if twice is not None:
+        raise InputError(f"two steps save {twice}: give one of them another path")
+    if saves and job.output is None:
+        raise InputError(f"a step saves {saves[0]} and there is no output: name an output file")
+    if job.output is not None and not saves:
+        raise InputError(f"no step saves anything to {job.output.address}: give a step a save path")
+
+
 def _kept(job: Job, chain: _Chain) -> list[tuple[int, int]]:
     """Depth and step of each transform whose rows are kept; in memory that is the last one."""
     steps = [n for n, s in enumerate(job.steps) if isinstance(s, Transform)]
@@ -204,14 +226,17 @@ def _blocks(
 ) -> tuple[Blocks, int]:
     """Blocks for all passes of the job: a scan's passes must agree on them."""
     specs = [chain.spec_at(depth) for depth in range(len(chain.stages) + 1)]
-    alignment = job.source.row_alignment
-    for keep in keeps:
-        alignment = math.lcm(alignment, keep.sink.row_alignment)
+    row_bytes = max(spec.row_bytes for spec in specs)
+    written = math.lcm(1, *(keep.sink.row_alignment for keep in keeps))
+    # Chunks of the output must be whole; those of the input had better be.
+    alignment = math.lcm(job.source.row_alignment, written)
+    if alignment > job.source.row_alignment and alignment * row_bytes > ALIGNED_BYTES:
+        alignment = written
     state = sum(o.reduction.columns * 24 for o in chain.observes)
     state += sum(chain.source.row_size * 24 for _ in needs(tuple(chain.stages)))
     return choose_blocks(
         chain.source.rows,
-        max(spec.row_bytes for spec in specs),
+        row_bytes,
         alignment=alignment,
         halo=sum(stage.halo for stage in chain.stages),
         state_bytes=state,

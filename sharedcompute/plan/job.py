@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.machine import cores
 from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.parameters import bind
@@ -93,6 +95,28 @@ class Job:
     output: OutputSpec | None = None
     into: Array | None = None
 
+    def __post_init__(self) -> None:
+        taken: list[str] = []
+        for path in (p for step in self.steps for p in saved(step)):
+            if path == "/":
+                raise InputError("expected a dataset's path for a result, got /: name one")
+            for other in taken:
+                if f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/"):
+                    raise InputError(
+                        f"expected results that do not stand in each other's way, got {other} "
+                        f"and {path}: save one under another name"
+                    )
+            taken.append(path)
+
+
+def saved(step: Step) -> list[str]:
+    """The paths of the datasets that a step puts into the output."""
+    if step.save is None:
+        return []
+    if isinstance(step, Summary):
+        return [normal_path(f"{step.save}/{op.name}") for op, _ in step.operations]
+    return [normal_path(step.save)]
+
 
 @dataclass(frozen=True)
 class Options:
@@ -124,7 +148,8 @@ class Options:
     def __post_init__(self) -> None:
         for name, least in (("workers", 1), ("threads", 1), ("block_rows", 1), ("memory", 1)):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if value is not None and (not whole or value < least):
                 raise InputError(f"{name}: expected a whole number of at least 1, got {value!r}")
         for name, known in (("schedule", SCHEDULES), ("engine", ENGINES)):
             if getattr(self, name) not in known:

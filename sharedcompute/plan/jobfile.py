@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.address import Address, normal_path
+from sharedcompute.operations.base import Operation
 from sharedcompute.operations.catalogue import find, load
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.plan.job import Options, OutputSpec, Step, summary, transform
@@ -50,16 +51,20 @@ def read_job(path: Path) -> JobFile:
             told = tomllib.load(file)
     except OSError as problem:
         raise InputError(f"{path}: expected a job file, got {problem.strerror}") from None
-    except tomllib.TOMLDecodeError as problem:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise InputError(f"{path} is not TOML: {problem}") from None
     settings = [f.name for f in (*fields(Options), *fields(OutputSpec)) if f.name != "address"]
     _known(path, "", told, ("input", "output", "steps", *settings))
     if not isinstance(told.get("steps"), list) or not told["steps"]:
         raise InputError(f"{path}: expected [[steps]], each with an op, got none: add one")
+    output = _address(path, told, "output") if "output" in told else None
+    steps = tuple(_step(path, i, s, output) for i, s in enumerate(told["steps"], start=1))
+    if output is not None and all(step.save is None for step in steps):
+        raise InputError(f'{path}: expected save = "/NAME" in a step for {output}, got none')
     return JobFile(
         _address(path, told, "input"),
-        _address(path, told, "output") if "output" in told else None,
-        tuple(_step(path, i, s) for i, s in enumerate(told["steps"], start=1)),
+        output,
+        steps,
         {name: told[name] for name in settings if name in told},
     )
 
@@ -77,21 +82,45 @@ def _address(path: Path, told: Mapping[str, Any], key: str) -> Address:
     return Address(str(path.parent / Path(address.file).expanduser()), address.path)
 
 
-def _step(path: Path, number: int, told: Any) -> Step:
+def _save(path: Path, where: str, told: Mapping[str, Any], output: Address | None) -> str | None:
+    """Where a step's result goes: below the group that the output names."""
+    save = told.get("save")
+    if save is None:
+        return None
+    if not isinstance(save, str) or not save:
+        raise InputError(f'{path}: expected save = "/NAME"{where}, got {save!r}')
+    if output is None:
+        raise InputError(f'{path}: expected output = "FILE" for the save{where}, got none')
+    return normal_path(f"{output.path or ''}/{save}")
+
+
+def _operations(path: Path, where: str, told: Mapping[str, Any]) -> list[Operation]:
+    """What a step names: one operation, or several reductions."""
+    if ("op" in told) == ("op-from" in told):
+        raise InputError(f'{path}: expected op = "NAME" or op-from = "FILE.py:NAME"{where}')
+    key = "op" if "op" in told else "op-from"
+    names = told[key] if isinstance(told[key], list) else [told[key]]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f'{path}: expected {key} = "NAME" or ["NAME", ...]{where}, got {names!r}')
+    return [find(name) if key == "op" else load(str(path.parent / name)) for name in names]
+
+
+def _step(path: Path, number: int, told: Any, output: Address | None) -> Step:
     where = f" in step {number}"
     if not isinstance(told, dict):
         raise InputError(f"{path}: expected a table{where}, got {told!r}")
     _known(path, where, told, STEP_KEYS)
-    if ("op" in told) == ("op-from" in told):
-        raise InputError(f'{path}: expected op = "NAME" or op-from = "FILE.py:NAME"{where}')
-    params, save = told.get("params", {}), told.get("save")
-    if "op-from" in told:
-        names = [load(str(path.parent / told["op-from"]))]
-    else:
-        op = told["op"]
-        names = [find(str(name)) for name in (op if isinstance(op, list) else [op])]
-    if all(op.kind == "reduce" for op in names):
-        return summary(tuple(names), params, told.get("axis", "rows"), save)
-    if len(names) > 1 or "axis" in told:
-        raise InputError(f"{path}: expected one op{where}, or reductions only, got {told['op']}")
-    return transform(names[0], params, save)
+    found, params = _operations(path, where, told), told.get("params", {})
+    if not isinstance(params, dict):
+        raise InputError(f"{path}: expected params = {{ name = value }}{where}, got {params!r}")
+    save = _save(path, where, told, output)
+    if all(op.kind == "reduce" for op in found):
+        return summary(tuple(found), params, told.get("axis", "rows"), save)
+    if "axis" in told:
+        raise InputError(
+            f"{path}: axis is for reductions{where}, got {found[0].name}: leave it out"
+        )
+    if len(found) > 1:
+        names = ", ".join(op.name for op in found)
+        raise InputError(f"{path}: expected one op{where}, or reductions only, got {names}")
+    return transform(found[0], params, save)

@@ -55,6 +55,7 @@ class Crew:
         cores = machine.cores()
         self.seats: list[Seat] = []
         self._context = context
+        self._words = words
         self._control = Control(words, size)
         self._origin = Origin(-1, size, cores, threads, handle, pid, segments.start_time(pid))
         self._number = 0  # of the job
@@ -80,6 +81,7 @@ class Crew:
             if seat.alive and self._clean:
                 seat.process.join(max(0.0, deadline - time.monotonic()))
             self._rise(seat)
+        self._words.close()
 
     def run(
         self, program: Callable[..., Any], args: tuple[Any, ...], on_message: OnMessage | None
@@ -195,7 +197,10 @@ class Crew:
         if self._clean and not heard:
             return
         for descriptor, _ in heard:
-            seat = self.seats[self._ranks[descriptor]]
+            rank = self._ranks.get(descriptor)  # None: the other one of the two told it already
+            if rank is None:
+                continue
+            seat = self.seats[rank]
             if descriptor == seat.sentinel or not _is_flushed(seat):
                 self._rise(seat)
         for rank, seat in enumerate(self.seats):

@@ -9,9 +9,11 @@ import importlib
 import pkgutil
 from contextlib import suppress
 
+import numba
 import numpy as np
 
 from sharedcompute import kernels
+from sharedcompute.atomics import exit_after
 from sharedcompute.sync import Control
 from sharedcompute.team import mapping as _mapping  # noqa: F401
 
@@ -33,6 +35,7 @@ def _wake_numba() -> None:
     control.barrier()
     with control.lock(), control.semaphore(1):
         control.leave()
+    exit_after.compile((numba.int64, numba.int64))
 
 
 prepare()

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple, cast
 
 import cloudpickle
 
 from sharedcompute import arrays, segments
 from sharedcompute.arrays import Handle
+from sharedcompute.atomics import exit_after
 from sharedcompute.errors import InputError, ProgramError
 from sharedcompute.rows import SCHEDULES, Blocks, Rows, Schedule, share
 from sharedcompute.sync import Aborted, Control
@@ -33,6 +35,9 @@ GIVE, JOB, RESULT, RAISED, POST, ALL_LEFT = range(6)
 _SWEEP_MS = 500
 """How soon an idle worker lets go of the memory of freed arrays."""
 
+_GRACE_US = 300_000
+"""How long a worker without a parent may take to remove its blocks."""
+
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -40,6 +45,7 @@ _THREAD_VARIABLES = (
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
 )
 
 
@@ -171,7 +177,7 @@ def main(origin: Origin, connection: Connection) -> None:
     # the parent so that nothing comes before this line.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_leave_with_parent, args=(origin,), daemon=True).start()
+    _watch_parent(origin)
     _limit_threads(origin.threads)
     words = arrays.attach(origin.control)
     control = Control(words, origin.size, origin.rank, origin.cores)
@@ -241,27 +247,44 @@ def _failure(worker: Worker, error: BaseException) -> Failure:
 
 def _limit_threads(threads: int) -> None:
     """Limit numba, and every BLAS and OpenMP, loaded already or yet to be."""
-    import numba  # noqa: PLC0415
     import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415
+    from numba.core import config  # noqa: PLC0415
+    from numba.np.ufunc import parallel  # noqa: PLC0415
 
     for name in _THREAD_VARIABLES:
         os.environ[name] = str(threads)
-    config: Any = numba.config
-    numba.set_num_threads(min(threads, config.NUMBA_NUM_THREADS))
     threadpoolctl.threadpool_limits(threads)
+    settings: Any = config
+    try:
+        settings.reload_config()
+    except RuntimeError:
+        # Forked from a process whose numba threads run: the size of their pool is settled.
+        parallel.set_num_threads(min(threads, settings.NUMBA_NUM_THREADS))
+    else:
+        # Copied from the setting when numba was imported. To call set_num_threads here would start
+        # the threads, and leak the semaphore that numba makes for that.
+        parallel.NUM_THREADS = threads
 
 
-def _leave_with_parent(origin: Origin) -> None:
-    """Wait for the parent's death, remove its blocks and exit."""
-    watched: list[int] = []
-    parent = parent_process()
-    if parent is not None:
-        watched.append(parent.sentinel)
-    with suppress(AttributeError, OSError):
+def _watch_parent(origin: Origin) -> None:
+    """Make this process end with its parent, in whatever it may be then."""
+    try:
         # The sentinel is a pipe that a fork of the parent would hold open; this is not.
-        watched.append(os.pidfd_open(origin.parent))
-    if segments.start_time(origin.parent) == origin.parent_start:
-        wait(watched)
+        watched = os.pidfd_open(origin.parent)
+    except (AttributeError, OSError):
+        watched = cast(BaseProcess, parent_process()).sentinel
+    for target, args in (
+        (_leave_after, (watched, origin.parent)),
+        # For where the interpreter is not free: it does no more than to end the process.
+        (exit_after, (watched, _GRACE_US)),
+    ):
+        threading.Thread(target=target, args=args, daemon=True).start()
+    if segments.start_time(origin.parent) != origin.parent_start:
+        os._exit(1)  # it was gone before the watch began
+
+
+def _leave_after(watched: int, parent: int) -> None:
+    wait([watched])
     segments.remove_own()
-    segments.clean(origin.parent)
+    segments.clean(parent)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Teams that many tests share, and the watch that nothing is left behind."""
+"""The watch that a test leaves no shared block."""
 
 import gc
 import os
@@ -6,28 +6,11 @@ import os
 import pytest
 
 from sharedcompute.arrays import list_blocks
-from sharedcompute.team import Team
-
-
-@pytest.fixture(scope="package")
-def team():
-    with Team(2) as made:
-        yield made
-
-
-@pytest.fixture(scope="package")
-def teams(team):
-    """By number of workers."""
-    with Team(1) as one, Team(5) as five:
-        yield {1: one, 2: team, 5: five}
 
 
 @pytest.fixture(autouse=True)
-def no_block_is_left(request):
-    """A test frees the shared blocks that it makes; shared fixtures are made before it counts."""
-    for name in ("team", "teams"):
-        if name in request.fixturenames:
-            request.getfixturevalue(name)
+def no_block_is_left(teams):
+    """The shared teams, which have blocks of their own, are there before it counts."""
     before = own_blocks()
     yield
     gc.collect()
