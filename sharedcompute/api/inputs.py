@@ -66,7 +66,8 @@ class Dataset:
             low, high = (min(taken), max(taken) + 1) if taken else (0, 0)
             picked = slice(taken[0] - low, None, step) if taken else slice(0, 0)
         elif isinstance(first, int | np.integer) and not isinstance(first, bool):
-            row = int(first) + len(self) * (first < 0)
+            row = int(first)
+            row += len(self) if row < 0 else 0
             if not 0 <= row < len(self):
                 raise IndexError(f"row {first} is not one of the {len(self)} rows")
             low, high, picked = row, row + 1, 0

@@ -7,6 +7,7 @@ operation needs no new engine code.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -43,7 +44,7 @@ class ArraySpec:
     @property
     def row_size(self) -> int:
         """Elements in one row."""
-        return int(np.prod(self.shape[1:], dtype=np.int64))
+        return math.prod(self.shape[1:])
 
     @property
     def row_bytes(self) -> int:

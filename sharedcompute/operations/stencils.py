@@ -60,9 +60,7 @@ def _per_axis(name: str, what: str, value: Any, axes: tuple[int, ...]) -> tuple[
 
 def _lines(x: Array, axis: int, length: int) -> Array:
     """`x` as (outer, length, inner) around `axis`, without a copy."""
-    outer = int(np.prod(x.shape[:axis], dtype=np.int64))
-    inner = int(np.prod(x.shape[axis + 1 :], dtype=np.int64))
-    return x.reshape(outer, length, inner)
+    return x.reshape(math.prod(x.shape[:axis]), length, math.prod(x.shape[axis + 1 :]))
 
 
 def along_axis(kernel: Any, axis: int, x: Array, out: Array, *args: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from contextlib import suppress
+from typing import Any
 
 import numba
 import numpy as np
@@ -29,13 +30,14 @@ def prepare() -> None:
 
 
 def _wake_numba() -> None:
-    """Load all that programs synchronise with; where nothing is cached yet, compile it once here."""
+    """Load all that programs synchronise with; compile it here where it is not cached yet."""
     control = Control(np.zeros(Control.size_for(1), np.int64), 1, 0)
     control.claim(1, 1, guided=False)
     control.barrier()
     with control.lock(), control.semaphore(1):
         control.leave()
-    exit_after.compile((numba.int64, numba.int64))
+    compiled: Any = exit_after
+    compiled.compile((numba.int64, numba.int64))
 
 
 prepare()

@@ -255,15 +255,16 @@ def _limit_threads(threads: int) -> None:
         os.environ[name] = str(threads)
     threadpoolctl.threadpool_limits(threads)
     settings: Any = config
+    pool: Any = parallel
     try:
         settings.reload_config()
     except RuntimeError:
         # Forked from a process whose numba threads run: the size of their pool is settled.
-        parallel.set_num_threads(min(threads, settings.NUMBA_NUM_THREADS))
+        pool.set_num_threads(min(threads, settings.NUMBA_NUM_THREADS))
     else:
         # Copied from the setting when numba was imported. To call set_num_threads here would start
         # the threads, and leak the semaphore that numba makes for that.
-        parallel.NUM_THREADS = threads
+        pool.NUM_THREADS = threads
 
 
 def _watch_parent(origin: Origin) -> None:
