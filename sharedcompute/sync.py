@@ -27,6 +27,7 @@ from sharedcompute.atomics import (
     swap,
     wake,
 )
+from sharedcompute.errors import Error
 from sharedcompute.rows import Rows
 
 # The layout. Words that different workers write lie on cache lines (8 words) of their own.
@@ -56,7 +57,7 @@ class Aborted(BaseException):
     """The job is over, another worker failed. Not an Exception: programs should not catch it."""
 
 
-class ProgramLeftError(RuntimeError):
+class ProgramLeftError(Error, RuntimeError):
     """A barrier can never open: another rank has returned from the program."""
 
 

@@ -48,7 +48,7 @@ def info(address: str, as_json: bool) -> None:
 def _record(d: Any) -> dict[str, Any]:
     return {
         "path": d.path,
-        "shape": list(d.shape),
+        "shape": None if d.shape is None else list(d.shape),
         "dtype": d.dtype,
         "chunks": list(d.chunks) if d.chunks else None,
         "filters": list(d.filters),

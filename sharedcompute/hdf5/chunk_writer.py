@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -192,4 +193,6 @@ def memory_file() -> h5py.File:
     fapl.set_fapl_core(1 << 20, backing_store=False)
     fapl.set_cache(0, 1, 0, 1.0)
     fapl.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_LATEST)
-    return h5py.File(h5f.create(b"sharedcompute-strip", h5f.ACC_TRUNC, fapl=fapl))
+    # HDF5 tells open files of this driver apart by name alone, and each output has one.
+    name = f"sharedcompute-{uuid.uuid4()}"
+    return h5py.File(h5f.create(name.encode(), h5f.ACC_TRUNC, fapl=fapl))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sharedcompute.kernels import extrema
 from sharedcompute.kernels import reductions as kernels
 from sharedcompute.operations.base import Array, DType, Field, Params, Partial, Reduce, State
 from sharedcompute.operations.parameters import Parameter, boolean, not_negative
@@ -160,12 +161,12 @@ moments = Partial(
     covers=(kernels.sums,),
 )
 products = Partial(kernels.products, (Field("total", _wide, _one),), _multiply)
-minima = Partial(kernels.minimum, (VALUE,), _smaller)
-maxima = Partial(kernels.maximum, (TOP,), _larger)
-first_minima = Partial(kernels.argmin, (VALUE, INDEX), _first_smallest, indexed=True)
-first_maxima = Partial(kernels.argmax, (TOP, INDEX), _first_largest, indexed=True)
-found_any = Partial(kernels.any_true, (Field("found", _boolean),), _any)
-found_all = Partial(kernels.all_true, (Field("found", _boolean, _one),), _all)
+minima = Partial(extrema.minimum, (VALUE,), _smaller)
+maxima = Partial(extrema.maximum, (TOP,), _larger)
+first_minima = Partial(extrema.argmin, (VALUE, INDEX), _first_smallest, indexed=True)
+first_maxima = Partial(extrema.argmax, (TOP, INDEX), _first_largest, indexed=True)
+found_any = Partial(extrema.any_true, (Field("found", _boolean),), _any)
+found_all = Partial(extrema.all_true, (Field("found", _boolean, _one),), _all)
 
 
 def _field(name: str) -> Any:

@@ -24,9 +24,21 @@ from sharedcompute.errors import InputError, ProgramError, WorkerDied
 from sharedcompute.sync import Control
 from sharedcompute.team import processes
 from sharedcompute.team.functions import Named, Token, Tokens
-from sharedcompute.team.messages import Attached, Message, dumps, loads
+from sharedcompute.team.messages import (
+    ALL_LEFT,
+    GIVE,
+    JOB,
+    POST,
+    RAISED,
+    RESULT,
+    Attached,
+    Message,
+    Recycled,
+    dumps,
+    loads,
+)
 from sharedcompute.team.processes import Seat
-from sharedcompute.team.worker import ALL_LEFT, GIVE, JOB, POST, RAISED, RESULT, Failure, Origin
+from sharedcompute.team.worker import Failure, Origin
 
 OnMessage = Callable[[int, Any], None]
 
@@ -63,6 +75,7 @@ class Crew:
         self._clean = True
         self._tokens = Tokens()
         self._attached = Attached()
+        self._recycled = Recycled()
         self._poll = select.poll()
         self._ranks: dict[int, int] = {}
 
@@ -212,7 +225,7 @@ class Crew:
 
     def _sit(self, rank: int) -> Seat:
         """Start a worker for `rank` and watch it."""
-        seat = processes.start(self._context, self._origin, rank)
+        seat = processes.start(self._context, self._origin, rank, self._recycled)
         for descriptor in (seat.channel.descriptor, seat.sentinel):
             self._poll.register(descriptor, select.POLLIN)
             self._ranks[descriptor] = rank

@@ -14,7 +14,7 @@ from typing import Any
 
 from sharedcompute import segments
 from sharedcompute.errors import InputError
-from sharedcompute.team.messages import Channel
+from sharedcompute.team.messages import Channel, Recycled
 
 _PRELOAD = ["sharedcompute.team.preload"]
 
@@ -56,7 +56,7 @@ def context(start_method: str | None) -> Any:
     return chosen
 
 
-def start(chosen: Any, origin: Any, rank: int) -> Seat:
+def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
     """Start the worker of `rank`."""
     from sharedcompute.team import worker  # noqa: PLC0415 - imports numba
 
@@ -70,7 +70,7 @@ def start(chosen: Any, origin: Any, rank: int) -> Seat:
     with _undisturbed():
         process.start()
     theirs.close()
-    return Seat(process, Channel(ours), rank)
+    return Seat(process, Channel(ours, recycled), rank)
 
 
 def _ensure_forkserver() -> None:

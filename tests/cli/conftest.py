@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+import sharedcompute as sc
 from sharedcompute.cli.main import invoke
 
 ROWS, COLUMNS = 12, 5
@@ -34,6 +35,15 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
         return Said(code, out, err)
 
     return run
+
+
+@pytest.fixture
+def no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails the test that starts one."""
+    monkeypatch.setattr(sc.Team, "__init__", lambda *_, **__: pytest.fail("a team was started"))
+    monkeypatch.setattr(
+        "sharedcompute.team.Team.__init__", lambda *_, **__: pytest.fail("a team was started")
+    )
 
 
 def values(dtype: str = "f4") -> np.ndarray:

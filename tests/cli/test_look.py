@@ -38,7 +38,7 @@ def test_info_of_one_dataset_shows_it_alone(cli: Cli, sample: Path) -> None:
 
 def test_info_says_why_a_dataset_cannot_be_used(cli: Cli, sample: Path) -> None:
     found = {d["path"]: d for d in json.loads(cli("info", "in.h5", "--json").out)}
-    assert found["/text"]["read_path"] == ""
+    assert found["/text"]["read_path"] is None
     assert "strings" in found["/text"]["reason"]
     assert found["/x"]["read_path"] == "mmap"
 

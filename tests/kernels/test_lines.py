@@ -16,7 +16,7 @@ from . import naive
 
 # One line, a few side by side, none, and more than a panel holds, in both directions.
 SHAPES = [(3, 20, 1), (2, 9, 3), (1, 1, 4), (2, 0, 5), (1, 100, 200)]
-DTYPES = naive.dtypes("f4", "u2", "?")
+DTYPES = naive.dtypes("f4", "u2")
 
 SYMMETRIC = np.array([0.3, -0.7, 0.1, 2.1, 0.1, -0.7, 0.3])
 WEIGHTS = {

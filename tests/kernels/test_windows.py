@@ -10,7 +10,7 @@ from sharedcompute.kernels import windows as kernels
 
 from . import naive
 
-DTYPES = naive.dtypes("f4", "i2", "?")
+DTYPES = naive.dtypes("f4", "i2")
 SIZES = [(1,), (3,), (4,), (3, 3), (2, 5), (1, 3, 2)]
 
 

@@ -46,14 +46,13 @@ def test_a_killed_worker_is_named_with_its_signal_and_rows(crew, waiting_in):
                 worker.barrier()
         with worker.lock:
             worker.post(os.getpid())
-            if waiting_in == "barrier":
+            while waiting_in == "barrier":
                 worker.barrier()
-            elif waiting_in == "kernel":
+            if waiting_in == "kernel":
                 import numpy
 
                 spin(numpy.zeros(1))
-            else:
-                time.sleep(60)
+            time.sleep(60)
 
     pid = crew.pids[1]
     with pytest.raises(WorkerDied) as caught:
@@ -259,7 +258,7 @@ KERNEL = """
 JOBS = {
     "kernel": "team.run(kernel, on_message=say)",
     "python": "team.run(lambda w: (w.post(0), time.sleep(600)), on_message=say)",
-    "barrier": "team.run(lambda w: (w.post(0), w.rank or time.sleep(600), w.barrier()), on_message=say)",
+    "barrier": "team.run(lambda w: [w.post(w.barrier()), *iter(w.barrier, 1)], on_message=say)",
     "idle": "say(0, 0); time.sleep(600)",
 }
 

@@ -104,7 +104,7 @@ def test_bytes_and_arrays_of_any_size_are_posted_in_order(team, size):
     for messages in got.values():
         assert [k for k, _, _ in messages] == [0, 1, 2]
         for k, data, array in messages:
-            assert type(data) is bytes
+            assert memoryview(data).readonly
             assert data == bytes([k]) * size
             assert array.flags.writeable
             assert (array == k).all()
