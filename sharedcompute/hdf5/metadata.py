@@ -13,6 +13,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5d
 
 from sharedcompute.hdf5.attributes import copy_attributes
 from sharedcompute.hdf5.lookup import AXIS_ATTRIBUTES, COMPANIONS, open_file, text_attribute
@@ -148,8 +149,26 @@ def _copy_data(item: h5py.Dataset, group: h5py.Group, name: str) -> h5py.Dataset
         # H5Ocopy copies a fill value of variable length as a pointer into the old file, and the
         # copy cannot be opened then (HDF5 2.0: bad global heap collection signature).
         return group.create_dataset(name, data=item[()], dtype=item.dtype)
+    dcpl = item.id.get_create_plist()
+    plain = dcpl.get_layout() != h5d.VIRTUAL and not dcpl.get_external_count()
+    if item.dtype.kind in "biufc" and plain:
+        return _copy_numbers(item, group, name, dcpl)
     item.file.copy(item, group, name=name, without_attrs=True)
     return group[name]
+
+
+def _copy_numbers(item: h5py.Dataset, group: h5py.Group, name: str, dcpl: Any) -> h5py.Dataset:
+    """Copy a dataset of numbers without the times at which the copy was made.
+
+    H5Ocopy keeps them where the input does, and the same job would make other bytes each time.
+    """
+    dcpl.set_obj_track_times(False)
+    made = h5d.create(group.id, name.encode(), item.id.get_type().copy(), item.id.get_space(), dcpl)
+    copied = h5py.Dataset(made)
+    # A netCDF dimension without a variable is a dataset of any length that was never written.
+    if item.size and item.id.get_storage_size():
+        copied[()] = item[()]
+    return copied
 
 
 def _scales(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:

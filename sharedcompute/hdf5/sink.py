@@ -261,6 +261,10 @@ def _create_plain(sink: DatasetSink, file: h5py.File) -> Any:
     else:
         dcpl.set_chunk(sink.chunks)
         filters.apply(sink.filters, dcpl)
+        if not sink.filters:
+            # All places are given out now, or they would follow the order in which workers end.
+            dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+            dcpl.set_fill_time(h5d.FILL_TIME_NEVER)
     if sink.shape:
         limits = tuple(h5s.UNLIMITED if side is None else side for side in sink.limits)
         space = h5s.create_simple(sink.shape, limits)

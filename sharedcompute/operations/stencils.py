@@ -75,9 +75,7 @@ def along_axis(kernel: Any, axis: int, x: Array, out: Array, *args: Any) -> None
         table = np.arange(len(out) + taps - 1, dtype=np.int64)
     # SciPy cuts off the fraction and then asks for truth: a mean of 0.9 is false.
     whole = np.empty(out.shape, np.int8) if out.dtype == np.bool_ else out
-    kernel(
-        _lines(x, axis, x.shape[axis]), _lines(whole, axis, out.shape[axis]), lead, table, cval
-    )
+    kernel(_lines(x, axis, x.shape[axis]), _lines(whole, axis, out.shape[axis]), lead, table, cval)
     if whole is not out:
         np.not_equal(whole, 0, out=out)
 

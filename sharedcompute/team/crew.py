@@ -32,13 +32,14 @@ from sharedcompute.team.messages import (
     RAISED,
     RESULT,
     Attached,
+    Encoded,
     Message,
     Recycled,
     dumps,
     loads,
 )
 from sharedcompute.team.processes import Seat
-from sharedcompute.team.worker import Failure, Origin
+from sharedcompute.team.serve import Failure, Origin
 
 OnMessage = Callable[[int, Any], None]
 
@@ -96,20 +97,24 @@ class Crew:
             self._rise(seat)
         self._words.close()
 
-    def run(
-        self, program: Callable[..., Any], args: tuple[Any, ...], on_message: OnMessage | None
-    ) -> list[Any]:
-        """Run a program in every worker."""
-        self._make_ready()
+    def encode(
+        self, program: Callable[..., Any], args: tuple[Any, ...], kind: int = JOB
+    ) -> Encoded:
+        """Pickle a job."""
         tokens: dict[int, Any] = {}
         data, buffers = dumps((program, args), lambda f: self._refer(f, tokens))
+        return Encoded(kind, data, buffers, tokens)
+
+    def run(self, message: Encoded, on_message: OnMessage | None = None) -> list[Any]:
+        """Run a program in every worker."""
+        self._make_ready()
         job = _Job([None] * len(self.seats), on_message)
         self._number += 1
         self._control.reset()
         self._running, self._clean = True, False
         try:
             for seat in self.seats:
-                self._send(seat, tokens, data, buffers)
+                self._send(seat, message)
             self._collect(job)
             self._clean = True
         except BaseException:
@@ -185,14 +190,12 @@ class Crew:
             tokens[reference[1]] = f
         return reference
 
-    def _send(
-        self, seat: Seat, tokens: dict[int, Any], data: bytes, buffers: list[memoryview]
-    ) -> None:
+    def _send(self, seat: Seat, message: Encoded) -> None:
         try:
-            for number in tokens.keys() - seat.given:
-                seat.channel.send(GIVE, number, cloudpickle.dumps(tokens[number]))
+            for number in message.tokens.keys() - seat.given:
+                seat.channel.send(GIVE, number, cloudpickle.dumps(message.tokens[number]))
                 seat.given.add(number)
-            seat.channel.send(JOB, self._number, data, buffers)
+            seat.channel.send(message.kind, self._number, message.data, message.buffers)
         except OSError:
             self._raise_death(seat)
 

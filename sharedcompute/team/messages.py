@@ -34,9 +34,10 @@ _LONG = 1 << 16
 _RECYCLED = 4
 """How many buffers a team keeps for messages."""
 
-# What a message is about. To a worker: a dispatcher to keep under its token, a job. From a worker:
-# a program's result or its error, an object it posted, and, from the last to leave, that all left.
-GIVE, JOB, RESULT, RAISED, POST, ALL_LEFT = range(6)
+# What a message is about. To a worker: a dispatcher to keep under its token, a job, a job that may
+# come again and changes none of its arguments. From a worker: a program's result or its error, an
+# object it posted, and, from the last to leave, that all left.
+GIVE, JOB, REPEATABLE, RESULT, RAISED, POST, ALL_LEFT = range(7)
 
 
 class Attached:
@@ -49,6 +50,8 @@ class Attached:
     def __init__(self) -> None:
         self._segments: dict[str, Segment] = {}
         self._views: dict[bytes, SharedArray] = {}
+        self.job: tuple[bytes, Any] = b"", None
+        """The last repeatable job: its message, and what that says."""
         self.grown = False
 
     def __len__(self) -> int:
@@ -69,10 +72,12 @@ class Attached:
         """Let go of all blocks; arrays that are in use keep theirs."""
         self._segments.clear()
         self._views.clear()
+        self.job = b"", None
 
     def sweep(self) -> None:
         """Let go of the blocks that their owners have freed."""
         self._views.clear()
+        self.job = b"", None
         self._segments = {n: s for n, s in self._segments.items() if segments.exists(n)}
         self.grown = False
 
@@ -173,6 +178,15 @@ def _is_free(buffer: bytearray) -> bool:
     except BufferError:
         return False
     return True
+
+
+class Encoded(NamedTuple):
+    """A job, ready to be sent. Unpickling it needs the dispatchers in `tokens`."""
+
+    kind: int
+    data: bytes
+    buffers: list[memoryview]
+    tokens: dict[int, Any]
 
 
 class Message(NamedTuple):

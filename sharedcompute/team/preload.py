@@ -17,6 +17,7 @@ from sharedcompute import kernels
 from sharedcompute.atomics import exit_after
 from sharedcompute.sync import Control
 from sharedcompute.team import mapping as _mapping  # noqa: F401
+from sharedcompute.team import serve as _serve  # noqa: F401
 
 
 def prepare() -> None:

@@ -58,11 +58,11 @@ def context(start_method: str | None) -> Any:
 
 def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
     """Start the worker of `rank`."""
-    from sharedcompute.team import worker  # noqa: PLC0415 - imports numba
+    from sharedcompute.team import serve  # noqa: PLC0415 - imports numba
 
     ours, theirs = multiprocessing.Pipe()
     process = chosen.Process(
-        target=worker.main,
+        target=serve.main,
         args=(replace(origin, rank=rank), theirs),
         name=f"sharedcompute-{rank}",
         daemon=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,8 @@ from sharedcompute.errors import InputError
 from sharedcompute.rows import MODES, SCHEDULES, Mode, Schedule
 from sharedcompute.team import processes
 from sharedcompute.team.functions import is_dispatcher
+from sharedcompute.team.messages import JOB, REPEATABLE
+from sharedcompute.team.repeat import Call, LastMap
 
 OnMessage = Callable[[int, Any], None]
 
@@ -57,6 +59,7 @@ class Team:
 
         self._map_rows = map_rows
         self._crew = Crew(context, size, threads)
+        self._last_map = LastMap()
         self._compiled: weakref.WeakSet[Any] = weakref.WeakSet()
         # Also at exit. Not in a fork of this process, which would stop workers that are not its.
         self._closing = weakref.finalize(self, _close, self._crew, os.getpid())
@@ -104,9 +107,8 @@ class Team:
             What the program raised, with a note that holds the worker's traceback and rows. The
             other workers' programs are ended by `sharedcompute.sync.Aborted`.
         """
-        if not self._closing.alive:
-            raise InputError("expected an open team, got a closed one; make a new one")
-        return self._crew.run(program, args, on_message)
+        self._check_open()
+        return self._crew.run(self._crew.encode(program, args), on_message)
 
     def map(
         self,
@@ -149,8 +151,13 @@ class Team:
         InputError
             For arguments that do not fit each other. What `run` raises besides.
         """
-        source = x if isinstance(x, np.ndarray) else np.asarray(x)
+        self._check_open()
         cut = (halo, mode, schedule, block_rows)
+        known = self._last_map.find(Call(f, x, out, params, cut))
+        if known is not None:
+            self._crew.run(known)
+            return cast(NDArray[Any], out)
+        source = x if isinstance(x, np.ndarray) else np.asarray(x)
         _check_map(f, source, out, cut)
         target = arrays.empty_like(source) if out is None else out
         shared = source if arrays.segment_of(source) is not None else arrays.asarray(source)
@@ -159,10 +166,19 @@ class Team:
         if is_dispatcher(f) and f not in self._compiled:
             _compile(f, shared, result, params)
             self._compiled.add(f)
-        self.run(self._map_rows, f, shared, result, tuple(params), cut)
+        call = Call(f, shared, result, tuple(params), cut)
+        kind = REPEATABLE if call.is_repeatable() else JOB
+        message = self._crew.encode(self._map_rows, tuple(call), kind)
+        self._crew.run(message)
+        if kind == REPEATABLE:
+            self._last_map.note(call, message)
         if not inside:
             np.copyto(target, result)
         return target
+
+    def _check_open(self) -> None:
+        if not self._closing.alive:
+            raise InputError("expected an open team, got a closed one; make a new one")
 
 
 def _close(crew: Any, owner: int) -> None:
@@ -172,7 +188,7 @@ def _close(crew: Any, owner: int) -> None:
 
 def _compile(f: Any, x: NDArray[Any], out: NDArray[Any], params: tuple[Any, ...]) -> None:
     """Compile here what numba caches, so that the workers load it and do not all compile."""
-    if type(f._cache).__name__ == "NullCache" or not f._can_compile or f.signatures:
+    if type(f._cache).__name__ == "NullCache" or not f._can_compile:
         return
     import numba  # noqa: PLC0415 - slow
 

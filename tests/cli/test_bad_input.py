@@ -227,9 +227,7 @@ def test_a_wrong_parameter_is_refused(cli: Cli, hostile: Path, words: str) -> No
 
 @pytest.mark.parametrize("address", INPUTS)
 @pytest.mark.parametrize("command", ["map scale {} out.h5", "reduce mean {} out.h5", "stats {}"])
-def test_an_unusable_input_is_refused(
-    cli: Cli, hostile: Path, command: str, address: str
-) -> None:
+def test_an_unusable_input_is_refused(cli: Cli, hostile: Path, command: str, address: str) -> None:
     assert_refused(cli, hostile, command.format(address), 2, INPUTS[address])
 
 

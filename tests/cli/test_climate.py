@@ -68,7 +68,9 @@ def test_a_gaussian_agrees_with_scipy_on_the_whole_array_however_it_ran(
     assert all(output == outputs[0] for output in outputs)
 
 
-def test_xarray_opens_both_results_with_their_coordinates(cli: Cli, air: str, climate: Path) -> None:
+def test_xarray_opens_both_results_with_their_coordinates(
+    cli: Cli, air: str, climate: Path
+) -> None:
     cli("map", "gaussian", air, "smooth.h5", "-p", "sigma=2")
     cli("reduce", "mean,std", air, "stats.h5")
     with (

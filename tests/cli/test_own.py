@@ -12,7 +12,7 @@ from scipy import ndimage
 from tests.cli.conftest import Cli, read
 from tests.cli.test_bad_input import assert_refused
 
-OWN = '''
+OWN = """
 import numba
 import numpy as np
 import sharedcompute as sc
@@ -21,7 +21,8 @@ from sharedcompute.operations.parameters import number
 @numba.njit(nogil=True)
 def add(x, out, amount):
     for i in range(x.shape[0]):
-        out[i] = x[i] + amount
+        for j in range(x.shape[1]):
+            out[i, j] = x[i, j] + amount
 
 def plain(x, out):
     np.multiply(x, 10, out=out)
@@ -29,7 +30,8 @@ def plain(x, out):
 @numba.njit(nogil=True)
 def three_rows(x, out):
     for i in range(out.shape[0]):
-        out[i] = (x[i] + x[i + 1] + x[i + 2]) / 3
+        for j in range(out.shape[1]):
+            out[i, j] = (x[i, j] + x[i + 1, j] + x[i + 2, j]) / 3
 
 @numba.njit(nogil=True)
 def squares(x, skipna, total):
@@ -53,7 +55,7 @@ norm = sc.Reduce(
     dtype=lambda dtype, params: np.dtype("f8"),
 )
 not_one = 3
-'''
+"""
 
 
 @pytest.fixture

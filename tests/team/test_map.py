@@ -157,3 +157,46 @@ def test_a_kernel_without_a_name_is_sent_once(team):
     team.map(kernel, np.arange(5.0))
     assert team.run(compiled, kernel) == before
     assert {count for _, count in before} == {1}
+
+
+def test_a_repeated_call_sees_what_changed_since(team):
+    x, out = arrays.asarray(np.arange(6.0)), arrays.zeros(6)
+    for add in (1, 1, 1.5, True, 1):
+        for _ in range(2):
+            team.map(twice, x, out=out, params=(add,))
+            np.testing.assert_array_equal(out, 2 * x + add)
+            x += 1
+    x.shape = out.shape = (3, 2)
+    team.map(twice, x, out=out, params=(1,))
+    np.testing.assert_array_equal(out, 2 * x + 1)
+    out.flags.writeable = False
+    with pytest.raises((TypeError, numba.TypingError)):
+        team.map(twice, x, out=out, params=(1,))
+    x.close()
+    with pytest.raises(InputError, match="closed"):
+        team.map(twice, x, params=(1,))
+
+
+def test_a_repeated_call_of_a_plain_function_sees_its_globals_change(team):
+    x, out, add = arrays.asarray(np.arange(3.0)), arrays.zeros(3), [1]
+
+    def f(rows, out_rows):
+        out_rows[:] = rows + add[0]
+        add[0] += 100  # in the worker's copy only
+
+    for expected in (1, 1, 2):
+        add[0] = expected
+        team.map(f, x, out=out)
+        np.testing.assert_array_equal(out, np.arange(3) + expected)
+
+
+def test_a_repeated_call_after_a_worker_was_replaced(team):
+    kernel = numba.njit(lambda x, out: twice(x, out, 1))
+    x, out = arrays.asarray(np.arange(4.0)), arrays.zeros(4)
+    team.map(kernel, x, out=out)
+    process = team._crew.seats[1].process
+    process.kill()
+    process.join()
+    out[:] = 0
+    team.map(kernel, x, out=out)
+    np.testing.assert_array_equal(out, [1, 3, 5, 7])

@@ -1,0 +1,144 @@
+"""The loop of a worker process: take a job, run it, report."""
+
+from __future__ import annotations
+
+import pickle
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+import cloudpickle
+
+from sharedcompute import arrays, segments
+from sharedcompute.arrays import Handle
+from sharedcompute.errors import ProgramError
+from sharedcompute.sync import Aborted, Control
+from sharedcompute.team.environment import end_with, keep_freed_memory, limit_threads
+from sharedcompute.team.messages import (
+    ALL_LEFT,
+    GIVE,
+    RAISED,
+    REPEATABLE,
+    RESULT,
+    Attached,
+    Channel,
+    Message,
+    Recycled,
+    dumps,
+    loads,
+)
+from sharedcompute.team.worker import Worker
+
+_SWEEP_MS = 500
+"""How soon an idle worker lets go of the memory of freed arrays."""
+
+
+class Failure(NamedTuple):
+    """What a program raised: the pickled exception, and where it was."""
+
+    exception: bytes
+    note: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a worker belongs: what it is told when it starts."""
+
+    rank: int
+    size: int
+    cores: int
+    threads: int
+    control: Handle
+    parent: int
+    parent_start: int | None
+
+
+def main(origin: Origin, connection: Connection) -> None:
+    """Serve jobs until the parent closes the connection or is gone."""
+    # Ctrl-C reaches the whole process group; the parent decides what it means. The mask was set by
+    # the parent so that nothing comes before this line.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    end_with(origin.parent, origin.parent_start)
+    limit_threads(origin.threads)
+    keep_freed_memory()
+    words = arrays.attach(origin.control)
+    control = Control(words, origin.size, origin.rank, origin.cores)
+    with suppress(EOFError, OSError):
+        _serve(origin, control, Channel(connection, Recycled()))
+    segments.remove_own()
+
+
+def _serve(origin: Origin, control: Control, channel: Channel) -> None:
+    attached = Attached()
+    given: dict[int, Any] = {}
+    poll = select.poll()
+    poll.register(channel.descriptor, select.POLLIN)
+    while True:
+        while len(attached) and not poll.poll(_SWEEP_MS):
+            attached.sweep()
+        message = channel.receive()
+        load = partial(_load, message, attached, given)
+        if message.kind == GIVE:
+            given[message.number] = load()
+            continue
+        _run(Worker(origin.rank, origin.size, control, channel, message.number), load)
+        if attached.grown:
+            attached.sweep()
+
+
+def _load(message: Message, attached: Attached, given: dict[int, Any]) -> Any:
+    if message.kind == REPEATABLE and message.data == attached.job[0]:
+        return attached.job[1]
+    job = loads(message.data, message.buffers, attached, given)
+    if message.kind == REPEATABLE:
+        attached.job = message.data, job
+    return job
+
+
+def _run(worker: Worker, load: Callable[[], Any]) -> None:
+    """Run one program and report. Nothing is said of a result that is None.
+
+    The order matters. Results are sent before the rank counts as out, so that when the last one
+    says so all are under way; and done comes last, after which the parent may start a new job.
+    """
+    control, channel, job = worker._control, worker._channel, worker._job
+    try:
+        program, args = load()
+        result = program(worker, *args)
+        if result is not None:
+            channel.send(RESULT, job, *dumps(result))
+    except Aborted:
+        pass
+    except BaseException as error:  # noqa: BLE001 - it goes to the parent, whatever it is
+        control.abort()
+        channel.send(RAISED, job, *dumps(_failure(worker, error)))
+    sys.stdout.flush()
+    if control.leave():
+        channel.send(ALL_LEFT, job)
+    control.done(job)
+
+
+def _failure(worker: Worker, error: BaseException) -> Failure:
+    rows = worker._control.rows_of(worker.rank)
+    where = f", on rows {rows.start}:{rows.stop}" if rows else ""
+    # Without the first frame: that is `_run`.
+    inner = error.__traceback__ and error.__traceback__.tb_next
+    trace = "".join(traceback.format_exception(type(error), error, inner))
+    note = f"raised in worker {worker.rank}{where}:\n{trace.rstrip()}"
+    try:
+        if not isinstance(error, Exception):
+            raise TypeError
+        data = cloudpickle.dumps(error)
+        if type(pickle.loads(data)) is not type(error):
+            raise TypeError
+    except Exception:  # noqa: BLE001 - a user's class may fail to pickle in any way
+        data = pickle.dumps(ProgramError(f"{type(error).__name__}: {error}"))
+    return Failure(data, note)
