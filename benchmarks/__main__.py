@@ -78,7 +78,7 @@ def elementwise(nbytes: int, team: sc.Team, repeats: int) -> list[Row]:
 def fixed_costs(team: sc.Team, folder: Path) -> list[Row]:
     """What every call, import and command costs before it does anything."""
     x, out = sc.zeros(1000), sc.zeros(1000)
-    call = medians({"map": lambda: team.map(peers.axpy, x, out=out, params=(2.0, 1.0))}, 2000)
+    call = medians({"map": lambda: team.map(peers.axpy, x, out=out, params=(2.0, 1.0))}, 2000, 0)
     timed = (
         "import time; t = time.perf_counter(); import sharedcompute; print(time.perf_counter() - t)"
     )
@@ -151,12 +151,14 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as name, sc.Team(WORKERS) as team:
         folder, nbytes = Path(name), int(given.size * 1e9)
-        file = make_file(folder / "data.h5", nbytes)
         print(f"{machine()}; {WORKERS} workers, {given.size:g} GB, warm page cache\n", flush=True)
+        # First: the threads that the peers leave in this process cost every wake-up 20 to 40 us.
+        fixed = fixed_costs(team, folder)
+        file = make_file(folder / "data.h5", nbytes)
         rows = reductions(file, team, given.repeats)
         file.unlink()
         rows += elementwise(nbytes // 2, team, given.repeats)
-        rows += fixed_costs(team, folder)
+        rows += fixed
         rows += memory(folder, 4 * nbytes)
     print(show(rows))
 

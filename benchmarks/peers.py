@@ -45,9 +45,7 @@ def joblib_processes(file: Path, pool: Any) -> tuple[Array, Array]:
     with h5py.File(file) as opened:
         n = len(opened["x"])
     cuts = np.linspace(0, n, 17).astype(int).tolist()
-    parts = pool(
-        joblib.delayed(_part)(file, a, b) for a, b in itertools.pairwise(cuts)
-    )
+    parts = pool(joblib.delayed(_part)(file, a, b) for a, b in itertools.pairwise(cuts))
     return _finish(sum(p[0] for p in parts), sum(p[1] for p in parts), n)
 
 

@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+PAUSE = 0.05
+"""Seconds of rest before each run."""
+
 Contenders = Mapping[str, Callable[[], object]]
 
 
@@ -23,11 +26,13 @@ class Row:
     met: bool | None
 
 
-def medians(contenders: Contenders, repeats: int) -> dict[str, float]:
+def medians(contenders: Contenders, repeats: int, pause: float = PAUSE) -> dict[str, float]:
     """Median seconds of each, run in turn; one round before does not count."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(repeats + 1):
         for name, contender in contenders.items():
+            # OpenMP's threads go on spinning for a while after a parallel loop.
+            time.sleep(pause)
             began = time.perf_counter()
             contender()
             if turn:

@@ -40,7 +40,9 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "engine", f"local: {plan.workers} {each} x {threads} thread(s)"
         yield "schedule", plan.options.schedule
     else:
-        yield "engine", "serial: one process, too small a job to gain from more or so asked"
+        asked = plan.options.engine == "serial" or plan.options.workers == 1
+        why = "as asked" if asked else "the job is too small to gain from workers"
+        yield "engine", f"serial: {why}"
     have = format_size(plan.options.memory or memory_available())
     parts = (("processes", p.processes), ("buffers", p.scratch), ("shared", p.shared))
     listed = ", ".join(f"{name} {format_size(size)}" for name, size in parts)

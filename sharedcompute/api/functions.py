@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from sharedcompute import events
 from sharedcompute.api.inputs import Dataset, as_source, open_dataset
 from sharedcompute.api.jobs import Settings, make_plan, run_plan
+from sharedcompute.arrays import handle
 from sharedcompute.engines.base import Outcome
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
@@ -187,12 +189,16 @@ def _rowwise(
     made, source = Settings.of(settings), as_source(input)
     into = output if isinstance(output, np.ndarray) else None
     address = None if into is not None else _address(output)
-    plan = make_plan(map_job(op, source, address, made), made)
+    job = map_job(op, source, address, made)
+    if into is not None and _can_take_rows(into, source):
+        job = replace(job, into=into)
+    plan = make_plan(job, made)
     if into is not None:
         _check_into(into, plan)
     found = run_plan(plan, made.team, listen).results[0]
     if into is not None:
-        np.copyto(into, found)
+        if found is not into:
+            np.copyto(into, found)
         return into
     return found if address is None else _opened(address, source)
 
@@ -201,6 +207,13 @@ def _address(output: Any) -> Address | None:
     if not isinstance(output, str | os.PathLike | Address | None):
         raise InputError(f"output: expected FILE::PATH or an array, got {output!r}")
     return None if output is None else Address.parse(output)
+
+
+def _can_take_rows(into: Array, source: Source) -> bool:
+    """Whether workers can write to it, and nobody reads there meanwhile."""
+    read = getattr(source, "array", None)
+    apart = read is None or not np.may_share_memory(read, into)
+    return apart and into.flags.c_contiguous and handle(into) is not None
 
 
 def _check_into(into: Array, plan: Plan) -> None:

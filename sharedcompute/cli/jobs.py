@@ -110,7 +110,7 @@ def _rowwise(
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP[,OP...] INPUT [OUTPUT]")
-@with_options(AXIS, *PARAMETERS, *RUN)
+@with_options(AXIS, *PARAMETERS, *STORE, *RUN)
 def reduce(
     words: tuple[str, ...],
     axis: str | None,
@@ -136,7 +136,7 @@ def reduce(
 @click.argument("input")
 @click.argument("output", required=False)
 @click.option("--skipna", is_flag=True, help="Leave NaN out.")
-@with_options(AXIS, *RUN)
+@with_options(AXIS, *STORE, *RUN)
 def stats(input: str, output: str | None, skipna: bool, axis: str | None, **options: Any) -> None:
     """count, nan_count, mean, std, min, max; of all elements, or of each column (--axis rows)."""
     from sharedcompute.api.functions import stats_operations  # noqa: PLC0415
@@ -180,7 +180,7 @@ def _columns(source: Any) -> int:
 
 @click.command()
 @click.argument("job", type=click.Path(path_type=Path))
-@with_options(*RUN)
+@with_options(*STORE, *RUN)
 def run(job: Path, **options: Any) -> None:
     """A pipeline from a TOML file: several operations in as few passes as can be."""
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415

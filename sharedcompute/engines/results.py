@@ -12,13 +12,16 @@ import numpy as np
 
 from sharedcompute.events import BlockDone, Event, Listener
 from sharedcompute.hdf5 import metadata, provenance
+from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.attributes import PACKING, UNITS
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import DatasetSink, create, sink_like
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction
-from sharedcompute.operations.base import Array
+from sharedcompute.operations.base import Array, Operation
+from sharedcompute.operations.parameters import array
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.job import Job, Summary
+from sharedcompute.plan.job import Job, Summary, Transform
 
 
 def check_output(plan: Plan) -> None:
@@ -29,7 +32,16 @@ def check_output(plan: Plan) -> None:
 
 
 def _inputs(job: Job) -> tuple[str, ...]:
-    return (job.source.file,) if isinstance(job.source, DatasetSource) else ()
+    """The files that a job reads: its source, and arrays given by their addresses."""
+    source = [job.source.file] if isinstance(job.source, DatasetSource) else []
+    given = [
+        Address.parse(step.params[p.name]).file
+        for step in job.steps
+        if isinstance(step, Transform)
+        for p in step.operation.parameters
+        if p.kind is array and isinstance(step.params[p.name], str)
+    ]
+    return (*source, *given)
 
 
 class Results:
@@ -86,29 +98,58 @@ class Results:
         """Write what is small, say what made it, and put the file in its place."""
         plan, job = self._plan, self._plan.job
         for i, (number, made) in enumerate(zip(plan.keep_steps, self._created, strict=True)):
-            self._describe(made.dataset, number, drop_axis0=False)
+            self._describe(made.dataset, number)
             provenance.record_crcs(made.dataset, plan.blocks.rows, self._crcs[i])
         for number, (reduction, values) in zip(plan.observe_steps, reduced, strict=True):
             step = job.steps[number]
             if step.save is None:
                 continue
             path = f"{step.save.rstrip('/')}/{reduction.operation.name}"
-            sink = sink_like(None, path, values.shape, values.dtype)
-            made = create(sink, self._file)
+            made = create(self._small(path, values), self._file)
             made.write(values)
             provenance.record_whole(made.dataset, values)
-            self._describe(made.dataset, number, drop_axis0=True, over_all=reduction.over_all)
+            self._describe(made.dataset, number, reduction)
         self._file.commit()
 
-    def _describe(
-        self, dataset: Any, number: int, *, drop_axis0: bool, over_all: bool = False
-    ) -> None:
-        source = self._plan.job.source
-        if isinstance(source, DatasetSource) and not over_all:
+    def _small(self, path: str, values: Array) -> DatasetSink:
+        """How a reduction's result is stored: as asked, else in one piece."""
+        out = self._plan.job.output
+        if out is None or not values.shape:
+            return sink_like(None, path, values.shape, values.dtype)
+        return sink_like(
+            None,
+            path,
+            values.shape,
+            values.dtype,
+            filter=out.filter,
+            chunks=out.chunks,
+            shuffle=out.shuffle,
+        )
+
+    def _describe(self, dataset: Any, number: int, reduction: Reduction | None = None) -> None:
+        """Give a result what still holds of the input's metadata, and say what made it."""
+        job, source = self._plan.job, self._plan.job.source
+        if isinstance(source, DatasetSource) and not (reduction and reduction.over_all):
             metadata.copy_metadata(
-                source, dataset, drop_axis0=drop_axis0, file_attributes=self._file.fresh
+                source,
+                dataset,
+                drop_axis0=reduction is not None,
+                file_attributes=self._file.fresh,
+                leave_out=_no_longer_true(job, number, reduction),
             )
-        provenance.stamp(dataset, record(self._plan.job, number))
+        provenance.stamp(dataset, record(job, number))
+
+
+def _no_longer_true(job: Job, number: int, reduction: Reduction | None) -> frozenset[str]:
+    """The input's attributes that would make a reader take the result for something else.
+
+    Unpacking a standard deviation by ``add_offset`` gives nonsense, and a count has no kelvins.
+    """
+    steps = job.steps[: number + 1]
+    chain: list[Operation] = [s.operation for s in steps if isinstance(s, Transform)]
+    units = {op.units for op in (*chain, *([reduction.operation] if reduction else []))}
+    packing = PACKING if units - {"same"} else frozenset[str]()
+    return packing | (UNITS if "own" in units else frozenset())
 
 
 def record(job: Job, number: int) -> dict[str, Any]:

@@ -31,17 +31,26 @@ OF_THE_DTYPE = frozenset({"_FillValue", "missing_value", "valid_min", "valid_max
 """Attributes that netCDF wants in the dtype of their variable."""
 
 
+PACKING = OF_THE_DTYPE | {"scale_factor", "add_offset"}
+"""CF attributes by which a reader unpacks stored numbers, section 8.1."""
+
+UNITS = frozenset({"units", "standard_name"})
+"""CF attributes that say what the unpacked numbers are."""
+
+
 def names_of(item: Any) -> list[str]:
     """The attributes that are copied: neither a library's own nor ours."""
     return [name for name in item.attrs if name not in STRUCTURAL and not name.startswith(OWN)]
 
 
-def copy_attributes(source: Any, target: Any) -> list[str]:
+def copy_attributes(source: Any, target: Any, leave_out: frozenset[str] = frozenset()) -> list[str]:
     """Copy the attributes of one object to another, those that are there already left as they are.
 
     Parameters
     ----------
     source, target : h5py.Group or h5py.Dataset
+    leave_out : frozenset of str
+        Names of attributes that do not hold for the target.
 
     Returns
     -------
@@ -51,7 +60,7 @@ def copy_attributes(source: Any, target: Any) -> list[str]:
     """
     left = []
     for name in names_of(source):
-        if name in target.attrs:
+        if name in target.attrs or name in leave_out:
             continue
         if name in OF_THE_DTYPE and isinstance(target, h5py.Dataset):
             copied = _copy_as(source, target, name)

@@ -26,6 +26,7 @@ def copy_metadata(
     *,
     drop_axis0: bool = False,
     file_attributes: bool = True,
+    leave_out: frozenset[str] = frozenset(),
 ) -> None:
     """Give a result what describes its input.
 
@@ -42,10 +43,12 @@ def copy_metadata(
         The result has no rows: it is a reduction. What belongs to rows is left out.
     file_attributes : bool
         Copy the attributes of the file as well (``Conventions``, ``title``). For a new file.
+    leave_out : frozenset of str
+        Attributes of the input that do not hold for the result.
     """
     with open_file(source.file) as file:
         original = file[source.path]
-        copy_attributes(original, dataset)
+        copy_attributes(original, dataset, leave_out)
         if file_attributes:
             copy_attributes(file, dataset.file)
         carrier = _Carrier(original, dataset, drop_axis0)

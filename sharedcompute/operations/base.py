@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,13 @@ Params = Mapping[str, Any]
 Kernel = Callable[..., None]
 State = dict[str, Array]
 """The fields of a partial result by name, each of shape (..., columns)."""
+
+Units = Literal["same", "difference", "own"]
+"""What the result's numbers mean beside the input's.
+
+``same``: values of the input (a mean, a median). ``difference``: its units, from another zero (an
+anomaly, a standard deviation). ``own``: something else (an index, a count, a variance).
+"""
 
 FULL = {"b": "boolean", "i": "integer", "u": "unsigned", "f": "real", "c": "complex"}
 
@@ -151,6 +158,8 @@ class Map:
         The kernel takes (rows, everything else).
     kinds : str
         The kinds of data it takes, as in `numpy.dtype.kind`.
+    units : {"same", "difference", "own"}
+        Which of the input's attributes still hold for the result.
     """
 
     name: str
@@ -161,6 +170,7 @@ class Map:
     dtype: Callable[[DType, Params], DType] = same
     matrix: bool = False
     kinds: str = "biufc"
+    units: Units = "same"
     kind: ClassVar[str] = "map"
 
     def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
@@ -201,6 +211,7 @@ class Stencil:
     build: Callable[[Params, ArraySpec], tuple[Stage, ...]] | None = None
     dtype: Callable[[DType, Params], DType] = same
     kinds: str = "biuf"
+    units: Units = "same"
     kind: ClassVar[str] = "stencil"
 
     def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
@@ -273,6 +284,7 @@ class Reduce:
     dtype: Callable[[DType, Params], DType] = same
     kinds: str = "biufc"
     empty: bool = True
+    units: Units = "own"
     kind: ClassVar[str] = "reduce"
 
     def check(self, spec: ArraySpec) -> None:
@@ -302,6 +314,7 @@ class Scan:
     parameters: tuple[Parameter, ...] = ()
     dtype: Callable[[DType, Params], DType] = same
     kinds: str = "biufc"
+    units: Units = "own"
     kind: ClassVar[str] = "scan"
 
     def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:

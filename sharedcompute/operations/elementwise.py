@@ -144,6 +144,7 @@ MAPS: tuple[Map, ...] = (
         ),
         dtype=floating,
         matrix=True,
+        units="difference",
     ),
     Map(
         "clip",
@@ -179,6 +180,7 @@ MAPS: tuple[Map, ...] = (
         _anomaly_arguments,
         floating,
         matrix=True,
+        units="difference",
     ),
     Map(
         "flatfield",
@@ -192,6 +194,7 @@ MAPS: tuple[Map, ...] = (
         floating,
         matrix=True,
         kinds="biuf",
+        units="difference",
     ),
     Map(
         "zscore",
@@ -202,5 +205,6 @@ MAPS: tuple[Map, ...] = (
         floating,
         matrix=True,
         kinds="biuf",
+        units="own",
     ),
 )

@@ -216,13 +216,35 @@ NA = (SKIPNA,)
 REDUCTIONS: tuple[Reduce, ...] = (
     Reduce("count", counts, _field("count"), "values that are not NaN", dtype=_as_index),
     Reduce("nan_count", nan_counts, _field("count"), "values that are NaN", dtype=_as_index),
-    Reduce("sum", sums, _field("total"), "the sum, added up in double precision", NA, as_sum),
+    Reduce(
+        "sum",
+        sums,
+        _field("total"),
+        "the sum, added up in double precision",
+        NA,
+        as_sum,
+        units="difference",
+    ),
     Reduce("prod", products, _field("total"), "the product", NA, as_sum),
-    Reduce("mean", float_sums, _mean, "the mean, added up in double precision", NA, _as_mean),
+    Reduce(
+        "mean",
+        float_sums,
+        _mean,
+        "the mean, added up in double precision",
+        NA,
+        _as_mean,
+        units="same",
+    ),
     Reduce("var", moments, _var, "the variance, numerically stable", (SKIPNA, DDOF), _as_var),
-    Reduce("std", moments, _std, "the standard deviation", (SKIPNA, DDOF), _as_var),
-    Reduce("min", minima, _field("value"), "the minimum", NA, kinds="biuf", empty=False),
-    Reduce("max", maxima, _field("value"), "the maximum", NA, kinds="biuf", empty=False),
+    Reduce(
+        "std", moments, _std, "the standard deviation", (SKIPNA, DDOF), _as_var, units="difference"
+    ),
+    Reduce(
+        "min", minima, _field("value"), "the minimum", NA, kinds="biuf", empty=False, units="same"
+    ),
+    Reduce(
+        "max", maxima, _field("value"), "the maximum", NA, kinds="biuf", empty=False, units="same"
+    ),
     Reduce(
         "argmin",
         first_minima,

@@ -14,6 +14,7 @@ SCANS: tuple[Scan, ...] = (
         "running sum over rows, as numpy.cumsum(x, axis=0)",
         NA,
         as_sum,
+        units="difference",
     ),
     Scan(
         "cumprod",
@@ -30,5 +31,6 @@ SCANS: tuple[Scan, ...] = (
         "running maximum over rows, as numpy.maximum.accumulate(x, axis=0)",
         NA,
         kinds="biuf",
+        units="same",
     ),
 )

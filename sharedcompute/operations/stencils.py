@@ -314,11 +314,13 @@ STENCILS: tuple[Stencil, ...] = (
         summary="Sobel derivative, as scipy.ndimage.sobel",
         parameters=(AXIS, MODE, CVAL),
         build=_sobel,
+        units="difference",
     ),
     Stencil(
         "laplace",
         summary="Laplace filter of second derivatives, as scipy.ndimage.laplace",
         parameters=(AXES, MODE, CVAL),
         build=_laplace,
+        units="difference",
     ),
 )

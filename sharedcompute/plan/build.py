@@ -82,7 +82,6 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     chain = _Chain(ArraySpec(job.source.shape, job.source.dtype))
     for number, step in enumerate(job.steps):
         chain.add(number, step)
-    _check_saves(job)
     keeps = tuple(Keep(depth, _sink(job, chain, depth, n)) for depth, n in _kept(job, chain))
     blocks, strip = _blocks(job, chain, keeps, options)
     frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
@@ -167,24 +166,6 @@ def _read_all(address: str) -> Array:
         return reader.read(0, source.shape[0]).copy()
     finally:
         reader.close()
-
-
-def _check_saves(job: Job) -> None:
-    """Each result has a place of its own, and there is one at all."""
-    saves: list[str] = []
-    for step in job.steps:
-        if step.save is None:
-            continue
-        path = "/" + step.save.strip("/")
-        names = [op.name for op, _ in step.operations] if isinstance(step, Summary) else []
-        saves += [f"{path.rstrip('/')}/{name}" for name in names] or [path]
-    twice = next((path for path in saves if saves.count(path) > 1), None)
-    if twice is not None:
-        raise InputError(f"two steps save {twice}: give one of them another path")
-    if saves and job.output is None:
-        raise InputError(f"a step saves {saves[0]} and there is no output: name an output file")
-    if job.output is not None and not saves:
-        raise InputError(f"no step saves anything to {job.output.address}: give a step a save path")
 
 
 def _kept(job: Job, chain: _Chain) -> list[tuple[int, int]]:
