@@ -75,6 +75,33 @@ def elementwise(nbytes: int, team: sc.Team, repeats: int) -> list[Row]:
     return [ratio("elementwise team.map", seconds, "numba prange, 2 threads", 0.95)]
 
 
+def stencils(team: sc.Team, repeats: int) -> list[Row]:
+    """Smoothing and median of a stack of frames in memory."""
+    from scipy import ndimage
+
+    x = sc.asarray(np.random.default_rng(0).normal(size=(400, 256, 256)).astype("f4"))
+    out, plain = sc.empty_like(x), np.asarray(x)
+    rows = []
+    for name, params, peer in (
+        ("gaussian", {"sigma": 2.0}, lambda: ndimage.gaussian_filter(plain, 2.0)),
+        ("median", {"size": 3, "axes": (1, 2)}, lambda: ndimage.median_filter(plain, (1, 3, 3))),
+    ):
+        seconds = medians(
+            {
+                "sharedcompute": lambda n=name, p=params: sc.map(n, x, out, team=team, **p),
+                "scipy.ndimage": peer,
+                "dask.array map_overlap, 2 threads": lambda n=name, p=params: peers.dask_stencil(
+                    plain, n, p, WORKERS
+                ),
+            },
+            max(1, repeats // 3),
+        )
+        what = f"map {name} of 100 MB f4 frames"
+        rows.append(ratio(what, seconds, "scipy.ndimage", None))
+        rows.append(ratio(what, seconds, "dask.array map_overlap, 2 threads", None))
+    return rows
+
+
 def fixed_costs(team: sc.Team, folder: Path) -> list[Row]:
     """What every call, import and command costs before it does anything."""
     x, out = sc.zeros(1000), sc.zeros(1000)
@@ -158,6 +185,7 @@ def main() -> None:
         rows = reductions(file, team, given.repeats)
         file.unlink()
         rows += elementwise(nbytes // 2, team, given.repeats)
+        rows += stencils(team, given.repeats)
         rows += fixed
         rows += memory(folder, 4 * nbytes)
     print(show(rows))

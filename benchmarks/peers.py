@@ -38,6 +38,24 @@ def dask_threads(file: Path, threads: int) -> tuple[Array, Array]:
             return dask.compute(x.mean(axis=0), x.std(axis=0))
 
 
+def dask_stencil(x: Array, name: str, params: dict[str, Any], threads: int) -> Array:
+    """SciPy's filter over overlapping chunks of rows, in dask's threads."""
+    import dask
+    import dask.array
+    from scipy import ndimage
+
+    chunks = dask.array.from_array(x, chunks=(25, -1, -1))
+    if name == "gaussian":
+        lazy = chunks.map_overlap(
+            ndimage.gaussian_filter, depth=(8, 0, 0), boundary="reflect", sigma=params["sigma"]
+        )
+    else:
+        lazy = chunks.map_blocks(ndimage.median_filter, size=(1, 3, 3))
+    with dask.config.set(scheduler="threads", num_workers=threads):
+        result: Array = lazy.compute()
+    return result
+
+
 def joblib_processes(file: Path, pool: Any) -> tuple[Array, Array]:
     """joblib with warm processes, each reading its own part."""
     import joblib

@@ -32,7 +32,8 @@ def medians(contenders: Contenders, repeats: int, pause: float = PAUSE) -> dict[
     for turn in range(repeats + 1):
         for name, contender in contenders.items():
             # OpenMP's threads go on spinning for a while after a parallel loop.
-            time.sleep(pause)
+            if pause:
+                time.sleep(pause)
             began = time.perf_counter()
             contender()
             if turn:
