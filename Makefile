@@ -42,7 +42,7 @@ quality: $(VENV)/.test.stamp
 
 test: quality
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto
 
 bench: $(VENV)/.bench.stamp
 	@$(BIN)/python -m benchmarks
