@@ -15,7 +15,7 @@ from sharedcompute.hdf5 import metadata, provenance
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.attributes import PACKING, UNITS
 from sharedcompute.hdf5.output import OutputFile
-from sharedcompute.hdf5.sink import DatasetSink, create, sink_like
+from sharedcompute.hdf5.sink import DatasetSink, create
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array, Operation
@@ -51,6 +51,7 @@ class Results:
         out = plan.job.output
         assert out is not None
         self._plan = plan
+        self._out = out
         self._file = OutputFile(out.address, out.overwrite)
         self._crcs: Array = np.zeros((0, 0), np.uint32)
 
@@ -105,26 +106,11 @@ class Results:
             if step.save is None:
                 continue
             path = f"{step.save.rstrip('/')}/{reduction.operation.name}"
-            made = create(self._small(path, values), self._file)
+            made = create(self._out.sink(None, path, reduction.result_spec), self._file)
             made.write(values)
             provenance.record_whole(made.dataset, values)
             self._describe(made.dataset, number, reduction)
         self._file.commit()
-
-    def _small(self, path: str, values: Array) -> DatasetSink:
-        """How a reduction's result is stored: as asked, else in one piece."""
-        out = self._plan.job.output
-        if out is None or not values.shape:
-            return sink_like(None, path, values.shape, values.dtype)
-        return sink_like(
-            None,
-            path,
-            values.shape,
-            values.dtype,
-            filter=out.filter,
-            chunks=out.chunks,
-            shuffle=out.shuffle,
-        )
 
     def _describe(self, dataset: Any, number: int, reduction: Reduction | None = None) -> None:
         """Give a result what still holds of the input's metadata, and say what made it."""

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.sink import sink_like
-from sharedcompute.hdf5.source import DatasetSource, open_source
+from sharedcompute.hdf5.source import open_source
 from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
 from sharedcompute.operations.catalogue import find
@@ -189,17 +188,7 @@ def _sink(job: Job, chain: _Chain, depth: int, number: int) -> Any:
                 f"expected {spec.shape} and {spec.dtype}"
             )
         return ArraySink(job.into)
-    out = job.output
-    path = str(job.steps[number].save)
-    return sink_like(
-        job.source if isinstance(job.source, DatasetSource) else None,
-        path,
-        spec.shape,
-        spec.dtype,
-        filter=out.filter,
-        chunks=out.chunks,
-        shuffle=out.shuffle,
-    )
+    return job.output.sink(job.source, str(job.steps[number].save), spec)
 
 
 def _blocks(

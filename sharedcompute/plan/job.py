@@ -10,8 +10,10 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
+from sharedcompute.hdf5.sink import DatasetSink, sink_like
+from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import cores
-from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.base import Array, ArraySpec, Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.parameters import bind
 from sharedcompute.plan.passes import Source
 from sharedcompute.rows import SCHEDULES, Schedule
@@ -76,6 +78,24 @@ class OutputSpec:
     filter: str | None = None
     chunks: str | None = None
     shuffle: bool | None = None
+
+    def sink(self, source: Any, path: str, spec: ArraySpec) -> DatasetSink:
+        """A dataset of the output, stored as asked, and for the rest as the `source` is.
+
+        A single number has neither chunks nor filters.
+        """
+        like = source if isinstance(source, DatasetSource) else None
+        if not spec.shape:
+            return sink_like(None, path, spec.shape, spec.dtype)
+        return sink_like(
+            like,
+            path,
+            spec.shape,
+            spec.dtype,
+            filter=self.filter,
+            chunks=self.chunks,
+            shuffle=self.shuffle,
+        )
 
 
 @dataclass(frozen=True)
