@@ -37,7 +37,8 @@ def test_the_demo_is_right_and_xarray_opens_it(
             np.testing.assert_allclose(stats[name], getattr(smooth, name)(axis=0), atol=1e-4)
         for name in ("time", "latitude", "longitude"):
             assert made["smoothed"][name].equals(given["air_temperature"][name])
-    header, row = out.splitlines()
+    title, header, row = out.splitlines()
+    assert title == "after anomaly, gaussian:"
     found = dict(zip(header.split(), map(float, row.split()), strict=True))
     assert err == ""
     assert found["count"] == air.size

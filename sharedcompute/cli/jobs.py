@@ -223,4 +223,4 @@ def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
         record = report.run_record(plan, totals, outcome.seconds)
         click.echo(json.dumps({**record, "results": tables.as_json(outcome, FEW)}))
     else:
-        tables.print_results(outcome, FEW)
+        tables.print_results(job, outcome, FEW)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sharedcompute.engines.base import Outcome
+from sharedcompute.plan.job import Job, Transform
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
@@ -28,11 +29,13 @@ def show(made: Table) -> None:
     console.print(made)
 
 
-def print_results(outcome: Outcome, few: int) -> None:
+def print_results(job: Job, outcome: Outcome, few: int) -> None:
     """A table of each step's reductions, where their results are few."""
-    for found in outcome.results:
+    for number, found in enumerate(outcome.results):
         if not isinstance(found, dict) or next(iter(found.values())).size > few:
             continue
+        if len(job.steps) > 1:
+            print(_heading(job, number))
         values = {name: np.atleast_1d(v).reshape(-1) for name, v in found.items()}
         length = len(next(iter(values.values())))
         made = table(*(["column"] if length > 1 else []), *values, right=("column", *values))
@@ -40,6 +43,12 @@ def print_results(outcome: Outcome, few: int) -> None:
             cells = [_number(v[i]) for v in values.values()]
             made.add_row(*([str(i)] if length > 1 else []), *cells)
         show(made)
+
+
+def _heading(job: Job, number: int) -> str:
+    """Of what a pipeline's table is: ``after anomaly, gaussian``."""
+    chain = [s.operation.name for s in job.steps[:number] if isinstance(s, Transform)]
+    return f"after {', '.join(chain)}:" if chain else "of the input:"
 
 
 def _number(value: Any) -> str:
