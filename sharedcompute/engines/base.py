@@ -91,7 +91,7 @@ def _block_states(tally: Tally, blocks: int, engine: Engine) -> State:
     }
 
 
-def _undeliverable(_number: int, _chunks: Sequence[Any]) -> None:
+def _undeliverable(_block: int, _number: int, _chunks: Sequence[Any]) -> None:
     raise AssertionError("arrays in memory give no chunks")
 
 

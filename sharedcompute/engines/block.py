@@ -17,8 +17,8 @@ from sharedcompute.plan.memory import ArraySource, ArrayWriter
 from sharedcompute.plan.passes import BlockCarry, Keep, Pass
 from sharedcompute.rows import CONSTANT, Blocks, Rows, extension, runs
 
-Deliver = Callable[[int, Sequence[Any]], None]
-"""Hands encoded chunks of keep number ... to the one writer of the output file."""
+Deliver = Callable[[int, int, Sequence[Any]], None]
+"""Hands encoded chunks, of block ... and keep number ..., to the one writer of the output file."""
 
 
 class Scratch:
@@ -90,6 +90,7 @@ class BlockRunner:
         self._reader = work.source.open()
         self._carries: dict[int, Array] = {}
         self._strip = Rows(0, 0)
+        self._block = 0
 
     def close(self) -> None:
         """Close what was opened."""
@@ -122,6 +123,7 @@ class BlockRunner:
         )
 
     def _begin(self, block: int) -> None:
+        self._block = block
         for _, accumulator in self._accumulators:
             accumulator.reset()
         for kept in self._kept:
@@ -144,7 +146,7 @@ class BlockRunner:
             began = time.monotonic()
             chunks = kept.write(strip.start, rows)
             if chunks:
-                self._deliver(kept.number, chunks)
+                self._deliver(self._block, kept.number, chunks)
             self._clock.write += time.monotonic() - began
 
     def _at(self, depth: int, strip: Rows) -> Array:
@@ -217,7 +219,7 @@ def warm_up(work: Pass) -> None:
     if not work.observes:
         small = replace(small, keeps=(Keep(len(work.stages), _Nowhere()),))
     states = [t.states((1, t.columns), np.empty) for _, t in work.tallies]
-    runner = BlockRunner(small, states, lambda _number, _chunks: None)
+    runner = BlockRunner(small, states, lambda _block, _number, _chunks: None)
     # The made-up row need not suit a user's kernel; what is wrong with it, a worker will report.
     try:
         runner.run(0)

@@ -51,7 +51,7 @@ class Local:
 
         def receive(_rank: int, message: Any) -> None:
             if isinstance(message, Encoded):
-                deliver(message.number, message.chunks)
+                deliver(*message)
             else:
                 for event in message:
                     listen(event)
@@ -62,6 +62,7 @@ class Local:
 class Encoded(NamedTuple):
     """Chunks on their way to the one writer of the file."""
 
+    block: int
     number: int
     chunks: Sequence[Any]
 
@@ -78,9 +79,9 @@ class _Mail:
         self._events: list[BlockDone] = []
         self._due = time.monotonic() + POST_SECONDS
 
-    def deliver(self, number: int, chunks: Sequence[Any]) -> None:
+    def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
         """Send chunks at once: they take memory."""
-        self._worker.post(Encoded(number, chunks))
+        self._worker.post(Encoded(block, number, chunks))
 
     def done(self, event: BlockDone) -> None:
         """Note a finished block."""

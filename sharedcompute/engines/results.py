@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from sharedcompute.engines.order import InOrder
 from sharedcompute.events import BlockDone, Event, Listener
 from sharedcompute.hdf5 import metadata, provenance
 from sharedcompute.hdf5.address import Address
@@ -53,6 +54,7 @@ class Results:
         self._plan = plan
         self._out = out
         self._file = OutputFile(out.address, out.overwrite)
+        self._order = InOrder(self._store, self._file.file.parent)
         self._crcs: Array = np.zeros((0, 0), np.uint32)
 
     def __enter__(self) -> Self:
@@ -75,14 +77,18 @@ class Results:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._order.close()
         self._file.__exit__(kind, value, traceback)
 
     def target(self, number: int) -> Any:
         """What a worker opens to write rows of keep `number`."""
         return self._created[number].target
 
-    def deliver(self, number: int, chunks: Sequence[Any]) -> None:
-        """Store encoded chunks; called in the parent only: one writer."""
+    def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
+        """Take in encoded chunks; called in the parent only: one writer."""
+        self._order.add(block, number, chunks)
+
+    def _store(self, number: int, chunks: Sequence[Any]) -> None:
         self._created[number].store(chunks)
 
     def watch(self, listen: Listener) -> Listener:
@@ -91,6 +97,7 @@ class Results:
         def note(event: Event) -> None:
             if isinstance(event, BlockDone) and event.checksums:
                 self._crcs[:, event.block] = event.checksums
+                self._order.done(event.block)
             listen(event)
 
         return note
