@@ -14,20 +14,29 @@ SHM = Path("/dev/shm")
 def cores() -> int:
     """How many cores this process may use: its affinity, and a cgroup's CPU quota if lower."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = _cgroup("cpu.max").split()
-    if len(quota) == 2 and quota[0] != "max":
-        return max(1, min(allowed or 1, math.ceil(int(quota[0]) / int(quota[1]))))
-    return allowed or 1
+    count = allowed or 1
+    for group in _cgroups():
+        quota = _control(group, "cpu.max").split()
+        if len(quota) == 2 and quota[0] != "max":
+            count = max(1, min(count, math.ceil(int(quota[0]) / int(quota[1]))))
+    return count
 
 
 def memory_available() -> int:
-    """Bytes of memory that can be had without swapping, a cgroup's limit included."""
+    """Bytes of memory that can be had without swapping.
+
+    The limits of this process's cgroup and of those above it count (version 2); the page cache,
+    which gives way, does not count as used.
+    """
     import psutil  # noqa: PLC0415 - 20 ms, and most callers need no memory figure
 
     available = int(psutil.virtual_memory().available)
-    limit, used = _cgroup("memory.max"), _cgroup("memory.current")
-    if limit.isdigit() and used.isdigit():
-        available = min(available, max(0, int(limit) - int(used)))
+    for group in _cgroups():
+        limit, used = _control(group, "memory.max"), _control(group, "memory.current")
+        if limit.isdigit() and used.isdigit():
+            stat = dict(line.split() for line in _control(group, "memory.stat").splitlines())
+            cache = int(stat.get("inactive_file", 0)) + int(stat.get("active_file", 0))
+            available = min(available, max(0, int(limit) - int(used) + cache))
     return available
 
 
@@ -62,10 +71,20 @@ def format_size(size: float) -> str:
     return f"{size:.4g} TB"
 
 
-def _cgroup(name: str) -> str:
-    """The text of a control file of this process's cgroup (version 2), else an empty one."""
+def _cgroups() -> list[Path]:
+    """The folders of this process's cgroup (version 2) and of those above it."""
+    root = Path("/sys/fs/cgroup")
     try:
         own = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2]
-        return Path(f"/sys/fs/cgroup{own}/{name}").read_text().strip()
+    except OSError:
+        return []
+    folder = root / own.lstrip("/")
+    return [f for f in (folder, *folder.parents) if f.is_relative_to(root)]
+
+
+def _control(group: Path, name: str) -> str:
+    """The text of a control file of a cgroup, else an empty one."""
+    try:
+        return (group / name).read_text().strip()
     except OSError:
         return ""

@@ -14,7 +14,7 @@ from sharedcompute.engines.order import InOrder
 from sharedcompute.events import BlockDone, Event, Listener
 from sharedcompute.hdf5 import metadata, provenance
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.attributes import PACKING, UNITS
+from sharedcompute.hdf5.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import DatasetSink, create
 from sharedcompute.hdf5.source import DatasetSource
@@ -22,14 +22,18 @@ from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array, Operation
 from sharedcompute.operations.parameters import array
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.job import Job, Summary, Transform
+from sharedcompute.plan.job import Job, OutputSpec, Summary, Transform
 
 
 def check_output(plan: Plan) -> None:
     """Refuse an output that cannot be written, before anything is started or changed."""
     out = plan.job.output
     if out is not None:
-        OutputFile(out.address, out.overwrite).check(_inputs(plan.job), plan.projection.disk)
+        _file(plan, out).check(_inputs(plan.job), plan.projection.disk_needed)
+
+
+def _file(plan: Plan, out: OutputSpec) -> OutputFile:
+    return OutputFile(out.address, out.overwrite, plan.saved)
 
 
 def _inputs(job: Job) -> tuple[str, ...]:
@@ -52,8 +56,7 @@ class Results:
         out = plan.job.output
         assert out is not None
         self._plan = plan
-        self._out = out
-        self._file = OutputFile(out.address, out.overwrite)
+        self._file = _file(plan, out)
         self._order = InOrder(self._store, self._file.file.parent)
         self._crcs: Array = np.zeros((0, 0), np.uint32)
 
@@ -64,6 +67,9 @@ class Results:
         sinks = [keep.sink for keep in last.keeps]
         try:
             self._created = [create(s, self._file) for s in sinks if isinstance(s, DatasetSink)]
+            self._reduced = [
+                None if s is None else create(s, self._file) for s in self._plan.observe_sinks
+            ]
         except BaseException:
             # `with` calls no __exit__ for what fails in here.
             self._file.abort()
@@ -104,19 +110,16 @@ class Results:
 
     def finish(self, reduced: Sequence[tuple[Reduction, Array]]) -> None:
         """Write what is small, say what made it, and put the file in its place."""
-        plan, job = self._plan, self._plan.job
+        plan = self._plan
         for i, (number, made) in enumerate(zip(plan.keep_steps, self._created, strict=True)):
             self._describe(made.dataset, number)
             provenance.record_crcs(made.dataset, plan.blocks.rows, self._crcs[i])
-        for number, (reduction, values) in zip(plan.observe_steps, reduced, strict=True):
-            step = job.steps[number]
-            if step.save is None:
-                continue
-            path = f"{step.save.rstrip('/')}/{reduction.operation.name}"
-            made = create(self._out.sink(None, path, reduction.result_spec), self._file)
-            made.write(values)
-            provenance.record_whole(made.dataset, values)
-            self._describe(made.dataset, number, reduction)
+        pairs = zip(plan.observe_steps, self._reduced, reduced, strict=True)
+        for number, small, (reduction, values) in pairs:
+            if small is not None:
+                small.write(values)
+                provenance.record_whole(small.dataset, values)
+                self._describe(small.dataset, number, reduction)
         self._file.commit()
 
     def _describe(self, dataset: Any, number: int, reduction: Reduction | None = None) -> None:
@@ -141,8 +144,10 @@ def _no_longer_true(job: Job, number: int, reduction: Reduction | None) -> froze
     steps = job.steps[: number + 1]
     chain: list[Operation] = [s.operation for s in steps if isinstance(s, Transform)]
     units = {op.units for op in (*chain, *([reduction.operation] if reduction else []))}
-    packing = PACKING if units - {"same"} else frozenset[str]()
-    return packing | (UNITS if "own" in units else frozenset())
+    gone = OF_THE_VALUES
+    if units - {"same"}:
+        gone |= PACKING | FLAGS
+    return gone | (UNITS if "own" in units else frozenset())
 
 
 def record(job: Job, number: int) -> dict[str, Any]:
@@ -164,11 +169,14 @@ def record(job: Job, number: int) -> dict[str, Any]:
 
 
 def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON takes them; an array by its shape and dtype."""
+    """Parameters as JSON takes them: an array by its shape and dtype, a file without its folder."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):
             return f"array of {value.dtype} {value.shape}"
+        if isinstance(value, str) and "::" in value:
+            address = Address.parse(value)
+            return str(Address(Path(address.file).name, address.path))
         try:
             json.dumps(value)
         except TypeError:

@@ -31,6 +31,12 @@ OF_THE_DTYPE = frozenset({"_FillValue", "missing_value", "valid_min", "valid_max
 """Attributes that netCDF wants in the dtype of their variable."""
 
 
+OF_THE_VALUES = frozenset({"actual_range"})
+"""CF attributes that tell of the very values: no operation leaves them true."""
+
+FLAGS = frozenset({"flag_values", "flag_masks", "flag_meanings"})
+"""CF attributes that give single values a meaning, section 3.5."""
+
 PACKING = OF_THE_DTYPE | {"scale_factor", "add_offset"}
 """CF attributes by which a reader unpacks stored numbers, section 8.1."""
 

@@ -36,6 +36,9 @@ class OutputFile:
         FILE for a whole file, FILE::PATH for one object in it.
     overwrite : bool
         Replace what is named if it exists.
+    results : iterable of str
+        The paths of the datasets to be made, where PATH is but the group that they go to. Only
+        they are replaced then: what else the group holds is somebody else's.
 
     Attributes
     ----------
@@ -49,11 +52,14 @@ class OutputFile:
         Whether it began empty, and not as a copy of an existing file.
     """
 
-    def __init__(self, address: Address | str, overwrite: bool = False) -> None:
+    def __init__(
+        self, address: Address | str, overwrite: bool = False, results: Iterable[str] = ()
+    ) -> None:
         self.address = Address.parse(address)
         self.overwrite = overwrite
         self.file = Path(os.path.realpath(self.address.file))
         self.path = self.address.path or "/"
+        self._results = tuple(results) or (self.path,)
         self.temporary = self.file.with_name(f".{self.file.name}.partial")
         self.fresh = True
         self._lock = -1
@@ -122,11 +128,15 @@ class OutputFile:
             os.ftruncate(self._lock, 0)
             keeps = self._keeps()
             self.fresh = not keeps
+            if self.file.exists():
+                # A private file stays private.
+                os.fchmod(self._lock, stat.S_IMODE(self.file.stat().st_mode))
             if keeps:
                 copy_into(self.file, self._lock, self.temporary)
             self._h5 = _open_h5(self.temporary, keeps)
-            if keeps and self.path in self._h5:
-                del self._h5[self.path]
+            for path in self._results if keeps else ():
+                if path in self._h5:
+                    del self._h5[path]
             self._h5.attrs[COMPLETE] = False
         except BaseException:
             self.abort()
@@ -208,10 +218,11 @@ class OutputFile:
         except OSError as error:
             raise self._unreadable(error) from None
         with file:
-            self._check_path(file)
+            for path in self._results:
+                self._check_path(file, path)
 
-    def _check_path(self, file: h5py.File) -> None:
-        above = self.path.rpartition("/")[0]
+    def _check_path(self, file: h5py.File, path: str) -> None:
+        above = path.rpartition("/")[0]
         while above:
             if above in file:
                 if not isinstance(file[above], h5py.Group):
@@ -221,9 +232,9 @@ class OutputFile:
                     )
                 break
             above = above.rpartition("/")[0]
-        if file.get(self.path, getlink=True, default=None) is not None and not self.overwrite:
+        if file.get(path, getlink=True, default=None) is not None and not self.overwrite:
             raise OutputExists(
-                f"{self.file}::{self.path} exists; give --overwrite, or name another path"
+                f"{self.file}::{path} exists; give --overwrite, or name another path"
             )
 
     def _unreadable(self, error: OSError) -> Exception:

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import stat
 from pathlib import Path
 
 from sharedcompute.errors import InputError, OutputExists
@@ -100,7 +99,6 @@ def copy_into(existing: Path, fd: int, temporary: Path) -> None:
             raise OutputExists(
                 f"{existing} is open in another program; close it there first"
             ) from None
-        os.fchmod(fd, stat.S_IMODE(os.fstat(source.fileno()).st_mode))
         try:
             fcntl.ioctl(fd, FICLONE, source.fileno())
         except OSError:

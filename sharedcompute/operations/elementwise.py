@@ -45,7 +45,7 @@ def _cast_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     return ()
 
 
-def _fitting(bound: float, dtype: DType, up: bool) -> Any:
+def _fitting(bound: int | float, dtype: DType, up: bool) -> Any:
     """`bound` in `dtype`; for whole numbers rounded inwards and held to what the dtype can hold."""
     if dtype.kind == "f":
         return dtype.type(bound)
@@ -66,12 +66,23 @@ def _clip_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     upper = math.inf if upper is None else upper
     if not lower <= upper:
         raise InputError(f"clip expected lower <= upper, got {lower} and {upper}: swap them")
-    return _fitting(lower, spec.dtype, up=True), _fitting(upper, spec.dtype, up=False)
+    low, high = _fitting(lower, spec.dtype, up=True), _fitting(upper, spec.dtype, up=False)
+    if low > high:
+        raise InputError(
+            f"clip expected bounds with a whole number between them for {spec.dtype} data, "
+            f"got {lower} and {upper}: widen them"
+        )
+    return low, high
 
 
 def _threshold_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
-    value = params["value"]
-    return params["level"], exactly("threshold: value", value, spec.dtype)
+    level, value = params["level"], params["value"]
+    if spec.dtype.kind in "iu" and math.isfinite(level):
+        # Compared in the data's own dtype: float64 cannot tell neighbours above 2**53 apart.
+        limits, whole = np.iinfo(spec.dtype), math.floor(level)
+        if limits.min <= whole <= limits.max:
+            level = spec.dtype.type(whole)
+    return level, exactly("threshold: value", value, spec.dtype)
 
 
 def exactly(what: str, value: float, dtype: DType) -> Any:

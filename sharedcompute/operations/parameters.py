@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -117,8 +118,13 @@ def finite(value: Any) -> float:
     return result
 
 
-def comparable(value: Any) -> float:
-    """A number that others can be compared with: not NaN."""
+def comparable(value: Any) -> int | float:
+    """A number that others can be compared with: not NaN. Whole numbers keep all their digits."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return int(value)
     result = number(value)
     if math.isnan(result):
         raise ValueError(f"expected a number, got {value!r}")
@@ -202,6 +208,11 @@ def sequence(kind: Kind) -> Kind:
         return kind(value)
 
     return values
+
+
+def is_address(value: Any) -> bool:
+    """Whether an `array` parameter was given as an address: text that is no number."""
+    return isinstance(value, str) and isinstance(array(value), str)
 
 
 def array(value: Any) -> Any:

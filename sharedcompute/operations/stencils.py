@@ -212,12 +212,15 @@ def _laplace(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     axes = _axes("laplace", params, spec)
     if not axes:
         raise InputError("laplace: expected at least one axis, got none")
-    tables = tuple(
-        extension(-1, n + 1, n, params["mode"]) if axis in axes and n else None
-        for axis, n in enumerate(spec.shape)
-    )
     if params["mode"] == "constant":
         _as_fill("laplace", params["cval"], spec)
+    no_rows = np.zeros(0, dtype=np.int64)  # a range of rows brings its halo along
+    tables = tuple(
+        None
+        if axis not in axes
+        else (extension(-1, n + 1, n, params["mode"]) if axis and n else no_rows)
+        for axis, n in enumerate(spec.shape)
+    )
     halo = 1 if 0 in axes else 0
     args = (tables, params["cval"])
     return (
@@ -259,9 +262,13 @@ def _median(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     size = tuple(chosen.get(axis, 1) for axis in range(len(spec.shape)))
     _check_window("median", math.prod(size))
     mode, cval = params["mode"], params["cval"]
-    tables = tuple(
-        extension(-(s // 2), n + s - 1 - s // 2, n, mode) if n else np.zeros(0, dtype=np.int64)
-        for s, n in zip(size, spec.shape, strict=True)
+    # None for rows: a range of them brings its halo along, and there may be billions.
+    tables = (
+        None,
+        *(
+            extension(-(s // 2), n + s - 1 - s // 2, n, mode) if n else np.zeros(0, dtype=np.int64)
+            for s, n in zip(size[1:], spec.shape[1:], strict=True)
+        ),
     )
     fill = _as_fill("median", cval, spec) if mode == "constant" else spec.dtype.type(0)
     return (

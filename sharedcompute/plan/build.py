@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sharedcompute.errors import InputError
+from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import open_source
 from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
@@ -46,6 +47,8 @@ class Plan:
         The last one gives the results; those before work out what its stages need.
     keep_steps, observe_steps : tuple of int
         Which step of the job each keep and each reduction of the last pass belongs to.
+    observe_sinks : tuple of (DatasetSink or None)
+        Where the result of each reduction of the last pass is saved.
     engine : str
         ``serial`` or ``local``.
     workers : int
@@ -58,9 +61,17 @@ class Plan:
     passes: tuple[Pass, ...]
     keep_steps: tuple[int, ...]
     observe_steps: tuple[int, ...]
+    observe_sinks: tuple[DatasetSink | None, ...]
     engine: str
     workers: int
     projection: Projection
+
+    @property
+    def saved(self) -> tuple[str, ...]:
+        """The paths of all datasets that the job makes."""
+        kept = [keep.sink for keep in self.passes[-1].keeps]
+        sinks = [s for s in (*kept, *self.observe_sinks) if isinstance(s, DatasetSink)]
+        return tuple(sink.path for sink in sinks)
 
     @property
     def blocks(self) -> Blocks:
@@ -86,15 +97,21 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
     passes = (*_preludes(frame), frame.make(keeps, tuple(chain.observes), _purpose(job)))
     engine, workers = choose_engine(passes, options, have_team=have_team)
+    projection = project(passes, engine, workers)
+    # Nobody asked for so many workers: as many as fit.
+    while options.workers is None and workers > 1 and not projection.fits(options.memory):
+        workers -= 1
+        projection = project(passes, engine, workers)
     plan = Plan(
         job,
         options,
         passes,
         tuple(n for _, n in _kept(job, chain)),
         tuple(chain.observe_steps),
+        _observe_sinks(job, chain),
         engine,
         workers,
-        project(passes, engine, workers),
+        projection,
     )
     plan.projection.check(options.memory)
     return plan
@@ -189,6 +206,22 @@ def _sink(job: Job, chain: _Chain, depth: int, number: int) -> Any:
             )
         return ArraySink(job.into)
     return job.output.sink(job.source, str(job.steps[number].save), spec)
+
+
+def _observe_sinks(job: Job, chain: _Chain) -> tuple[DatasetSink | None, ...]:
+    """Where reductions are saved. Chunks are for them only where no step saves rows."""
+    out = job.output
+    if out is not None and any(isinstance(s, Transform) and s.save for s in job.steps):
+        out = replace(out, chunks=None)
+    sinks: list[DatasetSink | None] = []
+    for number, observe in zip(chain.observe_steps, chain.observes, strict=True):
+        save, reduction = job.steps[number].save, observe.reduction
+        if out is None or save is None:
+            sinks.append(None)
+            continue
+        path = f"{save.rstrip('/')}/{reduction.operation.name}"
+        sinks.append(out.sink(None, path, reduction.result_spec))
+    return tuple(sinks)
 
 
 def _blocks(

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sharedcompute.arrays import handle
 from sharedcompute.errors import MemoryBudgetError
-from sharedcompute.machine import format_size, memory_available
+from sharedcompute.hdf5.sink import DatasetSink
+from sharedcompute.machine import SHM, format_size, memory_available, shm_free
+from sharedcompute.operations.base import Carry
 from sharedcompute.plan.job import Options
-from sharedcompute.plan.passes import Pass
+from sharedcompute.plan.memory import ArraySink, ArraySource
+from sharedcompute.plan.passes import Pass, needs
 
 PROCESS_BYTES = 64 * 1024**2
 """Private memory of one process with numba and h5py loaded; measured 35 to 60 MiB."""
@@ -37,19 +41,27 @@ class Projection:
         Private buffers of all workers.
     shared : int
         Shared memory: states of reductions, results that stay in memory.
-    disk : int
-        What the output takes if no filter makes it smaller.
+    disk, disk_needed : int
+        What the output takes if no filter makes it smaller, and what of it has no filter.
+    shared_blocks : bool
+        Whether `shared` lies in shared blocks; the serial engine uses private memory.
     """
 
     processes: int
     scratch: int
     shared: int
     disk: int
+    disk_needed: int
+    shared_blocks: bool = False
 
     @property
     def memory(self) -> int:
         """All memory."""
         return self.processes + self.scratch + self.shared
+
+    def fits(self, budget: int | None) -> bool:
+        """Whether the memory given, or what is available, will do."""
+        return self.memory <= (memory_available() if budget is None else budget)
 
     def check(self, budget: int | None) -> None:
         """Refuse what would not fit.
@@ -66,22 +78,37 @@ class Projection:
                 f"the job needs {format_size(self.memory)} of memory and {format_size(have)} "
                 f"{given}: use fewer workers (-j), or give more (--memory)"
             )
+        if self.shared_blocks and self.shared > shm_free():
+            raise MemoryBudgetError(
+                f"the job needs {format_size(self.shared)} of shared memory and "
+                f"{format_size(shm_free())} is free in {SHM}: make it larger (docker run "
+                "--shm-size), or use --engine serial"
+            )
 
 
 def project(passes: tuple[Pass, ...], engine: str, workers: int) -> Projection:
     """The peak of a plan's passes; they run one after the other."""
     last = passes[-1]
-    kept = [last.spec(keep.depth) for keep in last.keeps]
-    in_memory = [hasattr(keep.sink, "spec") for keep in last.keeps]
-    states = max(sum(t.nbytes for _, t in p.tallies) * len(p.blocks) for p in passes)
-    results = sum(s.nbytes for s, memory in zip(kept, in_memory, strict=True) if memory)
-    disk = sum(s.nbytes for s, memory in zip(kept, in_memory, strict=True) if not memory)
-    running = workers + 2 if engine == "local" else 1
+    filed = [k for k in last.keeps if isinstance(k.sink, DatasetSink)]
+    in_memory = [k for k in last.keeps if k not in filed and not isinstance(k.sink, ArraySink)]
+    shared = max(sum(t.nbytes for _, t in p.tallies) * len(p.blocks) for p in passes)
+    shared += sum(last.spec(keep.depth).nbytes for keep in in_memory)
+    shared += sum(
+        len(last.blocks) * last.spec(i).row_size * 8
+        for i, argument in needs(last.stages)
+        if isinstance(argument, Carry)
+    )
+    local = engine == "local"
+    if local and isinstance(last.source, ArraySource) and handle(last.source.array) is None:
+        shared += last.source.array.nbytes  # workers get a copy in shared memory
+    plain = [k for k in filed if isinstance(k.sink, DatasetSink) and not k.sink.filters]
     return Projection(
-        running * PROCESS_BYTES,
+        (workers + 2 if local else 1) * PROCESS_BYTES,
         workers * max(map(_scratch, passes)),
-        states + results,
-        disk,
+        shared,
+        sum(last.spec(keep.depth).nbytes for keep in filed),
+        sum(last.spec(keep.depth).nbytes for keep in plain),
+        shared_blocks=local,
     )
 
 

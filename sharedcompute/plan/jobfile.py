@@ -12,7 +12,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.operations.base import Operation
 from sharedcompute.operations.catalogue import find, load
-from sharedcompute.operations.parameters import nearest
+from sharedcompute.operations.parameters import array, is_address, nearest
 from sharedcompute.plan.job import Options, OutputSpec, Step, summary, transform
 
 STEP_KEYS = ("op", "op-from", "save", "axis", "params")
@@ -105,6 +105,15 @@ def _operations(path: Path, where: str, told: Mapping[str, Any]) -> list[Operati
     return [find(name) if key == "op" else load(str(path.parent / name)) for name in names]
 
 
+def _beside(path: Path, ops: list[Operation], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters, with addresses of arrays relative to the job file, as its input is."""
+    arrays = {p.name for op in ops for p in op.parameters if p.kind is array}
+    return {
+        name: str(_address(path, params, name)) if name in arrays and is_address(v) else v
+        for name, v in params.items()
+    }
+
+
 def _step(path: Path, number: int, told: Any, output: Address | None) -> Step:
     where = f" in step {number}"
     if not isinstance(told, dict):
@@ -113,6 +122,7 @@ def _step(path: Path, number: int, told: Any, output: Address | None) -> Step:
     found, params = _operations(path, where, told), told.get("params", {})
     if not isinstance(params, dict):
         raise InputError(f"{path}: expected params = {{ name = value }}{where}, got {params!r}")
+    params = _beside(path, found, params)
     save = _save(path, where, told, output)
     if all(op.kind == "reduce" for op in found):
         return summary(tuple(found), params, told.get("axis", "rows"), save)
