@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sharedcompute import events
 from sharedcompute.engines.base import Outcome, execute
 from sharedcompute.engines.results import check_output
 from sharedcompute.engines.serial import Serial
@@ -17,9 +17,6 @@ from sharedcompute.machine import parse_size
 from sharedcompute.plan.build import Plan, build
 from sharedcompute.plan.job import Job, Options, OutputSpec
 from sharedcompute.team import Team
-
-Watch = Callable[[Plan], Listener]
-"""Gives the listener of a plan that is about to run."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Settings:
         if not isinstance(team, Team | None):
             raise InputError(f"team: expected a Team, got {team!r}")
         if team is not None:
-            running = {"engine": "local", "workers": team.size, **running}
+            running = _on_team(team, running)
         return cls(
             Options(**running),
             team,
@@ -76,6 +73,18 @@ class Settings:
         if address is None:
             return None
         return OutputSpec(address, self.overwrite, self.filter, self.chunks, self.shuffle)
+
+
+def _on_team(team: Team, running: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a run on a team, which has its own size and threads."""
+    own = {"engine": "local", "workers": team.size, "threads": team.threads}
+    for name, value in own.items():
+        if running.get(name, value) not in (value, "auto"):
+            raise InputError(
+                f"{name}={running[name]!r} does not go with a team of {name}={value!r}: "
+                "leave one out"
+            )
+    return {**running, **own}
 
 
 def _flag(given: dict[str, Any], name: str) -> bool | None:
@@ -100,16 +109,23 @@ def _chunks(given: Any) -> str | None:
     return given if given is None or isinstance(given, str) else ",".join(map(str, given))
 
 
+class UnappliedAttributes(UserWarning):
+    """The input says how its numbers are to be unpacked, and they are taken as they stand."""
+
+
 def make_plan(job: Job, settings: Settings) -> Plan:
     """Plan a job and refuse what cannot work, before anything is started or changed."""
+    unapplied = getattr(job.source, "unapplied", ())
+    if unapplied:
+        warnings.warn(
+            f"{getattr(job.source, 'path', 'the input')} has {', '.join(unapplied)}: its numbers "
+            "are taken as they are stored, fill values too",
+            UnappliedAttributes,
+            stacklevel=4,
+        )
     plan = build(job, settings.options, have_team=settings.team is not None)
     check_output(plan)
     return plan
-
-
-def nobody(_: Plan) -> Listener:
-    """Watch no plan."""
-    return events.ignore
 
 
 def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,11 +203,21 @@ def run(job: Path, **options: Any) -> None:
 
 def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
     from sharedcompute import report  # noqa: PLC0415
-    from sharedcompute.api.jobs import make_plan, run_plan  # noqa: PLC0415
+    from sharedcompute.api.jobs import (  # noqa: PLC0415
+        UnappliedAttributes,
+        make_plan,
+        run_plan,
+    )
     from sharedcompute.cli import tables  # noqa: PLC0415
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
 
-    plan = make_plan(job, sorted_)
+    with warnings.catch_warnings(record=True) as noticed:
+        warnings.simplefilter("always", UnappliedAttributes)
+        plan = make_plan(job, sorted_)
+    for warning in noticed:
+        if not options["quiet"]:
+            click.echo(f"sharedcompute: note: {warning.message}", err=True)
+    signals = click.get_current_context().obj
     if options["dry_run"]:
         text = json.dumps(report.plan_record(plan)) if options["as_json"] else report.describe(plan)
         click.echo(text)
@@ -215,6 +226,7 @@ def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
     with Bar(options["quiet"]) as bar:
 
         def listen(event: Any) -> None:
+            signals.check()
             totals(event)
             bar(event)
 

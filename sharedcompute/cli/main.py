@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -13,6 +11,7 @@ import click
 from sharedcompute import __version__
 from sharedcompute.cli.jobs import map_, reduce, run, scan, stats
 from sharedcompute.cli.look import info, ops, shm, verify
+from sharedcompute.cli.signals import Signals, Terminated
 from sharedcompute.errors import Error
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -33,26 +32,20 @@ for command in (info, ops, map_, reduce, scan, stats, run, verify, shm):
     cli.add_command(command)
 
 
-class _Terminated(BaseException):
-    """SIGTERM came: everything is cleaned up on the way out."""
-
-
-def _on_sigterm(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise _Terminated
-
-
 def main() -> NoReturn:
     """Run the command line and exit."""
-    signal.signal(signal.SIGTERM, _on_sigterm)
-    sys.exit(invoke(sys.argv[1:]))
+    signals = Signals()
+    signals.install()
+    sys.exit(invoke(sys.argv[1:], signals))
 
 
-def invoke(arguments: list[str]) -> int:
+def invoke(arguments: list[str], signals: Signals | None = None) -> int:
     """Run one command line in this process and return its exit code."""
     # Everywhere on the line, as people add it at its end when something went wrong.
     debug = "--debug" in arguments
     try:
-        cli.main([a for a in arguments if a != "--debug"], "sharedcompute", standalone_mode=False)
+        words = [a for a in arguments if a != "--debug"]
+        cli.main(words, "sharedcompute", standalone_mode=False, obj=signals or Signals())
     except SystemExit as done:
         return int(done.code or 0)
     except click.exceptions.Exit as done:
@@ -63,10 +56,14 @@ def invoke(arguments: list[str]) -> int:
     except click.ClickException as problem:
         click.echo(f"sharedcompute: {problem.format_message()}", err=True)
         return problem.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as problem:
+        if isinstance(problem.__cause__, EOFError):
+            # click takes it for an answer that nobody gave.
+            click.echo(f"sharedcompute: {_line(problem.__cause__)}", err=True)
+            return 1
         click.echo("sharedcompute: interrupted; the output is as it was", err=True)
         return INTERRUPTED
-    except _Terminated:
+    except Terminated:
         click.echo("sharedcompute: terminated; the output is as it was", err=True)
         return TERMINATED
     except BrokenPipeError:

@@ -31,6 +31,9 @@ class Engine(Protocol):
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """An array that whoever runs blocks can write to."""
 
+    def share(self, array: Array) -> Array:
+        """An array in a form that reaches whoever runs blocks at little cost."""
+
     def reach(self, source: Any) -> Any:
         """The source in a form that whoever runs blocks can open."""
 
@@ -72,7 +75,8 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
             if len(work.blocks):
                 engine.run(bound, states, deliver, watch)
             if number < len(plan.passes):
-                values |= _worked_out(work, states, plan.passes[-1])
+                found = _worked_out(work, states, plan.passes[-1])
+                values |= {key: engine.share(value) for key, value in found.items()}
         reduced = _reduced(plan.passes[-1], states)
         if results:
             results.finish(reduced)

@@ -211,8 +211,8 @@ def warm_up(work: Pass) -> None:
 
     Then they are in numba's cache when the workers ask: N workers compile nothing, and cannot race.
     """
-    if not all(_is_cached(stage.kernel) for stage in work.stages):
-        return
+    stages = tuple(s if _is_cached(s.kernel) else replace(s, kernel=_zeros) for s in work.stages)
+    work = replace(work, stages=stages)
     spec = work.spec(0)
     row = ArraySource(np.zeros((1, *spec.shape[1:]), spec.dtype))
     small = replace(work, source=row, keeps=(), blocks=Blocks(1, 1), strip=1)
@@ -227,6 +227,11 @@ def warm_up(work: Pass) -> None:
         return
     finally:
         runner.close()
+
+
+def _zeros(_x: Array, out: Array, *_args: Any) -> None:
+    """Stands in for a kernel that is not to be called on a made-up row."""
+    out[...] = 0
 
 
 def _is_cached(kernel: Any) -> bool:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sharedcompute import arrays
 from sharedcompute.engines.block import BlockRunner, Deliver, warm_up
 from sharedcompute.events import BlockDone, Listener
+from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.operations.base import Array, DType, State
 from sharedcompute.plan.memory import ArraySource
 from sharedcompute.plan.passes import Pass
-from sharedcompute.rows import Schedule
+from sharedcompute.rows import Rows, Schedule
 from sharedcompute.team import Team, Worker
 
 POST_SECONDS = 0.05
 """How often a worker tells of the blocks that it has done."""
+
+SHARED_FROM = 1 << 16
+"""Bytes from which on an argument goes to shared memory: below, the pickle is cheaper."""
 
 
 class Local:
@@ -38,6 +42,10 @@ class Local:
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """Shared memory."""
         return arrays.empty(shape, dtype)
+
+    def share(self, array: Array) -> Array:
+        """In shared memory where it is large, else as it is: it is pickled for each worker."""
+        return arrays.asarray(array) if array.nbytes > SHARED_FROM else array
 
     def reach(self, source: Any) -> Any:
         """The source, with an array in private memory copied to shared memory."""
@@ -97,13 +105,29 @@ class _Mail:
         self._due = time.monotonic() + POST_SECONDS
 
 
+def _claims(worker: Worker, work: Pass, schedule: Schedule) -> Iterator[Rows]:
+    """The blocks of this worker.
+
+    Chunks are stored in the order of their blocks, so a static schedule deals these out in turn
+    (OpenMP's ``static,1``): in contiguous shares most chunks would wait for the first worker.
+    """
+    blocks = work.blocks
+    if schedule != "static" or not any(isinstance(k.sink, ChunkTarget) for k in work.keeps):
+        yield from worker.claim(blocks.n, blocks.rows, schedule)
+        return
+    for number in range(worker.rank, len(blocks), worker.size):
+        worker.check()
+        worker.at(blocks[number])
+        yield blocks[number]
+
+
 def run_blocks(worker: Worker, work: Pass, states: list[State], schedule: Schedule) -> None:
     """What each worker does: take blocks and run them."""
     mail = _Mail(worker)
     blocks = work.blocks
     runner = BlockRunner(work, states, mail.deliver, worker.rank)
     try:
-        for rows in worker.claim(blocks.n, blocks.rows, schedule):
+        for rows in _claims(worker, work, schedule):
             mail.done(runner.run(rows.start // blocks.rows))
         mail.flush()
     finally:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from sharedcompute.hdf5.writers import EncodedChunk
+from sharedcompute.hdf5.writers import EncodedChunk, full_disk_named
 
 HELD_BYTES = 16 * 1024**2
 """Chunks that wait for their turn take this much memory; what comes then waits in a file."""
@@ -79,8 +79,9 @@ class InOrder:
             return _Waiting(number, chunk._replace(data=bytes(chunk.data)))
         if self._spill is None:
             self._spill = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - see close
-        position = self._spill.seek(0, 2)
-        self._spill.write(chunk.data)
+        with full_disk_named(str(self._folder)):
+            position = self._spill.seek(0, 2)
+            self._spill.write(chunk.data)
         return _Waiting(number, chunk._replace(data=b""), position, size)
 
     def _fetch(self, waiting: _Waiting) -> EncodedChunk:

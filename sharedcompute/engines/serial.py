@@ -21,6 +21,10 @@ class Serial:
         """Private memory."""
         return np.empty(shape, dtype)
 
+    def share(self, array: Array) -> Array:
+        """As it is."""
+        return array
+
     def reach(self, source: Any) -> Any:
         """Any source can be opened here."""
         return source

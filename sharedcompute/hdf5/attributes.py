@@ -40,6 +40,9 @@ FLAGS = frozenset({"flag_values", "flag_masks", "flag_meanings"})
 PACKING = OF_THE_DTYPE | {"scale_factor", "add_offset"}
 """CF attributes by which a reader unpacks stored numbers, section 8.1."""
 
+UNPACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value")
+"""Those of them that change what a number means."""
+
 UNITS = frozenset({"units", "standard_name"})
 """CF attributes that say what the unpacked numbers are."""
 

@@ -14,6 +14,7 @@ from h5py import h5d
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.attributes import UNPACKING
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.lookup import check_file, find_dataset, open_file
@@ -43,6 +44,8 @@ class DatasetSource:
         None where the file sets none.
     read_path, reason : str
         Which reader will be used, and one phrase that says why.
+    unapplied : tuple of str
+        CF attributes that the dataset has and that readers of its rows do not apply.
     offset : int or None
         Where the data of a contiguous dataset begin, in bytes from the start of the file.
     """
@@ -59,6 +62,7 @@ class DatasetSource:
     read_path: str
     reason: str
     offset: int | None
+    unapplied: tuple[str, ...] = ()
 
     @property
     def ndim(self) -> int:
@@ -147,6 +151,7 @@ def source_of(dataset: h5py.Dataset) -> DatasetSource:
         read_path=read_path,
         reason=reason,
         offset=layout.offset,
+        unapplied=tuple(name for name in UNPACKING if name in dataset.attrs),
     )
 
 

@@ -23,6 +23,15 @@ class _Required:
 
 REQUIRED = _Required()
 
+RESERVED = frozenset(
+    {
+        *("op", "input", "output", "listen", "team"),
+        *("workers", "threads", "schedule", "block_rows", "memory", "engine"),
+        *("overwrite", "filter", "chunks", "shuffle"),
+    }
+)
+"""Names that calls and command lines have for themselves."""
+
 Kind = Callable[[Any], Any]
 """Turns what was given into the value; raises ValueError that says what was expected."""
 
@@ -46,6 +55,12 @@ class Parameter:
     kind: Kind
     doc: str
     default: Any = REQUIRED
+
+    def __post_init__(self) -> None:
+        if self.name in RESERVED:
+            raise InputError(
+                f"{self.name!r} is an option of every job: name the parameter otherwise"
+            )
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

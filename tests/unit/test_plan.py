@@ -105,7 +105,7 @@ def test_a_job_that_would_not_fit_is_refused_with_need_and_have() -> None:
 
 def test_a_small_job_stays_in_this_process_and_a_large_one_does_not() -> None:
     assert plan(reductions("mean"), options=Options(workers=2)).engine == "serial"
-    large = np.broadcast_to(np.float32(0), (10**9, 8))
+    large = np.broadcast_to(np.float32(0), (10**8, 8))
     made = plan(reductions("mean"), x=large, options=Options(workers=2, memory=10**12))
     assert (made.engine, made.workers) == ("local", 2)
 
