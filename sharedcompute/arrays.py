@@ -243,3 +243,17 @@ def _checked_shape(shape: Shape) -> tuple[int, ...]:
     if min(sizes, default=0) < 0:
         raise InputError(f"expected a shape of whole numbers from 0 up, got {shape!r}")
     return sizes
+
+
+def check_returned(returned: Any, out: np.ndarray[Any, Any], kernel: str) -> None:
+    """Refuse a kernel that returns its result, and so has not written it to `out`.
+
+    ``lambda x, out: np.sqrt(x, out=out)`` returns `out`, and that is fine.
+    """
+    if returned is None or (
+        isinstance(returned, np.ndarray) and np.may_share_memory(returned, out)
+    ):
+        return
+    raise InputError(
+        f"{kernel} returned a value: expected a function that writes into out, its second argument"
+    )

@@ -35,6 +35,10 @@ class Words:
     output: str | None
 
 
+def _names(word: str) -> list[str]:
+    return [name.strip() for name in word.split(",")]
+
+
 def _words(words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, out: bool) -> Words:
     """OP INPUT OUTPUT; OP may be left out where ``--op-from`` names it."""
     from sharedcompute.operations.catalogue import find, load  # noqa: PLC0415
@@ -49,7 +53,7 @@ def _words(words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, ou
     if own and (len(rest) < (3 if out else 2) or not set(rest[0].split(",")) & set(own)):
         operations = tuple(dict.fromkeys(own.values()))
     elif rest:
-        operations = tuple(own.get(name) or find(name, *kinds) for name in rest.pop(0).split(","))
+        operations = tuple(own.get(name) or find(name, *kinds) for name in _names(rest.pop(0)))
     else:
         operations = ()
     wanted = "OP INPUT OUTPUT" if out else "OP INPUT [OUTPUT]"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import traceback
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -14,7 +17,7 @@ from sharedcompute.cli.look import info, ops, shm, verify
 from sharedcompute.cli.signals import Signals, Terminated
 from sharedcompute.errors import Error
 
-INTERRUPTED, TERMINATED = 130, 143
+INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -63,9 +66,9 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
             return 1
         click.echo("sharedcompute: interrupted; the output is as it was", err=True)
         return INTERRUPTED
-    except Terminated:
+    except Terminated as signal:
         click.echo("sharedcompute: terminated; the output is as it was", err=True)
-        return TERMINATED
+        return 128 + int(signal.args[0])
     except BrokenPipeError:
         # Whoever read our results has gone; Python would complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -83,7 +86,11 @@ def _line(problem: Exception) -> str:
     if isinstance(problem, Error):
         return str(problem)
     notes = getattr(problem, "__notes__", [])
-    # The note begins with the worker and its rows; its traceback is for --debug.
-    where = f" ({notes[0].splitlines()[0].rstrip(':')})" if notes else ""
+    # The note begins with the worker and its rows, and ends with its traceback.
+    where = notes[0].splitlines()[0].rstrip(":") if notes else "raised"
+    told = "".join([*traceback.format_tb(problem.__traceback__), *notes])
+    places = re.findall(r'File "(.+?)", line (\d+)', told)
+    if places:
+        where += f", at {Path(places[-1][0]).name}:{places[-1][1]}"
     text = " ".join(str(problem).split())
-    return f"{type(problem).__name__}: {text}{where}; --debug shows the traceback"
+    return f"{type(problem).__name__}: {text} ({where}); --debug shows the traceback"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a job once, and surely."""
+"""Ctrl-C, SIGTERM and SIGHUP end a job once, and surely."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Terminated(BaseException):
-    """SIGTERM came: everything is cleaned up on the way out."""
+    """SIGTERM or SIGHUP came: everything is cleaned up on the way out."""
 
 
 class Signals:
@@ -24,8 +24,10 @@ class Signals:
 
     def install(self) -> None:
         """Handle the signals from now on; in the main thread only."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._handle)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # What nohup, or a shell for its background jobs, has us ignore stays ignored.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._handle)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._caught is None:
@@ -36,5 +38,5 @@ class Signals:
         """Raise what came."""
         if self._caught == signal.SIGINT:
             raise KeyboardInterrupt
-        if self._caught == signal.SIGTERM:
-            raise Terminated
+        if self._caught is not None:
+            raise Terminated(self._caught)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sharedcompute.arrays import check_returned
 from sharedcompute.events import BlockDone
 from sharedcompute.hdf5.provenance import block_crc
 from sharedcompute.operations.accumulate import Accumulator
@@ -203,7 +204,11 @@ class BlockRunner:
         if stage.matrix:
             size = self._work.spec(index).row_size
             x, out = x.reshape(len(x), size), out.reshape(len(out), size)
-        stage.kernel(x, out, *args)
+        if not _is_ours(stage.kernel):
+            # What a user's kernel forgets to write is 0, and not what stood in this memory before.
+            out[...] = 0
+        returned: Any = stage.kernel(x, out, *args)  # type: ignore[func-returns-value]
+        check_returned(returned, out, stage.label)
 
 
 def warm_up(work: Pass) -> None:
@@ -234,15 +239,18 @@ def _zeros(_x: Array, out: Array, *_args: Any) -> None:
     out[...] = 0
 
 
+def _is_ours(kernel: Any) -> bool:
+    inner = getattr(kernel, "func", kernel)
+    return (getattr(inner, "__module__", None) or "").startswith("sharedcompute.")
+
+
 def _is_cached(kernel: Any) -> bool:
     """Whether workers will find the kernel in numba's cache once it is compiled here.
 
     Ours are. A user's plain function is not called on rows that are made up.
     """
     inner = getattr(kernel, "func", kernel)
-    if (getattr(inner, "__module__", None) or "").startswith("sharedcompute."):
-        return True
-    return type(getattr(inner, "_cache", None)).__name__ == "FunctionCache"
+    return _is_ours(kernel) or type(getattr(inner, "_cache", None)).__name__ == "FunctionCache"
 
 
 class _Nowhere:

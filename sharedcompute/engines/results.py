@@ -141,13 +141,17 @@ def _no_longer_true(job: Job, number: int, reduction: Reduction | None) -> froze
 
     Unpacking a standard deviation by ``add_offset`` gives nonsense, and a count has no kelvins.
     """
+    unapplied = getattr(job.source, "unapplied", ())
     steps = job.steps[: number + 1]
     chain: list[Operation] = [s.operation for s in steps if isinstance(s, Transform)]
     units = {op.units for op in (*chain, *([reduction.operation] if reduction else []))}
     gone = OF_THE_VALUES
     if units - {"same"}:
         gone |= PACKING | FLAGS
-    return gone | (UNITS if "own" in units else frozenset())
+    # Numbers that were packed have the units only once they are unpacked.
+    packed = "scale_factor" in unapplied or "add_offset" in unapplied
+    meaningless = "own" in units or ("difference" in units and packed)
+    return gone | (UNITS if meaningless else frozenset())
 
 
 def record(job: Job, number: int) -> dict[str, Any]:

@@ -33,7 +33,12 @@ class Serial:
         """Run all blocks in order."""
         runner = BlockRunner(work, states, deliver)
         try:
-            for block in range(len(work.blocks)):
-                listen(runner.run(block))
+            for block, rows in enumerate(work.blocks):
+                try:
+                    done = runner.run(block)
+                except Exception as problem:
+                    problem.add_note(f"raised on rows {rows.start}:{rows.stop}")
+                    raise
+                listen(done)
         finally:
             runner.close()

@@ -31,8 +31,11 @@ OF_THE_DTYPE = frozenset({"_FillValue", "missing_value", "valid_min", "valid_max
 """Attributes that netCDF wants in the dtype of their variable."""
 
 
-OF_THE_VALUES = frozenset({"actual_range"})
-"""CF attributes that tell of the very values: no operation leaves them true."""
+OF_THE_VALUES = frozenset({"actual_range", "dtype"})
+"""Attributes that tell of the very values: no operation leaves them true.
+
+By ``dtype`` xarray means that the stored integers are booleans.
+"""
 
 FLAGS = frozenset({"flag_values", "flag_masks", "flag_meanings"})
 """CF attributes that give single values a meaning, section 3.5."""

@@ -24,7 +24,10 @@ from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.machine import disk_free, format_size
 
 COMPLETE = "sharedcompute_complete"
-"""Attribute of the root: True once every row of every result is in the file."""
+"""Attribute of the root: 1 once every row of every result is in the file.
+
+A number: xarray cannot write HDF5's booleans back to a netCDF file.
+"""
 
 
 class OutputFile:
@@ -137,7 +140,7 @@ class OutputFile:
             for path in self._results if keeps else ():
                 if path in self._h5:
                     del self._h5[path]
-            self._h5.attrs[COMPLETE] = False
+            self._h5.attrs[COMPLETE] = 0
         except BaseException:
             self.abort()
             raise
@@ -146,7 +149,7 @@ class OutputFile:
     def commit(self) -> None:
         """Mark the file complete, bring it to the disk and put it in its place."""
         with full_disk_named(str(self.file)):
-            self.h5.attrs[COMPLETE] = True
+            self.h5.attrs[COMPLETE] = 1
             self.h5.close()
             os.fsync(self._lock)
         self.temporary.replace(self.file)

@@ -152,6 +152,8 @@ def sink_like(
         chunks=sides,
         filters=pipeline if sides else (),
         fill_value=_fill_for(source, dtype) if source and alike else None,
+        # What could grow still can: a netCDF file would have an unlimited dimension without it.
+        maxshape=source.maxshape if source and sides and shape == source.shape else None,
         stored_dtype=stored,
     )
 

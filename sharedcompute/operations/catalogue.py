@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 
 from sharedcompute.errors import InputError
 from sharedcompute.operations.base import Map, Operation, Reduce, Scan, Stencil
@@ -47,19 +47,23 @@ def expect(op: Operation, *kinds: str) -> Operation:
 
 
 def load(reference: str) -> Operation:
-    """A user's own operation from ``my_kernels.py:my_op``.
+    """A user's own operation from ``my_kernels.py:my_op``; a function is the kernel of a map.
 
     The file is imported once under its own name, so that its kernels can be cached and travel to
     workers by reference.
     """
     file, _, name = reference.rpartition(":")
     path = Path(file).resolve()
+    if not file and path.with_name(name).is_file():
+        raise InputError(f"expected FILE.py:NAME, got no NAME in {reference!r}: add :NAME")
     if not file or not path.is_file():
         raise InputError(f"expected FILE.py:NAME with a file that exists, got {reference!r}")
     module = import_file(path)
     op = getattr(module, name, None)
     if isinstance(op, Map | Stencil | Reduce | Scan):
         return op
+    if callable(op) and (isinstance(op, FunctionType) or type(op).__name__ == "CPUDispatcher"):
+        return Map(name, op)
     own = [n for n, v in vars(module).items() if isinstance(v, Map | Stencil | Reduce | Scan)]
     what = "no such name" if op is None else f"a {type(op).__name__}"
     raise InputError(f"{reference}: expected an operation, got {what}: {nearest(name, own)}")
@@ -67,14 +71,15 @@ def load(reference: str) -> Operation:
 
 def import_file(path: Path) -> object:
     """Import a Python file as a top-level module of its own name."""
-    folder = str(path.parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
     loaded = sys.modules.get(path.stem)
     if loaded is not None and getattr(loaded, "__file__", None) == str(path):
         return loaded
-    if loaded is not None:
-        raise InputError(f"{path.name}: a module {path.stem!r} is loaded already: rename the file")
+    if loaded is not None or path.stem in sys.stdlib_module_names:
+        raise InputError(f"{path.name}: a module {path.stem!r} is there already: rename the file")
+    folder = str(path.parent)
+    if folder not in sys.path:
+        # At the end: a file beside it that is called json.py, say, must not get in the way.
+        sys.path.append(folder)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is not a Python file: expected a name that ends in .py")

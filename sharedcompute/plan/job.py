@@ -35,7 +35,7 @@ class Transform:
         Path of the dataset that keeps the result, within the output; None where only later steps
         want it.
     given : mapping
-        The parameters as the user gave them, for the record.
+        The parameters that the user gave, for the record.
     """
 
     operation: Map | Stencil | Scan
@@ -188,7 +188,7 @@ def transform(operation: Operation, given: Mapping[str, Any], save: str | None) 
     if isinstance(operation, Reduce):
         raise InputError(f"{operation.name} is a reduce, expected a map, stencil or scan")
     params = bind(operation.name, operation.parameters, given)
-    return Transform(operation, params, save, dict(given))
+    return Transform(operation, params, save, {name: params[name] for name in given})
 
 
 def summary(
@@ -199,7 +199,7 @@ def summary(
     Each parameter must belong to one of them at least.
     """
     if axis not in AXES:
-        raise InputError(f"axis: expected rows or all, got {axis!r}")
+        raise InputError(f"axis: expected 'rows' (that is axis 0) or 'all', got {axis!r}")
     reductions = []
     known = {p.name for op in operations for p in op.parameters}
     for op in operations:
@@ -212,4 +212,5 @@ def summary(
     names = [op.name for op in operations]
     if len(set(names)) != len(names):
         raise InputError(f"expected different reductions, got {', '.join(names)}: name each once")
-    return Summary(tuple(reductions), axis == "all", save, {**given, "axis": axis})
+    bound = {k: v for _, params in reductions for k, v in params.items() if k in given}
+    return Summary(tuple(reductions), axis == "all", save, {**bound, "axis": axis})

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sharedcompute.arrays import check_returned
 from sharedcompute.rows import CONSTANT, Mode, Rows, Schedule, extension
 from sharedcompute.team.functions import is_dispatcher
 from sharedcompute.team.worker import Worker
@@ -43,7 +44,10 @@ def map_rows(
     n = len(x)
     for block in worker.claim(n, cut.block_rows, cut.schedule):
         for start, stop in pieces(block, n, cut.halo):
-            f(extended(x, start, stop, cut), out[start:stop], *params)
+            rows = out[start:stop]
+            returned = f(extended(x, start, stop, cut), rows, *params)
+            if returned is not None:
+                check_returned(returned, rows, getattr(f, "__name__", "the function"))
 
 
 def pieces(block: Rows, n: int, halo: int) -> Iterator[Rows]:

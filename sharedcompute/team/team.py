@@ -204,7 +204,10 @@ def _check_map(
 ) -> None:
     halo, mode, schedule, block_rows = cut
     if not callable(f):
-        raise InputError(f"expected a function of rows, got {f!r}")
+        raise InputError(
+            f"expected a function of rows, got {f!r}; named operations are for "
+            "sharedcompute.map(..., team=team)"
+        )
     if x.ndim == 0:
         raise InputError("expected an array with rows, got a single value; give at least 1-D")
     if schedule not in SCHEDULES:

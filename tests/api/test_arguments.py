@@ -42,7 +42,9 @@ WRONG: dict[str, Callable[[], Any]] = {
     "one of reflect": lambda: sc.map("gaussian", X, sigma=1, mode=np.array(["wrap", "wrap"])),
     "got complex64": lambda: sc.map("anomaly", X, mean=np.zeros(3, "c8")),
     r"shape \(2,\): expected \(3,\)": lambda: sc.map("anomaly", X, mean=np.zeros(2)),
-    "axis: expected rows or all, got 0": lambda: sc.reduce("mean", X, axis=0),
+    r"axis: expected 'rows' \(that is axis 0\) or 'all', got 0": lambda: sc.reduce(
+        "mean", X, axis=0
+    ),
     "workers: expected a whole number": lambda: sc.map("scale", X, workers=0),
     "workers: .* got True": lambda: sc.map("scale", X, workers=True),
     "block_rows: expected": lambda: sc.map("scale", X, block_rows=-1),

@@ -66,10 +66,10 @@ def test_verify_finds_an_output_intact_and_says_what_made_it(cli: Cli, sample: P
     assert said.code == 0
     assert "out.h5: complete" in said.out
     assert "/x: intact" in said.out
-    assert "in.h5::/x: scale(factor=3)" in said.out
+    assert "in.h5::/x: scale(factor=3.0)" in said.out
     told = json.loads(cli("verify", "out.h5", "--json").out)
     assert told["ok"]
-    assert told["datasets"][0]["job"]["steps"] == [{"factor": "3", "operation": "scale"}]
+    assert told["datasets"][0]["job"]["steps"] == [{"factor": 3.0, "operation": "scale"}]
 
 
 def test_verify_names_the_damaged_rows(cli: Cli, sample: Path) -> None:

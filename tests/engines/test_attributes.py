@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
+from sharedcompute.api.jobs import UnappliedAttributes
+
+# Each of these jobs warns that it takes the numbers as they are stored.
+pytestmark = pytest.mark.filterwarnings("ignore::sharedcompute.api.jobs.UnappliedAttributes")
 
 PACKING = {"scale_factor", "add_offset", "_FillValue"}
 UNITS = {"units", "standard_name"}
@@ -38,11 +42,20 @@ def test_what_lies_on_the_scale_of_the_input_is_unpacked_as_the_input_is(
 
 
 @pytest.mark.parametrize("op", ["std", "sum"])
-def test_a_difference_keeps_its_units_and_is_not_unpacked(
+def test_a_difference_of_packed_numbers_has_neither_packing_nor_units(
     op: str, packed: str, tmp_path: Path
 ) -> None:
     sc.reduce(op, packed, tmp_path / "out.h5")
-    assert attributes(tmp_path / "out.h5", op) == UNITS | {"note"}
+    assert attributes(tmp_path / "out.h5", op) == {"note"}
+
+
+@pytest.mark.parametrize("op", ["std", "sum"])
+def test_a_difference_of_plain_numbers_keeps_its_units(op: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["t"] = np.arange(60.0).reshape(12, 5)
+        file["t"].attrs.update(units="K", actual_range=[0.0, 59.0], note=1)
+    sc.reduce(op, f"{tmp_path}/in.h5::/t", tmp_path / "out.h5")
+    assert attributes(tmp_path / "out.h5", op) == {"units", "note"}
 
 
 @pytest.mark.parametrize("op", ["count", "argmax", "var", "any"])
@@ -53,6 +66,23 @@ def test_a_count_has_no_kelvins(op: str, packed: str, tmp_path: Path) -> None:
 
 def test_an_anomaly_is_not_unpacked_by_an_offset(packed: str, tmp_path: Path) -> None:
     sc.map("anomaly", packed, tmp_path / "out.h5")
-    assert attributes(tmp_path / "out.h5", "t") == UNITS | {"note"}
+    assert attributes(tmp_path / "out.h5", "t") == {"note"}
     sc.map("gaussian", packed, tmp_path / "smooth.h5", sigma=1.0)
     assert attributes(tmp_path / "smooth.h5", "t") == PACKING | UNITS | {"note"}
+
+
+def test_packed_input_is_warned_of(packed: str) -> None:
+    with pytest.warns(UnappliedAttributes, match=r"/t has scale_factor, add_offset, _FillValue"):
+        sc.reduce("mean", packed)
+
+
+def test_what_could_grow_still_can(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file.create_dataset("t", data=np.arange(30.0).reshape(10, 3), maxshape=(None, 3))
+    sc.map("scale", f"{tmp_path}/in.h5::/t", tmp_path / "out.h5", factor=2.0)
+    with h5py.File(tmp_path / "out.h5", "r+") as file:
+        file["t"].resize(12, axis=0)
+        assert file["t"][:].tolist() == [
+            *(np.arange(30.0).reshape(10, 3) * 2).tolist(),
+            *[[0] * 3] * 2,
+        ]
