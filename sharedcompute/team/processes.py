@@ -9,6 +9,7 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -96,6 +97,8 @@ def _undisturbed() -> Iterator[None]:
     so that a script without a guard would start teams for ever. We send such things by value, so
     ``__main__`` is hidden meanwhile.
     """
+    # Before: it unblocks SIGINT when it has started its process, whatever it was (Python 3.11).
+    resource_tracker.ensure_running()
     main, hidden = sys.modules["__main__"], types.ModuleType("__main__")
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     sys.modules["__main__"] = hidden

@@ -20,7 +20,7 @@ import cloudpickle
 
 from sharedcompute import arrays, segments
 from sharedcompute.arrays import Handle
-from sharedcompute.errors import ProgramError
+from sharedcompute.errors import InputError, ProgramError
 from sharedcompute.sync import Aborted, Control
 from sharedcompute.team.environment import end_with, keep_freed_memory, limit_threads
 from sharedcompute.team.messages import (
@@ -75,7 +75,10 @@ def main(origin: Origin, connection: Connection) -> None:
     end_with(origin.parent, origin.parent_start)
     limit_threads(origin.threads)
     keep_freed_memory()
-    words = arrays.attach(origin.control)
+    try:
+        words = arrays.attach(origin.control)
+    except InputError:
+        return  # The team was closed before this worker had started.
     control = Control(words, origin.size, origin.rank, origin.cores)
     with suppress(EOFError, OSError):
         _serve(origin, control, Channel(connection, Recycled()))
