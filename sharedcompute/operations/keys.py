@@ -1,0 +1,48 @@
+"""Numbers as unsigned keys of the same order, so that they can be compared bit by bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def to_keys(x: Array) -> Array:
+    """Unsigned integers that are ordered as the values of `x` are, NaN last.
+
+    Parameters
+    ----------
+    x : ndarray
+        Boolean, integer or floating.
+
+    Notes
+    -----
+    IEEE numbers of one sign are ordered as their bits are; those with the sign bit the other way
+    round.
+    """
+    unsigned = np.dtype(f"u{x.itemsize}")
+    bits = x.view(unsigned)
+    sign = unsigned.type(1 << (8 * x.itemsize - 1))
+    if x.dtype.kind in "bu":
+        return bits
+    if x.dtype.kind == "i":
+        flipped: Array = bits ^ sign
+        return flipped
+    keys = np.where(bits & sign, ~bits, bits | sign)
+    keys[np.isnan(x)] = np.iinfo(unsigned).max
+    return keys
+
+
+def from_keys(keys: Array, dtype: np.dtype[Any]) -> Array:
+    """The values of `dtype` that `to_keys` made `keys` of."""
+    sign = keys.dtype.type(1 << (8 * keys.itemsize - 1))
+    if dtype.kind in "bu":
+        return keys.view(dtype)
+    flipped = keys ^ sign
+    if dtype.kind == "i":
+        return flipped.view(dtype)
+    bits: Array = np.where(keys & sign, flipped, ~keys)
+    return bits.view(dtype)
