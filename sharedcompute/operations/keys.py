@@ -41,7 +41,7 @@ def from_keys(keys: Array, dtype: np.dtype[Any]) -> Array:
     sign = keys.dtype.type(1 << (8 * keys.itemsize - 1))
     if dtype.kind in "bu":
         return keys.view(dtype)
-    flipped = keys ^ sign
+    flipped: Array = keys ^ sign
     if dtype.kind == "i":
         return flipped.view(dtype)
     bits: Array = np.where(keys & sign, flipped, ~keys)
