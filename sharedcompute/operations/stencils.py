@@ -158,7 +158,7 @@ def _gaussian(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
         _correlate("gaussian", axis, gaussian_weights(s, o, params["truncate"]), params, spec)
         for axis, s, o in zip(axes, sigmas, orders, strict=True)
         if s > 1e-15
-    ) or (_identity(params, spec),)
+    ) or (_identity(spec),)
 
 
 def _uniform(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
@@ -178,12 +178,17 @@ def _uniform(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
         )
         for axis, size in zip(axes, sizes, strict=True)
         if size > 1
-    ) or (_identity(params, spec),)
+    ) or (_identity(spec),)
 
 
-def _identity(params: Params, spec: ArraySpec) -> Stage:
+def _identity(spec: ArraySpec) -> Stage:
     """What is left of a filter that no axis takes part in."""
-    return _correlate("identity", 0, np.ones(1), params, spec)
+    return Stage("identity", copy_rows, (), spec.dtype)
+
+
+def copy_rows(x: Array, out: Array) -> None:
+    """The rows as they are."""
+    np.copyto(out, x)
 
 
 def _sobel(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:

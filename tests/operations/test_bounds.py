@@ -37,6 +37,11 @@ def test_a_threshold_between_whole_numbers_or_beyond_them_is_right() -> None:
     assert sc.map("threshold", x, level=1e9).tolist() == [0] * 5
 
 
+@pytest.mark.parametrize(("name", "params"), [("uniform", {"size": 1}), ("gaussian", {"sigma": 0})])
+def test_a_filter_that_filters_nothing_changes_nothing(name: str, params: dict[str, int]) -> None:
+    np.testing.assert_array_equal(sc.map(name, NANOSECONDS, **params), NANOSECONDS)
+
+
 def test_bounds_without_a_whole_number_between_them_are_refused() -> None:
     with pytest.raises(sc.InputError, match="a whole number between them"):
         sc.map("clip", np.arange(10), lower=5.5, upper=5.6)
