@@ -184,7 +184,7 @@ def main() -> None:
         file = make_file(folder / "data.h5", nbytes)
         rows = reductions(file, team, given.repeats)
         file.unlink()
-        rows += elementwise(nbytes // 2, team, given.repeats)
+        rows += elementwise(nbytes, team, given.repeats)
         rows += stencils(team, given.repeats)
         rows += fixed
         rows += memory(folder, 4 * nbytes)
