@@ -127,13 +127,6 @@ def load(words: Words, at: int) -> int:
 
 
 @compiled
-def compare_and_swap(words: Words, at: int, expected: int, value: int) -> int:
-    """Set a word to `value` if it is `expected`; return what it was before."""
-    before: int = swap(words, at, expected, value)
-    return before
-
-
-@compiled
 def wake(words: Words, at: int, count: int) -> None:
     """Wake up to `count` sleepers on a word."""
     if FUTEX != 0:

@@ -57,7 +57,7 @@ def _kept(keep: Keep, work: Pass) -> str:
     if not hasattr(sink, "path"):
         return f"in memory  {shape(spec.shape)} {spec.dtype}"
     layout = f"chunks {shape(sink.chunks)}" if sink.chunks else "contiguous"
-    names = ", ".join(f.name for f in sink.filters)
+    names = ", ".join(sink.filter_names)
     filters = f", {names}" if names else ""
     return f"{sink.path}  {shape(spec.shape)} {spec.dtype}, {layout}{filters}"
 

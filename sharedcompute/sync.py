@@ -153,6 +153,7 @@ def claim(words: Words, number: int, blocks: int, parts: int) -> tuple[int, int]
         first = seen & ((1 << CLAIM_BITS) - 1) if owner == number else 0
         if owner > number or first >= blocks:
             break
+        # `rows.guided_claim` again: a cached function does not notice edits of another file.
         count = max(1, (blocks - first) // (2 * parts)) if parts else 1
         if swap(words, at, seen, (number << CLAIM_BITS) + first + count) == seen:
             return first, first + count

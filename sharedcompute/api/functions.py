@@ -18,7 +18,6 @@ from sharedcompute.engines.base import Outcome
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.catalogue import expect, find
 from sharedcompute.plan.build import Plan
@@ -259,6 +258,3 @@ def _operation(op: Any, *kinds: str) -> Operation:
     if callable(op) and "map" in kinds:
         return Map(getattr(op, "__name__", "kernel"), op)
     raise InputError(f"expected an operation or its name, got {op!r}")
-
-
-__all__ = ["Dataset", "DatasetSource", "map", "reduce", "run", "scan", "stats"]

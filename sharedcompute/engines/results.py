@@ -58,13 +58,12 @@ class Results:
         self._plan = plan
         self._file = _file(plan, out)
         self._order = InOrder(self._store, self._file.file.parent)
-        self._crcs: Array = np.zeros((0, 0), np.uint32)
+        last = plan.passes[-1]
+        self._crcs: Array = np.zeros((len(last.keeps), len(last.blocks)), np.uint32)
 
     def __enter__(self) -> Self:
-        last = self._plan.passes[-1]
-        check_output(self._plan)
         self._file.open()
-        sinks = [keep.sink for keep in last.keeps]
+        sinks = [keep.sink for keep in self._plan.passes[-1].keeps]
         try:
             self._created = [create(s, self._file) for s in sinks if isinstance(s, DatasetSink)]
             self._reduced = [
@@ -74,7 +73,6 @@ class Results:
             # `with` calls no __exit__ for what fails in here.
             self._file.abort()
             raise
-        self._crcs = np.zeros((len(last.keeps), len(last.blocks)), np.uint32)
         return self
 
     def __exit__(

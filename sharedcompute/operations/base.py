@@ -125,11 +125,6 @@ def floating(dtype: DType, _: Params) -> DType:
     return dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 
-def no_arguments(_: Params, __: ArraySpec) -> tuple[Any, ...]:
-    """The kernel takes rows only."""
-    return ()
-
-
 def check_kind(name: str, kinds: str, dtype: DType) -> None:
     """Refuse data that the operation has no meaning for."""
     if dtype.kind not in kinds:

@@ -125,14 +125,6 @@ def not_negative(value: Any) -> float:
     return result
 
 
-def finite(value: Any) -> float:
-    """A number, neither NaN nor infinite."""
-    result = number(value)
-    if not math.isfinite(result):
-        raise ValueError(f"expected a finite number, got {value!r}")
-    return result
-
-
 def comparable(value: Any) -> int | float:
     """A number that others can be compared with: not NaN. Whole numbers keep all their digits."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool):

@@ -60,10 +60,6 @@ def highest(dtype: DType, skipna: bool = False) -> Any:
     return True if dtype.kind == "b" else np.iinfo(dtype).max
 
 
-def _zero(_: DType, __: bool) -> int:
-    return 0
-
-
 def _one(_: DType, __: bool) -> int:
     return 1
 

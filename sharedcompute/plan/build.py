@@ -20,7 +20,7 @@ from sharedcompute.plan.blocks import choose_blocks
 from sharedcompute.plan.cost import Projection, choose_engine, project
 from sharedcompute.plan.job import Job, Options, Summary, Transform
 from sharedcompute.plan.memory import ArraySink
-from sharedcompute.plan.passes import Keep, Observe, Pass, needs
+from sharedcompute.plan.passes import Keep, Observe, Pass, needs, spec_after
 from sharedcompute.rows import Blocks
 
 ALIGNED_BYTES = 64 * 1024**2
@@ -92,7 +92,8 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     chain = _Chain(ArraySpec(job.source.shape, job.source.dtype))
     for number, step in enumerate(job.steps):
         chain.add(number, step)
-    keeps = tuple(Keep(depth, _sink(job, chain, depth, n)) for depth, n in _kept(job, chain))
+    kept = _kept(job, chain)
+    keeps = tuple(Keep(depth, _sink(job, chain, depth, n)) for depth, n in kept)
     blocks, strip = _blocks(job, chain, keeps, options)
     frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
     passes = (*_preludes(frame), frame.make(keeps, tuple(chain.observes), _purpose(job)))
@@ -106,7 +107,7 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
         job,
         options,
         passes,
-        tuple(n for _, n in _kept(job, chain)),
+        tuple(n for _, n in kept),
         tuple(chain.observe_steps),
         _observe_sinks(job, chain),
         engine,
@@ -137,8 +138,7 @@ class _Chain:
 
     def spec_at(self, depth: int) -> ArraySpec:
         """Shape and dtype after `depth` stages."""
-        dtype = self.stages[depth - 1].dtype if depth else self.source.dtype
-        return ArraySpec(self.source.shape, dtype)
+        return spec_after(self.source, self.stages, depth)
 
     def add(self, number: int, step: Transform | Summary) -> None:
         """Lower a step."""
@@ -282,8 +282,7 @@ def _reduction(frame: _Frame, depth: int, argument: Needed | Carry) -> Reduction
     op = find(argument.reduction, "reduce")
     assert isinstance(op, Reduce)
     params = bind(op.name, op.parameters, {"skipna": argument.skipna})
-    dtype = frame.stages[depth - 1].dtype if depth else frame.source.dtype
-    return Reduction(op, params, ArraySpec(frame.source.shape, dtype))
+    return Reduction(op, params, spec_after(frame.source, frame.stages, depth))
 
 
 def _purpose(job: Job) -> str:

@@ -125,8 +125,7 @@ class Pass:
 
     def spec(self, depth: int) -> ArraySpec:
         """Shape and dtype after the first `depth` stages."""
-        dtype = self.stages[depth - 1].dtype if depth else self.source.dtype
-        return ArraySpec(self.source.shape, dtype)
+        return spec_after(self.source, self.stages, depth)
 
     @property
     def tallies(self) -> tuple[tuple[int, Tally], ...]:
@@ -147,6 +146,12 @@ class Pass:
                 for i, s in enumerate(self.stages)
             ),
         )
+
+
+def spec_after(source: Source | ArraySpec, stages: Sequence[Stage], depth: int) -> ArraySpec:
+    """Shape and dtype of the source after the first `depth` stages: they change the dtype only."""
+    dtype = stages[depth - 1].dtype if depth else source.dtype
+    return ArraySpec(source.shape, dtype)
 
 
 @dataclass(frozen=True)
