@@ -72,6 +72,12 @@ class Reader(ABC):
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows ``[start, stop)``: C-contiguous, native byte order, read-only."""
 
+    def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+        """Fill `out`, of native byte order, with the box of its shape that begins at `corner`."""
+        rows = self.read(corner[0], corner[0] + len(out))
+        rest = zip(corner[1:], out.shape[1:], strict=True)
+        np.copyto(out, rows[(slice(None), *(slice(at, at + side) for at, side in rest))])
+
     @abstractmethod
     def close(self) -> None:
         """Let go of the file. Harmless when done twice."""
@@ -229,6 +235,13 @@ class H5pyReader(Reader):
         if rows.size:
             self._dataset.read_direct(rows, np.s_[start:stop])
         return read_only(rows)
+
+    def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+        """Fill `out` with no other columns read than its own."""
+        if out.size:
+            box = zip(corner, out.shape, strict=True)
+            values = self._dataset[tuple(slice(at, at + side) for at, side in box)]
+            np.copyto(out, values)
 
     def close(self) -> None:
         """Close the file."""

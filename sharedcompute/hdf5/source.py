@@ -22,6 +22,27 @@ from sharedcompute.hdf5.readers import Layout, Reader, cache_nbytes, choose, ope
 
 
 @dataclass(frozen=True)
+class Part:
+    """A box of a source that is a box of another dataset, perhaps in another file.
+
+    Parameters
+    ----------
+    corner : tuple of int
+        Where the box begins in the whole.
+    shape : tuple of int
+    source : DatasetSource
+        Where its elements lie.
+    source_corner : tuple of int
+        Where the box begins there.
+    """
+
+    corner: tuple[int, ...]
+    shape: tuple[int, ...]
+    source: DatasetSource
+    source_corner: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class DatasetSource:
     """One numeric dataset of a file: what a plan reads and a worker opens. It pickles.
 
@@ -46,6 +67,9 @@ class DatasetSource:
         Which reader will be used, and one phrase that says why.
     unapplied : tuple of str
         CF attributes that the dataset has and that readers of its rows do not apply.
+    parts : tuple of Part
+        The datasets that this one is put together from: files joined along rows, or the sources of
+        a virtual dataset. `file` and `path` are then those of the dataset that gives the metadata.
     offset : int or None
         Where the data of a contiguous dataset begin, in bytes from the start of the file.
     """
@@ -63,6 +87,7 @@ class DatasetSource:
     reason: str
     offset: int | None
     unapplied: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def ndim(self) -> int:
