@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import numpy as np
+
 from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.load import LoadWork, loaded_source, unnamed_file
 from sharedcompute.engines.results import Results

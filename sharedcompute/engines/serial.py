@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.engines.block import BlockRunner, Deliver
+from sharedcompute.engines.work import Deliver, Work
 from sharedcompute.events import Listener
-from sharedcompute.operations.base import Array, DType, State
-from sharedcompute.plan.passes import Pass
+from sharedcompute.operations.base import Array, DType
 
 
 class Serial:

@@ -14,9 +14,9 @@ import numpy as np
 from h5py import h5d
 from numpy.typing import NDArray
 
-from sharedcompute.errors import InputError
+from sharedcompute.errors import DecodeError, InputError
 from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex, Ints, Piece, Places, runs
-from sharedcompute.hdf5.codecs import DecodeError, Decoder, decodes, stored_filters
+from sharedcompute.hdf5.codecs import Decoder, decodes, stored_filters
 from sharedcompute.hdf5.lookup import open_file
 from sharedcompute.hdf5.readers import Layout, Reader, read_only
 
@@ -144,7 +144,7 @@ class PlainChunkReader(ChunkReader):
             if places.size[i] != into.size:
                 problem = DecodeError(f"it has {places.size[i]} bytes, {into.size} were expected")
                 raise self._damaged(piece, problem)
-            self._file.fill(into, int(places.offset[i]))
+            self._file.fill(into.data, int(places.offset[i]))
             if place is None:
                 np.copyto(out[piece.inside], self._chunk[piece.of_chunk])
         last = int(order[-1])
@@ -186,15 +186,14 @@ class _File:
             begin, end = int(first[run.start]), int(behind[run.stop - 1])
             if self._raw.size < end - begin:
                 self._raw = np.empty(end - begin, np.uint8)
-            raw = memoryview(self._raw)[: end - begin]
+            raw = self._raw[: end - begin].data
             self.fill(raw, begin)
             self.announce(end)
             for i, a, b in zip(order[run].tolist(), first[run], behind[run], strict=True):
                 yield i, raw[a - begin : b - begin]
 
-    def fill(self, buffer: Bytes | memoryview, offset: int) -> None:
-        """Read as many bytes as `buffer` has, from `offset` on."""
-        left = memoryview(buffer)
+    def fill(self, left: memoryview, offset: int) -> None:
+        """Read as many bytes as `left` has room for, from `offset` on."""
         while left:
             count = os.preadv(self._fd, [left], offset)
             if not count:

@@ -15,10 +15,10 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.attributes import UNPACKING
+from sharedcompute.hdf5.chunk_reader import RUN_NBYTES, WINDOW_NBYTES
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.lookup import check_file, find_dataset, open_file
-from sharedcompute.hdf5.chunk_reader import RUN_NBYTES, WINDOW_NBYTES
 from sharedcompute.hdf5.read_paths import choose, open_reader
 from sharedcompute.hdf5.readers import Layout, Reader, cache_nbytes
 
@@ -138,12 +138,12 @@ class DatasetSource:
             return 0
         if self.read_path == "h5py":
             return rows * self.row_nbytes + cache_nbytes(self)
-        more = 2 * self.chunk_rows if self.keeps_chunks else 0
-        return (rows + more) * self.row_nbytes + self.box_nbytes
+        partly = 2 * (self.chunk_rows - 1) if self.keeps_chunks else 0
+        return (rows + partly) * self.row_nbytes + self.box_nbytes
 
     @property
     def box_nbytes(self) -> int:
-        """Bytes of private memory that a reader takes while it fills a box: a chunk, raw and not."""
+        """Bytes of private memory that a reader takes to fill a box: a chunk, raw and decoded."""
         if self.chunks is None:
             return max([0, *(part.source.box_nbytes for part in self.parts)])
         return 2 * int(np.prod(self.chunks, dtype=np.int64)) * self.dtype.itemsize + RUN_NBYTES
@@ -239,9 +239,7 @@ def _check_filters(dataset: h5py.Dataset, pipeline: Pipeline) -> None:
             )
 
 
-def _layout(
-    dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any], pipeline: Pipeline
-) -> Layout:
+def _layout(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any], pipeline: Pipeline) -> Layout:
     kinds = {
         h5d.CONTIGUOUS: "contiguous",
         h5d.CHUNKED: "chunked",

@@ -81,9 +81,7 @@ def times_decoded(work: Pass) -> float:
     return 1.0 + edges * chunk / min(step, source.shape[0])
 
 
-def choose_load(
-    passes: Sequence[Pass], room: int, shared_room: int, disk_room: int
-) -> Load | None:
+def choose_load(passes: Sequence[Pass], room: int, shared_room: int, disk_room: int) -> Load | None:
     """What to load, given the bytes that are left for it.
 
     Parameters
