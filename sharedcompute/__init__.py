@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sharedcompute.api.functions import map, reduce, run, scan, stats
     from sharedcompute.api.inputs import Dataset
     from sharedcompute.api.inputs import open_dataset as open
+    from sharedcompute.api.repack import repack
     from sharedcompute.api.team import Team
     from sharedcompute.arrays import SharedArray, asarray, empty, empty_like, full, zeros
     from sharedcompute.errors import (
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "sharedcompute.api.functions": ("map", "reduce", "run", "scan", "stats"),
     "sharedcompute.api.inputs": ("Dataset",),
+    "sharedcompute.api.repack": ("repack",),
     "sharedcompute.api.team": ("Team",),
     "sharedcompute.arrays": ("SharedArray", "asarray", "empty", "empty_like", "full", "zeros"),
     "sharedcompute.errors": (
@@ -84,6 +86,7 @@ __all__ = [
     "map",
     "open",
     "reduce",
+    "repack",
     "run",
     "scan",
     "stats",

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from sharedcompute.events import BlockDone, Event
+from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import format_size, memory_available
 from sharedcompute.plan.build import Plan
+from sharedcompute.plan.cost import Projection
+from sharedcompute.plan.job import Options
 from sharedcompute.plan.loading import Load
 from sharedcompute.plan.passes import Keep, Pass
+from sharedcompute.plan.repack import RepackPlan
 
 
 def describe(plan: Plan) -> str:
@@ -37,21 +41,27 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
             yield "", f"reduce {observe.reduction.operation.name} over {over}"
     strips = f"in strips of {plan.passes[-1].strip}"
     yield "blocks", f"{len(blocks)} of {blocks.rows} rows, {strips}"
+    yield "engine", _engine(plan.engine, plan.workers, plan.options)
     if plan.engine == "local":
-        each = "worker" if plan.workers == 1 else "workers"
-        threads = plan.options.threads
-        yield "engine", f"local: {plan.workers} {each} x {threads} thread(s)"
         yield "schedule", plan.options.schedule
-    else:
-        asked = plan.options.engine == "serial" or plan.options.workers == 1
-        why = "as asked" if asked else "the job is too small to gain from workers"
-        yield "engine", f"serial: {why}"
-    have = format_size(plan.options.memory or memory_available())
-    parts = (("processes", p.processes), ("buffers", p.scratch), ("shared", p.shared))
-    listed = ", ".join(f"{name} {format_size(size)}" for name, size in parts)
-    yield "memory", f"{format_size(p.memory)} of {have}: {listed}"
+    yield "memory", _memory(p, plan.options)
     if plan.job.output is not None:
         yield "output", f"{plan.job.output.address}, at most {format_size(p.disk)}"
+
+
+def _engine(name: str, workers: int, options: Options) -> str:
+    if name == "local":
+        each = "worker" if workers == 1 else "workers"
+        return f"local: {workers} {each} x {options.threads} thread(s)"
+    asked = options.engine == "serial" or options.workers == 1
+    return f"serial: {'as asked' if asked else 'the job is too small to gain from workers'}"
+
+
+def _memory(p: Projection, options: Options) -> str:
+    have = format_size(options.memory or memory_available())
+    parts = (("processes", p.processes), ("buffers", p.scratch), ("shared", p.shared))
+    listed = ", ".join(f"{name} {format_size(size)}" for name, size in parts)
+    return f"{format_size(p.memory)} of {have}: {listed}"
 
 
 def _load(load: Load) -> str:
@@ -129,10 +139,64 @@ def plan_record(plan: Plan) -> dict[str, Any]:
 
 def run_record(plan: Plan, totals: Totals, seconds: float) -> dict[str, Any]:
     """The plan and what became of it, for ``--json``."""
+    return {**plan_record(plan), **done_record(totals, seconds)}
+
+
+def done_record(totals: Totals, seconds: float) -> dict[str, Any]:
+    """What a run took."""
     return {
-        **plan_record(plan),
         "bytes_read": totals.nbytes,
         "seconds": seconds,
         "bytes_per_second": totals.nbytes / seconds if seconds else 0.0,
         "worker_seconds": totals.seconds,
+    }
+
+
+def describe_repack(plan: RepackPlan) -> str:
+    """A repack in a few lines, for ``--dry-run``."""
+    lines = [("input", plan.file)]
+    for recoding in plan.recodings.values():
+        source, storage = recoding.source, recoding.storage
+        lines.append((source.path, f"{shape(source.shape)} {source.dtype}"))
+        lines.append(("", f"read by {source.read_path}: {source.reason}"))
+        before = _stored(source.chunks, source.filters)
+        lines.append(("", f"{before} -> {_stored(storage.chunks, storage.filters)}"))
+        boxes = recoding.boxes
+        loaded = f", all chunks decoded first into a {recoding.load}" if recoding.load else ""
+        loaded = loaded.replace("a memory", "memory")
+        lines.append(("", f"{len(boxes)} boxes of {shape(boxes.chunks)}{loaded}"))
+    if plan.copied:
+        lines.append(("as it is", f"{len(plan.copied)} datasets are copied by HDF5"))
+    lines += [("engine", _engine(plan.engine, plan.workers, plan.options))]
+    lines += [("memory", _memory(plan.projection, plan.options))]
+    lines += [("output", f"{plan.output}, at most {format_size(plan.projection.disk)}")]
+    return "\n".join(f"{name:<10}{text}" for name, text in lines)
+
+
+def _stored(chunks: tuple[int, ...] | None, filters: Pipeline) -> str:
+    layout = f"chunks {shape(chunks)}" if chunks else "contiguous"
+    return ", ".join([layout, *(step.name for step in filters)])
+
+
+def repack_record(plan: RepackPlan) -> dict[str, Any]:
+    """A repack for a program."""
+    return {
+        "input": plan.file if plan.path is None else f"{plan.file}::{plan.path}",
+        "datasets": [
+            {
+                "path": recoding.source.path,
+                "read_path": recoding.source.read_path,
+                "chunks": list(recoding.storage.chunks) if recoding.storage.chunks else None,
+                "filters": [step.name for step in recoding.storage.filters],
+                "load": recoding.load,
+                "boxes": len(recoding.boxes),
+            }
+            for recoding in plan.recodings.values()
+        ],
+        "copied": list(plan.copied),
+        "engine": plan.engine,
+        "workers": plan.workers,
+        "memory": plan.projection.memory,
+        "disk": plan.projection.disk,
+        "output": str(plan.output),
     }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from sharedcompute.engines.base import Outcome, execute
 from sharedcompute.engines.results import check_output
 from sharedcompute.engines.serial import Serial
+from sharedcompute.engines.work import Engine
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
@@ -130,11 +132,20 @@ def make_plan(job: Job, settings: Settings) -> Plan:
 
 def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
     """Run a plan on the engine that it names."""
-    if plan.engine == "serial":
-        return execute(plan, Serial(), listen)
+    with engine_of(plan.engine, plan.workers, plan.options, team) as engine:
+        return execute(plan, engine, listen)
+
+
+@contextlib.contextmanager
+def engine_of(name: str, workers: int, options: Options, team: Team | None) -> Iterator[Engine]:
+    """The engine that a plan names, on a team that is there, or one for this run."""
+    if name == "serial":
+        yield Serial()
+        return
     from sharedcompute.engines.local import Local  # noqa: PLC0415
 
     if team is not None:
-        return execute(plan, Local(team, plan.options.schedule), listen)
-    with Team(plan.workers, plan.options.threads) as own:
-        return execute(plan, Local(own, plan.options.schedule), listen)
+        yield Local(team, options.schedule)
+        return
+    with Team(workers, options.threads) as own:
+        yield Local(own, options.schedule)

@@ -14,6 +14,7 @@ import click
 from sharedcompute import __version__
 from sharedcompute.cli.jobs import map_, reduce, run, scan, stats
 from sharedcompute.cli.look import info, ops, shm, verify
+from sharedcompute.cli.repack import repack
 from sharedcompute.cli.signals import Signals, Terminated
 from sharedcompute.errors import Error
 
@@ -31,7 +32,7 @@ def cli(debug: bool) -> None:
     del debug
 
 
-for command in (info, ops, map_, reduce, scan, stats, run, verify, shm):
+for command in (info, ops, map_, reduce, scan, stats, repack, run, verify, shm):
     cli.add_command(command)
 
 

@@ -7,44 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from sharedcompute.engines.block import PassWork
-from sharedcompute.engines.load import LoadWork, loaded_source, unnamed_file
+from sharedcompute.engines.load import loaded
 from sharedcompute.engines.results import Results
-from sharedcompute.engines.work import Deliver, Work
+from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import JobFinished, Listener, PassStarted
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction, Tally, cast_result, served_by
-from sharedcompute.operations.base import Array, ArraySpec, Carry, DType, State
+from sharedcompute.operations.base import Array, ArraySpec, Carry, State
 from sharedcompute.plan.build import Plan, ToMemory, scratch_folder
-from sharedcompute.plan.loading import Load, stripe_of, units
+from sharedcompute.plan.loading import Load, stripe_of, stripe_shape
 from sharedcompute.plan.memory import ArraySink
 from sharedcompute.plan.passes import Keep, Pass, needs
-
-
-class Engine(Protocol):
-    """Runs units of work."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-
-    def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
-        """An array that whoever runs blocks can write to."""
-
-    def share(self, array: Array) -> Array:
-        """An array in a form that reaches whoever runs blocks at little cost."""
-
-    def reach(self, source: Any) -> Any:
-        """The source in a form that whoever runs blocks can open."""
-
-    def run(self, work: Work, deliver: Deliver, listen: Listener) -> None:
-        """Do all units, in any order."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +95,7 @@ class _Run:
             bound = _with_sinks(work.bind(values), self._engine, results)
             states = [_block_states(t, len(work.blocks), self._engine) for _, t in work.tallies]
             watch = results.watch(self._listen) if results else self._listen
-            deliver = results.deliver if results else _undeliverable
+            deliver = results.deliver if results else undeliverable
             if len(work.blocks):
                 self._engine.run(PassWork(bound, states), deliver, watch)
             if number < len(passes):
@@ -128,26 +108,14 @@ class _Run:
         """Decode all chunks of one stripe after the other; yield passes that read what is there."""
         source = self._plan.passes[-1].source
         assert isinstance(source, DatasetSource)
-        for first, last in load.stripes:
-            shape = (source.shape[0], last - first, *source.shape[2:])[: source.ndim]
-            with self._room(load, shape, source.dtype) as target:
-                grid = units(shape, source.chunks or shape, source.dtype.itemsize)
-                self._begin("decode all chunks", ArraySpec(shape, source.dtype))
-                work = LoadWork(source, first, target, grid)
-                self._engine.run(work, _undeliverable, self._listen)
-                ready = loaded_source(source, target)
+        folder = scratch_folder(self._plan.job)
+        for stripe in load.stripes:
+            shape = stripe_shape(source, stripe)
+            self._begin("decode all chunks", ArraySpec(shape, source.dtype))
+            with loaded(source, stripe, load.into, folder, self._engine, self._listen) as ready:
                 yield tuple(
-                    replace(stripe_of(each, first, last), source=ready)
-                    for each in self._plan.passes
+                    replace(stripe_of(work, *stripe), source=ready) for work in self._plan.passes
                 )
-
-    @contextlib.contextmanager
-    def _room(self, load: Load, shape: tuple[int, ...], dtype: DType) -> Iterator[Any]:
-        if load.into == "memory":
-            yield self._engine.allocate(shape, dtype)
-            return
-        with unnamed_file(shape, dtype, scratch_folder(self._plan.job)) as file:
-            yield file
 
     def _begin(self, purpose: str, spec: ArraySpec) -> None:
         self._number += 1
@@ -172,10 +140,6 @@ def _block_states(tally: Tally, blocks: int, engine: Engine) -> State:
         name: engine.allocate((blocks, tally.columns), dtype)
         for name, dtype in tally.fields().items()
     }
-
-
-def _undeliverable(_block: int, _number: int, _chunks: Sequence[Any]) -> None:
-    raise AssertionError("arrays in memory give no chunks")
 
 
 def _with_sinks(work: Pass, engine: Engine, results: Results | None) -> Pass:

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.engines.work import Deliver
-from sharedcompute.events import BlockDone
+from sharedcompute.engines.work import Deliver, Engine, undeliverable
+from sharedcompute.events import BlockDone, Listener
 from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.operations.base import Array, DType
+from sharedcompute.plan.loading import Into, stripe_shape, units
 from sharedcompute.plan.memory import ArraySource
 from sharedcompute.rows import Rows
 
@@ -102,22 +103,48 @@ class Loader:
         self._reader.close()
 
 
-def loaded_source(source: DatasetSource, target: Array | FileArray) -> Any:
-    """What the passes read once everything is loaded."""
-    if isinstance(target, FileArray):
-        return replace(
-            source,
-            file=target.file,
-            shape=target.shape,
-            stored_dtype=target.dtype,
-            chunks=None,
-            filters=(),
-            parts=(),
-            offset=0,
-            read_path="mmap",
-            reason="decoded into a file without a name",
-        )
-    return ArraySource(target)
+@contextlib.contextmanager
+def loaded(
+    source: DatasetSource,
+    stripe: tuple[int, int],
+    into: Into,
+    folder: Path,
+    engine: Engine,
+    listen: Listener,
+) -> Iterator[Any]:
+    """Decode all chunks of a stripe of axis 1, and give the source that rows then come from.
+
+    Parameters
+    ----------
+    folder : Path
+        Where a file may be made.
+    """
+    shape = stripe_shape(source, stripe)
+    grid = units(shape, source.chunks or shape, source.dtype.itemsize)
+    with contextlib.ExitStack() as stack:
+        target: Array | FileArray
+        if into == "memory":
+            target = engine.allocate(shape, source.dtype)
+        else:
+            target = stack.enter_context(unnamed_file(shape, source.dtype, folder))
+        engine.run(LoadWork(source, stripe[0], target, grid), undeliverable, listen)
+        yield _ready(source, target)
+
+
+def _ready(source: DatasetSource, target: Array | FileArray) -> Any:
+    if not isinstance(target, FileArray):
+        return ArraySource(target)
+    return replace(
+        source,
+        file=target.file,
+        stored_dtype=target.dtype,
+        chunks=None,
+        filters=(),
+        parts=(),
+        offset=0,
+        read_path="mmap",
+        reason="decoded into a file without a name",
+    )
 
 
 @contextlib.contextmanager

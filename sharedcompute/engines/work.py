@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from sharedcompute.events import BlockDone
+from sharedcompute.events import BlockDone, Listener
+from sharedcompute.operations.base import Array, DType
 from sharedcompute.rows import Rows
 
 Deliver = Callable[[int, int, Sequence[Any]], None]
@@ -40,3 +41,28 @@ class Work(Protocol):
 
     def open(self, rank: int, deliver: Deliver) -> Runner:
         """Get ready to do units in this process."""
+
+
+def undeliverable(_unit: int, _number: int, _chunks: Sequence[Any]) -> None:
+    """Stands in where nothing is delivered: arrays in memory give no chunks."""
+    raise AssertionError("arrays in memory give no chunks")
+
+
+class Engine(Protocol):
+    """Runs units of work."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
+        """An array that whoever runs blocks can write to."""
+
+    def share(self, array: Array) -> Array:
+        """An array in a form that reaches whoever runs blocks at little cost."""
+
+    def reach(self, source: Any) -> Any:
+        """The source in a form that whoever runs blocks can open."""
+
+    def run(self, work: Work, deliver: Deliver, listen: Listener) -> None:
+        """Do all units, in any order."""

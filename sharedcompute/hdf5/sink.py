@@ -235,11 +235,15 @@ def create(sink: DatasetSink, output: OutputFile) -> Created:
         if sink.chunks is None:
             # HDF5 sets the file's length only then, and workers write inside it.
             output.h5.flush()
-    dataset = h5py.Dataset(low)
+    return created(sink, h5py.Dataset(low), output)
+
+
+def created(sink: DatasetSink, dataset: h5py.Dataset, output: OutputFile) -> Created:
+    """What a dataset needs to be filled that is in the open output file, as `sink` describes it."""
     target: RowTarget
     assert sink.stored_dtype is not None
     if sink.chunks is None:
-        offset = low.get_offset() if sink.nbytes else None
+        offset = dataset.id.get_offset() if sink.nbytes else None
         target = ContiguousTarget(
             str(output.temporary), offset, sink.shape, sink.dtype, sink.stored_dtype
         )

@@ -49,6 +49,10 @@ class RowWriter(ABC):
         """Take the rows from `start` on; what is returned is for the parent to store."""
 
     @abstractmethod
+    def write_box(self, corner: tuple[int, ...], values: NDArray[Any]) -> list[EncodedChunk]:
+        """Take a box of whole chunks, or of whole rows where there are no chunks."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of what is open. Harmless when done twice."""
 
@@ -114,6 +118,10 @@ class ContiguousWriter(RowWriter):
             place = target.offset + start * self._row_nbytes
             write_all(self._fd, data.reshape(-1).view(np.uint8).data, place, target.file)
         return []
+
+    def write_box(self, corner: tuple[int, ...], values: NDArray[Any]) -> list[EncodedChunk]:
+        """Write a box of whole rows in place."""
+        return self.write(corner[0], values)
 
     def close(self) -> None:
         """Close the file."""

@@ -30,6 +30,9 @@ UNIT_NBYTES = 1 << 20
 """What a worker decodes at a time, at least: so much hides what a claim costs."""
 
 
+Into = Literal["memory", "file"]
+
+
 @dataclass(frozen=True)
 class Load:
     """All chunks are decoded before the passes begin.
@@ -44,15 +47,19 @@ class Load:
         How often each chunk would be decoded without this.
     """
 
-    into: Literal["memory", "file"]
+    into: Into
     stripes: tuple[tuple[int, int], ...]
     times: float
 
     def nbytes(self, source: DatasetSource) -> int:
         """Bytes of the largest stripe."""
-        if source.ndim == 1:
-            return source.nbytes
-        return source.nbytes // source.shape[1] * max(b - a for a, b in self.stripes)
+        sizes = (math.prod(stripe_shape(source, stripe)) for stripe in self.stripes)
+        return max(sizes) * source.dtype.itemsize
+
+
+def stripe_shape(source: DatasetSource, stripe: tuple[int, int]) -> tuple[int, ...]:
+    """The shape of a range of axis 1; of all where there is no such axis."""
+    return (source.shape[0], stripe[1] - stripe[0], *source.shape[2:])[: source.ndim]
 
 
 def units(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> ChunkGrid:

@@ -53,6 +53,11 @@ class ArrayReader:
         """Rows without a copy."""
         return self._array[start:stop]
 
+    def read_box(self, corner: tuple[int, ...], out: Array) -> None:
+        """Copy the box of the shape of `out` that begins at `corner`."""
+        box = zip(corner, out.shape, strict=True)
+        out[...] = self._array[tuple(slice(at, at + side) for at, side in box)]
+
     def close(self) -> None:
         """Nothing to close."""
 

@@ -1,0 +1,86 @@
+"""repack: a file, or one dataset of it, stored in another way."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+from sharedcompute import events
+from sharedcompute.api.jobs import Settings, engine_of
+from sharedcompute.engines.repack import Repacked, execute_repack, repack_output
+from sharedcompute.errors import InputError
+from sharedcompute.events import Listener
+from sharedcompute.hdf5.address import Address
+from sharedcompute.plan.recode import Wanted
+from sharedcompute.plan.repack import RepackPlan, plan_repack
+
+
+class NotKept(UserWarning):
+    """Something of the input has no place in the output."""
+
+
+def repack(
+    input: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    listen: Listener = events.ignore,
+    **settings: Any,
+) -> None:
+    """Store a file, or one dataset of it, with other filters and chunks.
+
+    Groups, attributes, links, references, dimension scales, types and fill values are kept. Arrays
+    of numbers are decoded and encoded by all workers, and each chunk once; everything else, and
+    what would be stored as it is already, is copied by HDF5.
+
+    Parameters
+    ----------
+    input : str
+        ``FILE``, or ``FILE::PATH`` for one dataset with its attributes and scales.
+    output : str
+        ``FILE``, or ``FILE::PATH`` for one dataset.
+    listen : callable
+        Gets the events of the run.
+    **settings
+        How to store: ``filter, chunks, shuffle, overwrite``; what is not given stays as it is.
+        How to run: ``workers, threads, schedule, memory, engine, team``.
+
+    Warns
+    -----
+    NotKept
+        For each thing that could not be kept.
+
+    Raises
+    ------
+    InputError, OutputExists, MemoryBudgetError
+        Before anything is started or changed; `InputError` for a damaged chunk as well.
+    WorkerDied
+        A worker process was killed.
+    """
+    made = Settings.of(settings)
+    plan = make_repack(os.fspath(input), os.fspath(output), made)
+    for text in run_repack(plan, made, listen).warnings:
+        warnings.warn(text, NotKept, stacklevel=2)
+
+
+def make_repack(input: str, output: str, settings: Settings) -> RepackPlan:
+    """Plan it and refuse what cannot work, before anything is started or changed."""
+    if settings.params:
+        raise InputError(
+            f"expected filter, chunks, shuffle and how to run, got {', '.join(settings.params)}"
+        )
+    source, target = Address.parse(input), Address.parse(output)
+    if source.path is None and target.path not in (None, "/"):
+        raise InputError(
+            f"expected FILE for a whole file, got {target}; name a dataset of {source}"
+        )
+    wanted = Wanted.of(settings.filter, settings.chunks, settings.shuffle)
+    plan = plan_repack(source, target, wanted, settings.options, settings.overwrite)
+    repack_output(plan).check([plan.file], plan.projection.disk_needed)
+    return plan
+
+
+def run_repack(plan: RepackPlan, settings: Settings, listen: Listener) -> Repacked:
+    """Run a plan on the engine that it names."""
+    with engine_of(plan.engine, plan.workers, plan.options, settings.team) as engine:
+        return execute_repack(plan, engine, listen)

@@ -1,0 +1,48 @@
+"""The command that stores a file in another way."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from sharedcompute.cli.options import RUN, STORE, settings, with_options
+
+
+@click.command()
+@click.argument("input")
+@click.argument("output")
+@with_options(*STORE, *RUN)
+def repack(input: str, output: str, **options: Any) -> None:
+    """Store a file, or one dataset of it, with other filters and chunks.
+
+    All attributes, links, references and types are kept. What is not asked for stays as it is.
+    """
+    from sharedcompute import report  # noqa: PLC0415
+    from sharedcompute.api.jobs import Settings  # noqa: PLC0415
+    from sharedcompute.api.repack import make_repack, run_repack  # noqa: PLC0415
+    from sharedcompute.cli.progress import Bar  # noqa: PLC0415
+
+    made = Settings.of(settings(options, {}))
+    plan = make_repack(input, output, made)
+    if options["dry_run"]:
+        record = report.repack_record(plan)
+        click.echo(json.dumps(record) if options["as_json"] else report.describe_repack(plan))
+        return
+    signals = click.get_current_context().obj
+    totals = report.Totals()
+    with Bar(options["quiet"]) as bar:
+
+        def listen(event: Any) -> None:
+            signals.check()
+            totals(event)
+            bar(event)
+
+        done = run_repack(plan, made, listen)
+    if not options["quiet"]:
+        for warning in done.warnings:
+            click.echo(f"sharedcompute: note: {warning}", err=True)
+    if options["as_json"]:
+        record = report.repack_record(plan)
+        click.echo(json.dumps({**record, **report.done_record(totals, done.seconds)}))

@@ -1,0 +1,92 @@
+"""Boxes of one dataset, decoded from the chunks of a source and encoded to those of a target."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.engines.work import Deliver
+from sharedcompute.events import BlockDone
+from sharedcompute.hdf5.chunk_index import ChunkGrid
+from sharedcompute.hdf5.chunk_writer import ChunkTarget
+from sharedcompute.hdf5.writers import RowTarget
+from sharedcompute.rows import Rows
+
+
+@dataclass(frozen=True)
+class RecodeWork:
+    """Boxes to be read from `source` and written to `target`.
+
+    Parameters
+    ----------
+    source : DatasetSource or ArraySource
+    target : RowTarget
+    boxes : ChunkGrid
+        Whole chunks of the target each.
+    """
+
+    source: Any
+    target: RowTarget
+    boxes: ChunkGrid
+
+    @property
+    def ordered(self) -> bool:
+        """Chunks are stored in the order of their boxes."""
+        return isinstance(self.target, ChunkTarget)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def rows(self, number: int) -> Rows:
+        """The rows of a box."""
+        first = self.boxes.box(number)[0]
+        return Rows(first.start, first.stop)
+
+    def warm_up(self) -> None:
+        """The kernels that code are compiled when they are imported."""
+
+    def open(self, rank: int, deliver: Deliver) -> Recoder:
+        """Open both sides."""
+        return Recoder(self, rank, deliver)
+
+
+class Recoder:
+    """Reads and writes boxes in one process."""
+
+    def __init__(self, work: RecodeWork, rank: int, deliver: Deliver) -> None:
+        self._work = work
+        self._rank = rank
+        self._deliver = deliver
+        self._reader = work.source.open()
+        self._writer = work.target.open()
+        # A larger dtype than any: the buffer is used again, as fresh memory costs page faults.
+        self._buffer = np.empty(0, work.source.dtype)
+
+    def run(self, number: int) -> BlockDone:
+        """Decode and encode one box."""
+        began = time.monotonic()
+        box = self._work.boxes.box(number)
+        shape = tuple(side.stop - side.start for side in box)
+        corner = tuple(side.start for side in box)
+        size = int(np.prod(shape, dtype=np.int64))
+        if self._buffer.size < size:
+            self._buffer = np.empty(size, self._work.source.dtype)
+        values = self._buffer[:size].reshape(shape)
+        self._reader.read_box(corner, values)
+        read = time.monotonic()
+        chunks = self._writer.write_box(corner, values)
+        if chunks:
+            self._deliver(number, 0, chunks)
+        written = time.monotonic()
+        rows = self._work.rows(number)
+        return BlockDone(
+            self._rank, number, *rows, values.nbytes, began, read - began, 0.0, written - read
+        )
+
+    def close(self) -> None:
+        """Close both sides."""
+        self._reader.close()
+        self._writer.close()

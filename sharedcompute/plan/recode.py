@@ -1,0 +1,169 @@
+"""Storing a dataset in another way: how it will lie in the file, and in which boxes that is done.
+
+A box is read and written by one worker. Its sides are common multiples of the chunks of both, so
+that each chunk is decoded once and encoded once. Where such a box is too large for the memory,
+everything is decoded first: into shared memory, or into a file without a name.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import h5py
+
+from sharedcompute.errors import InputError
+from sharedcompute.hdf5 import filters
+from sharedcompute.hdf5.chunk_index import ChunkGrid
+from sharedcompute.hdf5.chunking import Chunks, auto_chunks, fit_chunks, parse_chunks
+from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
+from sharedcompute.hdf5.filters import Pipeline
+from sharedcompute.hdf5.source import DatasetSource, source_of
+from sharedcompute.hdf5.tree import Storage
+from sharedcompute.plan.loading import Into, units
+
+BOX_NBYTES = 64 * 1024**2
+"""Bytes of a box up to which each worker holds one of its own."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How datasets are to be stored; None is as they are.
+
+    Parameters
+    ----------
+    filter, shuffle
+        As ``--filter`` and ``--shuffle``.
+    chunks : tuple of int, 'auto', 'contiguous' or None
+    """
+
+    filter: str | None = None
+    chunks: Chunks | None = None
+    shuffle: bool | None = None
+
+    @classmethod
+    def of(cls, filter: str | None, chunks: str | None, shuffle: bool | None) -> Wanted:
+        """Check what was given on the command line.
+
+        Raises
+        ------
+        InputError
+            An option is wrong, or they exclude each other.
+        """
+        sides = None if chunks is None else parse_chunks(chunks)
+        if filter is not None:
+            pipeline = filters.parse_filter(filter, shuffle)
+            if pipeline and sides == "contiguous":
+                raise InputError(f"expected chunks for --filter {filter}, got contiguous; drop one")
+        return cls(filter, sides, shuffle)
+
+    def storage(self, source: DatasetSource) -> Storage:
+        """How one dataset will be stored."""
+        sides = self._sides(source)
+        pipeline = self._pipeline(source)
+        if sides is None and pipeline and self.chunks != "contiguous":
+            sides = auto_chunks(source.shape, source.dtype.itemsize)
+        return Storage(sides, pipeline if sides else ())
+
+    def _pipeline(self, source: DatasetSource) -> Pipeline:
+        if self.filter is not None:
+            return filters.parse_filter(self.filter, self.shuffle)
+        if self.shuffle is not None and source.filters:
+            return filters.with_shuffle(source.filters, self.shuffle)
+        return source.filters
+
+    def _sides(self, source: DatasetSource) -> tuple[int, ...] | None:
+        itemsize = source.dtype.itemsize
+        grows = source.maxshape != source.shape
+        if self.chunks == "auto" or (self.chunks == "contiguous" and grows and not source.chunks):
+            return auto_chunks(source.shape, itemsize)
+        if self.chunks == "contiguous":
+            return source.chunks if grows else None
+        if self.chunks is not None and len(self.chunks) == source.ndim:
+            return fit_chunks(self.chunks, source.shape, source.maxshape, itemsize)
+        return source.chunks
+
+
+def recodable(dataset: h5py.Dataset) -> DatasetSource | None:
+    """The source of a dataset whose rows can be stored in another way, else None.
+
+    Numbers that are stored as NumPy has them. All else (strings, compounds, enumerations, single
+    numbers, what lies in other files) is copied by HDF5 as it is.
+    """
+    if not dataset.shape or not dataset.size or dataset.is_virtual or dataset.external:
+        return None
+    if h5py.check_enum_dtype(dataset.dtype) is not None:
+        return None
+    try:
+        if not is_plain(dataset, numeric_dtype(dataset)):
+            return None
+        return source_of(dataset)
+    except InputError:
+        return None
+
+
+@dataclass(frozen=True)
+class Recoding:
+    """One dataset on its way into other chunks.
+
+    Parameters
+    ----------
+    source : DatasetSource
+    storage : Storage
+    load : {"memory", "file"} or None
+        Where all chunks are decoded to first.
+    boxes : ChunkGrid
+        What a worker does at a time.
+    """
+
+    source: DatasetSource
+    storage: Storage
+    load: Into | None
+    boxes: ChunkGrid
+
+    @property
+    def scratch(self) -> int:
+        """Private memory of one worker: a box, its padded chunks, and what they are encoded to."""
+        box = min(math.prod(self.boxes.chunks) * self.source.dtype.itemsize, self.source.nbytes)
+        chunk = math.prod(self.storage.chunks or (0,)) * self.source.dtype.itemsize
+        return 2 * box + 3 * chunk + self.source.box_nbytes
+
+    @property
+    def shared(self) -> int:
+        """Memory that all workers share."""
+        return self.source.nbytes if self.load == "memory" else 0
+
+
+def plan_recoding(source: DatasetSource, storage: Storage, room: int, shared_room: int) -> Recoding:
+    """Choose boxes.
+
+    Parameters
+    ----------
+    room : int
+        Bytes of memory for one worker's boxes, or for all chunks decoded.
+    shared_room : int
+        Bytes free for shared blocks.
+    """
+    written = _written(source, storage)
+    common = _common(source, written)
+    itemsize = source.dtype.itemsize
+    if math.prod(common) * itemsize <= BOX_NBYTES:
+        return Recoding(source, storage, None, units(source.shape, common, itemsize))
+    boxes = units(source.shape, written, itemsize)
+    into: Into = "memory" if source.nbytes <= min(room, shared_room) else "file"
+    return Recoding(source, storage, into, boxes)
+
+
+def _written(source: DatasetSource, storage: Storage) -> tuple[int, ...]:
+    """The sides that a box must have multiples of: a contiguous dataset is written by rows."""
+    return storage.chunks or (1, *source.shape[1:])
+
+
+def _common(source: DatasetSource, written: tuple[int, ...]) -> tuple[int, ...]:
+    read = source.chunks or (1,) * source.ndim
+    sides = (math.lcm(a, b) for a, b in zip(read, written, strict=True))
+    # Past the edge there is nothing to be cut.
+    return tuple(
+        side if side < n else -(-n // w) * w
+        for side, n, w in zip(sides, source.shape, written, strict=True)
+    )

@@ -1,0 +1,177 @@
+"""What `repack` will do: which datasets are stored in another way, and what that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import h5py
+from h5py import h5o
+
+from sharedcompute.errors import InputError
+from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.lookup import check_file, dataset_paths, find_dataset, open_file
+from sharedcompute.hdf5.sink import DatasetSink
+from sharedcompute.hdf5.tree import Storage
+from sharedcompute.plan.cost import PROCESS_BYTES, START_SECONDS, Projection
+from sharedcompute.plan.job import Options
+from sharedcompute.plan.recode import Recoding, Wanted, plan_recoding, recodable
+
+CODE_RATE = 0.1e9
+"""Bytes per second of one core, decoding and encoding, within a factor of a few."""
+
+
+@dataclass(frozen=True)
+class RepackPlan:
+    """A file, or one dataset of it, to be written in another way.
+
+    Parameters
+    ----------
+    file : str
+        The input.
+    path : str or None
+        The one dataset that is meant; None for the whole file.
+    output : Address
+    overwrite : bool
+    options : Options
+    recodings : dict of Recoding
+        The datasets that are stored in another way, by their addresses in the input.
+    copied : tuple of str
+        The datasets that HDF5 copies as they are.
+    engine : str
+    workers : int
+    projection : Projection
+    """
+
+    file: str
+    path: str | None
+    output: Address
+    overwrite: bool
+    options: Options
+    recodings: dict[int, Recoding]
+    copied: tuple[str, ...]
+    engine: str
+    workers: int
+    projection: Projection
+
+    def of(self, dataset: h5py.Dataset) -> Recoding:
+        """How a dataset of the input is stored in another way."""
+        return self.recodings[place(dataset)]
+
+    def storage(self, dataset: h5py.Dataset) -> Storage | None:
+        """How a dataset of the input will be stored; None: as it is."""
+        found = self.recodings.get(place(dataset))
+        return found.storage if found else None
+
+
+def place(dataset: h5py.Dataset) -> int:
+    """What tells objects of one file apart, whatever links lead to them."""
+    return int(h5o.get_info(dataset.id).addr)
+
+
+def plan_repack(
+    source: Address, output: Address, wanted: Wanted, options: Options, overwrite: bool
+) -> RepackPlan:
+    """Plan it.
+
+    Raises
+    ------
+    InputError
+        The input cannot be used, or the options do not fit it.
+    MemoryBudgetError
+        It would not fit the memory.
+    """
+    file = check_file(source.file)
+    stored: dict[int, tuple[str, Recoding | None]] = {}
+    local = options.engine != "serial" and options.team_size > 1
+    workers = options.team_size if local else 1
+    empty = _project("local" if local else "serial", workers, [])
+    room, shared_room = empty.left(options.memory)
+    with open_file(file) as opened:
+        for dataset in _datasets(opened, source.path):
+            recoding = _recoding(dataset, wanted, source.path, (room, shared_room))
+            stored[place(dataset)] = (str(dataset.name), recoding)
+    recodings = {at: made for at, (_, made) in stored.items() if made is not None}
+    work = sum(made.source.nbytes for made in recodings.values())
+    if options.engine == "auto" and work < CODE_RATE * START_SECONDS:
+        local, workers = False, 1
+    engine = "local" if local else "serial"
+    projection = _project(engine, workers, list(recodings.values()))
+    while options.workers is None and workers > 1 and not projection.fits(options.memory):
+        workers -= 1
+        projection = _project(engine, workers, list(recodings.values()))
+    projection.check(options.memory)
+    copied = tuple(name for name, made in stored.values() if made is None)
+    return RepackPlan(
+        file,
+        source.path,
+        output,
+        overwrite,
+        options,
+        recodings,
+        copied,
+        engine,
+        workers,
+        projection,
+    )
+
+
+def _datasets(file: h5py.File, path: str | None) -> Iterator[h5py.Dataset]:
+    if path is not None:
+        yield find_dataset(file, path)
+        return
+    for name in dataset_paths(file):
+        yield file[name]
+
+
+def _recoding(
+    dataset: h5py.Dataset, wanted: Wanted, path: str | None, room: tuple[int, int]
+) -> Recoding | None:
+    source = recodable(dataset)
+    if source is None:
+        if path is not None:
+            raise InputError(
+                f"expected numbers with rows at {dataset.file.filename}::{dataset.name} to store "
+                "in another way; name another dataset, or the whole file"
+            )
+        return None
+    storage = wanted.storage(source)
+    same = (storage.chunks, storage.filters) == (source.chunks, source.filters)
+    if same and path is None:
+        return None
+    return plan_recoding(source, storage, *room)
+
+
+def _project(engine: str, workers: int, recodings: list[Recoding]) -> Projection:
+    """The peak: datasets are stored one after the other."""
+    local = engine == "local"
+    return Projection(
+        (workers + 2 if local else 1) * PROCESS_BYTES,
+        workers * max([0, *(made.scratch for made in recodings)]),
+        max([0, *(made.shared for made in recodings)]),
+        sum(made.source.nbytes for made in recodings),
+        sum(made.source.nbytes for made in recodings if not made.storage.filters),
+        shared_blocks=local,
+    )
+
+
+def result_path(plan: RepackPlan) -> str:
+    """Where the one dataset of a plan goes: without a path in the output, to its old one."""
+    named = plan.output.path if plan.output.path != "/" else None
+    (recoding,) = plan.recodings.values()
+    return named or recoding.source.path
+
+
+def sink_of(recoding: Recoding, path: str) -> DatasetSink:
+    """What the rows of a dataset are written to."""
+    source = recoding.source
+    return DatasetSink(
+        path=path,
+        shape=source.shape,
+        dtype=source.dtype,
+        chunks=recoding.storage.chunks,
+        filters=recoding.storage.filters,
+        fill_value=source.fill_value,
+        maxshape=source.maxshape if recoding.storage.chunks else None,
+        stored_dtype=source.stored_dtype,
+    )
