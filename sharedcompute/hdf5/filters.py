@@ -39,16 +39,21 @@ class Filter:
         A chunk that the filter cannot make smaller is stored without it.
     stored_name : str
         What the file calls it; tells unknown filters apart in messages.
+    isal : int, optional
+        The level at which ISA-L writes it, a gzip filter then. The file says nothing of it.
     """
 
     code: int
     options: tuple[int, ...] = ()
     optional: bool = True
     stored_name: str = ""
+    isal: int | None = None
 
     @property
     def name(self) -> str:
         """What a person calls it: ``gzip:4``, ``bitshuffle-lz4``."""
+        if self.isal is not None:
+            return f"isal:{self.isal}"
         known = _KNOWN.get(self.code)
         return known.name(self.options) if known else self.stored_name or f"filter-{self.code}"
 
@@ -189,6 +194,8 @@ class _Choice:
 
 _CHOICES: dict[str, _Choice] = {
     "gzip": _Choice(lambda level: Filter(GZIP, (level,)), (0, 9), 4, shuffled=True),
+    # Stored as gzip:1, which is what ISA-L's sizes come near at any of its levels.
+    "isal": _Choice(lambda level: Filter(GZIP, (1,), isal=level), (0, 3), 1, shuffled=True),
     "zstd": _Choice(lambda level: Filter(ZSTD, (level,)), (1, 22), 3, shuffled=True),
     "lz4": _Choice(lambda _: Filter(LZ4, (0,)), shuffled=True),
     "lzf": _Choice(lambda _: Filter(LZF), shuffled=True),

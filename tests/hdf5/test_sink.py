@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import zlib
 
 import h5py
 import numpy as np
@@ -88,7 +89,14 @@ def test_encoded_chunks_are_the_bytes_that_h5py_writes(
         if fill is not None:
             np.testing.assert_equal(file["x"].fillvalue, fill)
     by_h5py, by_us = as_h5py_writes(tmp_path / "r.h5", tmp_path / "o.h5")
+    if filter_.startswith("gzip"):
+        # libdeflate's stream is another one, of the same bytes.
+        by_h5py, by_us = inflated(by_h5py), inflated(by_us)
     assert by_us == by_h5py
+
+
+def inflated(chunks):
+    return {offset: (mask, zlib.decompress(data)) for offset, (mask, data) in chunks.items()}
 
 
 @pytest.mark.parametrize("stored", ["<f4", ">f4"])
@@ -151,7 +159,7 @@ def test_half_a_chunk_is_refused(tmp_path):
     sink = DatasetSink("/x", (10, 3), np.dtype("f4"), (4, 3))
     with OutputFile(str(tmp_path / "o.h5")) as output, create(sink, output).target.open() as writer:
         for start, stop in ((2, 8), (0, 6)):
-            with pytest.raises(ValueError, match="follow chunks of 4 rows"):
+            with pytest.raises(ValueError, match="follow chunks of 4,"):
                 writer.write(start, np.zeros((stop - start, 3), "f4"))
         assert len(writer.write(8, np.zeros((2, 3), "f4"))) == 1
 
@@ -162,13 +170,13 @@ def test_contiguous_data_take_no_filter():
 
 
 def test_the_file_in_memory_does_not_grow(tmp_path):
-    sink = DatasetSink("/x", (4000, 50), np.dtype("i4"), (10, 50), parse_filter("gzip:1"))
+    sink = DatasetSink("/x", (4000, 50), np.dtype("i4"), (10, 50), parse_filter("zstd:1"))
     rng = np.random.default_rng(0)
     with OutputFile(str(tmp_path / "o.h5")) as output, create(sink, output).target.open() as writer:
         for start in range(0, 4000, 200):
             scale = 1 << (start // 200)
             writer.write(start, rng.integers(0, scale, (200, 50)).astype("i4"))
-            assert writer._memory.id.get_filesize() < 8 << 20
+            assert writer._encoder._memory.id.get_filesize() < 8 << 20
 
 
 class FullDisk:
