@@ -19,7 +19,7 @@ import h5py
 
 from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.partial import check_lock, copy_into, sync_folder, take_lock
+from sharedcompute.hdf5.partial import check_lock, copy_into, make_like, sync_folder, take_lock
 from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.machine import disk_free, format_size
 
@@ -42,6 +42,10 @@ class OutputFile:
     results : iterable of str
         The paths of the datasets to be made, where PATH is but the group that they go to. Only
         they are replaced then: what else the group holds is somebody else's.
+    like : str, optional
+        A file whose own properties the new one takes over: user block, creation order of the root,
+        sizes, file space. The result is to be that file's equal, so no attribute of ours is put in
+        it; its name alone says that it is complete. For a whole file.
 
     Attributes
     ----------
@@ -56,7 +60,11 @@ class OutputFile:
     """
 
     def __init__(
-        self, address: Address | str, overwrite: bool = False, results: Iterable[str] = ()
+        self,
+        address: Address | str,
+        overwrite: bool = False,
+        results: Iterable[str] = (),
+        like: str | None = None,
     ) -> None:
         self.address = Address.parse(address)
         self.overwrite = overwrite
@@ -65,6 +73,7 @@ class OutputFile:
         self._results = tuple(results) or (self.path,)
         self.temporary = self.file.with_name(f".{self.file.name}.partial")
         self.fresh = True
+        self._like = like
         self._lock = -1
         self._h5: h5py.File | None = None
 
@@ -136,11 +145,14 @@ class OutputFile:
                 os.fchmod(self._lock, stat.S_IMODE(self.file.stat().st_mode))
             if keeps:
                 copy_into(self.file, self._lock, self.temporary)
-            self._h5 = _open_h5(self.temporary, keeps)
+            if self._like is not None:
+                make_like(self.temporary, self._like)
+            self._h5 = _open_h5(self.temporary, keeps or self._like is not None)
             for path in self._results if keeps else ():
                 if path in self._h5:
                     del self._h5[path]
-            self._h5.attrs[COMPLETE] = 0
+            if self._like is None:
+                self._h5.attrs[COMPLETE] = 0
         except BaseException:
             self.abort()
             raise
@@ -149,7 +161,8 @@ class OutputFile:
     def commit(self) -> None:
         """Mark the file complete, bring it to the disk and put it in its place."""
         with full_disk_named(str(self.file)):
-            self.h5.attrs[COMPLETE] = 1
+            if self._like is None:
+                self.h5.attrs[COMPLETE] = 1
             self.h5.close()
             os.fsync(self._lock)
         self.temporary.replace(self.file)

@@ -8,7 +8,10 @@ import os
 import shutil
 from pathlib import Path
 
+from h5py import h5f, h5p
+
 from sharedcompute.errors import InputError, OutputExists
+from sharedcompute.hdf5.lookup import open_file
 from sharedcompute.hdf5.writers import full_disk_named
 
 FICLONE = 0x40049409
@@ -104,6 +107,31 @@ def copy_into(existing: Path, fd: int, temporary: Path) -> None:
         except OSError:
             with full_disk_named(str(temporary)):
                 shutil.copyfile(existing, temporary)
+
+
+def make_like(temporary: Path, like: str) -> None:
+    """Make `temporary` an empty HDF5 file with the properties and the user block of file `like`.
+
+    Raises
+    ------
+    MemoryBudgetError
+        The disk is full.
+    """
+    with open_file(like) as source:
+        fcpl = source.id.get_create_plist()
+        # Those of the root group are in the file's list only when it is made.
+        root = source["/"].id.get_create_plist()
+    fcpl.set_link_creation_order(root.get_link_creation_order())
+    fcpl.set_attr_creation_order(root.get_attr_creation_order())
+    fcpl.set_attr_phase_change(*root.get_attr_phase_change())
+    fcpl.set_obj_track_times(False)
+    fapl = h5p.create(h5p.FILE_ACCESS)
+    fapl.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_LATEST)
+    fapl.set_file_locking(False, False)
+    with full_disk_named(str(temporary)):
+        h5f.create(os.fsencode(temporary), h5f.ACC_TRUNC, fcpl, fapl).close()
+        with Path(like).open("rb") as old, temporary.open("r+b") as new:
+            new.write(old.read(fcpl.get_userblock()))
 
 
 def sync_folder(folder: Path) -> None:

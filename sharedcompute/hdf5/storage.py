@@ -1,0 +1,131 @@
+"""How a dataset that is made again is stored: the creation properties of the old one, changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from h5py import h5d, h5p, h5s
+
+from sharedcompute.hdf5 import filters
+from sharedcompute.hdf5.filters import Pipeline, pipeline_of
+from sharedcompute.hdf5.references import has_references, has_vlen
+
+ALL_FILTERS = 0
+"""HDF5's H5Z_FILTER_ALL: no filter has this number."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a dataset that is made again will be stored.
+
+    Parameters
+    ----------
+    chunks : tuple of int or None
+        None stores contiguously, which a dataset that can grow does not allow.
+    filters : tuple of Filter
+        Needs chunks.
+    """
+
+    chunks: tuple[int, ...] | None
+    filters: Pipeline = ()
+
+
+def may_be_recoded(dataset: Any) -> bool:
+    """Whether a low-level dataset is an array of elements that lie in its chunks themselves.
+
+    Rows of variable length and references need more than new chunks.
+    """
+    kind = dataset.get_type()
+    if has_vlen(kind) or has_references(kind):
+        return False
+    try:
+        dataset.dtype  # noqa: B018
+    except (TypeError, ValueError):
+        return False
+    return bool(dataset.get_space().get_simple_extent_type() == h5s.SIMPLE)
+
+
+def must_be_made(dataset: Any, attributes_change: bool) -> bool:
+    """Whether H5Ocopy cannot copy a dataset as it is.
+
+    It copies a reference as an address in the old file, a named type as one without a name, and a
+    fill value of variable length as a pointer into the old file: the copy cannot be opened then
+    (HDF5 2.0, "bad global heap collection signature"). And where a file keeps the times of its
+    objects, an attribute added to the copy sets them to now. A filter that loses something is not
+    applied again for that.
+
+    Parameters
+    ----------
+    dataset : h5py.h5d.DatasetID
+    attributes_change : bool
+        Attributes are added to the copy.
+    """
+    kind, dcpl = dataset.get_type(), dataset.get_create_plist()
+    if dcpl.get_external_count():
+        # A new dataset would be filled, and the old one's files with it.
+        return False
+    if has_vlen(kind) or has_references(kind) or kind.committed():
+        return True
+    exact = all(step.portable for step in pipeline_of(dcpl))
+    return attributes_change and exact and bool(dcpl.get_obj_track_times())
+
+
+def files_of(dataset: Any) -> list[str]:
+    """The other files that the rows of a dataset lie in."""
+    dcpl = dataset.get_create_plist()
+    external = [dcpl.get_external(index)[0] for index in range(dcpl.get_external_count())]
+    names = [name.decode("utf-8", "surrogateescape") for name in external]
+    if dcpl.get_layout() == h5d.VIRTUAL:
+        names += [dcpl.get_virtual_filename(index) for index in range(dcpl.get_virtual_count())]
+    return sorted(set(names))
+
+
+def stored_so(dataset: Any, storage: Storage) -> Any:
+    """The creation properties of `dataset`, a low-level one, with another layout and filters.
+
+    The fill value and the order of attributes stay. Places are given out at once where their size
+    is known: workers write them in place, and would give them out in the order in which they end.
+    """
+    dcpl = dataset.get_create_plist()
+    if dcpl.get_external_count():
+        dcpl = _without_files(dataset, dcpl)
+    if storage.chunks is None:
+        dcpl.set_layout(h5d.CONTIGUOUS)
+    else:
+        dcpl.set_chunk(storage.chunks)
+    _put_filters(storage.filters, dcpl)
+    early = not storage.filters
+    dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY if early else h5d.ALLOC_TIME_DEFAULT)
+    return dcpl
+
+
+def stored_alike(dataset: Any) -> Any:
+    """The creation properties of `dataset` for a copy that is written anew."""
+    dcpl = dataset.get_create_plist()
+    _put_filters(pipeline_of(dcpl), dcpl)
+    return dcpl
+
+
+def _put_filters(pipeline: Pipeline, dcpl: Any) -> None:
+    """Replace the filters; also by themselves, as stored options are not those a user gives."""
+    if dcpl.get_nfilters():
+        dcpl.remove_filter(ALL_FILTERS)
+    filters.apply(pipeline, dcpl)
+
+
+def _without_files(dataset: Any, old: Any) -> Any:
+    """The properties of a dataset whose rows lie in other files, without these.
+
+    HDF5 takes no file from its list, and a copy that kept it would be written into the input's.
+    """
+    dcpl = h5p.create(h5p.DATASET_CREATE)
+    if old.fill_value_defined() == h5d.FILL_VALUE_USER_DEFINED:
+        value = np.zeros((), dataset.dtype)
+        old.get_fill_value(value)
+        dcpl.set_fill_value(value)
+    dcpl.set_fill_time(old.get_fill_time())
+    dcpl.set_attr_creation_order(old.get_attr_creation_order())
+    dcpl.set_attr_phase_change(*old.get_attr_phase_change())
+    return dcpl

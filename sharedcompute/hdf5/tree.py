@@ -1,0 +1,331 @@
+"""The structure of a file, copied: what `repack` keeps.
+
+Everything is made first, and what holds references is filled then: only by then is it known where
+the objects stand that they point to.
+
+References
+----------
+HDF5 user guide, chapters "Groups", "Attributes" and "Datatypes"; the reference manual on H5Ocopy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+from h5py import h5, h5a, h5d, h5g, h5l, h5o, h5p, h5t
+
+from sharedcompute.errors import Error, InputError
+from sharedcompute.hdf5.lookup import some
+from sharedcompute.hdf5.references import Places, Translator, has_references
+from sharedcompute.hdf5.storage import (
+    Storage,
+    files_of,
+    may_be_recoded,
+    must_be_made,
+    stored_alike,
+    stored_so,
+)
+from sharedcompute.hdf5.values import copy_attribute, copy_dataset
+from sharedcompute.hdf5.writers import full_disk_named
+
+Choose = Callable[[h5py.Dataset], Storage | None]
+"""None copies the dataset as it is."""
+
+
+@dataclass(frozen=True)
+class Recoded:
+    """A dataset that was made again and is still empty.
+
+    Parameters
+    ----------
+    source_path : str
+        In the input, and in the output as well.
+    dataset : h5py.Dataset
+        In the output.
+    """
+
+    source_path: str
+    dataset: h5py.Dataset
+
+
+def copy_tree(
+    source: h5py.File, target: h5py.File, choose: Choose
+) -> tuple[list[Recoded], list[str]]:
+    """Copy all of a file but the rows of the datasets that `choose` wants stored otherwise.
+
+    Parameters
+    ----------
+    source : h5py.File
+    target : h5py.File
+        Empty, and made with the properties of `source`: see `OutputFile`.
+    choose : callable
+        Asked for each array whose elements have one size and hold no references, and a dtype in
+        h5py. All others are copied as they are.
+
+    Returns
+    -------
+    recoded : list of Recoded
+        What is still to be filled, in the order of the file.
+    warnings : list of str
+        What could not be kept, one line each, beginning with its path.
+
+    Raises
+    ------
+    InputError
+        An object cannot be read.
+    MemoryBudgetError
+        The disk is full.
+    """
+    copy = _Copy(source, target, choose)
+    copy.make_all()
+    copy.fill_references()
+    return copy.recoded, copy.warnings
+
+
+@dataclass(frozen=True)
+class _Link:
+    name: bytes
+    kind: int
+    charset: int
+    path: bytes
+
+    @property
+    def properties(self) -> Any:
+        """How to make the same link."""
+        lcpl = h5p.create(h5p.LINK_CREATE)
+        lcpl.set_char_encoding(self.charset)
+        return lcpl
+
+
+class _Copy:
+    """One file on its way into another."""
+
+    def __init__(self, source: h5py.File, target: h5py.File, choose: Choose) -> None:
+        self.recoded: list[Recoded] = []
+        self.warnings: list[str] = []
+        self._source = source
+        self._target = target
+        self._choose = choose
+        self._places = Places()
+        # Objects whose attributes, or values where there is None, wait for the second pass.
+        self._waiting: list[tuple[bytes, bytes | None]] = []
+        # A group without a name, which goes with this object. A type may be needed before its own
+        # link is due, and links must be made in their order.
+        self._types = h5g.create(target.id, None)
+
+    def make_all(self) -> None:
+        """Make every object and link, and fill what holds no references."""
+        old, new = h5g.open(self._source.id, b"/"), h5g.open(self._target.id, b"/")
+        self._places.add(old, new, b"/")
+        self._copy_comment(old, new, b".")
+        self._copy_attributes(old, new, b"/")
+        # A stack and no recursion: files with 3,000 nested groups exist. Groups are opened when
+        # their turn comes, not all at once.
+        stack = [(self._source.id, self._target.id, b"/", b"")]
+        while stack:
+            old_parent, new_parent, name, path = stack.pop()
+            old, new = h5g.open(old_parent, name), h5g.open(new_parent, name)
+            below = [link for link in _links(old, path) if self._copy_link(old, new, link)]
+            stack.extend((old, new, link.name, link.path) for link in reversed(below))
+
+    def fill_references(self) -> None:
+        """Fill what holds references, now that all objects have their places."""
+        translate = Translator(self._source, self._target, self._places).translate
+        for path, name in self._waiting:
+            with self._named(path):
+                old, new = h5o.open(self._source.id, path), h5o.open(self._target.id, path)
+                if name is None:
+                    lost = copy_dataset(old, new, translate)
+                else:
+                    lost = copy_attribute(h5a.open(old, name), h5a.open(new, name), translate)
+            if lost:
+                where = "its values" if name is None else f"attribute {_text(name)}"
+                self._warn(path, f"{lost} references in {where} cannot be kept and are null now")
+
+    def _copy_link(self, old: Any, new: Any, link: _Link) -> bool:
+        """Copy a link and what it leads to, and say whether that is a group still to be walked."""
+        with self._named(link.path):
+            if link.kind == h5l.TYPE_HARD:
+                return self._copy_object(old, new, link)
+            if link.kind == h5l.TYPE_SOFT:
+                new.links.create_soft(link.name, old.links.get_val(link.name), link.properties)
+            elif link.kind == h5l.TYPE_EXTERNAL:
+                file, path = old.links.get_val(link.name)
+                new.links.create_external(link.name, file, path, link.properties)
+                self._check_files(link.path, [_text(file)])
+            else:
+                self._warn(link.path, f"a link of the user-defined type {link.kind} is left out")
+        return False
+
+    def _copy_object(self, old_group: Any, new_group: Any, link: _Link) -> bool:
+        try:
+            old = h5o.open(old_group, link.name)
+        except (KeyError, OSError, RuntimeError) as error:
+            self._warn(link.path, f"an object that cannot be opened is left out ({_line(error)})")
+            return False
+        known = self._places.paths.get(h5o.get_info(old).addr)
+        if known is not None:
+            new_group.links.create_hard(link.name, self._target.id, known, link.properties)
+            return False
+        if isinstance(old, h5g.GroupID):
+            gcpl = old.get_create_plist()
+            gcpl.set_obj_track_times(False)
+            new = h5g.create(new_group, link.name, link.properties, gcpl)
+            self._copy_attributes(old, new, link.path)
+        elif isinstance(old, h5t.TypeID):
+            new = self._link_type(old, new_group, link)
+        else:
+            new = self._copy_dataset(old, new_group, link)
+        self._places.add(old, new, link.path)
+        self._copy_comment(old_group, new_group, link.name)
+        return isinstance(old, h5g.GroupID)
+
+    def _link_type(self, old: Any, group: Any, link: _Link) -> Any:
+        new = self._type(old)
+        group.links.create_hard(link.name, self._types, _type_name(old), link.properties)
+        if not _are_plain_attributes(old):
+            self._copy_attributes(old, new, link.path)
+        return new
+
+    def _type(self, old: Any) -> Any:
+        """The type in the new file; a named one is copied there when it is first needed."""
+        if not old.committed():
+            return old.copy()
+        name = _type_name(old)
+        if not self._types.links.exists(name):
+            h5o.copy(old, b".", self._types, name, _copy_properties(old))
+        return h5t.open(self._types, name)
+
+    def _copy_dataset(self, old: Any, group: Any, link: _Link) -> Any:
+        storage = self._choose(h5py.Dataset(old)) if may_be_recoded(old) else None
+        if storage is not None:
+            new = self._make_dataset(old, group, link, stored_so(old, storage))
+            self.recoded.append(Recoded(_text(link.path), h5py.Dataset(new)))
+            return new
+        self._check_files(link.path, files_of(old))
+        attributes_wait = not _are_plain_attributes(old)
+        if must_be_made(old, attributes_wait):
+            return self._make_alike(old, group, link)
+        h5o.copy(old, b".", group, link.name, _copy_properties(old), link.properties)
+        new = h5d.open(group, link.name)
+        if attributes_wait:
+            self._copy_attributes(old, new, link.path)
+        return new
+
+    def _make_alike(self, old: Any, group: Any, link: _Link) -> Any:
+        new = self._make_dataset(old, group, link, stored_alike(old))
+        if old.get_create_plist().get_layout() == h5d.VIRTUAL:
+            return new
+        if has_references(old.get_type()):
+            self._waiting.append((link.path, None))
+        else:
+            copy_dataset(old, new)
+        return new
+
+    def _make_dataset(self, old: Any, group: Any, link: _Link, dcpl: Any) -> Any:
+        # The times would be those of the copy, and the same job make other bytes each time.
+        dcpl.set_obj_track_times(False)
+        kind = self._type(old.get_type())
+        new = h5d.create(group, link.name, kind, old.get_space(), dcpl, link.properties)
+        self._copy_attributes(old, new, link.path)
+        return new
+
+    def _copy_attributes(self, old: Any, new: Any, path: bytes) -> None:
+        """Make all attributes in their order, and fill those that hold no references."""
+        for name in _attribute_names(old):
+            stored = h5a.open(old, name)
+            kind = stored.get_type()
+            made = h5a.create(new, name, self._type(kind), stored.get_space())
+            if has_references(kind):
+                self._waiting.append((path, name))
+            else:
+                copy_attribute(stored, made)
+
+    def _copy_comment(self, old_group: Any, new_group: Any, name: bytes) -> None:
+        comment = old_group.get_comment(name)
+        if comment and not new_group.get_comment(name):
+            new_group.set_comment(name, comment)
+
+    def _check_files(self, path: bytes, names: list[str]) -> None:
+        """Warn of files that are looked for beside the output, where it lies in another folder."""
+        folders = [Path(file.filename).resolve().parent for file in (self._source, self._target)]
+        relative = [name for name in names if not Path(name).is_absolute() and name != "."]
+        if relative and folders[0] != folders[1]:
+            self._warn(
+                path,
+                f"it names {some(relative)}, looked for beside the file, which is now "
+                f"{folders[1]} and was {folders[0]}; bring them there",
+            )
+
+    def _warn(self, path: bytes, text: str) -> None:
+        self.warnings.append(f"{_text(path)}: {text}")
+
+    @contextlib.contextmanager
+    def _named(self, path: bytes) -> Iterator[None]:
+        """Let HDF5's errors name the object."""
+        try:
+            with full_disk_named(self._target.filename):
+                yield
+        except Error:
+            raise
+        except (KeyError, OSError, RuntimeError, ValueError) as error:
+            raise InputError(
+                f"expected to copy {self._source.filename}::{_text(path)}, got {_line(error)}; "
+                "look at it with h5dump"
+            ) from None
+
+
+def _links(group: Any, path: bytes) -> list[_Link]:
+    """The links of a group in the order of their creation, if that is known."""
+    links: list[_Link] = []
+    order = group.get_create_plist().get_link_creation_order()
+    group.links.iterate(
+        lambda name, info: links.append(_Link(name, info.type, info.cset, path + b"/" + name)),
+        info=True,
+        idx_type=_index(order),
+    )
+    return links
+
+
+def _attribute_names(item: Any) -> list[bytes]:
+    names: list[bytes] = []
+    # A named type has no creation properties in h5py; the order of its attributes is their names'.
+    order = 0 if isinstance(item, h5t.TypeID) else item.get_create_plist().get_attr_creation_order()
+    h5a.iterate(item, names.append, index_type=_index(order))
+    return names
+
+
+def _index(order: int) -> int:
+    tracked = order & h5p.CRT_ORDER_TRACKED
+    return int(h5.INDEX_CRT_ORDER if tracked else h5.INDEX_NAME)
+
+
+def _are_plain_attributes(item: Any) -> bool:
+    """Whether H5Ocopy keeps all attributes: no references, no named types."""
+    kinds = [h5a.open(item, name).get_type() for name in _attribute_names(item)]
+    return not any(kind.committed() or has_references(kind) for kind in kinds)
+
+
+def _copy_properties(item: Any) -> Any:
+    """How H5Ocopy is to copy an object: with its attributes if it can."""
+    copying = h5p.create(h5p.OBJECT_COPY)
+    if not _are_plain_attributes(item):
+        copying.set_copy_object(h5o.COPY_WITHOUT_ATTR_FLAG)
+    return copying
+
+
+def _type_name(kind: Any) -> bytes:
+    return b"%d" % h5o.get_info(kind).addr
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
