@@ -15,7 +15,7 @@ from sharedcompute.engines.block import Deliver
 from sharedcompute.engines.results import Results
 from sharedcompute.events import JobFinished, Listener, PassStarted
 from sharedcompute.operations.accumulate import Reduction, Tally, cast_result, served_by
-from sharedcompute.operations.base import Array, Carry, DType, State
+from sharedcompute.operations.base import Array, DType, State
 from sharedcompute.plan.build import Plan, ToMemory
 from sharedcompute.plan.memory import ArraySink
 from sharedcompute.plan.passes import Pass, needs
@@ -28,6 +28,10 @@ class Engine(Protocol):
     def name(self) -> str:
         """What it is called."""
 
+    @property
+    def workers(self) -> int:
+        """How many run blocks at a time."""
+
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """An array that whoever runs blocks can write to."""
 
@@ -38,7 +42,7 @@ class Engine(Protocol):
         """The source in a form that whoever runs blocks can open."""
 
     def run(self, work: Pass, states: list[State], deliver: Deliver, listen: Listener) -> None:
-        """Run all blocks; fill the states, fields of shape (blocks, columns)."""
+        """Run all blocks; fill the states, fields of shape (slots, width), and combine them."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,11 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
 
 
 def _block_states(tally: Tally, blocks: int, engine: Engine) -> State:
-    """Room for the state of each block, which the blocks fill in; without rows, the identity."""
+    """Room for the states, which the blocks fill in; without rows, the identity."""
+    states = tally.states(tally.slots(blocks, engine.workers), engine.allocate)
     if blocks == 0:
-        return tally.states((1, tally.columns), engine.allocate)
-    return {
-        name: engine.allocate((blocks, tally.columns), dtype)
-        for name, dtype in tally.fields().items()
-    }
+        tally.reset(states)
+    return states
 
 
 def _undeliverable(_block: int, _number: int, _chunks: Sequence[Any]) -> None:
@@ -113,36 +115,24 @@ def _with_sinks(work: Pass, engine: Engine, results: Results | None) -> Pass:
     return replace(work, source=engine.reach(work.source), keeps=tuple(keeps))
 
 
-def _combined(tally: Tally, states: State) -> State:
-    """All blocks combined, in private memory, so that the shared blocks can go."""
-    return {name: s.copy() for name, s in tally.combine_blocks(states).items()}
-
-
 def _worked_out(work: Pass, states: list[State], last: Pass) -> dict[tuple[int, Any], Array]:
     """What a prelude pass found, for the arguments of the stage behind it in the `last` pass."""
     stage = work.observes[0].depth
     kept = [t for _, t in work.tallies]
     wanted = [a for i, a in needs(last.stages) if i == stage]
-    before = {i: kept[i].prefixes(states[i]) for i in _carrying(work, wanted, kept)}
-    combined = [_combined(t, s) for t, s in zip(kept, states, strict=True)]
+    combined = [
+        t.prefixes(s) if t.running else t.total(s) for t, s in zip(kept, states, strict=True)
+    ]
     found: dict[tuple[int, Any], Array] = {}
     for observe, argument in zip(work.observes, wanted, strict=True):
-        i = served_by(observe.reduction, kept)
-        state = before[i] if isinstance(argument, Carry) else combined[i]
+        state = combined[served_by(observe.reduction, kept)]
         found[stage, argument] = observe.reduction.result(state)
     return found
 
 
-def _carrying(work: Pass, wanted: list[Any], kept: list[Tally]) -> set[int]:
-    pairs = zip(work.observes, wanted, strict=True)
-    return {served_by(o.reduction, kept) for o, a in pairs if isinstance(a, Carry)}
-
-
 def _reduced(work: Pass, states: list[State]) -> list[tuple[Reduction, Array]]:
     """The result of each reduction of a pass."""
-    combined = [
-        (depth, t, _combined(t, s)) for (depth, t), s in zip(work.tallies, states, strict=True)
-    ]
+    combined = [(depth, t, t.total(s)) for (depth, t), s in zip(work.tallies, states, strict=True)]
     found = []
     for observe in work.observes:
         here = [(t, s) for depth, t, s in combined if depth == observe.depth]

@@ -39,6 +39,11 @@ class Local:
         self._team = team
         self._schedule = schedule
 
+    @property
+    def workers(self) -> int:
+        """The size of the team."""
+        return self._team.size
+
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """Shared memory."""
         return arrays.empty(shape, dtype)
@@ -129,6 +134,11 @@ def run_blocks(worker: Worker, work: Pass, states: list[State], schedule: Schedu
     try:
         for rows in _claims(worker, work, schedule):
             mail.done(runner.run(rows.start // blocks.rows))
+        runner.finish()
         mail.flush()
     finally:
         runner.close()
+    if work.tallies:
+        worker.barrier()
+    for (_, tally), state in zip(work.tallies, states, strict=True):
+        tally.combine_slots(state, worker.rank, worker.size)

@@ -16,6 +16,7 @@ class Serial:
     """Runs passes in this process."""
 
     name = "serial"
+    workers = 1
 
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """Private memory."""
@@ -40,5 +41,8 @@ class Serial:
                     problem.add_note(f"raised on rows {rows.start}:{rows.stop}")
                     raise
                 listen(done)
+            runner.finish()
         finally:
             runner.close()
+        for (_, tally), state in zip(work.tallies, states, strict=True):
+            tally.combine_slots(state)
