@@ -137,13 +137,66 @@ def products(x: Array, skipna: bool, total: Array) -> None:
 
 
 @kernel
+def exact_moments(x: Array, _skipna: bool, count: Ints, total: Array, squares: Array) -> None:
+    """Update count, sum and the sum of squares of integers, all exact.
+
+    Parameters
+    ----------
+    x : ndarray, shape (rows, cols)
+        A strip of booleans or of integers of up to 16 bits.
+    count, total
+        As for `sums`, which gives the same bits in `count` and `total`.
+    squares : ndarray of uint64, shape (cols,)
+        The sum of ``v ** 2``, modulo ``2 ** 64``: see `deviations`.
+    """
+    kind = total.dtype.type
+    rows, cols = x.shape
+    whole = rows - rows % 4
+    for lo in range(0, cols, TILE):
+        hi = min(lo + TILE, cols)
+        t, q = total[lo:hi], squares[lo:hi]
+        for i in range(0, whole, 4):
+            a, b, c, d = x[i, lo:hi], x[i + 1, lo:hi], x[i + 2, lo:hi], x[i + 3, lo:hi]
+            for j in range(t.size):
+                k, m, n, o = kind(a[j]), kind(b[j]), kind(c[j]), kind(d[j])
+                t[j] += (k + m) + (n + o)
+                q[j] += np.uint64((k * k + m * m) + (n * n + o * o))
+        for i in range(whole, rows):
+            a = x[i, lo:hi]
+            for j in range(t.size):
+                k = kind(a[j])
+                t[j] += k
+                q[j] += np.uint64(k * k)
+    count += rows
+
+
+@kernel
+def deviations(count: Ints, total: Array, squares: Array, m2: Floats) -> None:
+    """Work out the sums of squared deviations from the mean of integers from `exact_moments`.
+
+    With an integer q next to the mean, ``sum((v - q) ** 2)`` is ``squares - q * (total + r)``,
+    where ``r = total - n * q``. All of it is exact modulo ``2 ** 64``, so that it is exact where
+    the sum itself fits; and taking off ``r * r / n``, at most half of it, costs no digits. So
+    nothing is lost where the mean is large and the deviations are small.
+    """
+    for j in range(m2.size):
+        n = count[j if count.size == m2.size else 0]
+        t = np.int64(total[j])
+        q = np.int64(np.rint(t / max(n, 1)))
+        r = t - n * q
+        about_q = squares[j] - np.uint64(q * (t + r))
+        m2[j] = np.float64(about_q) - np.float64(r) * (np.float64(r) / max(n, 1))
+
+
+@kernel
 def moments(x: Array, skipna: bool, count: Ints, total: Array, m2: Floats) -> None:
     """Update count, sum and the sum of squared deviations from the mean.
 
     Parameters
     ----------
     x, skipna, count, total
-        As for `sums`, which gives the same bits in `count` and `total`.
+        As for `sums`, which gives the same bits in `count` and `total`; `total` is float64 or
+        complex128.
     m2 : ndarray of float64, shape (cols,)
         The sum of ``abs(v - mean) ** 2`` over all values seen so far.
 
@@ -162,37 +215,68 @@ def moments(x: Array, skipna: bool, count: Ints, total: Array, m2: Floats) -> No
     rows, cols = x.shape
     if rows == 0:
         return
+    each = count.size == cols
+    size = min(TILE, cols)
+    before, here = np.zeros(size), np.full(size, np.float64(rows))
+    sums_before, centres, firsts = (
+        np.empty(size, total.dtype),
+        np.empty(size, total.dtype),
+        np.empty(size, total.dtype),
+    )
+    seconds = np.empty(size)
     for lo in range(0, cols, TILE):
         hi = min(lo + TILE, cols)
-        n, sum_, squares = count[lo:hi], total[lo:hi], m2[lo:hi]
-        n_before, sum_before = n.copy(), sum_.copy()
+        sum_, squares = total[lo:hi], m2[lo:hi]
+        width = hi - lo
+        sum_before, centre, first = sums_before[:width], centres[:width], firsts[:width]
+        second = seconds[:width]
+        sum_before[:] = sum_
+        n = count[lo:hi] if each else count
+        before[: n.size] = n
         if skipna:
             _add_known(x, lo, hi, n, sum_)
+            here[: n.size] = n - before[: n.size]
         else:
             _add(x, lo, hi, sum_)
-            n += rows
-        centre = sum_ * 1.0  # float64 or complex128, which an integer `sum_` is not
-        for j in range(centre.size):
-            centre[j] = (sum_[j] - sum_before[j]) / max(n[j] - n_before[j], 1)
-        first, second = np.zeros_like(centre), np.zeros_like(squares)
+        for j in range(width):
+            centre[j] = (sum_[j] - sum_before[j]) / max(here[j], 1.0)
+        first[:] = 0
+        second[:] = 0
         if skipna:
             _deviate_known(x, lo, hi, centre, first, second)
         else:
             _deviate(x, lo, hi, centre, first, second)
-        for j in range(centre.size):
-            here, before = n[j] - n_before[j], n_before[j]
-            if here == 0:
-                continue
-            shift = first[j] / here
-            spread = second[j]
-            if spread < np.inf:  # else the correction may overflow too: inf - inf
-                # Rounding may leave a constant column a little below zero; NaN must stay.
-                spread -= _square(first[j]) / here
-                spread = np.float64(0.0) if spread < 0 else spread
-            if before > 0:
-                delta = centre[j] + shift - sum_before[j] / before
-                spread += squares[j] + _square(delta) * (before * (here / n[j]))
-            squares[j] = spread
+        if each:
+            for j in range(width):
+                squares[j] = _merged(
+                    centre[j], first[j], second[j], here[j], sum_before[j], before[j], squares[j]
+                )
+        else:
+            n_here, n_before = np.float64(rows), before[0]
+            for j in range(width):
+                squares[j] = _merged(
+                    centre[j], first[j], second[j], n_here, sum_before[j], n_before, squares[j]
+                )
+    if not skipna:
+        count += rows
+
+
+@kernel
+def _merged(
+    centre: Any, first: Any, second: Any, here: Any, sum_before: Any, before: Any, squares: Any
+) -> Any:
+    """Add to `squares` of `before` values those of `here` values of a strip."""
+    if here == 0:
+        return squares
+    # Rounding may leave a constant column a little below zero; NaN must stay. Where the squares
+    # overflow the correction may too: inf - inf.
+    less = second - _square(first) / here
+    less = 0.0 if less < 0 else less
+    spread = less if second < np.inf else second
+    if before > 0:
+        delta = centre + first / here - sum_before / before
+        spread += squares + _square(delta) * (before * (here / (before + here)))
+    return spread
 
 
 @kernel

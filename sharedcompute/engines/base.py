@@ -20,7 +20,7 @@ from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import JobFinished, Listener, PassStarted
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction, Tally, cast_result, served_by
-from sharedcompute.operations.base import Array, ArraySpec, Carry, State
+from sharedcompute.operations.base import Array, ArraySpec, State
 from sharedcompute.plan.build import Plan, ToMemory, scratch_folder
 from sharedcompute.plan.loading import Load, stripe_of, stripe_shape
 from sharedcompute.plan.memory import ArraySink
@@ -133,13 +133,11 @@ def _side_by_side(stripes: list[Reduced]) -> Reduced:
 
 
 def _block_states(tally: Tally, blocks: int, engine: Engine) -> State:
-    """Room for the state of each block, which the blocks fill in; without rows, the identity."""
+    """Room for the states, which the blocks fill in; without rows, the identity."""
+    states = tally.states(tally.slots(blocks, engine.workers), engine.allocate)
     if blocks == 0:
-        return tally.states((1, tally.columns), engine.allocate)
-    return {
-        name: engine.allocate((blocks, tally.columns), dtype)
-        for name, dtype in tally.fields().items()
-    }
+        tally.reset(states)
+    return states
 
 
 def _with_sinks(work: Pass, engine: Engine, results: Results | None) -> Pass:
@@ -156,36 +154,24 @@ def _with_sinks(work: Pass, engine: Engine, results: Results | None) -> Pass:
     return replace(work, source=engine.reach(work.source), keeps=tuple(keeps))
 
 
-def _combined(tally: Tally, states: State) -> State:
-    """All blocks combined, in private memory, so that the shared blocks can go."""
-    return {name: s.copy() for name, s in tally.combine_blocks(states).items()}
-
-
 def _worked_out(work: Pass, states: list[State], last: Pass) -> dict[tuple[int, Any], Array]:
     """What a prelude pass found, for the arguments of the stage behind it in the `last` pass."""
     stage = work.observes[0].depth
     kept = [t for _, t in work.tallies]
     wanted = [a for i, a in needs(last.stages) if i == stage]
-    before = {i: kept[i].prefixes(states[i]) for i in _carrying(work, wanted, kept)}
-    combined = [_combined(t, s) for t, s in zip(kept, states, strict=True)]
+    combined = [
+        t.prefixes(s) if t.running else t.total(s) for t, s in zip(kept, states, strict=True)
+    ]
     found: dict[tuple[int, Any], Array] = {}
     for observe, argument in zip(work.observes, wanted, strict=True):
-        i = served_by(observe.reduction, kept)
-        state = before[i] if isinstance(argument, Carry) else combined[i]
+        state = combined[served_by(observe.reduction, kept)]
         found[stage, argument] = observe.reduction.result(state)
     return found
 
 
-def _carrying(work: Pass, wanted: list[Any], kept: list[Tally]) -> set[int]:
-    pairs = zip(work.observes, wanted, strict=True)
-    return {served_by(o.reduction, kept) for o, a in pairs if isinstance(a, Carry)}
-
-
 def _reduced(work: Pass, states: list[State]) -> Reduced:
     """The result of each reduction of a pass."""
-    combined = [
-        (depth, t, _combined(t, s)) for (depth, t), s in zip(work.tallies, states, strict=True)
-    ]
+    combined = [(depth, t, t.total(s)) for (depth, t), s in zip(work.tallies, states, strict=True)]
     found = []
     for observe in work.observes:
         here = [(t, s) for depth, t, s in combined if depth == observe.depth]

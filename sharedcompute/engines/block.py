@@ -30,7 +30,7 @@ class PassWork:
     work : Pass
         With all arguments bound.
     states : list of State
-        One for each of the pass's tallies, fields of shape (blocks, columns).
+        One for each of the pass's tallies, fields of shape (slots, width).
     """
 
     work: Pass
@@ -55,6 +55,11 @@ class PassWork:
     def open(self, rank: int, deliver: Deliver) -> BlockRunner:
         """Open source and sinks."""
         return BlockRunner(self.work, self.states, deliver, rank)
+
+    def combine(self, rank: int, size: int) -> None:
+        """Combine the states of all blocks, or of all workers."""
+        for (_, tally), state in zip(self.work.tallies, self.states, strict=True):
+            tally.combine_slots(state, rank, size)
 
 
 class Scratch:
@@ -111,14 +116,16 @@ class BlockRunner:
 
     def __init__(self, work: Pass, states: list[State], deliver: Deliver, rank: int = 0) -> None:
         self._work = work
-        self._states = states
         self._deliver = deliver
         self._rank = rank
         self._rows_in_all = work.source.shape[0]
         self._scratch = Scratch()
         self._clock = _Clock()
         self._latest: dict[int, tuple[Rows, Array]] = {}
-        self._accumulators = [(depth, Accumulator(t)) for depth, t in work.tallies]
+        self._accumulators = [
+            (depth, Accumulator(tally, state, rank))
+            for (depth, tally), state in zip(work.tallies, states, strict=True)
+        ]
         self._top = max([k.depth for k in work.keeps] + [d for d, _ in self._accumulators])
         self._kept = [_Kept(i, keep) for i, keep in enumerate(work.keeps)]
         at_top = [k for k in self._kept if k.depth == self._top and k.array is not None]
@@ -127,6 +134,11 @@ class BlockRunner:
         self._carries: dict[int, Array] = {}
         self._strip = Rows(0, 0)
         self._block = 0
+
+    def finish(self) -> None:
+        """Leave in the states what all blocks added up to."""
+        for _, accumulator in self._accumulators:
+            accumulator.finish()
 
     def close(self) -> None:
         """Close what was opened."""
@@ -143,8 +155,8 @@ class BlockRunner:
         self._begin(block)
         for start in range(rows.start, rows.stop, self._work.strip):
             self._run_strip(Rows(start, min(start + self._work.strip, rows.stop)))
-        for (_, accumulator), states in zip(self._accumulators, self._states, strict=True):
-            accumulator.finish(states, block)
+        for _, accumulator in self._accumulators:
+            accumulator.end()
         clock = self._clock
         return BlockDone(
             self._rank,
@@ -161,7 +173,7 @@ class BlockRunner:
     def _begin(self, block: int) -> None:
         self._block = block
         for _, accumulator in self._accumulators:
-            accumulator.reset()
+            accumulator.begin(block)
         for kept in self._kept:
             kept.crc = 0
         for i, stage in enumerate(self._work.stages):
@@ -258,7 +270,7 @@ def warm_up(work: Pass) -> None:
     small = replace(work, source=row, keeps=(), blocks=Blocks(1, 1), strip=1)
     if not work.observes:
         small = replace(small, keeps=(Keep(len(work.stages), _Nowhere()),))
-    states = [t.states((1, t.columns), np.empty) for _, t in work.tallies]
+    states = [t.states(1, np.empty) for _, t in work.tallies]
     runner = BlockRunner(small, states, lambda _block, _number, _chunks: None)
     # The made-up row need not suit a user's kernel; what is wrong with it, a worker will report.
     try:

@@ -37,6 +37,11 @@ class Local:
         self._team = team
         self._schedule = schedule
 
+    @property
+    def workers(self) -> int:
+        """The size of the team."""
+        return self._team.size
+
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """Shared memory."""
         return arrays.empty(shape, dtype)
@@ -126,6 +131,9 @@ def run_units(worker: Worker, work: Work, schedule: Schedule) -> None:
     try:
         for number in _claims(worker, work, schedule):
             mail.done(runner.run(number))
+        runner.finish()
         mail.flush()
     finally:
         runner.close()
+    worker.barrier()
+    work.combine(worker.rank, worker.size)

@@ -15,6 +15,7 @@ class Serial:
     """Runs passes in this process."""
 
     name = "serial"
+    workers = 1
 
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """Private memory."""
@@ -40,5 +41,7 @@ class Serial:
                     problem.add_note(f"raised on rows {rows.start}:{rows.stop}")
                     raise
                 listen(done)
+            runner.finish()
         finally:
             runner.close()
+        work.combine(0, 1)

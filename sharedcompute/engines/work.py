@@ -19,6 +19,9 @@ class Runner(Protocol):
     def run(self, number: int) -> BlockDone:
         """Do unit `number`."""
 
+    def finish(self) -> None:
+        """Leave what all units of this process came to."""
+
     def close(self) -> None:
         """Let go of files and buffers."""
 
@@ -42,6 +45,9 @@ class Work(Protocol):
     def open(self, rank: int, deliver: Deliver) -> Runner:
         """Get ready to do units in this process."""
 
+    def combine(self, rank: int, size: int) -> None:
+        """Do this process's share of what is to be done once all units are."""
+
 
 def undeliverable(_unit: int, _number: int, _chunks: Sequence[Any]) -> None:
     """Stands in where nothing is delivered: arrays in memory give no chunks."""
@@ -54,6 +60,10 @@ class Engine(Protocol):
     @property
     def name(self) -> str:
         """What it is called."""
+
+    @property
+    def workers(self) -> int:
+        """How many do units at a time."""
 
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """An array that whoever runs blocks can write to."""

@@ -5,6 +5,10 @@ Narrow rows are folded into *lanes*: with 3 columns, `lanes` rows side by side m
 reduction over all elements is the same thing with one column. At the end of a block the lanes are
 combined in a fixed binary tree, and at the end of the pass so are the blocks. Both trees depend on
 the data's shape alone, and that is why the bits do not depend on the number of workers.
+
+What is exact in any order (counts, sums of integers, the first of the greatest) needs no tree: a
+worker adds all of its blocks to one state. With rows of a megapixel the states of all blocks would
+be as large as the data.
 """
 
 from __future__ import annotations
@@ -29,19 +33,31 @@ WIDE = 512
 """Columns from which on rows need no folding."""
 
 CACHED = 4096
-"""Elements of a state that are combined at a time."""
+"""Columns of a state that are combined at a time; a worker's share of them is whole tiles."""
 
 Allocate = Callable[[tuple[int, ...], DType], Array]
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """One reduction with its parameters, over the rows or over all elements of `spec`."""
+    """One reduction with its parameters, over the rows or over all elements of `spec`.
+
+    A `running` one is wanted at the begin of each block, for a scan.
+    """
 
     operation: Reduce
     params: Params
     spec: ArraySpec
     over_all: bool = False
+    running: bool = False
+
+    @property
+    def partial(self) -> Partial:
+        """What a block contributes to it."""
+        partial = self.operation.partial
+        if isinstance(partial, Partial):
+            return partial
+        return partial(self.spec.dtype, self.spec.rows * (self.spec.row_size // self.columns or 1))
 
     @property
     def skipna(self) -> bool:
@@ -74,23 +90,31 @@ class Tally:
     dtype: DType
     columns: int
     over_all: bool
+    running: bool = False
 
     def fields(self) -> dict[str, DType]:
         """The dtype of each field of the state."""
         return {f.name: f.dtype(self.dtype) for f in self.partial.fields}
 
+    def widths(self) -> tuple[tuple[str, int], ...]:
+        """How many numbers each field of the state has: `columns`, or one for all of them."""
+        one = not self.skipna
+        return tuple((f.name, 1 if f.tally and one else self.columns) for f in self.partial.fields)
+
     @property
     def nbytes(self) -> int:
         """Bytes of one state."""
-        return self.columns * sum(dtype.itemsize for dtype in self.fields().values())
+        fields = self.fields()
+        return sum(width * fields[name].itemsize for name, width in self.widths())
 
     def serves(self, other: Tally) -> bool:
         """Whether this one's fields hold all that the `other` would compute, to the bit."""
-        same_data = (self.skipna, self.dtype, self.columns, self.over_all) == (
+        same_data = (self.skipna, self.dtype, self.columns, self.over_all, self.running) == (
             other.skipna,
             other.dtype,
             other.columns,
             other.over_all,
+            other.running,
         )
         kernels = (self.partial.kernel, *self.partial.covers)
         return (
@@ -99,11 +123,19 @@ class Tally:
             and other.fields().items() <= self.fields().items()
         )
 
-    def states(self, shape: tuple[int, ...], allocate: Allocate) -> State:
-        """States of `shape`, each field at its identity."""
-        made = {name: allocate(shape, dtype) for name, dtype in self.fields().items()}
-        self.reset(made)
-        return made
+    @property
+    def exact(self) -> bool:
+        """Whether blocks may share a state: any grouping of rows gives the same bits."""
+        return not self.running and self.dtype.kind in self.partial.exact
+
+    def slots(self, blocks: int, workers: int) -> int:
+        """How many states are kept: one for each worker where exact, else for each block."""
+        return max(1, workers if self.exact else blocks)
+
+    def states(self, slots: int, allocate: Allocate) -> State:
+        """Room for `slots` states, fields of shape (slots, width); not initialised."""
+        fields = self.fields()
+        return {name: allocate((slots, width), fields[name]) for name, width in self.widths()}
 
     def reset(self, states: State) -> None:
         """Put every field back to its identity."""
@@ -115,27 +147,50 @@ class Tally:
         with np.errstate(all="ignore"):
             self.partial.combine(a, b, self.skipna)
 
-    def combine_blocks(self, states: State) -> State:
-        """The states of all blocks, shape (blocks, columns), combined in a binary tree.
+    def combine_slots(self, states: State, worker: int = 0, workers: int = 1) -> None:
+        """Combine all states in a binary tree, for the columns that fall to one of the workers.
 
-        The first row holds the result afterwards.
+        The first state holds the result afterwards, all but the tallies: see `total`. Tiles of
+        columns stay in cache for all levels of the tree, and lie where the data alone say.
         """
-        blocks, step = len(next(iter(states.values()))), 1
+        if self.running:
+            return
+        for lo in range(worker * CACHED, self.columns, workers * CACHED):
+            # One number for all columns: each tile adds it up for itself, in a copy.
+            tile = {
+                name: states[name][:, lo : lo + CACHED]
+                if width == self.columns
+                else states[name].copy()
+                for name, width in self.widths()
+            }
+            self._combine_tile(tile)
+
+    def _combine_tile(self, states: State) -> None:
+        slots, columns = max(s.shape for s in states.values())
+        step = 1
         # So many pairs at a time that NumPy's temporaries stay in cache: 4 times as fast.
-        slab = max(1, CACHED // max(1, self.columns)) * 2
-        while step < blocks:
-            for first in range(0, blocks - step, slab * step):
-                last = min(first + slab * step, blocks)
+        slab = max(1, CACHED // max(1, columns)) * 2
+        while step < slots:
+            for first in range(0, slots - step, slab * step):
+                last = min(first + slab * step, slots)
                 a = {name: s[first : last - step : 2 * step] for name, s in states.items()}
                 b = {name: s[first + step : last : 2 * step] for name, s in states.items()}
                 self.combine(a, b)
             step *= 2
-        return {name: s[0] for name, s in states.items()}
+
+    def total(self, states: State) -> State:
+        """The state of all rows, after `combine_slots`: views, of shape (columns,) or (1,)."""
+        return {
+            name: states[name][0] if width == self.columns else states[name].sum(axis=0)
+            for name, width in self.widths()
+        }
 
     def prefixes(self, states: State) -> State:
         """What all blocks before each block add up to: an exclusive scan over block numbers."""
-        before = self.states(next(iter(states.values())).shape, np.empty)
-        for block in range(1, len(next(iter(states.values())))):
+        blocks = len(next(iter(states.values())))
+        before = self.states(blocks, np.empty)
+        self.reset(before)
+        for block in range(1, blocks):
             for s in before.values():
                 s[block] = s[block - 1]
             here = {name: s[block] for name, s in before.items()}
@@ -146,11 +201,12 @@ class Tally:
 def tally(reduction: Reduction) -> Tally:
     """What has to be computed for one reduction."""
     return Tally(
-        reduction.operation.partial,
+        reduction.partial,
         reduction.skipna,
         reduction.spec.dtype,
         reduction.columns,
         reduction.over_all,
+        reduction.running,
     )
 
 
@@ -165,23 +221,52 @@ def tallies(reductions: Sequence[Reduction]) -> tuple[Tally, ...]:
 
 
 class Accumulator:
-    """Adds strips of rows to the state of one block.
+    """Adds strips of rows to the states of the blocks that one worker takes, in ascending order.
 
     Parameters
     ----------
     tally : Tally
+    states : State
+        Where to leave them, fields of shape (slots, width).
+    worker : int
+        Whose they are: the slot, where there is one for each worker.
     """
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, states: State, worker: int) -> None:
         self.tally = tally
         self.lanes = 1
         while tally.columns and self.lanes * tally.columns < WIDE:
             self.lanes *= 2
-        self._state = tally.states((self.lanes * tally.columns,), np.empty)
-        self._fields = list(self._state.values())
+        # Plain views: numba's look at a subclass is slow.
+        self._states = {name: s.view(np.ndarray) for name, s in states.items()}
+        self._slot = worker
+        if self.lanes > 1:
+            size = self.lanes * tally.columns
+            self._state = {name: np.empty(size, dtype) for name, dtype in tally.fields().items()}
+        if tally.exact:
+            self._open(worker)
 
-    def reset(self) -> None:
+    def begin(self, block: int) -> None:
         """Begin a block."""
+        if not self.tally.exact:
+            self._open(block)
+
+    def end(self) -> None:
+        """Finish a block."""
+        if not self.tally.exact:
+            self._close()
+
+    def finish(self) -> None:
+        """Finish after the last block."""
+        if self.tally.exact:
+            self._close()
+
+    def _open(self, slot: int) -> None:
+        self._slot = slot
+        if self.lanes == 1:
+            # In place: a state of a megapixel is not worth a copy.
+            self._state = {name: s[slot] for name, s in self._states.items()}
+        self._fields = list(self._state.values())
         self.tally.reset(self._state)
 
     def add(self, x: Array, start: int) -> None:
@@ -208,17 +293,19 @@ class Accumulator:
         else:
             t.partial.kernel(x, t.skipna, *fields)
 
-    def finish(self, states: State, block: int) -> None:
-        """Combine the lanes and note the state as that of `block`."""
+    def _close(self) -> None:
+        """Combine the lanes."""
         columns, lanes = self.tally.columns, self.lanes
+        if lanes == 1:
+            return
         while lanes > 1:
             lanes //= 2
             cut = lanes * columns
             low = {name: s[:cut] for name, s in self._state.items()}
             high = {name: s[cut : 2 * cut] for name, s in self._state.items()}
             self.tally.combine(low, high)
-        for name, s in self._state.items():
-            states[name][block] = s[:columns]
+        for name, width in self.tally.widths():
+            self._states[name][self._slot] = self._state[name][:width]
 
 
 def served_by(reduction: Reduction, kept: Sequence[Tally]) -> int:

@@ -223,11 +223,16 @@ class Stencil:
 
 @dataclass(frozen=True)
 class Field:
-    """One array of a partial result: its dtype and identity, from the input's dtype and skipna."""
+    """One array of a partial result: its dtype and identity, from the input's dtype and skipna.
+
+    A `tally` says how many values were added up. Where NaN is not left out that is one number for
+    all columns, and is kept as such where rows are wide: shape (1,) in place of (columns,).
+    """
 
     name: str
     dtype: Callable[[DType], DType]
     identity: Callable[[DType, bool], Any] = field(default=lambda _dtype, _skipna: 0)
+    tally: bool = False
 
 
 @dataclass(frozen=True)
@@ -243,9 +248,13 @@ class Partial:
         ``start + i * step + j // width``.
     fields : tuple of Field
     combine : callable
-        ``combine(a, b, skipna)`` adds the state `b` of later rows to the state `a` in place.
+        ``combine(a, b, skipna)`` adds the state `b` of later rows to the state `a` in place,
+        element by element.
     covers : tuple of kernels
         Partials whose fields this one computes too, to the bit, so that it can stand in for them.
+    exact : str
+        The kinds of data, as in `numpy.dtype.kind`, for which rows may be grouped and combined in
+        any way to the same bits. Then each worker has one state for all of its blocks.
     """
 
     kernel: Kernel
@@ -253,6 +262,7 @@ class Partial:
     combine: Callable[[State, State, bool], None]
     indexed: bool = False
     covers: tuple[Kernel, ...] = ()
+    exact: str = ""
 
 
 @dataclass(frozen=True)
@@ -261,8 +271,8 @@ class Reduce:
 
     Parameters
     ----------
-    partial : Partial
-        What a block contributes.
+    partial : Partial or callable
+        What a block contributes; or ``partial(dtype, n)``, for results from `n` values each.
     finalise : callable
         ``finalise(state, params)``: the result in full precision from the combined state.
     dtype : callable
@@ -272,7 +282,7 @@ class Reduce:
     """
 
     name: str
-    partial: Partial
+    partial: Partial | Callable[[DType, int], Partial]
     finalise: Callable[[State, Params], Array]
     summary: str = ""
     parameters: tuple[Parameter, ...] = ()

@@ -23,6 +23,10 @@ def _int64(_: DType) -> DType:
     return np.dtype(np.int64)
 
 
+def _uint64(_: DType) -> DType:
+    return np.dtype(np.uint64)
+
+
 def _boolean(_: DType) -> DType:
     return np.dtype(np.bool_)
 
@@ -128,7 +132,9 @@ def _all(a: State, b: State, _: bool) -> None:
     a["found"] &= b["found"]
 
 
-COUNT = Field("count", _int64)
+KNOWN = Field("count", _int64)
+COUNT = Field("count", _int64, tally=True)
+TOTAL = Field("total", _wide)
 VALUE = Field("value", _own, highest)
 TOP = Field("value", _own, lowest)
 INDEX = Field("index", _int64, _none_yet)
@@ -146,9 +152,9 @@ def count_nan(x: Array, _skipna: bool, count: Array) -> None:
     count += len(x) - valid
 
 
-counts = Partial(count_valid, (COUNT,), _add)
-nan_counts = Partial(count_nan, (COUNT,), _add)
-sums = Partial(kernels.sums, (COUNT, Field("total", _wide)), _add)
+counts = Partial(count_valid, (KNOWN,), _add, exact="biufc")
+nan_counts = Partial(count_nan, (KNOWN,), _add, exact="biufc")
+sums = Partial(kernels.sums, (COUNT, TOTAL), _add, exact="biu")
 float_sums = Partial(kernels.sums, (COUNT, Field("total", _float_wide)), _add)
 moments = Partial(
     kernels.moments,
@@ -156,13 +162,34 @@ moments = Partial(
     _merge_moments,
     covers=(kernels.sums,),
 )
-products = Partial(kernels.products, (Field("total", _wide, _one),), _multiply)
-minima = Partial(extrema.minimum, (VALUE,), _smaller)
-maxima = Partial(extrema.maximum, (TOP,), _larger)
-first_minima = Partial(extrema.argmin, (VALUE, INDEX), _first_smallest, indexed=True)
-first_maxima = Partial(extrema.argmax, (TOP, INDEX), _first_largest, indexed=True)
-found_any = Partial(extrema.any_true, (Field("found", _boolean),), _any)
-found_all = Partial(extrema.all_true, (Field("found", _boolean, _one),), _all)
+exact_moments = Partial(
+    kernels.exact_moments,
+    (COUNT, TOTAL, Field("squares", _uint64)),
+    _add,
+    covers=(kernels.sums,),
+    exact="biu",
+)
+products = Partial(kernels.products, (Field("total", _wide, _one),), _multiply, exact="biu")
+# Which of 0.0 and -0.0 is the least one, and which NaN is kept, is up to the order of floats.
+minima = Partial(extrema.minimum, (VALUE,), _smaller, exact="biu")
+maxima = Partial(extrema.maximum, (TOP,), _larger, exact="biu")
+# Here the earlier row decides between equals.
+first_minima = Partial(extrema.argmin, (VALUE, INDEX), _first_smallest, indexed=True, exact="biuf")
+first_maxima = Partial(extrema.argmax, (TOP, INDEX), _first_largest, indexed=True, exact="biuf")
+found_any = Partial(extrema.any_true, (Field("found", _boolean),), _any, exact="biufc")
+found_all = Partial(extrema.all_true, (Field("found", _boolean, _one),), _all, exact="biufc")
+
+
+def _sums_of(dtype: DType, n: int) -> Partial:
+    """Sums for a mean: of whole numbers where `n` of them cannot overflow, else in floats."""
+    whole = dtype.kind in "biu" and n <= 2 ** (64 - 8 * dtype.itemsize)
+    return sums if whole else float_sums
+
+
+def _moments_of(dtype: DType, n: int) -> Partial:
+    """Exact moments where `n` squares of at most half the dtype's range fit 64 bits."""
+    small = dtype.kind in "biu" and dtype.itemsize <= 2
+    return exact_moments if small and n <= 2 ** (66 - 16 * dtype.itemsize) else moments
 
 
 def _field(name: str) -> Any:
@@ -177,7 +204,14 @@ def _mean(state: State, _: Params) -> Array:
 
 
 def _var(state: State, params: Params) -> Array:
-    return np.asarray(state["m2"] / np.maximum(state["count"] - params["ddof"], 0))
+    m2 = state["m2"] if "m2" in state else _deviations(state)
+    return np.asarray(m2 / np.maximum(state["count"] - params["ddof"], 0))
+
+
+def _deviations(state: State) -> Array:
+    m2 = np.empty(state["total"].shape)
+    kernels.deviations(state["count"], state["total"], state["squares"], m2)
+    return m2
 
 
 def _std(state: State, params: Params) -> Array:
@@ -224,16 +258,22 @@ REDUCTIONS: tuple[Reduce, ...] = (
     Reduce("prod", products, _field("total"), "the product", NA, as_sum),
     Reduce(
         "mean",
-        float_sums,
+        _sums_of,
         _mean,
         "the mean, added up in double precision",
         NA,
         _as_mean,
         units="same",
     ),
-    Reduce("var", moments, _var, "the variance, numerically stable", (SKIPNA, DDOF), _as_var),
+    Reduce("var", _moments_of, _var, "the variance, numerically stable", (SKIPNA, DDOF), _as_var),
     Reduce(
-        "std", moments, _std, "the standard deviation", (SKIPNA, DDOF), _as_var, units="difference"
+        "std",
+        _moments_of,
+        _std,
+        "the standard deviation",
+        (SKIPNA, DDOF),
+        _as_var,
+        units="difference",
     ),
     Reduce(
         "min", minima, _field("value"), "the minimum", NA, kinds="biuf", empty=False, units="same"

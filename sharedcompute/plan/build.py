@@ -15,7 +15,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import open_source
 from sharedcompute.machine import disk_free
-from sharedcompute.operations.accumulate import Reduction
+from sharedcompute.operations.accumulate import Reduction, tallies
 from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.parameters import array, bind
@@ -260,16 +260,27 @@ def _blocks(
     alignment = math.lcm(read, written)
     if alignment > read and alignment * row_bytes > ALIGNED_BYTES:
         alignment = written
-    state = sum(o.reduction.columns * 24 for o in chain.observes)
-    state += sum(chain.source.row_size * 24 for _ in needs(tuple(chain.stages)))
+    used, kept = _state_bytes(chain)
     return choose_blocks(
         chain.source.rows,
         row_bytes,
         alignment=alignment,
         halo=sum(stage.halo for stage in chain.stages),
-        state_bytes=state,
+        state_bytes=used,
+        kept_bytes=kept,
         block_rows=options.block_rows,
     )
+
+
+def _state_bytes(chain: _Chain) -> tuple[int, int]:
+    """Bytes of the reductions' state: what a strip goes through, and what each block keeps."""
+    depths = {o.depth for o in chain.observes}
+    made = [
+        t for d in depths for t in tallies([o.reduction for o in chain.observes if o.depth == d])
+    ]
+    needed = sum(chain.source.row_size * 24 for _ in needs(tuple(chain.stages)))
+    used = needed + sum(t.nbytes for t in made)
+    return used, used - sum(t.nbytes for t in made if t.exact)
 
 
 @dataclass(frozen=True)
@@ -307,7 +318,8 @@ def _reduction(frame: _Frame, depth: int, argument: Needed | Carry) -> Reduction
     op = find(argument.reduction, "reduce")
     assert isinstance(op, Reduce)
     params = bind(op.name, op.parameters, {"skipna": argument.skipna})
-    return Reduction(op, params, spec_after(frame.source, frame.stages, depth))
+    spec = spec_after(frame.source, frame.stages, depth)
+    return Reduction(op, params, spec, running=isinstance(argument, Carry))
 
 
 def _purpose(job: Job) -> str:

@@ -101,7 +101,9 @@ def project(
     last = passes[-1]
     filed = [k for k in last.keeps if isinstance(k.sink, DatasetSink)]
     in_memory = [k for k in last.keeps if k not in filed and not isinstance(k.sink, ArraySink)]
-    shared = max(sum(t.nbytes for _, t in p.tallies) * len(p.blocks) for p in passes)
+    shared = max(
+        sum(t.nbytes * t.slots(len(p.blocks), workers) for _, t in p.tallies) for p in passes
+    )
     shared += sum(last.spec(keep.depth).nbytes for keep in in_memory)
     shared += sum(
         len(last.blocks) * last.spec(i).row_size * 8
@@ -137,9 +139,8 @@ def _scratch(work: Pass, load: Load | None) -> int:
         if stage.halo:
             total += (rows + 2 * halo) * work.spec(depth - 1).row_bytes
     total += 0 if load else work.source.scratch_nbytes(rows + 2 * halo)
-    # An encoder holds the rows and their chunks; a reduction its lanes.
-    total += sum(2 * rows * work.spec(keep.depth).row_bytes for keep in work.keeps)
-    return total + sum(t.nbytes for _, t in work.tallies)
+    # An encoder holds the rows and their chunks.
+    return total + sum(2 * rows * work.spec(keep.depth).row_bytes for keep in work.keeps)
 
 
 def serial_seconds(work: Pass) -> float:

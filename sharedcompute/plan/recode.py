@@ -19,7 +19,7 @@ from sharedcompute.hdf5.chunking import Chunks, auto_chunks, fit_chunks, parse_c
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.source import DatasetSource, source_of
-from sharedcompute.hdf5.tree import Storage
+from sharedcompute.hdf5.storage import Storage
 from sharedcompute.plan.loading import Into, units
 
 BOX_NBYTES = 64 * 1024**2

@@ -12,7 +12,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.lookup import check_file, dataset_paths, find_dataset, open_file
 from sharedcompute.hdf5.sink import DatasetSink
-from sharedcompute.hdf5.tree import Storage
+from sharedcompute.hdf5.storage import Storage
 from sharedcompute.plan.cost import PROCESS_BYTES, START_SECONDS, Projection
 from sharedcompute.plan.job import Options
 from sharedcompute.plan.recode import Recoding, Wanted, plan_recoding, recodable
