@@ -54,7 +54,8 @@ class DatasetInfo:
 def describe(address: Address | str) -> list[DatasetInfo]:
     """All datasets of a file, or below the group or at the path that is named.
 
-    The files of a glob are described as the one dataset that they are joined to. Each dataset comes once, under the first of its names, whatever hard links lead to it.
+    Each dataset comes once, under the first of its names, whatever hard links lead to it. The files
+    of a glob are described as the one dataset that they are joined to.
 
     Raises
     ------

@@ -117,7 +117,7 @@ def open_at_once(source: DatasetSource) -> int:
 
 
 def parts_nbytes(source: DatasetSource, rows: int) -> int:
-    """Private memory for blocks of `rows` rows: the reader's own, and of the readers it has open."""
+    """Private memory for blocks of `rows` rows, that of the readers it has open included."""
     deepest = max(
         (part.source.scratch_nbytes(_source_rows(part, rows)) for part in source.parts), default=0
     )

@@ -97,7 +97,8 @@ class DatasetSource:
     def row_alignment(self) -> int:
         """Rows of one chunk, 1 without chunks: blocks that follow it decode each chunk once.
 
-        Parts may begin anywhere; with the rows of their largest chunk each is decoded twice at most.
+        Parts may begin anywhere; with the rows of their largest chunk, each is decoded twice at
+        most.
         """
         if self.parts:
             return min(max(part.row_alignment for part in self.parts), max(1, self.shape[0]))
@@ -210,9 +211,7 @@ def _parts(
             f"{dataset.file.filename}::{dataset.name}, found it nested more than {NESTED} deep, or "
             "mapped to itself; name one of its sources"
         )
-    return parts_of(
-        dataset, stored.newbyteorder("="), lambda inner: _source_of(inner, nested + 1)
-    )
+    return parts_of(dataset, stored.newbyteorder("="), lambda inner: _source_of(inner, nested + 1))
 
 
 def _check_mode(dataset: h5py.Dataset) -> None:

@@ -52,7 +52,9 @@ def parts_of(
     dcpl = dataset.id.get_create_plist()
     for number in range(dcpl.get_virtual_count()):
         try:
-            source = sources.find(dcpl.get_virtual_filename(number), dcpl.get_virtual_dsetname(number))
+            source = sources.find(
+                dcpl.get_virtual_filename(number), dcpl.get_virtual_dsetname(number)
+            )
             if source.dtype != dtype:
                 raise _LeftToHdf5("a source of another dtype")
             here = _box(dcpl.get_virtual_vspace(number), dataset.shape)

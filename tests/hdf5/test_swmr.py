@@ -140,5 +140,5 @@ def test_a_file_whose_writer_died_is_as_it_was_left(folder):
         np.testing.assert_array_equal(reader.read(0, 40), first(40))
     with writing("plain"):
         pass
-    with pytest.raises(InputError, match="is marked as open for writing|is cut short"):
+    with pytest.raises(InputError, match=r"is marked as open for writing|is cut short"):
         open_source("s.h5::x")
