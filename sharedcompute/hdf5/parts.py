@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,6 +97,32 @@ def overlap(parts: Sequence[Part]) -> bool:
             return True
         active.append(part)
     return False
+
+
+def merge(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The same boxes, those of one source as one where they go on along rows there and here.
+
+    A stack whose frames were mapped one by one from one array is that array again.
+    """
+    made: list[Part] = []
+    for part in sorted(parts, key=lambda part: (part.corner[1:], part.corner[0])):
+        if made and _goes_on(made[-1], part):
+            sides = (made[-1].shape[0] + part.shape[0], *part.shape[1:])
+            made[-1] = replace(made[-1], shape=sides, source_shape=sides)
+        else:
+            made.append(part)
+    return tuple(made)
+
+
+def _goes_on(part: Part, other: Part) -> bool:
+    """Whether `other` follows `part` in the whole as it does in the source of both."""
+    if part.source is not other.source or part.shape[1:] != other.shape[1:]:
+        return False
+    if part.shape != part.source_shape or other.shape != other.source_shape:
+        return False
+    here, there = (part.stop, *part.corner[1:]), list(part.source_corner)
+    there[0] += part.shape[0]
+    return other.corner == here and other.source_corner == tuple(there)
 
 
 def most_in_a_row(parts: Sequence[Part]) -> int:

@@ -17,7 +17,7 @@ import h5py
 from h5py import h5s
 
 from sharedcompute.hdf5.lookup import open_file
-from sharedcompute.hdf5.parts import Box, Part, long_axes, overlap
+from sharedcompute.hdf5.parts import Box, Part, long_axes, merge, overlap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ def parts_of(
         refusal = "mappings that overlap"
     if not refusal and not parts:
         refusal = "nothing is mapped"
-    return ((), refusal) if refusal else (tuple(parts), "")
+    return ((), refusal) if refusal else (merge(parts), "")
 
 
 class _Sources:

@@ -96,6 +96,18 @@ def test_frames_are_stacked(folder, chunks):
     assert source.row_alignment == 1
 
 
+def test_frames_of_one_array_are_that_array_again(folder):
+    data = store("s.h5", np.arange(5 * 6 * 20).reshape(5, 6, 20))
+    layout = h5py.VirtualLayout(data.shape, data.dtype)
+    source = h5py.VirtualSource("s.h5", "x", data.shape)
+    for number in range(5):
+        for left in (0, 10):
+            columns = np.s_[left : left + 10]
+            layout[number, :, columns] = source[number, :, columns]
+    virtual(layout)
+    assert len(compare(step=2).parts) == 2
+
+
 def test_a_module_with_an_axis_of_one_is_stacked(folder):
     """As the European XFEL's detectors store them: trains x 1 x rows x columns in each module."""
     layout = h5py.VirtualLayout((3, 6, 4, 5), "u2")
