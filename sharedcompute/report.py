@@ -89,7 +89,8 @@ def shape(sizes: tuple[int, ...]) -> str:
 def place(source: Any) -> str:
     """Where a source lies."""
     if isinstance(source, DatasetSource):
-        return f"{source.file}::{source.path}"
+        several = f" ({len(source.parts)} files)" if source.glob else ""
+        return f"{source}{several}"
     return "an array in memory"
 
 

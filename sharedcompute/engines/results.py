@@ -13,7 +13,7 @@ import numpy as np
 from sharedcompute.engines.order import InOrder
 from sharedcompute.events import BlockDone, Event, Listener
 from sharedcompute.hdf5 import metadata, provenance
-from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import DatasetSink, create
@@ -38,13 +38,14 @@ def _file(plan: Plan, out: OutputSpec) -> OutputFile:
 
 def _inputs(job: Job) -> tuple[str, ...]:
     """The files that a job reads: its source, and arrays given by their addresses."""
-    source = [job.source.file] if isinstance(job.source, DatasetSource) else []
+    source = job.source.files if isinstance(job.source, DatasetSource) else ()
     given = [
-        Address.parse(step.params[p.name]).file
+        file
         for step in job.steps
         if isinstance(step, Transform)
         for p in step.operation.parameters
         if p.kind is array and isinstance(step.params[p.name], str)
+        for file in matching_files(Address.parse(step.params[p.name]).file)
     ]
     return (*source, *given)
 
@@ -166,7 +167,8 @@ def record(job: Job, number: int) -> dict[str, Any]:
     source = job.source
     if isinstance(source, DatasetSource):
         # The name without its folder: the same job elsewhere writes the same bytes.
-        return {"input": f"{Path(source.file).name}::{source.path}", "steps": steps}
+        name = Path(source.glob or source.file).name
+        return {"input": str(Address(name, source.path)), "steps": steps}
     return {"input": "an array in memory", "steps": steps}
 
 

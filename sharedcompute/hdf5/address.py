@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 from dataclasses import dataclass
 
 from sharedcompute.errors import InputError
@@ -17,7 +19,7 @@ class Address:
     Parameters
     ----------
     file : str
-        A file's path, as it was given.
+        A file's path, as it was given; it may be a glob.
     path : str or None
         An object's absolute path inside the file, without a slash at its end; None where the file
         alone was named.
@@ -62,3 +64,27 @@ class Address:
 def normal_path(path: str) -> str:
     """`path` from the root of its file: one slash first, none doubled, none at the end."""
     return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
+
+
+def matching_files(file: str) -> list[str]:
+    """The files that `file` stands for, in natural order: itself, unless it is a glob.
+
+    A file whose very name has the characters of a glob is that file.
+
+    Raises
+    ------
+    InputError
+        It is a glob that nothing matches.
+    """
+    if glob.escape(file) == file or os.path.exists(file):  # noqa: PTH110 - false for odd names
+        return [file]
+    found = sorted(glob.glob(file, recursive=True), key=_natural)  # noqa: PTH207
+    if not found:
+        raise InputError(f"expected files that match {file}, found none; check the glob")
+    return found
+
+
+def _natural(name: str) -> tuple[list[str | int], str]:
+    """A key that puts run_2 before run_10: digits by what they count."""
+    pieces = re.split(r"([0-9]+)", name)
+    return [int(piece) if piece.isdecimal() else piece for piece in pieces], name

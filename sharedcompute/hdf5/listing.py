@@ -9,9 +9,9 @@ import h5py
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
-from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.lookup import check_file, dataset_paths, find_dataset, open_file
-from sharedcompute.hdf5.source import source_of
+from sharedcompute.hdf5.source import DatasetSource, open_source, source_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class DatasetInfo:
 def describe(address: Address | str) -> list[DatasetInfo]:
     """All datasets of a file, or below the group or at the path that is named.
 
-    Each dataset comes once, under the first of its names, whatever hard links lead to it.
+    Each dataset comes once, under the first of its names, whatever hard links lead to it. The files
+    of a glob are described as the one dataset that they are joined to.
 
     Raises
     ------
@@ -62,7 +63,9 @@ def describe(address: Address | str) -> list[DatasetInfo]:
         The file or the path cannot be used.
     """
     address = Address.parse(address)
-    with open_file(check_file(address.file)) as file:
+    if len(matching_files(address.file)) > 1:
+        return [_joined(open_source(address))]
+    with open_file(check_file(matching_files(address.file)[0])) as file:
         group = file
         if address.path is not None:
             named = file.get(address.path)
@@ -70,6 +73,25 @@ def describe(address: Address | str) -> list[DatasetInfo]:
                 return [_info(find_dataset(file, address.path))]
             group = named
         return [_info(group[name]) for name in dataset_paths(group)]
+
+
+def _joined(source: DatasetSource) -> DatasetInfo:
+    """What the files of a glob are together; how they are stored is told of the first."""
+    stored = 0
+    for part in source.parts:
+        with open_file(part.source.file) as file:
+            stored += file[part.source.path].id.get_storage_size()
+    return DatasetInfo(
+        path=source.path,
+        shape=source.shape,
+        dtype=str(source.stored_dtype),
+        chunks=source.chunks,
+        filters=source.filter_names,
+        nbytes=source.nbytes,
+        stored_nbytes=stored,
+        read_path=source.read_path,
+        reason=source.reason,
+    )
 
 
 def _info(dataset: h5py.Dataset) -> DatasetInfo:

@@ -70,7 +70,7 @@ def _not_there(file: str, error: OSError) -> str:
 
 
 def open_file(file: str, cache_nbytes: int | None = None) -> h5py.File:
-    """Open `file` for reading.
+    """Open `file` for reading; one that is being written in SWMR mode is opened so as well.
 
     Parameters
     ----------
@@ -90,6 +90,10 @@ def open_file(file: str, cache_nbytes: int | None = None) -> h5py.File:
         return h5py.File(file, "r", **cache)
     except (OSError, RuntimeError) as error:
         text = " ".join(str(error).split())
+        if "already open" in text:
+            # What HDF5 says of a file in SWMR mode, and of one that was not closed.
+            with contextlib.suppress(OSError, RuntimeError):
+                return h5py.File(file, "r", swmr=True, **cache)
         if "lock file" in text:
             why = "is being written by another process; wait until that has closed it"
         elif "already open" in text:

@@ -13,11 +13,16 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d
+from h5py import h5d, h5s
+from numpy.typing import NDArray
 
 from sharedcompute.hdf5.attributes import copy_attributes
+from sharedcompute.hdf5.joined import rows_of_all
 from sharedcompute.hdf5.lookup import AXIS_ATTRIBUTES, COMPANIONS, open_file, text_attribute
 from sharedcompute.hdf5.source import DatasetSource
+
+NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
+"""How netCDF names the scale of a dimension that has no coordinates."""
 
 
 def copy_metadata(
@@ -51,7 +56,7 @@ def copy_metadata(
         copy_attributes(original, dataset, leave_out)
         if file_attributes:
             copy_attributes(file, dataset.file)
-        carrier = _Carrier(original, dataset, drop_axis0)
+        carrier = _Carrier(source, original, dataset, drop_axis0)
         carrier.carry_axes()
         carrier.carry_companions()
 
@@ -59,30 +64,41 @@ def copy_metadata(
 class _Carrier:
     """One result's scales and companions on their way from file to file.
 
+    What belongs to the rows of joined files is joined as they are, or left out where it cannot be.
+
     Parameters
     ----------
+    source : DatasetSource
     original, result : h5py.Dataset
+        Of joined files, the original is the dataset of the first.
     drop_axis0 : bool
     """
 
-    def __init__(self, original: h5py.Dataset, result: h5py.Dataset, drop_axis0: bool) -> None:
+    def __init__(
+        self,
+        source: DatasetSource,
+        original: h5py.Dataset,
+        result: h5py.Dataset,
+        drop_axis0: bool,
+    ) -> None:
+        self._source = source
         self._original = original
         self._result = result
         self._dropped = 1 if drop_axis0 else 0
-        self._rows = {scale.name for scale in _scales(original, 0)} if drop_axis0 else set()
-        self._carried: dict[str, h5py.Dataset] = {}
+        self._rows = {scale.name for scale in _scales(original, 0)}
+        self._carried: dict[str, h5py.Dataset | None] = {}
 
     def carry_axes(self) -> None:
         """Make, attach and label the scales of each axis that the result still has."""
         for axis in range(self._dropped, self._original.ndim):
             new = axis - self._dropped
             # An operation may have changed the length of an axis; its scale means nothing then.
-            if new >= self._result.ndim or self._original.shape[axis] != self._result.shape[new]:
+            if new >= self._result.ndim or self._source.shape[axis] != self._result.shape[new]:
                 continue
             if self._original.dims[axis].label:
                 self._result.dims[new].label = self._original.dims[axis].label
             for scale in _scales(self._original, axis):
-                self._result.dims[new].attach_scale(self._carry(scale))
+                self._attach(self._result.dims[new], scale)
 
     def carry_companions(self) -> None:
         """Copy what the result's attributes name, and let them name what was copied."""
@@ -91,9 +107,12 @@ class _Carrier:
             words = []
             for word in text.split():
                 found = _beside(self._original, word.removesuffix(":"))
-                if found is None or self._of_rows(found):
+                if found is None or (self._dropped and self._of_rows(found)):
                     continue
-                name = self._carry(found).name.rpartition("/")[2]
+                carried = self._carry(found)
+                if carried is None:
+                    continue
+                name = carried.name.rpartition("/")[2]
                 words.append(name + (":" if word.endswith(":") else ""))
             if words:
                 _replace_text(self._result, attribute, " ".join(words))
@@ -101,8 +120,8 @@ class _Carrier:
                 self._result.attrs.pop(attribute, None)
 
     def _of_rows(self, item: h5py.Dataset) -> bool:
-        """Whether `item` has one entry for each row, of a result that has no rows."""
-        if not self._dropped or not item.shape:
+        """Whether `item` has one entry for each row of the original."""
+        if not item.shape:
             return False
         if item.name in self._rows:
             return True
@@ -111,11 +130,25 @@ class _Carrier:
             return any(name in self._rows for name in scales)
         return bool(item.shape[0] == self._original.shape[0])
 
-    def _carry(self, item: h5py.Dataset) -> h5py.Dataset:
-        """Copy a scale or companion with its own scales and its cells' edges, once."""
+    def _attach(self, dimension: Any, scale: h5py.Dataset) -> None:
+        carried = self._carry(scale)
+        if carried is not None:
+            dimension.attach_scale(carried)
+
+    def _carry(self, item: h5py.Dataset) -> h5py.Dataset | None:
+        """Copy a scale or companion with its own scales and its cells' edges, once.
+
+        None where it belongs to the rows of joined files and cannot be joined.
+        """
         if item.name in self._carried:
             return self._carried[item.name]
-        copied, is_new = self._place(item)
+        values = None
+        if self._source.glob and self._of_rows(item):
+            values = rows_of_all(self._source, item)
+            if values is None:
+                self._carried[item.name] = None
+                return None
+        copied, is_new = self._place(item, values)
         self._carried[item.name] = copied
         if not is_new:
             return copied
@@ -124,53 +157,68 @@ class _Carrier:
             copied.make_scale(_scale_name(item, copied))
         for axis in range(item.ndim if item.shape else 0):
             for scale in _scales(item, axis):
-                copied.dims[axis].attach_scale(self._carry(scale))
+                self._attach(copied.dims[axis], scale)
         for attribute in AXIS_ATTRIBUTES:
             edges = _beside(item, text_attribute(item, attribute))
-            if edges is not None:
-                name = self._carry(edges).name.rpartition("/")[2]
-                _replace_text(copied, attribute, name)
+            if edges is None:
+                continue
+            carried = self._carry(edges)
+            if carried is None:
+                copied.attrs.pop(attribute, None)
+            else:
+                _replace_text(copied, attribute, carried.name.rpartition("/")[2])
         return copied
 
-    def _place(self, item: h5py.Dataset) -> tuple[h5py.Dataset, bool]:
-        """The copy of `item` beside the result, and whether it had to be made."""
+    def _place(self, item: h5py.Dataset, values: NDArray[Any] | None) -> tuple[h5py.Dataset, bool]:
+        """The copy of `item`, or of other `values`, and whether it had to be made."""
         group = self._result.parent
         path = _relative(item.name, self._original.parent.name)
         for number in itertools.count():
             name = f"{path}_{number}" if number else path
             there = group.get(name)
             if there is None:
-                return _copy_data(item, group, name), True
-            if there != self._result and _equal(item, there):
+                return _copy_data(item, group, name, values), True
+            if there != self._result and _equal(item, there, values):
                 return there, False
         raise AssertionError("unreachable")
 
 
-def _copy_data(item: h5py.Dataset, group: h5py.Group, name: str) -> h5py.Dataset:
-    """Copy a dataset without its attributes."""
+def _copy_data(
+    item: h5py.Dataset, group: h5py.Group, name: str, values: NDArray[Any] | None = None
+) -> h5py.Dataset:
+    """Copy a dataset without its attributes; with `values`, as if it had these."""
     if h5py.check_string_dtype(item.dtype) is not None:
         # H5Ocopy copies a fill value of variable length as a pointer into the old file, and the
         # copy cannot be opened then (HDF5 2.0: bad global heap collection signature).
-        return group.create_dataset(name, data=item[()], dtype=item.dtype)
+        data = item[()] if values is None else values
+        return group.create_dataset(name, data=data, dtype=item.dtype)
     dcpl = item.id.get_create_plist()
     plain = dcpl.get_layout() != h5d.VIRTUAL and not dcpl.get_external_count()
     if item.dtype.kind in "biufc" and plain:
-        return _copy_numbers(item, group, name, dcpl)
+        return _copy_numbers(item, group, name, dcpl, values)
+    if values is not None:
+        return group.create_dataset(name, data=values, dtype=item.dtype)
     item.file.copy(item, group, name=name, without_attrs=True)
     return group[name]
 
 
-def _copy_numbers(item: h5py.Dataset, group: h5py.Group, name: str, dcpl: Any) -> h5py.Dataset:
+def _copy_numbers(
+    item: h5py.Dataset, group: h5py.Group, name: str, dcpl: Any, values: NDArray[Any] | None
+) -> h5py.Dataset:
     """Copy a dataset of numbers without the times at which the copy was made.
 
     H5Ocopy keeps them where the input does, and the same job would make other bytes each time.
     """
     dcpl.set_obj_track_times(False)
-    made = h5d.create(group.id, name.encode(), item.id.get_type().copy(), item.id.get_space(), dcpl)
+    space = item.id.get_space()
+    if values is not None:
+        grows = h5s.UNLIMITED if item.maxshape[0] is None else len(values)
+        space = h5s.create_simple(values.shape, (grows, *values.shape[1:]))
+    made = h5d.create(group.id, name.encode(), item.id.get_type().copy(), space, dcpl)
     copied = h5py.Dataset(made)
     # A netCDF dimension without a variable is a dataset of any length that was never written.
     if item.size and item.id.get_storage_size():
-        copied[()] = item[()]
+        copied[()] = item[()] if values is None else values
     return copied
 
 
@@ -203,22 +251,26 @@ def _relative(path: str, folder: str) -> str:
     return path.removeprefix(inside) if path.startswith(inside) else path.rpartition("/")[2]
 
 
-def _equal(item: h5py.Dataset, there: Any) -> bool:
-    """Whether both hold the same values."""
+def _equal(item: h5py.Dataset, there: Any, values: NDArray[Any] | None) -> bool:
+    """Whether `there` holds what `item` does, or other `values` of its kind."""
     if not isinstance(there, h5py.Dataset):
         return False
-    if there.shape != item.shape or there.dtype != item.dtype:
+    shape = item.shape if values is None else values.shape
+    if there.shape != shape or there.dtype != item.dtype:
         return False
     if text_attribute(there, "CLASS") != text_attribute(item, "CLASS"):
         return False
-    old, new = item[()], there[()]
+    old, new = item[()] if values is None else values, there[()]
     return np.asarray(old).tobytes() == np.asarray(new).tobytes() or bool(np.all(old == new))
 
 
 def _scale_name(item: h5py.Dataset, copied: h5py.Dataset) -> str:
     """The scale's own name; netCDF's text for a dimension without a variable must stay."""
     old = text_attribute(item, "NAME")
-    return old if old.startswith("This is a netCDF") else copied.name.rpartition("/")[2]
+    if not old.startswith("This is a netCDF"):
+        return str(copied.name.rpartition("/")[2])
+    # It ends with the dimension's length, which joined files change.
+    return old if copied.shape == item.shape else f"{NO_VARIABLE}{len(copied):10d}"
 
 
 def _replace_text(item: Any, name: str, text: str) -> None:

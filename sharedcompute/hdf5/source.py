@@ -13,35 +13,21 @@ from h5py import h5d
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
-from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.attributes import UNPACKING
 from sharedcompute.hdf5.chunk_reader import RUN_NBYTES, WINDOW_NBYTES
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
+from sharedcompute.hdf5.joined import join
 from sharedcompute.hdf5.lookup import check_file, find_dataset, open_file
+from sharedcompute.hdf5.part_reader import PartsReader, parts_nbytes
+from sharedcompute.hdf5.parts import Part, read_paths
 from sharedcompute.hdf5.read_paths import choose, open_reader
 from sharedcompute.hdf5.readers import Layout, Reader, cache_nbytes
+from sharedcompute.hdf5.virtual import parts_of
 
-
-@dataclass(frozen=True)
-class Part:
-    """A box of a source that is a box of another dataset, perhaps in another file.
-
-    Parameters
-    ----------
-    corner : tuple of int
-        Where the box begins in the whole.
-    shape : tuple of int
-    source : DatasetSource
-        Where its elements lie.
-    source_corner : tuple of int
-        Where the box begins there.
-    """
-
-    corner: tuple[int, ...]
-    shape: tuple[int, ...]
-    source: DatasetSource
-    source_corner: tuple[int, ...]
+NESTED = 8
+"""Virtual datasets of virtual datasets that are followed at most."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +58,8 @@ class DatasetSource:
     parts : tuple of Part
         The datasets that this one is put together from: files joined along rows, or the sources of
         a virtual dataset. `file` and `path` are then those of the dataset that gives the metadata.
+    glob : str or None
+        What named the files that are joined, as it was given.
     offset : int or None
         Where the data of a contiguous dataset begin, in bytes from the start of the file.
     """
@@ -90,6 +78,7 @@ class DatasetSource:
     offset: int | None
     unapplied: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    glob: str | None = None
 
     @property
     def ndim(self) -> int:
@@ -108,7 +97,13 @@ class DatasetSource:
 
     @property
     def row_alignment(self) -> int:
-        """Rows of one chunk, 1 without chunks: blocks that follow it decode each chunk once."""
+        """Rows of one chunk, 1 without chunks: blocks that follow it decode each chunk once.
+
+        Parts may begin anywhere; with the rows of their largest chunk, each is decoded twice at
+        most.
+        """
+        if self.parts:
+            return min(max(part.row_alignment for part in self.parts), max(1, self.shape[0]))
         return min(self.chunks[0], max(1, self.shape[0])) if self.chunks else 1
 
     @property
@@ -132,8 +127,16 @@ class DatasetSource:
         """Whether a reader keeps the chunks that a read ends in for the next one."""
         return self.chunk_rows * self.row_nbytes <= WINDOW_NBYTES
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files that rows are read from, and the one that gives the metadata."""
+        below = (file for part in self.parts for file in part.source.files)
+        return tuple(dict.fromkeys((self.file, *below)))
+
     def scratch_nbytes(self, rows: int) -> int:
         """Bytes of private memory that a reader takes for blocks of `rows` rows."""
+        if self.parts:
+            return parts_nbytes(self, rows)
         if self.read_path == "mmap":
             return 0
         if self.read_path == "h5py":
@@ -150,14 +153,14 @@ class DatasetSource:
 
     def open(self) -> Reader:
         """A reader of the rows, for this process."""
-        return open_reader(self)
+        return PartsReader(self) if self.parts else open_reader(self)
 
     def __str__(self) -> str:
-        return str(Address(self.file, self.path))
+        return str(Address(self.glob or self.file, self.path))
 
 
 def open_source(address: Address | str) -> DatasetSource:
-    """Find and check the dataset that `address` means.
+    """Find and check the dataset that `address` means; the files of a glob are joined along rows.
 
     Without PATH it is the only array of numbers in the file. Dimension scales, their bounds, and
     scalars do not count.
@@ -165,11 +168,17 @@ def open_source(address: Address | str) -> DatasetSource:
     Raises
     ------
     InputError
-        The file, the path or the dataset cannot be used; the message says what to do.
+        The file, the path or the dataset cannot be used, or files cannot be joined; the message
+        says what to do.
     """
     address = Address.parse(address)
-    with open_file(check_file(address.file)) as file:
-        return source_of(find_dataset(file, address.path))
+    sources = [_open_one(file, address.path) for file in matching_files(address.file)]
+    return join(sources, address.file) if len(sources) > 1 else sources[0]
+
+
+def _open_one(file: str, path: str | None) -> DatasetSource:
+    with open_file(check_file(file)) as opened:
+        return source_of(find_dataset(opened, path))
 
 
 def source_of(dataset: h5py.Dataset) -> DatasetSource:
@@ -178,18 +187,27 @@ def source_of(dataset: h5py.Dataset) -> DatasetSource:
     Raises
     ------
     InputError
-        It holds no numbers, has no rows, needs a filter that is not installed, or its file is cut
-        short.
+        It holds no numbers, has no rows, needs a filter that is not installed, its file is cut
+        short, or it is a virtual dataset that maps to itself.
     """
+    return _source_of(dataset, 0)
+
+
+def _source_of(dataset: h5py.Dataset, nested: int) -> DatasetSource:
     _check_mode(dataset)
     stored = numeric_dtype(dataset)
     _check_shape(dataset)
     dcpl = dataset.id.get_create_plist()
     pipeline = filters.pipeline_of(dcpl)
     _check_filters(dataset, pipeline)
-    layout = _layout(dataset, dcpl, stored, pipeline)
+    parts, refusal = _parts(dataset, dcpl, stored, nested)
+    layout = _layout(dataset, dcpl, stored, pipeline, refusal)
     _check_length(dataset, layout)
     read_path, reason = choose(layout)
+    if parts:
+        several = len({(part.source.file, part.source.path) for part in parts})
+        read_path = "virtual"
+        reason = f"{several} source{'s' if several > 1 else ''}: {read_paths(parts)}"
     return DatasetSource(
         file=os.path.realpath(dataset.file.filename),
         path=str(dataset.name),
@@ -204,7 +222,23 @@ def source_of(dataset: h5py.Dataset) -> DatasetSource:
         reason=reason,
         offset=layout.offset,
         unapplied=tuple(name for name in UNPACKING if name in dataset.attrs),
+        parts=parts,
     )
+
+
+def _parts(
+    dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any], nested: int
+) -> tuple[tuple[Part, ...], str]:
+    """What a virtual dataset is put together from, or why HDF5 must read it."""
+    if dcpl.get_layout() != h5d.VIRTUAL:
+        return (), ""
+    if nested == NESTED:
+        raise InputError(
+            f"expected stored numbers behind the virtual dataset "
+            f"{dataset.file.filename}::{dataset.name}, found it nested more than {NESTED} deep, or "
+            "mapped to itself; name one of its sources"
+        )
+    return parts_of(dataset, stored.newbyteorder("="), lambda inner: _source_of(inner, nested + 1))
 
 
 def _check_mode(dataset: h5py.Dataset) -> None:
@@ -239,7 +273,9 @@ def _check_filters(dataset: h5py.Dataset, pipeline: Pipeline) -> None:
             )
 
 
-def _layout(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any], pipeline: Pipeline) -> Layout:
+def _layout(
+    dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any], pipeline: Pipeline, refusal: str
+) -> Layout:
     kinds = {
         h5d.CONTIGUOUS: "contiguous",
         h5d.CHUNKED: "chunked",
@@ -249,6 +285,11 @@ def _layout(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any], pipeline: P
     storage = kinds.get(dcpl.get_layout(), "unknown")
     if dcpl.get_external_count():
         storage = "external"
+    if refusal:
+        storage = f"virtual: {refusal}"
+    if dataset.file.swmr_mode:
+        # Chunks and their places change under every reader but HDF5's own.
+        storage = "being written (SWMR)"
     return Layout(
         storage=storage,
         plain=is_plain(dataset, stored),

@@ -138,20 +138,16 @@ def test_chunks_never_written_are_the_fill_value(path):
     np.testing.assert_array_equal(rows[3:6], 1)
 
 
-def test_compact_virtual_and_external_data_are_read_by_h5py(path, tmp_path):
+def test_compact_and_external_data_are_read_by_h5py(path, tmp_path):
     with h5py.File(path, "w") as file:
         dcpl = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         dcpl.set_layout(h5d.COMPACT)
         low = h5d.create(file.id, b"compact", h5t.NATIVE_INT64, h5s.create_simple(A.shape), dcpl)
         h5py.Dataset(low)[...] = A
-        file["plain"] = A
-        layout = h5py.VirtualLayout(A.shape, A.dtype)
-        layout[:] = h5py.VirtualSource(file["plain"])
-        file.create_virtual_dataset("virtual", layout)
         raw = tmp_path / "raw.bin"
         A.tofile(raw)
         file.create_dataset("external", A.shape, A.dtype, external=[(str(raw), 0, A.nbytes)])
-    for name in ("compact", "virtual", "external"):
+    for name in ("compact", "external"):
         source, rows = rows_of(path, name)
         assert (source.read_path, source.reason) == ("h5py", name)
         np.testing.assert_array_equal(rows, A)
