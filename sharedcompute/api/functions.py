@@ -52,7 +52,8 @@ def map(
         Gets the events of the run.
     **settings
         How to run: ``workers, threads, schedule, block_rows, memory, engine, team``. How to store:
-        ``overwrite, filter, chunks, shuffle``. All others are parameters of the operation.
+        ``overwrite, filter, chunks, shuffle``. ``decode_cf=True`` unpacks the numbers of a dataset
+        by its CF attributes first. All others are parameters of the operation.
 
     Returns
     -------
@@ -159,14 +160,16 @@ def run(
     described = read_job(Path(job))
     made = Settings.of({**described.settings, **settings})
     source = as_source(described.input)
-    full = Job(source, described.steps, made.output(described.output))
+    output = made.output(described.output)
+    full = Job(source, described.steps, output, decode_cf=made.decode_cf)
     return run_plan(make_plan(full, made), made.team, listen).results
 
 
 def map_job(op: Operation, source: Source, output: Address | None, settings: Settings) -> Job:
     """The job of `map` and `scan`."""
     save = None if output is None else _path(output, source)
-    return Job(source, (transform(op, settings.params, save),), settings.output(output))
+    step: Step = transform(op, settings.params, save)
+    return Job(source, (step,), settings.output(output), decode_cf=settings.decode_cf)
 
 
 def reduce_job(
@@ -179,7 +182,7 @@ def reduce_job(
     """The job of `reduce` and `stats`."""
     save = None if output is None else output.path or "/"
     step: Step = summary(ops, settings.params, axis, save)
-    return Job(source, (step,), settings.output(output))
+    return Job(source, (step,), settings.output(output), decode_cf=settings.decode_cf)
 
 
 def _rowwise(

@@ -14,10 +14,10 @@ from h5py import h5d
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.attributes import UNPACKING
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.lookup import check_file, find_dataset, open_file
+from sharedcompute.hdf5.packing import Packing, packing_of
 from sharedcompute.hdf5.readers import Layout, Reader, cache_nbytes, choose, open_reader
 
 
@@ -65,8 +65,8 @@ class DatasetSource:
         None where the file sets none.
     read_path, reason : str
         Which reader will be used, and one phrase that says why.
-    unapplied : tuple of str
-        CF attributes that the dataset has and that readers of its rows do not apply.
+    packing : Packing or None
+        The CF attributes that say what the numbers mean. Readers do not apply them.
     parts : tuple of Part
         The datasets that this one is put together from: files joined along rows, or the sources of
         a virtual dataset. `file` and `path` are then those of the dataset that gives the metadata.
@@ -86,7 +86,7 @@ class DatasetSource:
     read_path: str
     reason: str
     offset: int | None
-    unapplied: tuple[str, ...] = ()
+    packing: Packing | None = None
     parts: tuple[Part, ...] = ()
 
     @property
@@ -176,7 +176,7 @@ def source_of(dataset: h5py.Dataset) -> DatasetSource:
         read_path=read_path,
         reason=reason,
         offset=layout.offset,
-        unapplied=tuple(name for name in UNPACKING if name in dataset.attrs),
+        packing=packing_of(dataset),
     )
 
 
