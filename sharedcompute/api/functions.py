@@ -117,7 +117,7 @@ def reduce(
     ops = tuple(_operation(o, "reduce") for o in named)
     if not ops:
         raise InputError("expected at least one reduction, got none: name one")
-    outcome = _reduce(ops, input, output, axis, listen, Settings.of(settings))
+    outcome = _reduce(ops, input, output, axis, listen, _settings(settings, input))
     found: dict[str, Array] = outcome.results[0]
     return found[ops[0].name] if one else found
 
@@ -136,7 +136,7 @@ def stats(
     """
     source = as_source(input)
     ops = stats_operations(source)
-    outcome = _reduce(ops, source, output, axis, listen, Settings.of(settings))
+    outcome = _reduce(ops, source, output, axis, listen, _settings(settings, input))
     found: dict[str, Array] = outcome.results[0]
     return found
 
@@ -185,10 +185,16 @@ def reduce_job(
     return Job(source, (step,), settings.output(output), decode_cf=settings.decode_cf)
 
 
+def _settings(given: Mapping[str, Any], input: Any) -> Settings:
+    """The settings of a call; a dataset that was opened with `decode_cf` is decoded in any case."""
+    decoded = isinstance(input, Dataset) and input.decode_cf
+    return Settings.of({**given, "decode_cf": True} if decoded else given)
+
+
 def _rowwise(
     op: Operation, input: Any, output: Any, listen: Listener, settings: Mapping[str, Any]
 ) -> Any:
-    made, source = Settings.of(settings), as_source(input)
+    made, source = _settings(settings, input), as_source(input)
     into = output if isinstance(output, np.ndarray) else None
     address = None if into is not None else _address(output)
     job = map_job(op, source, address, made)

@@ -15,29 +15,32 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.packing import Packing
+from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.kernels import packing as kernels
 from sharedcompute.operations.base import Array, DType, Stage
 
 MASKS = ("_FillValue", "missing_value")
 
 
-def unpack_stage(packing: Packing, dtype: DType, place: str) -> Stage | None:
+def unpack_stage(source: DatasetSource, dtype: DType) -> Stage | None:
     """The stage that unpacks rows of `dtype`; None where it would change nothing.
 
     Parameters
     ----------
-    packing : Packing
+    source : DatasetSource
     dtype : numpy.dtype
-        Of the rows as they are read; half precision is widened before.
-    place : str
-        The input, for messages.
+        Of its rows; half precision is widened before.
 
     Raises
     ------
     InputError
         An attribute is no number, or there are several for a scale or an offset; complex data have
-        a scale or an offset.
+        a scale or an offset; files that are joined are packed in different ways.
     """
+    _check_joined(source)
+    packing, place = source.packing, str(source)
+    if packing is None:
+        return None
     meant = _meant(packing, dtype)
     scale, offset = (_number(packing, name, place) for name in ("scale_factor", "add_offset"))
     fills = [f for f in (_fills(packing, name, dtype, place) for name in MASKS) if f is not None]
@@ -62,8 +65,8 @@ def unpack_stage(packing: Packing, dtype: DType, place: str) -> Stage | None:
     return Stage(label, kernels.unpack, (missing, *args), out, matrix=True)
 
 
-def unpacked(packing: Packing, rows: Array, place: str) -> Array:
-    """Rows in memory, unpacked.
+def unpacked(source: DatasetSource, rows: Array) -> Array:
+    """Rows of a source in memory, unpacked; half precision is widened.
 
     Raises
     ------
@@ -72,12 +75,28 @@ def unpacked(packing: Packing, rows: Array, place: str) -> Array:
     """
     if rows.dtype == np.float16:
         rows = rows.astype(np.float32)
-    stage = unpack_stage(packing, rows.dtype, place)
+    stage = unpack_stage(source, rows.dtype)
     if stage is None:
         return rows
     out: Array = np.empty(rows.shape, stage.dtype)
     stage.kernel(rows.reshape(1, -1), out.reshape(1, -1), *stage.args)
     return out
+
+
+def _check_joined(source: DatasetSource) -> None:
+    """Refuse files that are packed in different ways: one stage unpacks all rows.
+
+    What the sources of a virtual dataset say of themselves does not hold for it.
+    """
+    others = [part.source for part in source.parts]
+    if not others or (others[0].file, others[0].path) != (source.file, source.path):
+        return
+    for other in others:
+        if other.packing != source.packing:
+            raise InputError(
+                f"expected all files packed as {source.file} ({source.packing or 'not at all'}), "
+                f"{other.file} is packed by {other.packing or 'nothing'}: decode each by itself"
+            )
 
 
 def _mask(label: str, missing: Array, out: DType) -> Stage:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.sink import DatasetSink
-from sharedcompute.hdf5.source import open_source
+from sharedcompute.hdf5.source import DatasetSource, open_source
 from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
 from sharedcompute.operations.catalogue import find
@@ -132,8 +132,8 @@ class _Chain:
         self.scanned = ""
         if self.spec.dtype == np.float16:
             self.stages.append(Stage("half to single precision", widen, (), np.dtype(np.float32)))
-        if job.packing is not None:
-            stage = unpack_stage(job.packing, self.spec.dtype, str(job.source))
+        if job.decode_cf and isinstance(job.source, DatasetSource):
+            stage = unpack_stage(job.source, self.spec.dtype)
             self.stages += [] if stage is None else [stage]
 
     @property
@@ -189,9 +189,7 @@ def _read_all(address: str, decode_cf: bool) -> Array:
         rows = reader.read(0, source.shape[0]).copy()
     finally:
         reader.close()
-    if decode_cf and source.packing is not None:
-        return unpacked(source.packing, rows, str(source))
-    return rows
+    return unpacked(source, rows) if decode_cf else rows
 
 
 def _kept(job: Job, chain: _Chain) -> list[tuple[int, int]]:

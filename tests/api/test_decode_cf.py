@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pickle
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -12,7 +15,8 @@ import pytest
 import xarray as xr
 
 import sharedcompute as sc
-from sharedcompute.hdf5.source import open_source
+from sharedcompute.hdf5.source import DatasetSource, open_source
+from sharedcompute.operations.unpack import unpack_stage
 
 SHAPE = (13, 7)
 Attributes = dict[str, Any]
@@ -299,3 +303,41 @@ def test_equal_packings_are_equal_with_nan_and_for_each_dtype(tmp_path: Path) ->
     assert one == other
     assert hash(one) == hash(other)
     assert one != double
+
+
+def test_an_opened_dataset_gives_decoded_rows_and_stays_decoded(packed: str) -> None:
+    lazy, expected = sc.open(packed, decode_cf=True), by_xarray(packed)
+    assert (lazy.dtype, lazy.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_array_equal(lazy[3:90:4, 1], expected[3:90:4, 1])
+    np.testing.assert_array_equal(np.asarray(pickle.loads(pickle.dumps(lazy))), expected)
+    np.testing.assert_array_equal(sc.map(same, lazy), expected)
+    for got in (
+        sc.reduce("max", lazy, skipna=True),
+        sc.stats(lazy, axis="rows", skipna=True)["max"],
+    ):
+        np.testing.assert_array_equal(got, np.nanmax(expected, axis=0))
+    assert sc.open(packed).dtype == np.int16
+
+
+def joined(first: DatasetSource, second: DatasetSource) -> DatasetSource:
+    parts = tuple(SimpleNamespace(source=source) for source in (first, second))
+    return dataclasses.replace(first, parts=parts)
+
+
+def test_joined_files_must_be_packed_alike(tmp_path: Path) -> None:
+    one, same_as_one, other = (
+        open_source(write(tmp_path / f"{i}.nc", numbers("i2"), {"scale_factor": scale}))
+        for i, scale in enumerate([0.1, 0.1, 0.2])
+    )
+    assert unpack_stage(joined(one, same_as_one), one.dtype) is not None
+    with pytest.raises(sc.InputError, match=r"0\.nc \(scale_factor 0\.1\), .*2\.nc is packed by"):
+        unpack_stage(joined(one, other), one.dtype)
+
+
+def test_sources_of_a_virtual_dataset_may_say_what_they_like(tmp_path: Path) -> None:
+    one, other = (
+        open_source(write(tmp_path / f"{i}.nc", numbers("i2"), {"scale_factor": 0.1 + i}))
+        for i in range(2)
+    )
+    virtual = dataclasses.replace(joined(one, other), path="/virtual")
+    assert unpack_stage(virtual, one.dtype) is not None
