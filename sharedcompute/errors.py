@@ -18,6 +18,10 @@ class InputError(Error, ValueError):
     exit_code = 2
 
 
+class DecodeError(InputError):
+    """A stored chunk is not what its filters can have written: the file is damaged."""
+
+
 class OutputExists(Error, FileExistsError):
     """The output is there already, or another job is writing it."""
 

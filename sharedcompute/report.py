@@ -9,6 +9,7 @@ from sharedcompute.events import BlockDone, Event
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import format_size, memory_available
 from sharedcompute.plan.build import Plan
+from sharedcompute.plan.loading import Load
 from sharedcompute.plan.passes import Keep, Pass
 
 
@@ -22,6 +23,8 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     size = format_size(plan.passes[-1].spec(0).nbytes)
     yield "input", f"{place(source)}  {shape(source.shape)} {source.dtype}, {size}"
     yield "read path", f"{source.read_path}: {source.reason}"
+    if plan.load is not None:
+        yield "load", _load(plan.load)
     for number, work in enumerate(plan.passes, start=1):
         yield f"pass {number}", work.purpose
         for stage in work.stages:
@@ -49,6 +52,12 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "memory", f"{format_size(p.memory)} of {have}: {listed}"
     if plan.job.output is not None:
         yield "output", f"{plan.job.output.address}, at most {format_size(p.disk)}"
+
+
+def _load(load: Load) -> str:
+    where = "into memory" if load.into == "memory" else "into a file without a name"
+    parts = f", in {len(load.stripes)} stripes of columns" if len(load.stripes) > 1 else ""
+    return f"all chunks first, {where}{parts}: each would be decoded {load.times:.3g} times"
 
 
 def _kept(keep: Keep, work: Pass) -> str:
@@ -103,6 +112,7 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         "shape": list(source.shape),
         "dtype": str(source.dtype),
         "read_path": source.read_path,
+        "load": None if plan.load is None else plan.load.into,
         "passes": [work.purpose for work in plan.passes],
         "blocks": len(plan.blocks),
         "block_rows": plan.blocks.rows,

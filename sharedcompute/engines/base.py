@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from sharedcompute.engines.block import Deliver
+import numpy as np
+
+from sharedcompute.engines.block import PassWork
+from sharedcompute.engines.load import LoadWork, loaded_source, unnamed_file
 from sharedcompute.engines.results import Results
+from sharedcompute.engines.work import Deliver, Work
 from sharedcompute.events import JobFinished, Listener, PassStarted
+from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction, Tally, cast_result, served_by
-from sharedcompute.operations.base import Array, Carry, DType, State
-from sharedcompute.plan.build import Plan, ToMemory
+from sharedcompute.operations.base import Array, ArraySpec, Carry, DType, State
+from sharedcompute.plan.build import Plan, ToMemory, scratch_folder
+from sharedcompute.plan.loading import Load, stripe_of, units
 from sharedcompute.plan.memory import ArraySink
-from sharedcompute.plan.passes import Pass, needs
+from sharedcompute.plan.passes import Keep, Pass, needs
 
 
 class Engine(Protocol):
-    """Runs passes."""
+    """Runs units of work."""
 
     @property
     def name(self) -> str:
@@ -37,8 +43,8 @@ class Engine(Protocol):
     def reach(self, source: Any) -> Any:
         """The source in a form that whoever runs blocks can open."""
 
-    def run(self, work: Pass, states: list[State], deliver: Deliver, listen: Listener) -> None:
-        """Run all blocks; fill the states, fields of shape (blocks, columns)."""
+    def run(self, work: Work, deliver: Deliver, listen: Listener) -> None:
+        """Do all units, in any order."""
 
 
 @dataclass(frozen=True)
@@ -61,28 +67,101 @@ class Outcome:
 def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
     """Run a plan to its end. If it fails, the output path is as it was."""
     began = time.monotonic()
-    values: dict[tuple[int, Any], Array] = {}
     with contextlib.ExitStack() as stack:
         results = stack.enter_context(Results(plan)) if plan.job.output else None
-        for number, work in enumerate(plan.passes, start=1):
-            nbytes = work.spec(0).nbytes
-            rows = work.source.shape[0]
-            listen(PassStarted(number, len(plan.passes), work.purpose, rows, nbytes))
-            bound = _with_sinks(work.bind(values), engine, results)
-            states = [_block_states(t, len(work.blocks), engine) for _, t in work.tallies]
-            watch = results.watch(listen) if results else listen
-            deliver = results.deliver if results else _undeliverable
-            if len(work.blocks):
-                engine.run(bound, states, deliver, watch)
-            if number < len(plan.passes):
-                found = _worked_out(work, states, plan.passes[-1])
-                values |= {key: engine.share(value) for key, value in found.items()}
-        reduced = _reduced(plan.passes[-1], states)
+        run = _Run(plan, engine, results, listen)
+        if plan.load is None:
+            found = [run.passes(plan.passes)]
+        else:
+            found = [run.passes(loaded) for loaded in run.loaded(plan.load)]
+        reduced = _side_by_side(found)
         if results:
             results.finish(reduced)
-    outcome = Outcome(_by_step(plan, bound, reduced), time.monotonic() - began)
+    outcome = Outcome(_by_step(plan, run.kept, reduced), time.monotonic() - began)
     listen(JobFinished(outcome.seconds))
     return outcome
+
+
+Reduced = list[tuple[Reduction, Array]]
+"""The result of each reduction of a pass."""
+
+
+class _Run:
+    """One run of a plan.
+
+    Attributes
+    ----------
+    kept : tuple of Keep
+        What the last pass kept, with the sinks that were filled.
+    """
+
+    def __init__(
+        self, plan: Plan, engine: Engine, results: Results | None, listen: Listener
+    ) -> None:
+        self._plan = plan
+        self._engine = engine
+        self._results = results
+        self._listen = listen
+        self._number = 0
+        stripes = len(plan.load.stripes) if plan.load else 0
+        self._count = len(plan.passes) * max(1, stripes) + stripes
+        self.kept: tuple[Keep, ...] = ()
+
+    def passes(self, passes: tuple[Pass, ...]) -> Reduced:
+        """Run passes in order, and give what the last one reduced."""
+        results, values = self._results, dict[tuple[int, Any], Array]()
+        for number, work in enumerate(passes, start=1):
+            self._begin(work.purpose, work.spec(0))
+            bound = _with_sinks(work.bind(values), self._engine, results)
+            states = [_block_states(t, len(work.blocks), self._engine) for _, t in work.tallies]
+            watch = results.watch(self._listen) if results else self._listen
+            deliver = results.deliver if results else _undeliverable
+            if len(work.blocks):
+                self._engine.run(PassWork(bound, states), deliver, watch)
+            if number < len(passes):
+                found = _worked_out(work, states, passes[-1])
+                values |= {key: self._engine.share(value) for key, value in found.items()}
+        self.kept = bound.keeps
+        return _reduced(passes[-1], states)
+
+    def loaded(self, load: Load) -> Iterator[tuple[Pass, ...]]:
+        """Decode all chunks of one stripe after the other; yield passes that read what is there."""
+        source = self._plan.passes[-1].source
+        assert isinstance(source, DatasetSource)
+        for first, last in load.stripes:
+            shape = (source.shape[0], last - first, *source.shape[2:])[: source.ndim]
+            with self._room(load, shape, source.dtype) as target:
+                grid = units(shape, source.chunks or shape, source.dtype.itemsize)
+                self._begin("decode all chunks", ArraySpec(shape, source.dtype))
+                work = LoadWork(source, first, target, grid)
+                self._engine.run(work, _undeliverable, self._listen)
+                ready = loaded_source(source, target)
+                yield tuple(
+                    replace(stripe_of(each, first, last), source=ready)
+                    for each in self._plan.passes
+                )
+
+    @contextlib.contextmanager
+    def _room(self, load: Load, shape: tuple[int, ...], dtype: DType) -> Iterator[Any]:
+        if load.into == "memory":
+            yield self._engine.allocate(shape, dtype)
+            return
+        with unnamed_file(shape, dtype, scratch_folder(self._plan.job)) as file:
+            yield file
+
+    def _begin(self, purpose: str, spec: ArraySpec) -> None:
+        self._number += 1
+        self._listen(PassStarted(self._number, self._count, purpose, spec.rows, spec.nbytes))
+
+
+def _side_by_side(stripes: list[Reduced]) -> Reduced:
+    """The results of stripes as those of the whole."""
+    if len(stripes) == 1:
+        return stripes[0]
+    return [
+        (parts[0][0], np.concatenate([values for _, values in parts]))
+        for parts in zip(*stripes, strict=True)
+    ]
 
 
 def _block_states(tally: Tally, blocks: int, engine: Engine) -> State:
@@ -138,7 +217,7 @@ def _carrying(work: Pass, wanted: list[Any], kept: list[Tally]) -> set[int]:
     return {served_by(o.reduction, kept) for o, a in pairs if isinstance(a, Carry)}
 
 
-def _reduced(work: Pass, states: list[State]) -> list[tuple[Reduction, Array]]:
+def _reduced(work: Pass, states: list[State]) -> Reduced:
     """The result of each reduction of a pass."""
     combined = [
         (depth, t, _combined(t, s)) for (depth, t), s in zip(work.tallies, states, strict=True)
@@ -152,9 +231,9 @@ def _reduced(work: Pass, states: list[State]) -> list[tuple[Reduction, Array]]:
     return found
 
 
-def _by_step(plan: Plan, work: Pass, reduced: list[tuple[Reduction, Array]]) -> tuple[Any, ...]:
+def _by_step(plan: Plan, keeps: tuple[Keep, ...], reduced: Reduced) -> tuple[Any, ...]:
     steps: list[Any] = [None] * len(plan.job.steps)
-    for number, keep in zip(plan.keep_steps, work.keeps, strict=True):
+    for number, keep in zip(plan.keep_steps, keeps, strict=True):
         if isinstance(keep.sink, ArraySink):
             steps[number] = keep.sink.array
     for number, (reduction, values) in zip(plan.observe_steps, reduced, strict=True):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sharedcompute.arrays import check_returned
+from sharedcompute.engines.work import Deliver
 from sharedcompute.events import BlockDone
+from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.provenance import block_crc
 from sharedcompute.operations.accumulate import Accumulator
 from sharedcompute.operations.base import Array, ArraySpec, Stage, State
@@ -18,8 +20,41 @@ from sharedcompute.plan.memory import ArraySource, ArrayWriter
 from sharedcompute.plan.passes import BlockCarry, Keep, Pass
 from sharedcompute.rows import CONSTANT, Blocks, Rows, extension, runs
 
-Deliver = Callable[[int, int, Sequence[Any]], None]
-"""Hands encoded chunks, of block ... and keep number ..., to the one writer of the output file."""
+
+@dataclass(frozen=True)
+class PassWork:
+    """The blocks of a pass.
+
+    Parameters
+    ----------
+    work : Pass
+        With all arguments bound.
+    states : list of State
+        One for each of the pass's tallies, fields of shape (blocks, columns).
+    """
+
+    work: Pass
+    states: list[State]
+
+    @property
+    def ordered(self) -> bool:
+        """Chunks are stored in the order of their blocks."""
+        return any(isinstance(keep.sink, ChunkTarget) for keep in self.work.keeps)
+
+    def __len__(self) -> int:
+        return len(self.work.blocks)
+
+    def rows(self, number: int) -> Rows:
+        """The rows of a block."""
+        return self.work.blocks[number]
+
+    def warm_up(self) -> None:
+        """Compile the kernels of the pass."""
+        warm_up(self.work)
+
+    def open(self, rank: int, deliver: Deliver) -> BlockRunner:
+        """Open source and sinks."""
+        return BlockRunner(self.work, self.states, deliver, rank)
 
 
 class Scratch:
@@ -66,12 +101,12 @@ class BlockRunner:
 
     Parameters
     ----------
-    work : Pass
-        With all arguments bound.
-    states : list of State
-        One for each of the pass's tallies, fields of shape (blocks, columns).
+    work, states
+        As for `PassWork`.
     deliver : callable
         Takes what a sink's writer could not write itself.
+    rank : int
+        Of this process.
     """
 
     def __init__(self, work: Pass, states: list[State], deliver: Deliver, rank: int = 0) -> None:

@@ -7,13 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sharedcompute import arrays
-from sharedcompute.engines.block import BlockRunner, Deliver, warm_up
+from sharedcompute.engines.work import Deliver, Work
 from sharedcompute.events import BlockDone, Listener
-from sharedcompute.hdf5.chunk_writer import ChunkTarget
-from sharedcompute.operations.base import Array, DType, State
+from sharedcompute.operations.base import Array, DType
 from sharedcompute.plan.memory import ArraySource
-from sharedcompute.plan.passes import Pass
-from sharedcompute.rows import Rows, Schedule
+from sharedcompute.rows import Schedule
 from sharedcompute.team import Team, Worker
 
 POST_SECONDS = 0.05
@@ -53,9 +51,9 @@ class Local:
             return ArraySource(arrays.asarray(source.array))
         return source
 
-    def run(self, work: Pass, states: list[State], deliver: Deliver, listen: Listener) -> None:
-        """Run all blocks on the team."""
-        warm_up(work)
+    def run(self, work: Work, deliver: Deliver, listen: Listener) -> None:
+        """Do all units on the team."""
+        work.warm_up()
 
         def receive(_rank: int, message: Any) -> None:
             if isinstance(message, Encoded):
@@ -64,7 +62,7 @@ class Local:
                 for event in message:
                     listen(event)
 
-        self._team.run(run_blocks, work, states, self._schedule, on_message=receive)
+        self._team.run(run_units, work, self._schedule, on_message=receive)
 
 
 class Encoded(NamedTuple):
@@ -105,30 +103,29 @@ class _Mail:
         self._due = time.monotonic() + POST_SECONDS
 
 
-def _claims(worker: Worker, work: Pass, schedule: Schedule) -> Iterator[Rows]:
-    """The blocks of this worker.
+def _claims(worker: Worker, work: Work, schedule: Schedule) -> Iterator[int]:
+    """The units of this worker.
 
-    Chunks are stored in the order of their blocks, so a static schedule deals these out in turn
+    Chunks are stored in the order of their units, so a static schedule deals these out in turn
     (OpenMP's ``static,1``): in contiguous shares most chunks would wait for the first worker.
     """
-    blocks = work.blocks
-    if schedule != "static" or not any(isinstance(k.sink, ChunkTarget) for k in work.keeps):
-        yield from worker.claim(blocks.n, blocks.rows, schedule)
-        return
-    for number in range(worker.rank, len(blocks), worker.size):
+    if schedule == "static" and work.ordered:
+        numbers: Iterator[int] = iter(range(worker.rank, len(work), worker.size))
+    else:
+        numbers = (claimed.start for claimed in worker.claim(len(work), 1, schedule))
+    for number in numbers:
         worker.check()
-        worker.at(blocks[number])
-        yield blocks[number]
+        worker.at(work.rows(number))
+        yield number
 
 
-def run_blocks(worker: Worker, work: Pass, states: list[State], schedule: Schedule) -> None:
-    """What each worker does: take blocks and run them."""
+def run_units(worker: Worker, work: Work, schedule: Schedule) -> None:
+    """What each worker does: take units and do them."""
     mail = _Mail(worker)
-    blocks = work.blocks
-    runner = BlockRunner(work, states, mail.deliver, worker.rank)
+    runner = work.open(worker.rank, mail.deliver)
     try:
-        for rows in _claims(worker, work, schedule):
-            mail.done(runner.run(rows.start // blocks.rows))
+        for number in _claims(worker, work, schedule):
+            mail.done(runner.run(number))
         mail.flush()
     finally:
         runner.close()

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.engines.block import BlockRunner, Deliver
+from sharedcompute.engines.work import Deliver, Work
 from sharedcompute.events import Listener
-from sharedcompute.operations.base import Array, DType, State
-from sharedcompute.plan.passes import Pass
+from sharedcompute.operations.base import Array, DType
 
 
 class Serial:
@@ -29,14 +28,15 @@ class Serial:
         """Any source can be opened here."""
         return source
 
-    def run(self, work: Pass, states: list[State], deliver: Deliver, listen: Listener) -> None:
-        """Run all blocks in order."""
-        runner = BlockRunner(work, states, deliver)
+    def run(self, work: Work, deliver: Deliver, listen: Listener) -> None:
+        """Do all units in order."""
+        runner = work.open(0, deliver)
         try:
-            for block, rows in enumerate(work.blocks):
+            for number in range(len(work)):
                 try:
-                    done = runner.run(block)
+                    done = runner.run(number)
                 except Exception as problem:
+                    rows = work.rows(number)
                     problem.add_note(f"raised on rows {rows.start}:{rows.stop}")
                     raise
                 listen(done)

@@ -1,7 +1,4 @@
-"""How rows come out of a dataset: one class for each read path, asked in order.
-
-A new path (raw chunks and our own decoding, say) is one class in `READERS`, before `H5pyReader`.
-"""
+"""How rows come out of a dataset: what a reader is, and those that need no chunks of ours."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.filters import available
+from sharedcompute.hdf5.filters import Pipeline, available
 from sharedcompute.hdf5.lookup import open_file
 
 if TYPE_CHECKING:
@@ -44,6 +41,8 @@ class Layout:
         Of the whole dataset.
     alignment : int
         That the dtype needs.
+    filters : tuple of Filter
+        Of its chunks.
     """
 
     storage: str
@@ -52,6 +51,7 @@ class Layout:
     offset: int | None
     nbytes: int
     alignment: int
+    filters: Pipeline = ()
 
 
 class Reader(ABC):
@@ -66,7 +66,10 @@ class Reader(ABC):
     @staticmethod
     @abstractmethod
     def verdict(layout: Layout) -> tuple[bool, str]:
-        """Whether this path can read such a dataset, and why it can or cannot."""
+        """Whether this path can read such a dataset, and why it can or cannot.
+
+        An empty phrase where it can: for no other reason than that the paths before it cannot.
+        """
 
     @abstractmethod
     def read(self, start: int, stop: int) -> NDArray[Any]:
@@ -215,7 +218,8 @@ class H5pyReader(Reader):
     @staticmethod
     def verdict(layout: Layout) -> tuple[bool, str]:
         """Everything can be read by HDF5 itself."""
-        return True, layout.storage
+        del layout
+        return True, ""
 
     def __init__(self, source: DatasetSource) -> None:
         for step in source.filters:
@@ -247,28 +251,6 @@ class H5pyReader(Reader):
         """Close the file."""
         self._file.close()
         self._scratch.drop()
-
-
-READERS: tuple[type[Reader], ...] = (MmapReader, CopyReader, H5pyReader)
-"""The read paths, the fastest first; the last one reads everything."""
-
-
-def choose(layout: Layout) -> tuple[str, str]:
-    """The name of the read path for `layout`, and one phrase that says why."""
-    refused = ""
-    for reader in READERS:
-        fits, why = reader.verdict(layout)
-        if fits:
-            return reader.name, refused or why
-        refused = refused or why
-    raise AssertionError("the last reader reads everything")
-
-
-def open_reader(source: DatasetSource) -> Reader:
-    """Open `source` by its read path."""
-    classes = {reader.name: reader for reader in READERS}
-    opened: Any = classes[source.read_path]
-    return opened(source)  # type: ignore[no-any-return]
 
 
 def cache_nbytes(source: DatasetSource) -> int:

@@ -14,11 +14,13 @@ from h5py import h5d
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.chunk_reader import RUN_NBYTES, WINDOW_NBYTES
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.lookup import check_file, find_dataset, open_file
 from sharedcompute.hdf5.packing import Packing, packing_of
-from sharedcompute.hdf5.readers import Layout, Reader, cache_nbytes, choose, open_reader
+from sharedcompute.hdf5.read_paths import choose, open_reader
+from sharedcompute.hdf5.readers import Layout, Reader, cache_nbytes
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,37 @@ class DatasetSource:
         """The filters for a person: ``("shuffle", "gzip:4")``."""
         return tuple(step.name for step in self.filters)
 
+    @property
+    def filtered(self) -> bool:
+        """Whether reading costs decoding."""
+        return bool(self.filters) or any(part.source.filtered for part in self.parts)
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows of the largest chunk: so many are decoded where one is wanted."""
+        own = min(self.chunks[0], max(1, self.shape[0])) if self.chunks else 1
+        return max([own, *(part.source.chunk_rows for part in self.parts)])
+
+    @property
+    def keeps_chunks(self) -> bool:
+        """Whether a reader keeps the chunks that a read ends in for the next one."""
+        return self.chunk_rows * self.row_nbytes <= WINDOW_NBYTES
+
     def scratch_nbytes(self, rows: int) -> int:
         """Bytes of private memory that a reader takes for blocks of `rows` rows."""
         if self.read_path == "mmap":
             return 0
-        cache = cache_nbytes(self) if self.read_path == "h5py" else 0
-        return rows * self.row_nbytes + cache
+        if self.read_path == "h5py":
+            return rows * self.row_nbytes + cache_nbytes(self)
+        partly = 2 * (self.chunk_rows - 1) if self.keeps_chunks else 0
+        return (rows + partly) * self.row_nbytes + self.box_nbytes
+
+    @property
+    def box_nbytes(self) -> int:
+        """Bytes of private memory that a reader takes to fill a box: a chunk, raw and decoded."""
+        if self.chunks is None:
+            return max([0, *(part.source.box_nbytes for part in self.parts)])
+        return 2 * int(np.prod(self.chunks, dtype=np.int64)) * self.dtype.itemsize + RUN_NBYTES
 
     def open(self) -> Reader:
         """A reader of the rows, for this process."""
@@ -160,7 +187,7 @@ def source_of(dataset: h5py.Dataset) -> DatasetSource:
     dcpl = dataset.id.get_create_plist()
     pipeline = filters.pipeline_of(dcpl)
     _check_filters(dataset, pipeline)
-    layout = _layout(dataset, dcpl, stored)
+    layout = _layout(dataset, dcpl, stored, pipeline)
     _check_length(dataset, layout)
     read_path, reason = choose(layout)
     return DatasetSource(
@@ -212,7 +239,7 @@ def _check_filters(dataset: h5py.Dataset, pipeline: Pipeline) -> None:
             )
 
 
-def _layout(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]) -> Layout:
+def _layout(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any], pipeline: Pipeline) -> Layout:
     kinds = {
         h5d.CONTIGUOUS: "contiguous",
         h5d.CHUNKED: "chunked",
@@ -229,6 +256,7 @@ def _layout(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]) -> Layout:
         offset=_offset(dataset) if storage == "contiguous" else None,
         nbytes=int(np.prod(dataset.shape, dtype=np.int64)) * stored.itemsize,
         alignment=stored.alignment,
+        filters=pipeline,
     )
 
 

@@ -22,6 +22,20 @@ HALO_SHARE = 4
 """A strip has this many times its halo in rows, so that little is computed twice."""
 
 
+FEW_STRIPS = 8
+"""Strips of chunks below which blocks do not follow them: workers would have none to do."""
+
+FOLLOWED_BYTES = 64 * 1024**2
+"""Nor do they follow strips of chunks above this: a worker holds one in its memory."""
+
+
+def followed(rows: int, row_bytes: int, chunk_rows: int) -> int:
+    """The chunk rows that strips follow; 1 where the chunks are too long for that."""
+    small = chunk_rows * row_bytes <= STRIP_BYTES
+    many = rows >= FEW_STRIPS * chunk_rows and chunk_rows * row_bytes <= FOLLOWED_BYTES
+    return chunk_rows if small or many else 1
+
+
 def choose_blocks(
     rows: int,
     row_bytes: int,

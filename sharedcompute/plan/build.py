@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +14,16 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource, open_source
+from sharedcompute.machine import disk_free
 from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.parameters import array, bind
 from sharedcompute.operations.unpack import unpack_stage, unpacked
-from sharedcompute.plan.blocks import choose_blocks
+from sharedcompute.plan.blocks import choose_blocks, followed
 from sharedcompute.plan.cost import Projection, choose_engine, project
 from sharedcompute.plan.job import Job, Options, Summary, Transform
+from sharedcompute.plan.loading import Load, choose_load
 from sharedcompute.plan.memory import ArraySink
 from sharedcompute.plan.passes import Keep, Observe, Pass, needs, spec_after
 from sharedcompute.rows import Blocks
@@ -53,6 +57,8 @@ class Plan:
     engine : str
         ``serial`` or ``local``.
     workers : int
+    load : Load or None
+        Chunks are decoded before the passes begin.
     projection : Projection
         Bytes it will take.
     """
@@ -65,6 +71,7 @@ class Plan:
     observe_sinks: tuple[DatasetSink | None, ...]
     engine: str
     workers: int
+    load: Load | None
     projection: Projection
 
     @property
@@ -99,11 +106,11 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
     passes = (*_preludes(frame), frame.make(keeps, tuple(chain.observes), _purpose(job)))
     engine, workers = choose_engine(passes, options, have_team=have_team)
-    projection = project(passes, engine, workers)
+    load, projection = _with_load(job, passes, options, engine, workers)
     # Nobody asked for so many workers: as many as fit.
     while options.workers is None and workers > 1 and not projection.fits(options.memory):
         workers -= 1
-        projection = project(passes, engine, workers)
+        load, projection = _with_load(job, passes, options, engine, workers)
     plan = Plan(
         job,
         options,
@@ -113,10 +120,27 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
         _observe_sinks(job, chain),
         engine,
         workers,
+        load,
         projection,
     )
     plan.projection.check(options.memory)
     return plan
+
+
+def _with_load(
+    job: Job, passes: tuple[Pass, ...], options: Options, engine: str, workers: int
+) -> tuple[Load | None, Projection]:
+    """What is loaded into the memory that the passes leave, and what that takes in all."""
+    nothing = Load("file", ((0, 0),), 0.0)
+    left = project(passes, engine, workers, nothing).left(options.memory)
+    load = choose_load(passes, *left, disk_free(scratch_folder(job)))
+    return load, project(passes, engine, workers, load)
+
+
+def scratch_folder(job: Job) -> Path:
+    """Where a file without a name may be made: beside the output, as there is to be room."""
+    folder = Path(job.output.address.file).absolute().parent if job.output else Path()
+    return folder if job.output and folder.is_dir() else Path(tempfile.gettempdir())
 
 
 class _Chain:
@@ -243,9 +267,10 @@ def _blocks(
     specs = [chain.spec_at(depth) for depth in range(len(chain.stages) + 1)]
     row_bytes = max(spec.row_bytes for spec in specs)
     written = math.lcm(1, *(keep.sink.row_alignment for keep in keeps))
+    read = followed(chain.source.rows, row_bytes, job.source.row_alignment)
     # Chunks of the output must be whole; those of the input had better be.
-    alignment = math.lcm(job.source.row_alignment, written)
-    if alignment > job.source.row_alignment and alignment * row_bytes > ALIGNED_BYTES:
+    alignment = math.lcm(read, written)
+    if alignment > read and alignment * row_bytes > ALIGNED_BYTES:
         alignment = written
     state = sum(o.reduction.columns * 24 for o in chain.observes)
     state += sum(chain.source.row_size * 24 for _ in needs(tuple(chain.stages)))

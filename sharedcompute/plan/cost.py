@@ -8,9 +8,11 @@ from typing import Any
 from sharedcompute.arrays import handle
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.sink import DatasetSink
+from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import SHM, format_size, memory_available, shm_free
 from sharedcompute.operations.base import Carry
 from sharedcompute.plan.job import Options
+from sharedcompute.plan.loading import Load
 from sharedcompute.plan.memory import ArraySink, ArraySource
 from sharedcompute.plan.passes import Pass, needs
 
@@ -20,8 +22,8 @@ PROCESS_BYTES = 64 * 1024**2
 START_SECONDS = 1.0
 """A team starts and loads its kernels in about 0.7 s: shorter jobs run in this process."""
 
-READ_RATE = {"mmap": 8e9, "memory": 8e9}
-FILTERED_RATE = 0.3e9
+READ_RATE = {"mmap": 8e9, "memory": 8e9, "preadv": 4e9}
+FILTERED_RATE = 0.6e9
 H5PY_RATE = 1.5e9
 STAGE_RATE = 2e9
 STENCIL_RATE = 0.1e9
@@ -63,6 +65,12 @@ class Projection:
         """Whether the memory given, or what is available, will do."""
         return self.memory <= (memory_available() if budget is None else budget)
 
+    def left(self, budget: int | None) -> tuple[int, int]:
+        """Bytes that this leaves of the memory given, and of the room for shared blocks."""
+        have = memory_available() if budget is None else budget
+        shared_room = shm_free() if self.shared_blocks else have
+        return have - self.memory, shared_room - self.shared
+
     def check(self, budget: int | None) -> None:
         """Refuse what would not fit.
 
@@ -86,7 +94,9 @@ class Projection:
             )
 
 
-def project(passes: tuple[Pass, ...], engine: str, workers: int) -> Projection:
+def project(
+    passes: tuple[Pass, ...], engine: str, workers: int, load: Load | None = None
+) -> Projection:
     """The peak of a plan's passes; they run one after the other."""
     last = passes[-1]
     filed = [k for k in last.keeps if isinstance(k.sink, DatasetSink)]
@@ -101,10 +111,14 @@ def project(passes: tuple[Pass, ...], engine: str, workers: int) -> Projection:
     local = engine == "local"
     if local and isinstance(last.source, ArraySource) and handle(last.source.array) is None:
         shared += last.source.array.nbytes  # workers get a copy in shared memory
+    source, scratch = last.source, max(_scratch(work, load) for work in passes)
+    if load is not None and isinstance(source, DatasetSource):
+        shared += load.nbytes(source) if load.into == "memory" else 0
+        scratch = max(scratch, source.box_nbytes)
     plain = [k for k in filed if isinstance(k.sink, DatasetSink) and not k.sink.filters]
     return Projection(
         (workers + 2 if local else 1) * PROCESS_BYTES,
-        workers * max(map(_scratch, passes)),
+        workers * scratch,
         shared,
         sum(last.spec(keep.depth).nbytes for keep in filed),
         sum(last.spec(keep.depth).nbytes for keep in plain),
@@ -112,7 +126,7 @@ def project(passes: tuple[Pass, ...], engine: str, workers: int) -> Projection:
     )
 
 
-def _scratch(work: Pass) -> int:
+def _scratch(work: Pass, load: Load | None) -> int:
     """Private buffers of one worker: each stage's rows, with the halo of the stages after it."""
     rows, halo = min(work.strip, work.source.shape[0]), 0
     total = 0
@@ -122,7 +136,7 @@ def _scratch(work: Pass) -> int:
         halo += stage.halo
         if stage.halo:
             total += (rows + 2 * halo) * work.spec(depth - 1).row_bytes
-    total += work.source.scratch_nbytes(rows + 2 * halo)
+    total += 0 if load else work.source.scratch_nbytes(rows + 2 * halo)
     # An encoder holds the rows and their chunks; a reduction its lanes.
     total += sum(2 * rows * work.spec(keep.depth).row_bytes for keep in work.keeps)
     return total + sum(t.nbytes for _, t in work.tallies)

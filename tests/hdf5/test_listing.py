@@ -34,7 +34,7 @@ def test_every_dataset_comes_once_with_its_read_path_or_why_not(path):
     assert packed.filters == ("gzip:4",)
     assert packed.chunks == (10, 40)
     assert packed.ratio > 10
-    assert (packed.read_path, packed.reason) == ("h5py", "chunked")
+    assert (packed.read_path, packed.reason) == ("chunks", "gzip:4 by libdeflate")
     assert (found["/words"].read_path, found["/words"].reason) == (None, "strings")
     assert found["/words"].dtype == "string"
     assert found["/table"].dtype == "compound(x)"

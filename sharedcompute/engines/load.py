@@ -1,0 +1,137 @@
+"""All chunks of a source decoded by all workers, each once, before the passes begin."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.engines.work import Deliver
+from sharedcompute.events import BlockDone
+from sharedcompute.hdf5.chunk_index import ChunkGrid
+from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.hdf5.writers import full_disk_named
+from sharedcompute.operations.base import Array, DType
+from sharedcompute.plan.memory import ArraySource
+from sharedcompute.rows import Rows
+
+
+@dataclass(frozen=True)
+class FileArray:
+    """An array in a file, as plain data."""
+
+    file: str
+    shape: tuple[int, ...]
+    dtype: DType
+
+    def open(self) -> Array:
+        """Map it, to be written."""
+        return np.memmap(self.file, self.dtype, "r+", shape=self.shape)
+
+
+@dataclass(frozen=True)
+class LoadWork:
+    """Boxes of whole chunks, each to be decoded into its place.
+
+    Parameters
+    ----------
+    source : DatasetSource
+    first : int
+        Where on axis 1 the stripe begins that is loaded.
+    target : SharedArray, ndarray or FileArray
+    grid : ChunkGrid
+        The boxes, over the target.
+    """
+
+    source: DatasetSource
+    first: int
+    target: Array | FileArray
+    grid: ChunkGrid
+
+    ordered = False
+
+    def __len__(self) -> int:
+        return len(self.grid)
+
+    def rows(self, number: int) -> Rows:
+        """The rows of a box."""
+        box = self.grid.box(number)[0]
+        return Rows(box.start, box.stop)
+
+    def warm_up(self) -> None:
+        """The kernels that decode are compiled when they are imported."""
+
+    def open(self, rank: int, deliver: Deliver) -> Loader:
+        """Open the source and the target."""
+        del deliver
+        return Loader(self, rank)
+
+
+class Loader:
+    """Decodes boxes in one process."""
+
+    def __init__(self, work: LoadWork, rank: int) -> None:
+        self._work = work
+        self._rank = rank
+        target = work.target.open() if isinstance(work.target, FileArray) else work.target
+        self._out = target.view(np.ndarray)
+        self._reader = work.source.open()
+
+    def run(self, number: int) -> BlockDone:
+        """Decode one box."""
+        began = time.monotonic()
+        box = self._work.grid.box(number)
+        out = self._out[box]
+        corner = [side.start for side in box]
+        if len(corner) > 1:
+            corner[1] += self._work.first
+        self._reader.read_box(tuple(corner), out)
+        seconds = time.monotonic() - began
+        rows = self._work.rows(number)
+        return BlockDone(self._rank, number, *rows, out.nbytes, began, seconds, 0.0, 0.0)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._reader.close()
+
+
+def loaded_source(source: DatasetSource, target: Array | FileArray) -> Any:
+    """What the passes read once everything is loaded."""
+    if isinstance(target, FileArray):
+        return replace(
+            source,
+            file=target.file,
+            shape=target.shape,
+            stored_dtype=target.dtype,
+            chunks=None,
+            filters=(),
+            parts=(),
+            offset=0,
+            read_path="mmap",
+            reason="decoded into a file without a name",
+        )
+    return ArraySource(target)
+
+
+@contextlib.contextmanager
+def unnamed_file(shape: tuple[int, ...], dtype: DType, folder: Path) -> Iterator[FileArray]:
+    """Room for an array in a file that ends with this process, however that ends.
+
+    Raises
+    ------
+    MemoryBudgetError
+        The disk is full.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        with full_disk_named(str(folder)):
+            os.posix_fallocate(file.fileno(), 0, nbytes)
+        # Workers are other processes of the same user, and reach it by this name.
+        yield FileArray(f"/proc/{os.getpid()}/fd/{file.fileno()}", shape, dtype)

@@ -1,0 +1,170 @@
+"""Which chunks make up a box of a dataset, and where in the file each of them lies."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+class Piece(NamedTuple):
+    """What one chunk has of a box.
+
+    Parameters
+    ----------
+    number : int
+        The chunk, in C order over the grid.
+    inside : tuple of slice
+        Where the piece lies in the box.
+    of_chunk : tuple of slice
+        And in the chunk.
+    """
+
+    number: int
+    inside: tuple[slice, ...]
+    of_chunk: tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class ChunkGrid:
+    """The grid of chunks that a dataset is cut into: integers only.
+
+    Parameters
+    ----------
+    shape, chunks : tuple of int
+    """
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many chunks there are along each axis."""
+        return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
+
+    def __len__(self) -> int:
+        return math.prod(self.counts)
+
+    def corner(self, number: int) -> tuple[int, ...]:
+        """The first element of a chunk."""
+        index = np.unravel_index(number, self.counts)
+        return tuple(int(i) * c for i, c in zip(index, self.chunks, strict=True))
+
+    def box(self, number: int) -> tuple[slice, ...]:
+        """Where a chunk lies, cut at the edges of the dataset."""
+        sides = zip(self.corner(number), self.chunks, self.shape, strict=True)
+        return tuple(slice(at, min(at + chunk, n)) for at, chunk, n in sides)
+
+    def pieces(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Piece]:
+        """The chunks of a box that is not empty, in C order."""
+        axes = zip(corner, shape, self.chunks, _strides(self.counts), strict=True)
+        for parts in itertools.product(*(_cuts(*axis) for axis in axes)):
+            numbers, inside, of_chunk = zip(*parts, strict=True)
+            yield Piece(sum(numbers), inside, of_chunk)
+
+
+def _strides(counts: tuple[int, ...]) -> list[int]:
+    return [math.prod(counts[axis + 1 :]) for axis in range(len(counts))]
+
+
+def _cuts(at: int, side: int, chunk: int, stride: int) -> list[tuple[int, slice, slice]]:
+    """One axis of a box cut at the borders of chunks."""
+    cuts = []
+    for index in range(at // chunk, -(-(at + side) // chunk)):
+        first, last = max(at, index * chunk), min(at + side, (index + 1) * chunk)
+        begins = index * chunk
+        cuts.append(
+            (index * stride, slice(first - at, last - at), slice(first - begins, last - begins))
+        )
+    return cuts
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where chunks lie: arrays with one entry for each.
+
+    Parameters
+    ----------
+    offset, size : ndarray of int64
+        Bytes from the start of the file, and of the stored chunk; size 0 where none was written.
+    mask : ndarray of int64
+        Which filters were left out, one bit each.
+    """
+
+    offset: Ints
+    size: Ints
+    mask: Ints
+
+
+class ChunkIndex:
+    """The places of all stored chunks of an open dataset.
+
+    HDF5 is asked once for all of them, 1 us each: asked for one chunk by its coordinates it walks
+    through the whole index (0.1 ms each for 10,000 chunks, HDF5 2.0).
+
+    Parameters
+    ----------
+    dataset : h5py.h5d.DatasetID
+    grid : ChunkGrid
+    """
+
+    def __init__(self, dataset: Any, grid: ChunkGrid) -> None:
+        found: list[Any] = []
+        dataset.chunk_iter(found.append)
+        corners = np.array([f.chunk_offset for f in found], np.int64).reshape(-1, len(grid.shape))
+        strides = np.array(_strides(grid.counts), np.int64)
+        numbers = (corners // np.array(grid.chunks, np.int64)) @ strides
+        # Chunks beyond the edge of a dataset that has shrunk are no longer its own.
+        own = (corners < np.array(grid.shape, np.int64)).all(axis=1)
+        order = np.flatnonzero(own)[np.argsort(numbers[own], kind="stable")]
+        self._numbers: Ints = numbers[order]
+        columns = [(f.byte_offset, f.size, f.filter_mask) for f in found]
+        table = np.array(columns, np.int64).reshape(-1, 3)[order]
+        self._places = Places(*np.ascontiguousarray(table.T))
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @property
+    def end(self) -> int:
+        """The byte behind the last stored chunk."""
+        ends = self._places.offset + self._places.size
+        return int(ends.max()) if len(ends) else 0
+
+    def places(self, numbers: Ints) -> Places:
+        """Where these chunks lie."""
+        if not len(self._numbers):
+            none = np.zeros(len(numbers), np.int64)
+            return Places(none, none, none)
+        at = np.minimum(np.searchsorted(self._numbers, numbers), len(self._numbers) - 1)
+        stored = self._numbers[at] == numbers
+        every = self._places
+        return Places(every.offset[at], np.where(stored, every.size[at], 0), every.mask[at])
+
+
+def runs(first: Ints, behind: Ints, most: int) -> list[slice]:
+    """Consecutive entries that can be read at once: each begins where the one before it ends.
+
+    Parameters
+    ----------
+    first, behind : ndarray of int64
+        The byte where each begins, and the byte behind it, in the order of `first`.
+    most : int
+        Bytes of a run at most, but for a single larger entry.
+    """
+    found: list[slice] = []
+    begin = 0
+    together = [False, *(first[1:] == behind[:-1]).tolist()]
+    starts, ends = first.tolist(), behind.tolist()
+    for i in range(1, len(starts) + 1):
+        if i == len(starts) or not together[i] or ends[i] - starts[begin] > most:
+            found.append(slice(begin, i))
+            begin = i
+    return found

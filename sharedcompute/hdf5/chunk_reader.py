@@ -1,0 +1,275 @@
+"""Rows of chunked datasets, read past the HDF5 library: its lock, its cache and its copies.
+
+HDF5 says where the chunks lie; their bytes are read with `os.preadv` and decoded here, each chunk
+straight into its place where that is possible.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from h5py import h5d
+from numpy.typing import NDArray
+
+from sharedcompute.errors import DecodeError, InputError
+from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex, Ints, Piece, Places, runs
+from sharedcompute.hdf5.codecs import Decoder, decodes, stored_filters
+from sharedcompute.hdf5.lookup import open_file
+from sharedcompute.hdf5.readers import Layout, Reader, read_only
+
+if TYPE_CHECKING:
+    from sharedcompute.hdf5.source import DatasetSource
+
+RUN_NBYTES = 1 << 20
+"""Bytes of neighbouring small chunks that are read at once: they stay in the core's cache."""
+
+AHEAD_NBYTES = 16 << 20
+"""Bytes behind the last read that the kernel is asked to fetch, so that a cold disk is kept busy
+while chunks are decoded."""
+
+WINDOW_NBYTES = 64 << 20
+"""Rows that were not asked for are decoded, and kept for the next read, up to so many bytes."""
+
+Bytes = NDArray[np.uint8]
+
+
+class ChunkReader(Reader):
+    """Raw chunks, decoded in this process."""
+
+    name = "chunks"
+
+    @staticmethod
+    def verdict(layout: Layout) -> tuple[bool, str]:
+        """Chunks of a plain type, with filters that are decoded here."""
+        refusal = _refusal(layout)
+        return (False, refusal) if refusal else decodes(layout.filters)
+
+    def __init__(self, source: DatasetSource) -> None:
+        assert source.chunks is not None
+        self._source = source
+        self._grid = ChunkGrid(source.shape, source.chunks)
+        with open_file(source.file) as file:
+            dataset = file[source.path].id
+            self._index = ChunkIndex(dataset, self._grid)
+            stored = stored_filters(dataset.get_create_plist())
+        self._file = _File(source.file)
+        self._check_length()
+        self._chunk = np.empty(source.chunks, source.stored_dtype)
+        self._decoder = Decoder(stored, self._chunk.itemsize, self._chunk.nbytes)
+        self._window = _Window(source, self.read_box)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``[start, stop)`` in this reader's buffer."""
+        if self._file.closed:
+            raise ValueError("expected an open reader, got a closed one; open the source again")
+        start, stop, _ = slice(start, stop).indices(self._source.shape[0])
+        return read_only(self._window.rows(start, max(start, stop)))
+
+    def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+        """Fill `out` with the box of its shape that begins at `corner`."""
+        if not out.size:
+            return
+        pieces = list(self._grid.pieces(corner, out.shape))
+        places = self._index.places(np.array([piece.number for piece in pieces], np.int64))
+        stored = np.flatnonzero(places.size)
+        if len(stored):
+            order = stored[np.argsort(places.offset[stored], kind="stable")]
+            self._fill(pieces, places, order, out)
+        for i in np.flatnonzero(places.size == 0).tolist():
+            fill = self._source.fill_value
+            out[pieces[i].inside] = 0 if fill is None else fill
+
+    def close(self) -> None:
+        """Close the file and drop the buffers."""
+        self._file.close()
+        self._window.drop()
+
+    def _fill(self, pieces: list[Piece], places: Places, order: Ints, out: NDArray[Any]) -> None:
+        """Read and decode chunks in the order in which they lie in the file."""
+        for i, data in self._file.chunks(places, order):
+            piece = pieces[i]
+            place = self._place(piece, out)
+            into = self._chunk.reshape(-1).view(np.uint8) if place is None else place
+            try:
+                self._decoder.decode(data, int(places.mask[i]), into)
+            except DecodeError as problem:
+                raise self._damaged(piece, problem) from None
+            if place is None:
+                np.copyto(out[piece.inside], self._chunk[piece.of_chunk])
+
+    def _place(self, piece: Piece, out: NDArray[Any]) -> Bytes | None:
+        """The bytes of `out` that a chunk can be decoded into as it is stored."""
+        part = out[piece.inside]
+        if part.shape != self._chunk.shape or part.dtype != self._chunk.dtype:
+            return None
+        return part.reshape(-1).view(np.uint8) if part.flags.c_contiguous else None
+
+    def _damaged(self, piece: Piece, problem: DecodeError) -> InputError:
+        corner = self._grid.corner(piece.number)
+        return InputError(
+            f"expected a whole chunk at {corner} of {self._source}, {problem}; "
+            "copy the file again from where it came"
+        )
+
+    def _check_length(self) -> None:
+        """Refuse a file that ends before its chunks do."""
+        need, size = self._index.end, self._file.size
+        if need > size:
+            self._file.close()
+            raise InputError(
+                f"expected at least {need} bytes in {self._source.file} for {self._source.path}, "
+                f"it has {size}: it is cut short; copy it again from where it came"
+            )
+
+
+class PlainChunkReader(ChunkReader):
+    """Chunks without filters: read straight into their places."""
+
+    name = "preadv"
+
+    @staticmethod
+    def verdict(layout: Layout) -> tuple[bool, str]:
+        """Chunks of a plain type, stored as they are."""
+        refusal = _refusal(layout) or ("filtered" if layout.filters else "")
+        return not refusal, refusal or "chunks without filters"
+
+    def _fill(self, pieces: list[Piece], places: Places, order: Ints, out: NDArray[Any]) -> None:
+        for i in order.tolist():
+            piece = pieces[i]
+            place = self._place(piece, out)
+            into = self._chunk.reshape(-1).view(np.uint8) if place is None else place
+            if places.size[i] != into.size:
+                problem = DecodeError(f"it has {places.size[i]} bytes, {into.size} were expected")
+                raise self._damaged(piece, problem)
+            self._file.fill(into.data, int(places.offset[i]))
+            if place is None:
+                np.copyto(out[piece.inside], self._chunk[piece.of_chunk])
+        last = int(order[-1])
+        self._file.announce(int(places.offset[last] + places.size[last]))
+
+
+def _refusal(layout: Layout) -> str:
+    """Why chunks cannot be read past HDF5; empty where they can."""
+    if layout.storage != "chunked":
+        return layout.storage
+    if not layout.plain:
+        return "its stored type needs conversion"
+    if not hasattr(h5d.DatasetID, "chunk_iter"):
+        return "this HDF5 library does not tell where chunks lie"
+    return ""
+
+
+class _File:
+    """A file's bytes, past HDF5."""
+
+    def __init__(self, file: str) -> None:
+        self._fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        self._raw: Bytes = np.empty(0, np.uint8)
+        self._announced = 0
+
+    @property
+    def closed(self) -> bool:
+        return self._fd < 0
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def chunks(self, places: Places, order: Ints) -> Iterator[tuple[int, memoryview]]:
+        """The stored bytes of chunks, valid until the next ones; neighbours are read at once."""
+        first = places.offset[order]
+        behind = first + places.size[order]
+        for run in runs(first, behind, RUN_NBYTES):
+            begin, end = int(first[run.start]), int(behind[run.stop - 1])
+            if self._raw.size < end - begin:
+                self._raw = np.empty(end - begin, np.uint8)
+            raw = self._raw[: end - begin].data
+            self.fill(raw, begin)
+            self.announce(end)
+            for i, a, b in zip(order[run].tolist(), first[run], behind[run], strict=True):
+                yield i, raw[a - begin : b - begin]
+
+    def fill(self, left: memoryview, offset: int) -> None:
+        """Read as many bytes as `left` has room for, from `offset` on."""
+        while left:
+            count = os.preadv(self._fd, [left], offset)
+            if not count:
+                raise InputError(
+                    f"expected {len(left)} more bytes at byte {offset}, the file has become "
+                    "shorter while it was read; run the job again when it is whole"
+                )
+            left, offset = left[count:], offset + count
+
+    def announce(self, offset: int) -> None:
+        """Ask the kernel for what comes behind `offset`, half a window at a time."""
+        ahead = self._announced - offset
+        if hasattr(os, "posix_fadvise") and not AHEAD_NBYTES // 2 < ahead <= AHEAD_NBYTES:
+            os.posix_fadvise(self._fd, offset, AHEAD_NBYTES, os.POSIX_FADV_WILLNEED)
+            self._announced = offset + AHEAD_NBYTES
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+        self._raw = np.empty(0, np.uint8)
+
+
+class _Window:
+    """The rows of the last read, widened to whole chunks.
+
+    Reads that overlap (the halo of a stencil) or end inside of chunks find here what is decoded
+    already: each chunk is decoded once while reads go forward.
+    """
+
+    def __init__(
+        self, source: DatasetSource, fill: Callable[[tuple[int, ...], NDArray[Any]], None]
+    ) -> None:
+        assert source.chunks is not None
+        self._source = source
+        self._fill = fill
+        fits = source.chunks[0] * source.row_nbytes <= WINDOW_NBYTES
+        self._step = source.chunks[0] if fits else 1
+        self._bytes: Bytes = np.empty(0, np.uint8)
+        self._first = self._last = 0
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``[start, stop)``; a view of this window's buffer."""
+        first = start // self._step * self._step
+        last = min(-(-stop // self._step) * self._step, self._source.shape[0])
+        if start == stop or not self._source.row_nbytes:
+            return np.empty((stop - start, *self._source.shape[1:]), self._source.dtype)
+        if not (self._first <= first and last <= self._last):
+            self._move(first, last)
+        here = start - self._first
+        return self._view(self._last - self._first)[here : here + stop - start]
+
+    def drop(self) -> None:
+        """Give the memory back."""
+        self._bytes = np.empty(0, np.uint8)
+        self._first = self._last = 0
+
+    def _move(self, first: int, last: int) -> None:
+        kept_from, kept_to = max(first, self._first), min(last, self._last)
+        old = self._view(self._last - self._first)[kept_from - self._first :][
+            : max(0, kept_to - kept_from)
+        ]
+        self._first = self._last = 0  # should a chunk be damaged, nothing here holds
+        need = (last - first) * self._source.row_nbytes
+        if need > self._bytes.size:
+            self._bytes = np.empty(need, np.uint8)
+        rows = self._view(last - first)
+        missing = [(first, last)]
+        if len(old):
+            rows[kept_from - first : kept_to - first] = old
+            missing = [(first, kept_from), (kept_to, last)]
+        beside = (0,) * (len(self._source.shape) - 1)
+        for a, b in missing:
+            self._fill((a, *beside), rows[a - first : b - first])
+        self._first, self._last = first, last
+
+    def _view(self, count: int) -> NDArray[Any]:
+        flat = self._bytes[: count * self._source.row_nbytes].view(self._source.dtype)
+        return flat.reshape((count, *self._source.shape[1:]))
