@@ -1,7 +1,7 @@
 """Packed numbers to what they mean, as the CF conventions store them.
 
-`x` and `out` are C-contiguous of shape (rows, cols). `missing` holds the numbers that stand for no
-value, in the dtype that the elements of `x` are meant in: an element of `x` is compared and
+`x` and `out` are C-contiguous, of one shape. `missing`, of shape (n,), holds the numbers that stand
+for no value, in the dtype that the elements of `x` are meant in: an element of `x` is compared and
 converted as one of that dtype, of the same size (bytes that are meant unsigned, a boolean as 0 and
 1).
 

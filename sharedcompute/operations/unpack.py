@@ -62,7 +62,7 @@ def unpack_stage(source: DatasetSource, dtype: DType) -> Stage | None:
     factor, added = out.type(1) if scale is None else scale, offset
     added = out.type(-0.0) if added is None else added
     args = [np.result_type(out, value).type(value) for value in (factor, added)]
-    return Stage(label, kernels.unpack, (missing, *args), out, matrix=True)
+    return Stage(label, kernels.unpack, (missing, *args), out)
 
 
 def unpacked(source: DatasetSource, rows: Array) -> Array:
@@ -79,7 +79,7 @@ def unpacked(source: DatasetSource, rows: Array) -> Array:
     if stage is None:
         return rows
     out: Array = np.empty(rows.shape, stage.dtype)
-    stage.kernel(rows.reshape(1, -1), out.reshape(1, -1), *stage.args)
+    stage.kernel(rows, out, *stage.args)
     return out
 
 
@@ -103,7 +103,7 @@ def _mask(label: str, missing: Array, out: DType) -> Stage:
     nan = complex(np.nan, np.nan) if out.kind == "c" else np.nan
     # Whole numbers only where nothing is missing.
     instead = out.type(nan if out.kind in "fc" else 0)
-    return Stage(label, kernels.mask, (missing, instead), out, matrix=True)
+    return Stage(label, kernels.mask, (missing, instead), out)
 
 
 def _meant(packing: Packing, dtype: DType) -> DType:
@@ -129,9 +129,11 @@ def _unpacked_dtype(dtype: DType, scale: Any, offset: Any) -> DType:
     That of the attributes where it is one, but an offset can cost digits: of 32-bit integers, and
     where it is the only attribute or of another dtype than the scale.
     """
-    given: set[DType] = {number.dtype for number in (scale, offset) if number is not None}
-    wide = scale is None or len(given) > 1 or (dtype.kind in "iu" and dtype.itemsize == 4)
-    return np.dtype(np.float64) if offset is not None and wide else given.pop()
+    if offset is not None:
+        unlike = scale is None or scale.dtype != offset.dtype
+        if unlike or (dtype.kind in "iu" and dtype.itemsize == 4):
+            return np.dtype(np.float64)
+    return np.dtype(type(scale))
 
 
 def _number(packing: Packing, name: str, place: str) -> Any:

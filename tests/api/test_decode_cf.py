@@ -236,6 +236,14 @@ def test_any_number_of_workers_gives_the_same_bits(packed: str) -> None:
     assert job(engine="local", workers=3) == serial
 
 
+def test_chunks_that_hold_all_rows_give_the_same_numbers(packed: str, tmp_path: Path) -> None:
+    with h5py.File(packed.partition("::")[0]) as file:
+        x, attributes = file["t"][:], dict(file["t"].attrs)
+    tall = write(tmp_path / "tall.nc", x, attributes, chunks=(len(x), 2, 3), compression="gzip")
+    how = {"decode_cf": True, "skipna": True, "block_rows": 48, "engine": "local", "workers": 2}
+    np.testing.assert_array_equal(sc.reduce("max", tall, **how), sc.reduce("max", packed, **how))
+
+
 def test_parameters_given_as_addresses_are_decoded_too(packed: str, tmp_path: Path) -> None:
     frame = {"scale_factor": 0.5, "_FillValue": i2(0)}
     address = write(tmp_path / "mean.nc", np.arange(42, dtype="i2").reshape(6, 7), frame)
