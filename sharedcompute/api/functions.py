@@ -52,7 +52,8 @@ def map(
         Gets the events of the run.
     **settings
         How to run: ``workers, threads, schedule, block_rows, memory, engine, team``. How to store:
-        ``overwrite, filter, chunks, shuffle``. All others are parameters of the operation.
+        ``overwrite, filter, chunks, shuffle``. ``decode_cf=True`` unpacks the numbers of a dataset
+        by its CF attributes first. All others are parameters of the operation.
 
     Returns
     -------
@@ -116,7 +117,7 @@ def reduce(
     ops = tuple(_operation(o, "reduce") for o in named)
     if not ops:
         raise InputError("expected at least one reduction, got none: name one")
-    outcome = _reduce(ops, input, output, axis, listen, Settings.of(settings))
+    outcome = _reduce(ops, input, output, axis, listen, _settings(settings, input))
     found: dict[str, Array] = outcome.results[0]
     return found[ops[0].name] if one else found
 
@@ -135,7 +136,7 @@ def stats(
     """
     source = as_source(input)
     ops = stats_operations(source)
-    outcome = _reduce(ops, source, output, axis, listen, Settings.of(settings))
+    outcome = _reduce(ops, source, output, axis, listen, _settings(settings, input))
     found: dict[str, Array] = outcome.results[0]
     return found
 
@@ -159,14 +160,16 @@ def run(
     described = read_job(Path(job))
     made = Settings.of({**described.settings, **settings})
     source = as_source(described.input)
-    full = Job(source, described.steps, made.output(described.output))
+    output = made.output(described.output)
+    full = Job(source, described.steps, output, decode_cf=made.decode_cf)
     return run_plan(make_plan(full, made), made.team, listen).results
 
 
 def map_job(op: Operation, source: Source, output: Address | None, settings: Settings) -> Job:
     """The job of `map` and `scan`."""
     save = None if output is None else _path(output, source)
-    return Job(source, (transform(op, settings.params, save),), settings.output(output))
+    step: Step = transform(op, settings.params, save)
+    return Job(source, (step,), settings.output(output), decode_cf=settings.decode_cf)
 
 
 def reduce_job(
@@ -179,13 +182,19 @@ def reduce_job(
     """The job of `reduce` and `stats`."""
     save = None if output is None else output.path or "/"
     step: Step = summary(ops, settings.params, axis, save)
-    return Job(source, (step,), settings.output(output))
+    return Job(source, (step,), settings.output(output), decode_cf=settings.decode_cf)
+
+
+def _settings(given: Mapping[str, Any], input: Any) -> Settings:
+    """The settings of a call; a dataset that was opened with `decode_cf` is decoded in any case."""
+    decoded = isinstance(input, Dataset) and input.decode_cf
+    return Settings.of({**given, "decode_cf": True} if decoded else given)
 
 
 def _rowwise(
     op: Operation, input: Any, output: Any, listen: Listener, settings: Mapping[str, Any]
 ) -> Any:
-    made, source = Settings.of(settings), as_source(input)
+    made, source = _settings(settings, input), as_source(input)
     into = output if isinstance(output, np.ndarray) else None
     address = None if into is not None else _address(output)
     job = map_job(op, source, address, made)

@@ -11,6 +11,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.source import DatasetSource, open_source
 from sharedcompute.operations.base import Array, DType
+from sharedcompute.operations.unpack import unpacked
 from sharedcompute.plan.memory import ArraySource
 from sharedcompute.plan.passes import Source
 
@@ -21,6 +22,8 @@ class Dataset:
     Parameters
     ----------
     source : DatasetSource
+    decode_cf : bool
+        Its CF attributes are applied to what is read, also by a function that it is given to.
 
     Notes
     -----
@@ -28,8 +31,10 @@ class Dataset:
     function that takes an input.
     """
 
-    def __init__(self, source: DatasetSource) -> None:
+    def __init__(self, source: DatasetSource, decode_cf: bool = False) -> None:
         self.source = source
+        self.decode_cf = decode_cf
+        self._dtype = self._decoded(np.empty(0, source.dtype)).dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -39,7 +44,7 @@ class Dataset:
     @property
     def dtype(self) -> DType:
         """Its dtype, in native byte order."""
-        return self.source.dtype
+        return self._dtype
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
@@ -83,30 +88,36 @@ class Dataset:
     def _read(self, start: int, stop: int) -> Array:
         reader = self.source.open()
         try:
-            return reader.read(start, stop).copy()
+            return self._decoded(reader.read(start, stop).copy())
         finally:
             reader.close()
+
+    def _decoded(self, rows: Array) -> Array:
+        return unpacked(self.source, rows) if self.decode_cf else rows
 
     def __repr__(self) -> str:
         return f"<sharedcompute.Dataset {self.source}: shape {self.shape}, dtype {self.dtype}>"
 
 
-def open_dataset(address: str | os.PathLike[str] | Address) -> Dataset:
+def open_dataset(address: str | os.PathLike[str] | Address, *, decode_cf: bool = False) -> Dataset:
     """Look at a dataset without reading it.
 
     Parameters
     ----------
     address : str
         ``FILE::PATH``, or ``FILE`` alone where it has one array.
+    decode_cf : bool
+        Apply ``scale_factor``, ``add_offset``, ``_FillValue`` and ``missing_value``.
 
     Raises
     ------
     InputError
-        There is no such dataset, or it holds no numbers.
+        There is no such dataset, or it holds no numbers; an attribute to apply is no number.
     """
     if not isinstance(address, str | os.PathLike | Address):
         raise InputError(f"expected FILE or FILE::PATH, got {address!r}")
-    return Dataset(open_source(address if isinstance(address, Address) else os.fspath(address)))
+    source = open_source(address if isinstance(address, Address) else os.fspath(address))
+    return Dataset(source, decode_cf)
 
 
 def as_source(given: Any) -> Source:

@@ -32,6 +32,8 @@ class Settings:
         A running team; None: one is started where it pays, and closed at the end.
     overwrite, filter, chunks, shuffle
         Of the output, as in `OutputSpec`.
+    decode_cf : bool
+        Unpack the input's numbers, as in `Job`.
     params : mapping
         All that is left: the operation's parameters.
     """
@@ -42,6 +44,7 @@ class Settings:
     filter: str | None
     chunks: str | None
     shuffle: bool | None
+    decode_cf: bool
     params: Mapping[str, Any]
 
     @classmethod
@@ -67,6 +70,7 @@ class Settings:
             _text(rest, "filter"),
             _chunks(rest.pop("chunks", None)),
             _flag(rest, "shuffle"),
+            bool(_flag(rest, "decode_cf")),
             rest,
         )
 
@@ -117,11 +121,12 @@ class UnappliedAttributes(UserWarning):
 
 def make_plan(job: Job, settings: Settings) -> Plan:
     """Plan a job and refuse what cannot work, before anything is started or changed."""
-    unapplied = getattr(job.source, "unapplied", ())
-    if unapplied:
+    packing = getattr(job.source, "packing", None)
+    if packing and not job.decode_cf:
         warnings.warn(
-            f"{getattr(job.source, 'path', 'the input')} has {', '.join(unapplied)}: its numbers "
-            "are taken as they are stored, fill values too",
+            f"{getattr(job.source, 'path', 'the input')} has {', '.join(packing.names)}: its "
+            "numbers are taken as they are stored, fill values too; --decode-cf (decode_cf=True) "
+            "unpacks them",
             UnappliedAttributes,
             stacklevel=4,
         )

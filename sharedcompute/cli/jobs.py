@@ -13,6 +13,7 @@ import click
 
 from sharedcompute.cli.options import (
     AXIS,
+    DECODE,
     PARAMETERS,
     RUN,
     STORE,
@@ -64,7 +65,7 @@ def _words(words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, ou
 
 @click.command("map")
 @click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*PARAMETERS, *STORE, *RUN)
+@with_options(*PARAMETERS, DECODE, *STORE, *RUN)
 def map_(
     words: tuple[str, ...],
     params: tuple[str, ...],
@@ -78,7 +79,7 @@ def map_(
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*PARAMETERS, *STORE, *RUN)
+@with_options(*PARAMETERS, DECODE, *STORE, *RUN)
 def scan(
     words: tuple[str, ...],
     params: tuple[str, ...],
@@ -115,7 +116,7 @@ def _rowwise(
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP[,OP...] INPUT [OUTPUT]")
-@with_options(AXIS, *PARAMETERS, *STORE, *RUN)
+@with_options(AXIS, *PARAMETERS, DECODE, *STORE, *RUN)
 def reduce(
     words: tuple[str, ...],
     axis: str | None,
@@ -141,7 +142,7 @@ def reduce(
 @click.argument("input")
 @click.argument("output", required=False)
 @click.option("--skipna", is_flag=True, help="Leave NaN out.")
-@with_options(AXIS, *STORE, *RUN)
+@with_options(AXIS, DECODE, *STORE, *RUN)
 def stats(input: str, output: str | None, skipna: bool, axis: str | None, **options: Any) -> None:
     """count, nan_count, mean, std, min, max; of all elements, or of each column (--axis rows)."""
     from sharedcompute.api.functions import stats_operations  # noqa: PLC0415
@@ -185,7 +186,7 @@ def _columns(source: Any) -> int:
 
 @click.command()
 @click.argument("job", type=click.Path(path_type=Path))
-@with_options(*STORE, *RUN)
+@with_options(DECODE, *STORE, *RUN)
 def run(job: Path, **options: Any) -> None:
     """A pipeline from a TOML file: several operations in as few passes as can be."""
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
@@ -201,7 +202,8 @@ def run(job: Path, **options: Any) -> None:
     # What the command line says goes before what the file says; its defaults do not.
     said = {k: v for k, v in options.items() if context.get_parameter_source(k) != default}
     sorted_ = Settings.of({**told.settings, **settings(said, {})})
-    made = Job(as_source(told.input), told.steps, sorted_.output(told.output))
+    source, output = as_source(told.input), sorted_.output(told.output)
+    made = Job(source, told.steps, output, decode_cf=sorted_.decode_cf)
     _run(made, sorted_, options)
 
 

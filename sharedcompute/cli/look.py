@@ -139,7 +139,8 @@ def _made(job: dict[str, Any]) -> str:
     for step in job.get("steps", []):
         given = ", ".join(f"{k}={v}" for k, v in step.items() if k != "operation")
         steps.append(f"{step['operation']}({given})")
-    return f"{job.get('input')}: {' | '.join(steps)}"
+    decoded = " --decode-cf" if job.get("decode_cf") else ""
+    return f"{job.get('input')}{decoded}: {' | '.join(steps)}"
 
 
 @click.group()

@@ -45,6 +45,10 @@ PARAMETERS = (
     click.option("--op-from", multiple=True, metavar="FILE.py:NAME", help="Your own operation."),
 )
 
+DECODE = click.option(
+    "--decode-cf", is_flag=True, help="Apply scale_factor, add_offset, _FillValue, missing_value."
+)
+
 AXIS = click.option("--axis", type=click.Choice(["rows", "all"]), help="What is reduced.")
 
 
@@ -72,7 +76,16 @@ def parameters(given: tuple[str, ...], skipna: bool) -> dict[str, Any]:
     return params
 
 
-RUNNING = ("workers", "threads", "schedule", "block_rows", "memory", "engine", "overwrite")
+RUNNING = (
+    "workers",
+    "threads",
+    "schedule",
+    "block_rows",
+    "memory",
+    "engine",
+    "overwrite",
+    "decode_cf",
+)
 STORING = ("filter", "chunks", "shuffle")
 
 

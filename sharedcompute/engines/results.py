@@ -140,15 +140,15 @@ def _no_longer_true(job: Job, number: int, reduction: Reduction | None) -> froze
 
     Unpacking a standard deviation by ``add_offset`` gives nonsense, and a count has no kelvins.
     """
-    unapplied = getattr(job.source, "unapplied", ())
     steps = job.steps[: number + 1]
     chain: list[Operation] = [s.operation for s in steps if isinstance(s, Transform)]
     units = {op.units for op in (*chain, *([reduction.operation] if reduction else []))}
+    packing = getattr(job.source, "packing", None)
     gone = OF_THE_VALUES
-    if units - {"same"}:
+    if units - {"same"} or job.packing:
         gone |= PACKING | FLAGS
     # Numbers that were packed have the units only once they are unpacked.
-    packed = "scale_factor" in unapplied or "add_offset" in unapplied
+    packed = packing and not job.packing and {"scale_factor", "add_offset"} & {*packing.names}
     meaningless = "own" in units or ("difference" in units and packed)
     return gone | (UNITS if meaningless else frozenset())
 
@@ -168,7 +168,8 @@ def record(job: Job, number: int) -> dict[str, Any]:
     if isinstance(source, DatasetSource):
         # The name without its folder: the same job elsewhere writes the same bytes.
         name = Path(source.glob or source.file).name
-        return {"input": str(Address(name, source.path)), "steps": steps}
+        read = {"input": str(Address(name, source.path))}
+        return {**read, **({"decode_cf": True} if job.packing else {}), "steps": steps}
     return {"input": "an array in memory", "steps": steps}
 
 

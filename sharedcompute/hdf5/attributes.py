@@ -40,10 +40,10 @@ By ``dtype`` xarray means that the stored integers are booleans.
 FLAGS = frozenset({"flag_values", "flag_masks", "flag_meanings"})
 """CF attributes that give single values a meaning, section 3.5."""
 
-PACKING = OF_THE_DTYPE | {"scale_factor", "add_offset"}
+PACKING = OF_THE_DTYPE | {"scale_factor", "add_offset", "_Unsigned"}
 """CF attributes by which a reader unpacks stored numbers, section 8.1."""
 
-UNPACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value")
+UNPACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
 """Those of them that change what a number means."""
 
 UNITS = frozenset({"units", "standard_name"})

@@ -55,7 +55,6 @@ def join(sources: Sequence[DatasetSource], glob: str) -> DatasetSource:
         read_path="joined",
         reason=f"{len(sources)} files: {read_paths(parts)}",
         offset=None,
-        unapplied=tuple(dict.fromkeys(name for each in sources for name in each.unapplied)),
         parts=tuple(parts),
         glob=glob,
     )

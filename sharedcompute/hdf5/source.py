@@ -14,12 +14,12 @@ from h5py import h5d
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address, matching_files
-from sharedcompute.hdf5.attributes import UNPACKING
 from sharedcompute.hdf5.chunk_reader import RUN_NBYTES, WINDOW_NBYTES
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.joined import join
 from sharedcompute.hdf5.lookup import check_file, find_dataset, open_file
+from sharedcompute.hdf5.packing import Packing, packing_of
 from sharedcompute.hdf5.part_reader import PartsReader, parts_nbytes
 from sharedcompute.hdf5.parts import Part, read_paths
 from sharedcompute.hdf5.read_paths import choose, open_reader
@@ -53,8 +53,8 @@ class DatasetSource:
         None where the file sets none.
     read_path, reason : str
         Which reader will be used, and one phrase that says why.
-    unapplied : tuple of str
-        CF attributes that the dataset has and that readers of its rows do not apply.
+    packing : Packing or None
+        The CF attributes that say what the numbers mean. Readers do not apply them.
     parts : tuple of Part
         The datasets that this one is put together from: files joined along rows, or the sources of
         a virtual dataset. `file` and `path` are then those of the dataset that gives the metadata.
@@ -76,7 +76,7 @@ class DatasetSource:
     read_path: str
     reason: str
     offset: int | None
-    unapplied: tuple[str, ...] = ()
+    packing: Packing | None = None
     parts: tuple[Part, ...] = ()
     glob: str | None = None
 
@@ -221,7 +221,7 @@ def _source_of(dataset: h5py.Dataset, nested: int) -> DatasetSource:
         read_path=read_path,
         reason=reason,
         offset=layout.offset,
-        unapplied=tuple(name for name in UNPACKING if name in dataset.attrs),
+        packing=packing_of(dataset),
         parts=parts,
     )
 

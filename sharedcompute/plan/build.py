@@ -13,12 +13,13 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.sink import DatasetSink
-from sharedcompute.hdf5.source import open_source
+from sharedcompute.hdf5.source import DatasetSource, open_source
 from sharedcompute.machine import disk_free
 from sharedcompute.operations.accumulate import Reduction, tallies
 from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.parameters import array, bind
+from sharedcompute.operations.unpack import unpack_stage, unpacked
 from sharedcompute.plan.blocks import choose_blocks, followed
 from sharedcompute.plan.cost import Projection, choose_engine, project
 from sharedcompute.plan.job import Job, Options, Summary, Transform
@@ -96,7 +97,7 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     MemoryBudgetError
         It would not fit the memory.
     """
-    chain = _Chain(ArraySpec(job.source.shape, job.source.dtype))
+    chain = _Chain(job)
     for number, step in enumerate(job.steps):
         chain.add(number, step)
     kept = _kept(job, chain)
@@ -145,15 +146,19 @@ def scratch_folder(job: Job) -> Path:
 class _Chain:
     """The stages so far, and where something looks at what they give."""
 
-    def __init__(self, spec: ArraySpec) -> None:
-        self.source = spec
+    def __init__(self, job: Job) -> None:
+        self.source = ArraySpec(job.source.shape, job.source.dtype)
+        self._decode_cf = job.decode_cf
         self.stages: list[Stage] = []
         self.depths: dict[int, int] = {}
         self.observes: list[Observe] = []
         self.observe_steps: list[int] = []
         self.scanned = ""
-        if spec.dtype == np.float16:
+        if self.spec.dtype == np.float16:
             self.stages.append(Stage("half to single precision", widen, (), np.dtype(np.float32)))
+        if job.decode_cf and isinstance(job.source, DatasetSource):
+            stage = unpack_stage(job.source, self.spec.dtype)
+            self.stages += [] if stage is None else [stage]
 
     @property
     def spec(self) -> ArraySpec:
@@ -174,7 +179,7 @@ class _Chain:
                 self.observe_steps.append(number)
             return
         op = step.operation
-        stages = op.stages(_loaded(op, step.params), self.spec)
+        stages = op.stages(_loaded(op, step.params, self._decode_cf), self.spec)
         if self.scanned and any(stage.halo for stage in stages):
             raise InputError(
                 f"{op.name} needs neighbouring rows and cannot follow {self.scanned} in one job: "
@@ -190,22 +195,25 @@ def widen(x: Array, out: Array) -> None:
     np.copyto(out, x)
 
 
-def _loaded(op: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
+def _loaded(op: Operation, params: Mapping[str, Any], decode_cf: bool) -> dict[str, Any]:
     """The parameters with the arrays that addresses stand for."""
     kinds = {p.name: p.kind for p in op.parameters}
     return {
-        name: _read_all(value) if kinds[name] is array and isinstance(value, str) else value
+        name: _read_all(value, decode_cf)
+        if kinds[name] is array and isinstance(value, str)
+        else value
         for name, value in params.items()
     }
 
 
-def _read_all(address: str) -> Array:
+def _read_all(address: str, decode_cf: bool) -> Array:
     source = open_source(address)
     reader = source.open()
     try:
-        return reader.read(0, source.shape[0]).copy()
+        rows = reader.read(0, source.shape[0]).copy()
     finally:
         reader.close()
+    return unpacked(source, rows) if decode_cf else rows
 
 
 def _kept(job: Job, chain: _Chain) -> list[tuple[int, int]]:
@@ -229,7 +237,11 @@ def _sink(job: Job, chain: _Chain, depth: int, number: int) -> Any:
                 f"expected {spec.shape} and {spec.dtype}"
             )
         return ArraySink(job.into)
-    return job.output.sink(job.source, str(job.steps[number].save), spec)
+    source: Any = job.source
+    if job.packing is not None:
+        # Its fill value is a packed number.
+        source = replace(source, fill_value=None)
+    return job.output.sink(source, str(job.steps[number].save), spec)
 
 
 def _observe_sinks(job: Job, chain: _Chain) -> tuple[DatasetSink | None, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
+from sharedcompute.hdf5.packing import Packing
 from sharedcompute.hdf5.sink import DatasetSink, sink_like
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import cores
@@ -108,12 +109,20 @@ class Job:
         None: results are arrays in memory.
     into : ndarray or None
         An array in memory that takes the rows of the last step.
+    decode_cf : bool
+        Unpack the numbers of datasets as their CF attributes say.
     """
 
     source: Source
     steps: tuple[Step, ...]
     output: OutputSpec | None = None
     into: Array | None = None
+    decode_cf: bool = False
+
+    @property
+    def packing(self) -> Packing | None:
+        """What the rows of the source are unpacked by; None where they are taken as they stand."""
+        return getattr(self.source, "packing", None) if self.decode_cf else None
 
     def __post_init__(self) -> None:
         taken: list[str] = []
