@@ -262,6 +262,22 @@ def moments(x: Array, skipna: bool, count: Ints, total: Array, m2: Floats) -> No
 
 
 @kernel
+def merge_moments(
+    count: Ints, total: Array, m2: Floats, count_b: Ints, total_b: Array, m2_b: Floats
+) -> None:
+    """Add the moments `b` to those before, in place: the pairwise update of `moments`."""
+    for j in range(m2.size):
+        k = j if count.size == m2.size else 0
+        n, n_b = np.float64(count[k]), np.float64(count_b[k])
+        apart = total_b[j] / max(n_b, 1.0) - total[j] / max(n, 1.0)
+        # An empty side has no mean: 0 * inf of the other side would make NaN.
+        between = _square(apart) * (n * (n_b / (n + n_b))) if n * n_b > 0 else 0.0
+        m2[j] += m2_b[j] + between
+        total[j] += total_b[j]
+    count += count_b
+
+
+@kernel
 def _merged(
     centre: Any, first: Any, second: Any, here: Any, sum_before: Any, before: Any, squares: Any
 ) -> Any:

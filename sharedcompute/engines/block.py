@@ -275,6 +275,9 @@ def warm_up(work: Pass) -> None:
     # The made-up row need not suit a user's kernel; what is wrong with it, a worker will report.
     try:
         runner.run(0)
+        for (_, tally), state in zip(work.tallies, states, strict=True):
+            first = {name: s[0] for name, s in state.items()}
+            tally.combine(first, {name: s.copy() for name, s in first.items()})
     except Exception:  # noqa: BLE001
         return
     finally:

@@ -1,7 +1,7 @@
 """Reductions as data: a partial result, how two are combined, and what is made of it at the end.
 
-The kernels add rows to a state; combining works on whole states in NumPy, element by element, so
-it is the same on every machine and for every number of workers.
+The kernels add rows to a state; combining works element by element, so it is the same for every
+number of workers.
 """
 
 from __future__ import annotations
@@ -82,15 +82,7 @@ def _multiply(a: State, b: State, _: bool) -> None:
 
 
 def _merge_moments(a: State, b: State, _: bool) -> None:
-    """Chan, Golub and LeVeque's pairwise update, from totals rather than means."""
-    n_a, n_b = a["count"].astype(np.float64), b["count"].astype(np.float64)
-    apart = b["total"] / np.maximum(n_b, 1) - a["total"] / np.maximum(n_a, 1)
-    square = apart.real**2 + apart.imag**2 if apart.dtype.kind == "c" else apart * apart
-    weight = n_a * n_b / np.maximum(n_a + n_b, 1)
-    # An empty side has no mean: without the mask 0 * inf of the other side would make NaN.
-    a["m2"] += b["m2"] + np.where(weight > 0, square * weight, 0.0)
-    a["total"] += b["total"]
-    a["count"] += b["count"]
+    kernels.merge_moments(a["count"], a["total"], a["m2"], b["count"], b["total"], b["m2"])
 
 
 def _smaller(a: State, b: State, skipna: bool) -> None:

@@ -25,8 +25,11 @@ BLOCKS = 128
 STATE_BYTES = 512 * 1024**2
 """The states of all blocks together: they are kept until the end of the pass."""
 
-STATE_SHARE = 4
-"""The data are so many times as large as those states, or there are so many blocks."""
+STATE_SHARE = 8
+"""The data are so many times as large as those states: fresh shared memory is slow."""
+
+LEAST_BLOCKS = 4
+"""However large the states are, so that a few workers have something to do."""
 
 HALO_SHARE = 4
 """A strip has this many times its halo in rows, so that little is computed twice."""
@@ -85,7 +88,8 @@ def choose_blocks(
     least, most = BLOCK_BYTES
     size = min(max(rows * row_bytes // BLOCKS, least, for_state), most)
     for_states = min(STATE_BYTES, rows * row_bytes // STATE_SHARE)
-    allowed = max(STATE_SHARE, for_states // max(1, kept_bytes))
+    allowed = max(LEAST_BLOCKS, for_states // max(1, kept_bytes))
     wanted = max(size // row_bytes, math.ceil(rows / allowed), 1)
     strip = min(strip, align(wanted, alignment))
-    return Blocks(rows, align(wanted, strip)), strip
+    # To the nearest whole strip: rounded up, four blocks of wide rows would be three.
+    return Blocks(rows, max(1, round(wanted / strip)) * strip), strip
