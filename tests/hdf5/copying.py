@@ -28,7 +28,7 @@ def recode_numbers(dataset: h5py.Dataset) -> Storage | None:
     return Storage(tuple(max(1, side // 2) for side in dataset.shape), GZIP)
 
 
-def keep_all(dataset: h5py.Dataset) -> None:  # noqa: ARG001
+def keep_all(dataset: h5py.Dataset) -> None:
     """Copy every dataset as it is."""
 
 
