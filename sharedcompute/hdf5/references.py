@@ -175,10 +175,11 @@ def _rows(items: NDArray[np.uint8], itemsize: int) -> Iterator[NDArray[np.uint8]
 
 def _as_object(raw: bytes) -> h5py.RegionReference:
     """h5py's object for a region reference: only HDF5's conversion makes one from its bytes."""
-    buffer = np.zeros(16, np.uint8)
-    buffer[: len(raw)] = np.frombuffer(raw, np.uint8)
+    memory = bytearray(16)
+    memory[: len(raw)] = raw
+    buffer = np.frombuffer(memory, np.uint8)
     h5t.convert(h5t.STD_REF_DSETREG, h5t.PYTHON_OBJECT, 1, buffer, np.zeros_like(buffer))
-    held = ctypes.py_object.from_buffer(buffer)
+    held = ctypes.py_object.from_buffer(memory)
     reference = held.value
     # The pointer in the buffer was a reference of its own.
     ctypes.pythonapi.Py_DecRef(held)

@@ -114,8 +114,9 @@ class _Copy:
         self._places = Places()
         # Objects whose attributes, or values where there is None, wait for the second pass.
         self._waiting: list[tuple[bytes, bytes | None]] = []
-        # A group without a name, which goes with this object. A type may be needed before its own
-        # link is due, and links must be made in their order.
+        # A group without a name, which goes with this object: types that are needed before their
+        # own links are due, as links must be made in their order. Going, it sets the times of such
+        # types to now, and HDF5 has no other way.
         self._types = h5g.create(target.id, None)
 
     def make_all(self) -> None:
@@ -186,16 +187,24 @@ class _Copy:
         return isinstance(old, h5g.GroupID)
 
     def _link_type(self, old: Any, group: Any, link: _Link) -> Any:
-        new = self._type(old)
-        group.links.create_hard(link.name, self._types, _type_name(old), link.properties)
+        """Put a named type in its place."""
+        name = _type_name(old)
+        if self._types.links.exists(name):
+            group.links.create_hard(link.name, self._types, name, link.properties)
+        else:
+            h5o.copy(old, b".", group, link.name, _copy_properties(old), link.properties)
+        new = h5t.open(group, link.name)
         if not _are_plain_attributes(old):
             self._copy_attributes(old, new, link.path)
         return new
 
     def _type(self, old: Any) -> Any:
-        """The type in the new file; a named one is copied there when it is first needed."""
+        """The type in the new file; a named one may be needed before its place is there."""
         if not old.committed():
             return old.copy()
+        path = self._places.paths.get(h5o.get_info(old).addr)
+        if path is not None:
+            return h5t.open(self._target.id, path)
         name = _type_name(old)
         if not self._types.links.exists(name):
             h5o.copy(old, b".", self._types, name, _copy_properties(old))
