@@ -48,6 +48,21 @@ def links_of(group: Any, path: bytes) -> list[Link]:
     return links
 
 
+def group_properties(group: Any) -> Any:
+    """The creation properties of a group, for one that has no links yet.
+
+    Not the group's own list: that holds where its links are stored if there are more than eight,
+    and a group made with it looks for them there (HDF5 2.0, "addr overflow").
+    """
+    old = group.get_create_plist()
+    gcpl = h5p.create(h5p.GROUP_CREATE)
+    gcpl.set_link_creation_order(old.get_link_creation_order())
+    gcpl.set_attr_creation_order(old.get_attr_creation_order())
+    gcpl.set_attr_phase_change(*old.get_attr_phase_change())
+    gcpl.set_obj_track_times(False)
+    return gcpl
+
+
 def attribute_names(item: Any) -> list[bytes]:
     """The names of the attributes of a low-level object.
 

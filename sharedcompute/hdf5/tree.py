@@ -21,7 +21,7 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5p, h5t
 
 from sharedcompute.errors import Error, InputError
 from sharedcompute.hdf5.lookup import some
-from sharedcompute.hdf5.ordered import Link, attribute_names, links_of
+from sharedcompute.hdf5.ordered import Link, attribute_names, group_properties, links_of
 from sharedcompute.hdf5.references import Places, Translator, has_references
 from sharedcompute.hdf5.storage import (
     Storage,
@@ -160,9 +160,7 @@ class _Copy:
             new_group.links.create_hard(link.name, self._target.id, known, link.properties)
             return False
         if isinstance(old, h5g.GroupID):
-            gcpl = old.get_create_plist()
-            gcpl.set_obj_track_times(False)
-            new = h5g.create(new_group, link.name, link.properties, gcpl)
+            new = h5g.create(new_group, link.name, link.properties, group_properties(old))
             self._copy_attributes(old, new, link.path)
         elif isinstance(old, h5t.TypeID):
             new = self._link_type(old, new_group, link)
@@ -248,9 +246,11 @@ class _Copy:
 
     def _check_files(self, path: bytes, names: list[str]) -> None:
         """Warn of files that are looked for beside the output, where it lies in another folder."""
-        folders = [Path(file.filename).resolve().parent for file in (self._source, self._target)]
         relative = [name for name in names if not Path(name).is_absolute() and name != "."]
-        if relative and folders[0] != folders[1]:
+        if not relative:
+            return
+        folders = [Path(file.filename).resolve().parent for file in (self._source, self._target)]
+        if folders[0] != folders[1]:
             self._warn(
                 path,
                 f"it names {some(relative)}, looked for beside the file, which is now "
