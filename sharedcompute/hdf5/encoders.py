@@ -169,12 +169,16 @@ class LibraryEncoder(Encoder):
         """Encode the chunks, a batch at a time."""
         count = 0
         for chunk in chunks:
+            if len(self._batch) == 1 and chunk.flags.c_contiguous:
+                yield from self._encode(chunk)
+                continue
             self._batch[count] = chunk
             count += 1
             if count == len(self._batch):
-                yield from self._encode(count)
+                yield from self._encode(self._batch)
                 count = 0
-        yield from self._encode(count)
+        if count:
+            yield from self._encode(self._batch[:count])
 
     def close(self) -> None:
         """Drop the in-memory file."""
@@ -182,18 +186,16 @@ class LibraryEncoder(Encoder):
             self._memory.close()
             self._memory = self._dataset = None
 
-    def _encode(self, count: int) -> Iterator[Encoded]:
-        """Encode the first `count` chunks of the batch, which lie there along the rows."""
-        if not count:
-            return
+    def _encode(self, batch: NDArray[Any]) -> Iterator[Encoded]:
+        """Encode chunks that lie behind each other; the dataset has them along its rows."""
+        rows = batch.reshape((-1, *self._chunks[1:]))
         dataset = self._scratch_dataset()
-        step = self._chunks[0]
-        box = (count * step, *self._chunks[1:])
         place = h5s.create_simple(dataset.shape)
-        place.select_hyperslab((0,) * len(box), box)
-        dataset.write(h5s.create_simple(box), place, self._batch[:count].reshape(box))
-        for number in range(count):
-            yield dataset.read_direct_chunk((number * step, *(0 for _ in box[1:])))
+        place.select_hyperslab((0,) * rows.ndim, rows.shape)
+        dataset.write(h5s.create_simple(rows.shape), place, rows)
+        rest = (0,) * (rows.ndim - 1)
+        for row in range(0, len(rows), self._chunks[0]):
+            yield dataset.read_direct_chunk((row, *rest))
 
     def _scratch_dataset(self) -> Any:
         """Give the dataset that encodes, in a file that is used again.
