@@ -141,7 +141,7 @@ def _inflate(room: int, data: Bytes, out: Bytes | None) -> Bytes:
 def _unzipped(room: int, data: Bytes, out: Bytes | None) -> Bytes:
     stream = bz2.BZ2Decompressor()
     try:
-        made = stream.decompress(data, room)
+        made = stream.decompress(data.data, room)
     except (OSError, ValueError):
         raise DecodeError("its bzip2 stream is damaged") from None
     # The end is seen with the last bytes, or after them.
