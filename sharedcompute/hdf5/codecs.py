@@ -141,7 +141,7 @@ def _inflate(room: int, data: Bytes, out: Bytes | None) -> Bytes:
 def _unzipped(room: int, data: Bytes, out: Bytes | None) -> Bytes:
     stream = bz2.BZ2Decompressor()
     try:
-        made = stream.decompress(data, room)
+        made = stream.decompress(data.data, room)
     except (OSError, ValueError):
         raise DecodeError("its bzip2 stream is damaged") from None
     # The end is seen with the last bytes, or after them.
@@ -187,7 +187,7 @@ def _undo(step: StoredFilter, itemsize: int, room: int) -> _Step:
     plugin = plugins.find(step.code)
     if plugin is None:
         raise ValueError(f"expected a filter that can be decoded here, got number {step.code}")
-    return partial(plugin.decode, step.values)
+    return partial(plugin.decode, step.values, room)
 
 
 def _growth(step: StoredFilter, nbytes: int) -> int:
