@@ -27,6 +27,8 @@ CODES = frozenset({BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD})
 Not bzip2's: it never returns from a stream that is cut (hdf5plugin 7.1).
 """
 
+Bytes = NDArray[np.uint8]
+
 _REVERSE = 0x0100
 _FUNCTION = ctypes.CFUNCTYPE(
     ctypes.c_size_t,
@@ -54,8 +56,7 @@ class _FilterClass(ctypes.Structure):
     )
 
 
-# HDF5 hands plug-ins buffers from malloc, and so they allocate, too. These are only the C
-# library's: a CDLL of this process would also find an allocator that was loaded before it.
+# HDF5 hands a plug-in a buffer from malloc, and gets back one that it frees.
 _libc = ctypes.CDLL(None)
 _malloc, _free = _libc.malloc, _libc.free
 _malloc.restype, _malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
@@ -97,15 +98,15 @@ class Plugin:
         self._filter = self._class.filter
         self._name = self._class.name.split(b";")[0].decode("utf-8", "replace").strip()
 
-    def decode(
-        self, values: tuple[int, ...], data: NDArray[np.uint8], out: NDArray[np.uint8] | None
-    ) -> NDArray[np.uint8]:
+    def decode(self, values: tuple[int, ...], room: int, data: Bytes, out: Bytes | None) -> Bytes:
         """Undo the filter.
 
         Parameters
         ----------
         values : tuple of int
             The filter's values as stored in the file.
+        room : int
+            The most bytes that there can be.
         data : ndarray of uint8
         out : ndarray of uint8, optional
             Where the bytes go; of the exact size. None makes an array.
@@ -122,8 +123,8 @@ class Plugin:
             count = self._filter(
                 _REVERSE, len(values), stored, data.size, ctypes.byref(size), ctypes.byref(place)
             )
-            # Zstd's gives the library's error numbers: negative, so huge here.
-            if count == 0 or count > size.value:
+            # Zstd's gives the library's error numbers for a size: negative, so huge here.
+            if count == 0 or count > room:
                 raise DecodeError(f"its {self._name} data are damaged")
             if out is None:
                 out = np.empty(count, np.uint8)
