@@ -140,8 +140,8 @@ def repacking(folder: Path, nbytes: int, team: sc.Team, repeats: int) -> list[Ro
         seconds = peer | medians({"sharedcompute": run(file, **storage)}, max(1, repeats // 2))
         rows.append(ratio(f"repack {what}", seconds, "h5repack", bar))
         sizes = ours.stat().st_size / theirs.stat().st_size
-        what, most = f"size of it, by h5repack's, {what}", "at most 1" if bar == 5 else "-"
-        rows.append(Row(what, f"{sizes:.4f}", most, sizes <= 1 if bar == 5 else None))
+        most, met = ("at most 1", sizes <= 1) if bar == 5 else ("-", None)
+        rows.append(Row(f"size {what}, by h5repack's", f"{sizes:.4f}", most, met))
     for file in (plain, gz, ours, theirs):
         file.unlink()
     return rows
