@@ -7,9 +7,8 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,23 +17,10 @@ from sharedcompute.events import BlockDone, Listener
 from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.writers import full_disk_named
-from sharedcompute.operations.base import Array, DType
+from sharedcompute.operations.base import DType
 from sharedcompute.plan.loading import Into, stripe_shape, units
-from sharedcompute.plan.memory import ArraySource
+from sharedcompute.plan.memory import ArraySource, FileArray, Room, opened
 from sharedcompute.rows import Rows
-
-
-@dataclass(frozen=True)
-class FileArray:
-    """An array in a file, as plain data."""
-
-    file: str
-    shape: tuple[int, ...]
-    dtype: DType
-
-    def open(self) -> Array:
-        """Map it, to be written."""
-        return np.memmap(self.file, self.dtype, "r+", shape=self.shape)
 
 
 @dataclass(frozen=True)
@@ -53,7 +39,7 @@ class LoadWork:
 
     source: DatasetSource
     first: int
-    target: Array | FileArray
+    target: Room
     grid: ChunkGrid
 
     ordered = False
@@ -84,8 +70,7 @@ class Loader:
     def __init__(self, work: LoadWork, rank: int) -> None:
         self._work = work
         self._rank = rank
-        target = work.target.open() if isinstance(work.target, FileArray) else work.target
-        self._out = target.view(np.ndarray)
+        self._out = opened(work.target)
         self._reader = work.source.open()
 
     def run(self, number: int) -> BlockDone:
@@ -117,7 +102,7 @@ def loaded(
     folder: Path,
     engine: Engine,
     listen: Listener,
-) -> Iterator[Any]:
+) -> Iterator[ArraySource]:
     """Decode all chunks of a stripe of axis 1, and give the source that rows then come from.
 
     Parameters
@@ -127,30 +112,21 @@ def loaded(
     """
     shape = stripe_shape(source, stripe)
     grid = units(shape, source.chunks or shape, source.dtype.itemsize)
-    with contextlib.ExitStack() as stack:
-        target: Array | FileArray
-        if into == "memory":
-            target = engine.allocate(shape, source.dtype)
-        else:
-            target = stack.enter_context(unnamed_file(shape, source.dtype, folder))
+    with room(into, shape, source.dtype, folder, engine) as target:
         engine.run(LoadWork(source, stripe[0], target, grid), undeliverable, listen)
-        yield _ready(source, target)
+        yield ArraySource(target)
 
 
-def _ready(source: DatasetSource, target: Array | FileArray) -> Any:
-    if not isinstance(target, FileArray):
-        return ArraySource(target)
-    return replace(
-        source,
-        file=target.file,
-        stored_dtype=target.dtype,
-        chunks=None,
-        filters=(),
-        parts=(),
-        offset=0,
-        read_path="mmap",
-        reason="decoded into a file without a name",
-    )
+@contextlib.contextmanager
+def room(
+    into: Into, shape: tuple[int, ...], dtype: DType, folder: Path, engine: Engine
+) -> Iterator[Room]:
+    """Room for rows that whoever runs units can reach."""
+    if into == "memory":
+        yield engine.allocate(shape, dtype)
+    else:
+        with unnamed_file(shape, dtype, folder) as file:
+            yield file
 
 
 @contextlib.contextmanager
