@@ -89,7 +89,7 @@ def plan_repack(
     room, shared_room = empty.left(options.memory)
     with open_file(file) as opened:
         for dataset in _datasets(opened, source.path):
-            recoding = _recoding(dataset, wanted, source.path, (room, shared_room))
+            recoding = _recoding(dataset, wanted, source.path, (workers, room, shared_room))
             stored[place(dataset)] = (str(dataset.name), recoding)
     recodings = {at: made for at, (_, made) in stored.items() if made is not None}
     work = sum(made.source.nbytes for made in recodings.values())
@@ -125,7 +125,7 @@ def _datasets(file: h5py.File, path: str | None) -> Iterator[h5py.Dataset]:
 
 
 def _recoding(
-    dataset: h5py.Dataset, wanted: Wanted, path: str | None, room: tuple[int, int]
+    dataset: h5py.Dataset, wanted: Wanted, path: str | None, room: tuple[int, int, int]
 ) -> Recoding | None:
     source = recodable(dataset)
     if source is None:
@@ -150,7 +150,8 @@ def _project(engine: str, workers: int, recodings: list[Recoding]) -> Projection
         workers * max([0, *(made.scratch for made in recodings)]),
         max([0, *(made.shared for made in recodings)]),
         sum(made.source.nbytes for made in recodings),
-        sum(made.source.nbytes for made in recodings if not made.storage.filters),
+        sum(made.source.nbytes for made in recodings if not made.storage.filters)
+        + max([0, *(made.file for made in recodings)]),
         shared_blocks=local,
     )
 
