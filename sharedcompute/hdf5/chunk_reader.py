@@ -18,7 +18,7 @@ from sharedcompute.errors import DecodeError, InputError
 from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex, Ints, Places, runs
 from sharedcompute.hdf5.codecs import Decoder, decodes, stored_filters
 from sharedcompute.hdf5.lookup import open_file
-from sharedcompute.hdf5.readers import Layout, Reader, read_only
+from sharedcompute.hdf5.readers import Ahead, Layout, Reader, read_only
 
 if TYPE_CHECKING:
     from sharedcompute.hdf5.source import DatasetSource
@@ -28,10 +28,6 @@ RUN_NBYTES = 1 << 20
 
 FILL_NBYTES = 64 << 20
 """Bytes that are read at once into their places."""
-
-AHEAD_NBYTES = 16 << 20
-"""Bytes behind the last read that the kernel is asked to fetch, so that a cold disk is kept busy
-while chunks are decoded."""
 
 WINDOW_NBYTES = 64 << 20
 """Rows that were not asked for are decoded, and kept for the next read, up to so many bytes."""
@@ -202,16 +198,13 @@ class _File:
 
     def __init__(self, file: str) -> None:
         self._fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self._fd).st_size
         self._raw: Bytes = np.empty(0, np.uint8)
-        self._announced = 0
+        self._ahead = Ahead()
 
     @property
     def closed(self) -> bool:
         return self._fd < 0
-
-    @property
-    def size(self) -> int:
-        return os.fstat(self._fd).st_size
 
     def chunks(self, places: Places, order: Ints) -> Iterator[tuple[int, int, memoryview]]:
         """Which chunk, its mask and stored bytes, valid until the next; neighbours come at once."""
@@ -240,12 +233,11 @@ class _File:
                 )
             left, offset = left[count:], offset + count
 
-    def announce(self, offset: int) -> None:
-        """Ask the kernel for what comes behind `offset`, half a window at a time."""
-        ahead = self._announced - offset
-        if hasattr(os, "posix_fadvise") and not AHEAD_NBYTES // 2 < ahead <= AHEAD_NBYTES:
-            os.posix_fadvise(self._fd, offset, AHEAD_NBYTES, os.POSIX_FADV_WILLNEED)
-            self._announced = offset + AHEAD_NBYTES
+    def announce(self, place: int) -> None:
+        """Ask the kernel for what comes behind `place`."""
+        first, last = self._ahead.move(place, self.size)
+        if first < last and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._fd, first, last - first, os.POSIX_FADV_WILLNEED)
 
     def close(self) -> None:
         if self._fd >= 0:
