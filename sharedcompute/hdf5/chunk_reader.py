@@ -18,7 +18,7 @@ from sharedcompute.errors import DecodeError, InputError
 from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex, Ints, Places, runs
 from sharedcompute.hdf5.codecs import Decoder, decodes, stored_filters
 from sharedcompute.hdf5.lookup import open_file
-from sharedcompute.hdf5.readers import Ahead, Layout, Reader, read_only
+from sharedcompute.hdf5.readers import Layout, ReadAhead, Reader, read_only
 
 if TYPE_CHECKING:
     from sharedcompute.hdf5.source import DatasetSource
@@ -169,7 +169,7 @@ class PlainChunkReader(ChunkReader):
             begin = int(order[run.start])
             part = stack[begin : begin + run.stop - run.start].reshape(-1)
             self._file.fill(part.data, int(starts[run.start]))
-            self._file.announce(int(behind[run.stop - 1]))
+            self._file.ahead.after(int(behind[run.stop - 1]))
         self._fill_missing(places, stack.view(self._chunk.dtype).__getitem__)
 
     def _check_sizes(self, first: int, places: Places, order: Ints) -> None:
@@ -200,7 +200,7 @@ class _File:
         self._fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         self.size = os.fstat(self._fd).st_size
         self._raw: Bytes = np.empty(0, np.uint8)
-        self._ahead = Ahead()
+        self.ahead = ReadAhead(self._fd)
 
     @property
     def closed(self) -> bool:
@@ -216,7 +216,7 @@ class _File:
                 self._raw = np.empty(end - begin, np.uint8)
             raw = self._raw[: end - begin].data
             self.fill(raw, begin)
-            self.announce(end)
+            self.ahead.after(end)
             masks = places.mask[order[run]].tolist()
             edges = zip((first[run] - begin).tolist(), (behind[run] - begin).tolist(), strict=True)
             for i, mask, (a, b) in zip(order[run].tolist(), masks, edges, strict=True):
@@ -232,12 +232,6 @@ class _File:
                     "shorter while it was read; run the job again when it is whole"
                 )
             left, offset = left[count:], offset + count
-
-    def announce(self, place: int) -> None:
-        """Ask the kernel for what comes behind `place`."""
-        first, last = self._ahead.move(place, self.size)
-        if first < last and hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._fd, first, last - first, os.POSIX_FADV_WILLNEED)
 
     def close(self) -> None:
         if self._fd >= 0:

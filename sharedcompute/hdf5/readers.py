@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,24 +102,40 @@ class Reader(ABC):
         self.close()
 
 
-class Ahead:
-    """Which bytes behind the last read the kernel is to fetch next, none of them twice.
+class ReadAhead:
+    """Announces to the kernel what will be read next, where it is not in memory yet.
 
-    Also of a warm file each page costs a look; announcing 16 MB at each read took a tenth of the
-    time of a fast reduction.
+    Parameters
+    ----------
+    fd : int
+        The open file; whoever gives it closes it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._size = os.fstat(fd).st_size
         self._until = 0
+        self._byte = bytearray(1)
 
-    def move(self, place: int, end: int) -> tuple[int, int]:
-        """The bytes to announce after a read up to `place`, in a file of `end` bytes."""
+    def after(self, place: int) -> None:
+        """Announce what comes behind `place`, half a window at a time and nothing twice."""
         ahead = self._until - place
-        if AHEAD_NBYTES // 2 < ahead <= AHEAD_NBYTES:
-            return 0, 0
+        if AHEAD_NBYTES // 2 < ahead <= AHEAD_NBYTES or not hasattr(os, "posix_fadvise"):
+            return
         first = self._until if 0 < ahead <= AHEAD_NBYTES else place
         self._until = place + AHEAD_NBYTES
-        return first, min(self._until, end)
+        last = min(self._until, self._size)
+        if first < last and not self._is_cached(last - 1):
+            os.posix_fadvise(self._fd, first, last - first, os.POSIX_FADV_WILLNEED)
+
+    def _is_cached(self, place: int) -> bool:
+        """Whether a byte is in memory: to announce a warm file took 15 % of a fast reduction."""
+        try:
+            os.preadv(self._fd, [self._byte], place, os.RWF_NOWAIT)
+        except (OSError, AttributeError):
+            # Not there, or a system that cannot tell.
+            return False
+        return True
 
 
 def _map_refusal(layout: Layout) -> str:
@@ -154,33 +171,27 @@ class MmapReader(Reader):
         assert source.offset is not None
         first = source.offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
         skipped = source.offset - first
-        with Path(source.file).open("rb") as file:
-            self._pages = mmap.mmap(
-                file.fileno(), skipped + source.nbytes, access=mmap.ACCESS_READ, offset=first
-            )
-        self._skipped, self._row_nbytes = skipped, source.row_nbytes
-        self._ahead = Ahead()
+        self._file = Path(source.file).open("rb")  # noqa: SIM115 - see close
+        pages = mmap.mmap(
+            self._file.fileno(), skipped + source.nbytes, access=mmap.ACCESS_READ, offset=first
+        )
+        self._ahead = ReadAhead(self._file.fileno())
+        self._offset, self._row_nbytes = source.offset, source.row_nbytes
         self._rows: NDArray[Any] | None = np.ndarray(
-            source.shape, source.stored_dtype, buffer=self._pages, offset=skipped
+            source.shape, source.stored_dtype, buffer=pages, offset=skipped
         )
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows ``[start, stop)`` as a view of the file."""
         if self._rows is None:
             raise ValueError("expected an open reader, got a closed one; open the source again")
-        self._announce(self._skipped + stop * self._row_nbytes)
+        self._ahead.after(self._offset + stop * self._row_nbytes)
         return self._rows[start:stop]
-
-    def _announce(self, place: int) -> None:
-        """Ask the kernel for what comes behind `place`."""
-        first, last = self._ahead.move(place, len(self._pages))
-        if first < last and hasattr(mmap, "MADV_WILLNEED"):
-            first = first // mmap.PAGESIZE * mmap.PAGESIZE
-            self._pages.madvise(mmap.MADV_WILLNEED, first, last - first)
 
     def close(self) -> None:
         """Drop the map; views that are still held keep their pages."""
         self._rows = None
+        self._file.close()
 
 
 class CopyReader(MmapReader):
