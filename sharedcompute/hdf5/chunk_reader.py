@@ -63,13 +63,13 @@ class ChunkReader(Reader):
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows ``[start, stop)`` in this reader's buffer."""
-        if self._file.closed:
-            raise ValueError("expected an open reader, got a closed one; open the source again")
+        self._file.check_open()
         start, stop, _ = slice(start, stop).indices(self._source.shape[0])
         return read_only(self._window.rows(start, max(start, stop)))
 
     def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
         """Fill `out` with the box of its shape that begins at `corner`."""
+        self._file.check_open()
         if not out.size:
             return
         pieces = list(self._grid.pieces(corner, out.shape))
@@ -170,9 +170,9 @@ class _File:
         self._raw: Bytes = np.empty(0, np.uint8)
         self._announced = 0
 
-    @property
-    def closed(self) -> bool:
-        return self._fd < 0
+    def check_open(self) -> None:
+        if self._fd < 0:
+            raise ValueError("expected an open reader, got a closed one; open the source again")
 
     @property
     def size(self) -> int:
