@@ -166,6 +166,7 @@ class _File:
     """A file's bytes, past HDF5."""
 
     def __init__(self, file: str) -> None:
+        self._name = file
         self._fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         self._raw: Bytes = np.empty(0, np.uint8)
         self._announced = 0
@@ -198,8 +199,8 @@ class _File:
             count = os.preadv(self._fd, [left], offset)
             if not count:
                 raise InputError(
-                    f"expected {len(left)} more bytes at byte {offset}, the file has become "
-                    "shorter while it was read; run the job again when it is whole"
+                    f"expected {len(left)} more bytes at byte {offset} of {self._name}, it has "
+                    "become shorter while it was read; run the job again when it is whole"
                 )
             left, offset = left[count:], offset + count
 

@@ -172,7 +172,7 @@ def _undo(step: StoredFilter, itemsize: int, room: int) -> _Step:
     plugin = plugins.find(step.code)
     if plugin is None:
         raise ValueError(f"expected a filter that can be decoded here, got number {step.code}")
-    return partial(plugin.decode, step.values)
+    return partial(plugin.decode, step.values, room)
 
 
 def _growth(step: StoredFilter, nbytes: int) -> int:

@@ -51,7 +51,9 @@ def test_boxes_are_those_that_h5py_reads(path, case, data):
     want = want_of(case.write(path))
     with open_source(f"{path}::x").open() as reader:
         for _ in range(3):
-            ranges = [data.draw(st.tuples(*[st.integers(0, n)] * 2).map(sorted)) for n in case.shape]
+            ranges = [
+                data.draw(st.tuples(*[st.integers(0, n)] * 2).map(sorted)) for n in case.shape
+            ]
             box = tuple(slice(a, b) for a, b in ranges)
             # Part of a larger array, and perhaps one that lies the other way round.
             order = data.draw(st.sampled_from("CF"))
@@ -82,7 +84,9 @@ def test_every_filter_with_chunks_of_every_relation(path, name, shape):
     want = Case(sides, chunks, "f4", name).write(path)
     with open_source(f"{path}::x").open() as reader:
         for start in range(0, sides[0], 5):
-            assert_same(reader.read(max(0, start - 2), start + 6), want[max(0, start - 2) : start + 6])
+            assert_same(
+                reader.read(max(0, start - 2), start + 6), want[max(0, start - 2) : start + 6]
+            )
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -95,9 +99,7 @@ def test_what_is_decoded_here_is_not_left_to_hdf5(path, name):
 
 @pytest.mark.parametrize("never", [None, "never"])
 @pytest.mark.parametrize("name", ["none", "gzip", "lzf"])
-def test_chunks_never_written_are_zeros_where_the_file_says_that_none_are_filled(
-    path, name, never
-):
+def test_chunks_never_written_are_zeros_where_the_file_says_that_none_are_filled(path, name, never):
     extra = {"fill_time": never} if never else {}
     case = Case((30, 4), (5, 4), "i4", name, fill=7 if never else None, holes=True, extra=extra)
     want = case.write(path)
