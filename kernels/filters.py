@@ -117,7 +117,7 @@ def _fold(total: Any) -> Any:
 
 
 @kernel
-def sized_blocks(data: Bytes, itemsize: int, room: int) -> bool:
+def sized_blocks(data: Bytes, itemsize: int, room: int) -> Any:
     """Whether data of the LZ4 filter, or of bitshuffle, hold all blocks that they say they hold.
 
     Both begin with the bytes that come out (8) and those of a block (4), and have its stored bytes
@@ -150,7 +150,7 @@ def sized_blocks(data: Bytes, itemsize: int, room: int) -> bool:
 
 
 @kernel
-def _big_endian(data: Bytes, at: int, count: int) -> int:
+def _big_endian(data: Bytes, at: int, count: int) -> Any:
     value = np.int64(0)
     for i in range(at, at + count):
         value = value << np.int64(8) | np.int64(data[i])

@@ -153,13 +153,13 @@ def _are_inside(code: int, values: tuple[int, ...], room: int, data: NDArray[np.
     if code == BITSHUFFLE and (len(values) < 5 or values[4] == 0):
         return True
     if code in (BITSHUFFLE, LZ4):
-        return sized_blocks(data, values[2] if code == BITSHUFFLE else 0, room)
+        return bool(sized_blocks(data, values[2] if code == BITSHUFFLE else 0, room))
     if code == BLOSC:
         # Bytes before and after, and the size of a block: c-blosc's BLOSC_MIN_HEADER_LENGTH.
         if data.size < 16:
             return False
         after, block, before = data[4:16].view("<u4").tolist()
-        return before == data.size and 0 < block and after <= room
+        return bool(before == data.size and block > 0 and after <= room)
     return True
 
 

@@ -174,9 +174,7 @@ class _Copy:
             new_group.links.create_hard(link.name, self._target.id, known, link.properties)
             return False
         if isinstance(old, h5g.GroupID):
-            gcpl = old.get_create_plist()
-            gcpl.set_obj_track_times(False)
-            new = h5g.create(new_group, link.name, link.properties, gcpl)
+            new = h5g.create(new_group, link.name, link.properties, _group_properties(old))
             self._copy_attributes(old, new, link.path)
         elif isinstance(old, h5t.TypeID):
             new = self._link_type(old, new_group, link)
@@ -307,6 +305,21 @@ def _attribute_names(item: Any) -> list[bytes]:
     order = 0 if isinstance(item, h5t.TypeID) else item.get_create_plist().get_attr_creation_order()
     h5a.iterate(item, names.append, index_type=_index(order))
     return names
+
+
+def _group_properties(old: Any) -> Any:
+    """How to make a group like `old`.
+
+    One after the other: the list of a group with more than 8 links, in the format of HDF5 1.8,
+    names the place of these links in the old file, and the new group would look for them there
+    (HDF5 2.0, "addr overflow").
+    """
+    had, gcpl = old.get_create_plist(), h5p.create(h5p.GROUP_CREATE)
+    gcpl.set_link_creation_order(had.get_link_creation_order())
+    gcpl.set_attr_creation_order(had.get_attr_creation_order())
+    gcpl.set_attr_phase_change(*had.get_attr_phase_change())
+    gcpl.set_obj_track_times(False)
+    return gcpl
 
 
 def _index(order: int) -> int:

@@ -10,6 +10,7 @@ from h5py import h5o
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.filters import alike
 from sharedcompute.hdf5.lookup import check_file, dataset_paths, find_dataset, open_file
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.storage import Storage
@@ -136,7 +137,7 @@ def _recoding(
             )
         return None
     storage = wanted.storage(source)
-    same = (storage.chunks, storage.filters) == (source.chunks, source.filters)
+    same = storage.chunks == source.chunks and alike(storage.filters, source.filters)
     if same and path is None:
         return None
     return plan_recoding(source, storage, *room)

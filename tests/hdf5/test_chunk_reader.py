@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import zlib
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -182,9 +182,9 @@ def test_a_closed_reader_refuses_boxes_too(path):
 
 
 def test_no_file_stays_open(path):
-    before = set(os.listdir("/proc/self/fd"))
+    before = {item.name for item in Path("/proc/self/fd").iterdir()}
     for name in ("none", "gzip", "lzf"):
         Case((6, 4), (3, 4), "f4", name).write(path)
         with open_source(f"{path}::x").open() as reader:
             reader.read(0, 6)
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert {item.name for item in Path("/proc/self/fd").iterdir()} == before
