@@ -10,46 +10,33 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 import sharedcompute as sc
-from benchmarks import peers
+from benchmarks import chunks, peers
+from benchmarks.data import normal
 from benchmarks.memory import peak
 from benchmarks.timing import Row, at_most, medians, ratio, show
 
 WORKERS = 2
-COLUMNS = 2000
 
 
-def make_file(path: Path, nbytes: int) -> Path:
-    """A contiguous f4 dataset of pseudo-random numbers, seed 0, repeated in blocks."""
-    rows = nbytes // (4 * COLUMNS)
-    block = np.random.default_rng(0).normal(280, 10, (4096, COLUMNS)).astype("f4")
-    with h5py.File(path, "w") as file:
-        x = file.create_dataset("x", (rows, COLUMNS), "f4")
-        for start in range(0, rows, 4096):
-            x[start : start + 4096] = block[: min(4096, rows - start)]
-    return path
-
-
-def reductions(file: Path, team: sc.Team, repeats: int) -> list[Row]:
+def reductions(file: Path, team: sc.Team, pool: Any, repeats: int) -> list[Row]:
     """Mean and std over rows."""
-    import joblib
-
-    with joblib.Parallel(n_jobs=WORKERS) as pool:
-        seconds = medians(
-            {
-                "sharedcompute": lambda: sc.reduce(["mean", "std"], f"{file}::/x", team=team),
-                "one worker": lambda: sc.reduce(["mean", "std"], f"{file}::/x", engine="serial"),
-                "dask.array, 2 threads": lambda: peers.dask_threads(file, WORKERS),
-                "serial h5py + NumPy": lambda: peers.h5py_numpy(file),
-                "joblib, 2 processes": lambda: peers.joblib_processes(file, pool),
-                "numba prange on a memory map": lambda: peers.numba_threads(file),
-            },
-            repeats,
-        )
+    seconds = medians(
+        {
+            "sharedcompute": lambda: sc.reduce(["mean", "std"], f"{file}::/x", team=team),
+            "one worker": lambda: sc.reduce(["mean", "std"], f"{file}::/x", engine="serial"),
+            "dask.array, 2 threads": lambda: peers.dask_threads(file, WORKERS),
+            "serial h5py + NumPy": lambda: peers.h5py_numpy(file),
+            "joblib, 2 processes": lambda: peers.joblib_processes(file, pool),
+            "numba prange on a memory map": lambda: peers.numba_threads(file),
+        },
+        repeats,
+    )
     what = "reduce mean,std of contiguous f4"
     return [
         ratio(what, seconds, "dask.array, 2 threads", 6),
@@ -110,7 +97,7 @@ def fixed_costs(team: sc.Team, folder: Path) -> list[Row]:
         "import time; t = time.perf_counter(); import sharedcompute; print(time.perf_counter() - t)"
     )
     imports = sorted(float(_output([sys.executable, "-c", timed])) for _ in range(7))
-    small = make_file(folder / "small.h5", 1 << 20)
+    small = normal(folder / "small.h5", 1 << 20)
     command = [sys.executable, "-m", "sharedcompute", "reduce", "mean", f"{small}::/x"]
     whole = []
     for turn in range(6):
@@ -126,7 +113,7 @@ def fixed_costs(team: sc.Team, folder: Path) -> list[Row]:
 
 def memory(folder: Path, nbytes: int) -> list[Row]:
     """Peak memory of a reduction with --memory 512M."""
-    file = make_file(folder / "large.h5", nbytes)
+    file = normal(folder / "large.h5", nbytes)
     rows = []
     for operations in ("mean,std", "min,max,argmax,var"):
         out = folder / f"{operations}.h5"
@@ -170,25 +157,49 @@ def machine() -> str:
     )
 
 
+def fundamentals(folder: Path, nbytes: int, team: sc.Team, pool: Any, repeats: int) -> list[Row]:
+    """Contiguous data, arrays in memory, and what every call costs."""
+    # First: the threads that the peers leave in this process cost every wake-up 20 to 40 us.
+    fixed = fixed_costs(team, folder)
+    file = normal(folder / "data.h5", nbytes)
+    rows = reductions(file, team, pool, repeats)
+    file.unlink()
+    rows += elementwise(nbytes, team, repeats)
+    return [*rows, *stencils(team, repeats), *fixed, *memory(folder, 4 * nbytes)]
+
+
+def compressed(folder: Path, nbytes: int, team: sc.Team, pool: Any, repeats: int) -> list[Row]:
+    """Chunked and compressed data."""
+    return [
+        *chunks.decoding(folder, nbytes, team, pool, repeats),
+        *chunks.small_chunks(folder, team, repeats),
+        *chunks.mapping(folder, nbytes, team, repeats),
+        *chunks.repacking(folder, nbytes, team, repeats),
+    ]
+
+
+PARTS = {"fundamentals": fundamentals, "compressed": compressed}
+
+
 def main() -> None:
+    import joblib
+
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--size", type=float, default=1.0, help="GB of the timed data")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--folder", type=Path, help="for the data; default: a temporary one")
+    parser.add_argument("--only", choices=PARTS, help="one part")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder) as name, sc.Team(WORKERS) as team:
-        folder, nbytes = Path(name), int(given.size * 1e9)
-        print(f"{machine()}; {WORKERS} workers, {given.size:g} GB, warm page cache\n", flush=True)
-        # First: the threads that the peers leave in this process cost every wake-up 20 to 40 us.
-        fixed = fixed_costs(team, folder)
-        file = make_file(folder / "data.h5", nbytes)
-        rows = reductions(file, team, given.repeats)
-        file.unlink()
-        rows += elementwise(nbytes, team, given.repeats)
-        rows += stencils(team, given.repeats)
-        rows += fixed
-        rows += memory(folder, 4 * nbytes)
-    print(show(rows))
+    print(f"{machine()}; {WORKERS} workers, {given.size:g} GB, warm page cache\n", flush=True)
+    chosen = [given.only] if given.only else list(PARTS)
+    for name in chosen:
+        with (
+            tempfile.TemporaryDirectory(dir=given.folder) as folder,
+            sc.Team(WORKERS) as team,
+            joblib.Parallel(n_jobs=WORKERS) as pool,
+        ):
+            rows = PARTS[name](Path(folder), int(given.size * 1e9), team, pool, given.repeats)
+        print(show(rows), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Row:
 
 
 def medians(contenders: Contenders, repeats: int, pause: float = PAUSE) -> dict[str, float]:
-    """Median seconds of each, run in turn; one round before does not count."""
+    """Median seconds of each, run in turn; one round before does not count, unless it is all."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(repeats + 1):
         for name, contender in contenders.items():
@@ -36,7 +36,7 @@ def medians(contenders: Contenders, repeats: int, pause: float = PAUSE) -> dict[
                 time.sleep(pause)
             began = time.perf_counter()
             contender()
-            if turn:
+            if turn or not repeats:
                 times[name].append(time.perf_counter() - began)
     return {name: statistics.median(values) for name, values in times.items()}
 
@@ -50,6 +50,17 @@ def ratio(what: str, seconds: Mapping[str, float], peer: str, bar: float | None)
         f"{value:.2f} x  ({seconds['sharedcompute']:.4f} s : {seconds[peer]:.4f} s)",
         "-" if bar is None else f"at least {bar:g} x",
         met,
+    )
+
+
+def at_most_times(what: str, seconds: Mapping[str, float], alone: str, bar: float | None) -> Row:
+    """How many times as long as one of its stages `alone` we take."""
+    value = seconds["sharedcompute"] / seconds[alone]
+    return Row(
+        f"{what}, against {alone}",
+        f"{value:.2f} times  ({seconds['sharedcompute']:.3f} s : {seconds[alone]:.3f} s)",
+        "-" if bar is None else f"at most {bar:g} times",
+        None if bar is None else value <= bar,
     )
 
 

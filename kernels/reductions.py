@@ -57,7 +57,7 @@ def sums(x: Array, skipna: bool, count: Ints, total: Array) -> None:
     skipna : bool
         Pass over NaN; else every row counts.
     count : ndarray of int64, shape (cols,)
-        How many values `total` holds.
+        How many values `total` holds. Without `skipna` one number may do for all: shape (1,).
     total : ndarray of float64, int64, uint64 or complex128, shape (cols,)
         The running sum, added row by row. Integers wrap as in NumPy.
     """
@@ -215,50 +215,59 @@ def moments(x: Array, skipna: bool, count: Ints, total: Array, m2: Floats) -> No
     rows, cols = x.shape
     if rows == 0:
         return
-    each = count.size == cols
     size = min(TILE, cols)
-    before, here = np.zeros(size), np.full(size, np.float64(rows))
-    sums_before, centres, firsts = (
-        np.empty(size, total.dtype),
-        np.empty(size, total.dtype),
-        np.empty(size, total.dtype),
-    )
-    seconds = np.empty(size)
+    # One by one: to numba the rows of one array, unpacked, are strided and not worth vectors.
+    centres, firsts = np.empty(size, total.dtype), np.empty(size, total.dtype)
+    sums_before, seconds = np.empty(size, total.dtype), np.empty(size)
+    known_before, known_here = np.empty(size), np.full(size, np.float64(rows))
     for lo in range(0, cols, TILE):
         hi = min(lo + TILE, cols)
+        n = count[lo:hi] if count.size == cols else count
         sum_, squares = total[lo:hi], m2[lo:hi]
-        width = hi - lo
-        sum_before, centre, first = sums_before[:width], centres[:width], firsts[:width]
-        second = seconds[:width]
-        sum_before[:] = sum_
-        n = count[lo:hi] if each else count
-        before[: n.size] = n
+        before, here, sum_before = (
+            known_before[: n.size],
+            known_here[: n.size],
+            sums_before[: hi - lo],
+        )
+        centre, first, second = centres[: hi - lo], firsts[: hi - lo], seconds[: hi - lo]
+        before[:], sum_before[:], first[:], second[:] = n, sum_, 0, 0
         if skipna:
             _add_known(x, lo, hi, n, sum_)
-            here[: n.size] = n - before[: n.size]
+            here[:] = n - before
         else:
             _add(x, lo, hi, sum_)
-        for j in range(width):
-            centre[j] = (sum_[j] - sum_before[j]) / max(here[j], 1.0)
-        first[:] = 0
-        second[:] = 0
+        # Without NaN left out there are as many values in all columns, so one divisor does.
+        for j in range(centre.size):
+            centre[j] = (sum_[j] - sum_before[j]) / (max(here[j], 1.0) if skipna else rows)
         if skipna:
             _deviate_known(x, lo, hi, centre, first, second)
         else:
             _deviate(x, lo, hi, centre, first, second)
-        if each:
-            for j in range(width):
-                squares[j] = _merged(
-                    centre[j], first[j], second[j], here[j], sum_before[j], before[j], squares[j]
-                )
-        else:
-            n_here, n_before = np.float64(rows), before[0]
-            for j in range(width):
-                squares[j] = _merged(
-                    centre[j], first[j], second[j], n_here, sum_before[j], n_before, squares[j]
-                )
+        _merge(centre, first, second, here, sum_before, before, squares)
     if not skipna:
         count += rows
+
+
+@kernel
+def _merge(
+    centre: Array,
+    first: Array,
+    second: Floats,
+    here: Floats,
+    sum_before: Array,
+    before: Floats,
+    squares: Floats,
+) -> None:
+    """Merge a strip into `squares`; `here` and `before` have a number for each column, or one."""
+    if before.size == squares.size:
+        for j in range(squares.size):
+            squares[j] = _merged(
+                centre[j], first[j], second[j], here[j], sum_before[j], before[j], squares[j]
+            )
+    else:
+        n, m = here[0], before[0]
+        for j in range(squares.size):
+            squares[j] = _merged(centre[j], first[j], second[j], n, sum_before[j], m, squares[j])
 
 
 @kernel

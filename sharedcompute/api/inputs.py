@@ -60,43 +60,77 @@ class Dataset:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
-        """Rows, and what NumPy's indexing takes of them."""
-        first: Any
-        picked: Any
-        first, *rest = key if isinstance(key, tuple) and key else (key,)
-        if isinstance(first, slice):
-            start, stop, step = first.indices(len(self))
-            # Rows are read forwards; a step, also a negative one, is taken of what was read.
-            taken = range(start, stop, step)
-            low, high = (min(taken), max(taken) + 1) if taken else (0, 0)
-            picked = slice(taken[0] - low, None, step) if taken else slice(0, 0)
-        elif isinstance(first, int | np.integer) and not isinstance(first, bool):
-            row = int(first)
-            row += len(self) if row < 0 else 0
-            if not 0 <= row < len(self):
-                raise IndexError(f"row {first} is not one of the {len(self)} rows")
-            low, high, picked = row, row + 1, 0
-        else:
-            return self._read(0, len(self))[key]
-        return self._read(low, high)[(picked, *rest)]
+        """What NumPy's indexing takes; of slices and whole numbers only their box is read."""
+        keys = key if isinstance(key, tuple) else (key,)
+        if not all(map(_is_basic, keys)):
+            return self._read(*_everything(self.shape))[key]
+        corner, sides, picked = _box_of(keys, self.shape)
+        return self._read(corner, sides)[picked]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if copy is False:
             raise ValueError("an array of a dataset in a file is always a copy: leave copy out")
-        return np.asarray(self._read(0, len(self)), dtype=dtype)
+        return np.asarray(self._read(*_everything(self.shape)), dtype=dtype)
 
-    def _read(self, start: int, stop: int) -> Array:
-        reader = self.source.open()
-        try:
-            return self._decoded(reader.read(start, stop).copy())
-        finally:
-            reader.close()
+    def _read(self, corner: tuple[int, ...], sides: tuple[int, ...]) -> Array:
+        values = np.empty(sides, self.source.dtype)
+        if values.size:
+            with self.source.open_for(corner, sides) as reader:
+                reader.read_box(corner, values)
+        return self._decoded(values)
 
     def _decoded(self, rows: Array) -> Array:
         return unpacked(self.source, rows) if self.decode_cf else rows
 
     def __repr__(self) -> str:
         return f"<sharedcompute.Dataset {self.source}: shape {self.shape}, dtype {self.dtype}>"
+
+
+def _everything(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return (0,) * len(shape), shape
+
+
+def _is_basic(key: Any) -> bool:
+    # A truth value picks as a mask does, and yet is a whole number in Python.
+    return key is Ellipsis or (
+        isinstance(key, slice | int | np.integer) and not isinstance(key, bool)
+    )
+
+
+def _box_of(
+    keys: tuple[Any, ...], shape: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Any, ...]]:
+    """The corner and sides of the box that an index needs, and what it takes of that box.
+
+    Raises
+    ------
+    IndexError
+        As NumPy's.
+    """
+    gaps = keys.count(Ellipsis)
+    if gaps > 1 or len(keys) - gaps > len(shape):
+        raise IndexError(f"expected at most {len(shape)} indices and one '...', got {keys}")
+    at = keys.index(Ellipsis) if gaps else len(keys)
+    missing = (slice(None),) * (len(shape) - len(keys) + gaps)
+    full = (*keys[:at], *missing, *keys[at + gaps :])
+    axes = [_cut(k, n, axis) for axis, (k, n) in enumerate(zip(full, shape, strict=True))]
+    corner, sides, picked = zip(*axes, strict=True)
+    return corner, sides, picked
+
+
+def _cut(key: Any, n: int, axis: int) -> tuple[int, int, Any]:
+    """Where on an axis of length `n` an index begins, how much it spans, and what it takes."""
+    if isinstance(key, slice):
+        # Read forwards; a step, also a negative one, is taken of what was read.
+        taken = range(*key.indices(n))
+        if not taken:
+            return 0, 0, slice(0, 0)
+        low = min(taken)
+        return low, max(taken) + 1 - low, slice(taken[0] - low, None, taken.step)
+    index = int(key)
+    if not -n <= index < n:
+        raise IndexError(f"index {index} is out of bounds for axis {axis} with size {n}")
+    return index % n, 1, 0
 
 
 def open_dataset(address: str | os.PathLike[str] | Address, *, decode_cf: bool = False) -> Dataset:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5s
+from h5py import h5a
+
+from sharedcompute.hdf5.references import has_references
+from sharedcompute.hdf5.values import copy_attribute
 
 STRUCTURAL = frozenset(
     {
@@ -86,47 +88,12 @@ def copy_attributes(source: Any, target: Any, leave_out: frozenset[str] = frozen
 def _copy(source: Any, target: Any, name: str) -> bool:
     """Copy one attribute with its stored type, whatever that is."""
     old = h5a.open(source.id, name.encode())
-    try:
-        dtype = old.dtype
-    except TypeError:
-        return False
-    if any(h5py.check_ref_dtype(part) is not None for part in _parts(dtype)):
-        return False
     # A copy: a named type belongs to its file.
     kind = old.get_type().copy()
-    new = h5a.create(target.id, name.encode(), kind, old.get_space())
-    if not _count(old):
-        return True
-    if any(part.kind == "O" for part in _parts(dtype)):
-        values = np.empty(old.shape, dtype)
-        old.read(values)
-        new.write(values)
-    else:
-        # As bytes, without conversion: netCDF fills a null-terminated string to its last byte,
-        # and a write from NumPy's own type would put the terminator over that.
-        raw = np.empty(old.shape, f"V{kind.get_size()}")
-        old.read(raw, mtype=kind)
-        new.write(raw, mtype=kind)
+    if has_references(kind):
+        return False
+    copy_attribute(old, h5a.create(target.id, name.encode(), kind, old.get_space()))
     return True
-
-
-def _count(attribute: Any) -> int:
-    """How many elements an attribute has."""
-    space = attribute.get_space()
-    empty = space.get_simple_extent_type() == h5s.NULL
-    return 0 if empty else int(space.get_simple_extent_npoints())
-
-
-def _parts(dtype: np.dtype[Any]) -> Iterator[np.dtype[Any]]:
-    """`dtype` and all that it is made of."""
-    yield dtype
-    inner = h5py.check_vlen_dtype(dtype)
-    if isinstance(inner, np.dtype):
-        yield from _parts(inner)
-    if dtype.subdtype is not None:
-        yield from _parts(dtype.subdtype[0])
-    for name in dtype.names or ():
-        yield from _parts(dtype[name])
 
 
 def _copy_as(source: Any, target: h5py.Dataset, name: str) -> bool:

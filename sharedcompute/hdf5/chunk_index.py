@@ -49,6 +49,12 @@ class ChunkGrid:
         """How many chunks there are along each axis."""
         return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
 
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """How far apart the numbers of neighbouring chunks are along each axis."""
+        counts = self.counts
+        return tuple(math.prod(counts[axis + 1 :]) for axis in range(len(counts)))
+
     def __len__(self) -> int:
         return math.prod(self.counts)
 
@@ -64,14 +70,10 @@ class ChunkGrid:
 
     def pieces(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Piece]:
         """The chunks of a box that is not empty, in C order."""
-        axes = zip(corner, shape, self.chunks, _strides(self.counts), strict=True)
+        axes = zip(corner, shape, self.chunks, self.strides, strict=True)
         for parts in itertools.product(*(_cuts(*axis) for axis in axes)):
             numbers, inside, of_chunk = zip(*parts, strict=True)
             yield Piece(sum(numbers), inside, of_chunk)
-
-
-def _strides(counts: tuple[int, ...]) -> list[int]:
-    return [math.prod(counts[axis + 1 :]) for axis in range(len(counts))]
 
 
 def _cuts(at: int, side: int, chunk: int, stride: int) -> list[tuple[int, slice, slice]]:
@@ -102,6 +104,12 @@ class Places:
     size: Ints
     mask: Ints
 
+    def in_file_order(self) -> Ints:
+        """The entries of stored chunks, in the order in which they lie in the file."""
+        stored = np.flatnonzero(self.size)
+        order: Ints = stored[np.argsort(self.offset[stored], kind="stable")]
+        return order
+
 
 class ChunkIndex:
     """The places of all stored chunks of an open dataset.
@@ -116,18 +124,24 @@ class ChunkIndex:
     """
 
     def __init__(self, dataset: Any, grid: ChunkGrid) -> None:
-        found: list[Any] = []
-        dataset.chunk_iter(found.append)
-        corners = np.array([f.chunk_offset for f in found], np.int64).reshape(-1, len(grid.shape))
-        strides = np.array(_strides(grid.counts), np.int64)
-        numbers = (corners // np.array(grid.chunks, np.int64)) @ strides
+        # Flat lists of integers: 10,000 tuples that are kept would set off the garbage collector,
+        # which took longer than all the rest.
+        corners: list[int] = []
+        table: list[int] = []
+
+        def note(chunk: Any) -> None:
+            corners.extend(chunk.chunk_offset)
+            table.extend((chunk.byte_offset, chunk.size, chunk.filter_mask))
+
+        dataset.chunk_iter(note)
+        at = np.array(corners, np.int64).reshape(-1, len(grid.shape))
+        numbers = (at // np.array(grid.chunks, np.int64)) @ np.array(grid.strides, np.int64)
         # Chunks beyond the edge of a dataset that has shrunk are no longer its own.
-        own = (corners < np.array(grid.shape, np.int64)).all(axis=1)
+        own = (at < np.array(grid.shape, np.int64)).all(axis=1)
         order = np.flatnonzero(own)[np.argsort(numbers[own], kind="stable")]
         self._numbers: Ints = numbers[order]
-        columns = [(f.byte_offset, f.size, f.filter_mask) for f in found]
-        table = np.array(columns, np.int64).reshape(-1, 3)[order]
-        self._places = Places(*np.ascontiguousarray(table.T))
+        places = np.array(table, np.int64).reshape(-1, 3)[order]
+        self._places = Places(*np.ascontiguousarray(places.T))
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -149,7 +163,7 @@ class ChunkIndex:
         return Places(every.offset[at], np.where(stored, every.size[at], 0), every.mask[at])
 
 
-def runs(first: Ints, behind: Ints, most: int) -> list[slice]:
+def runs(first: Ints, behind: Ints, most: int, together: Any = True) -> list[slice]:
     """Consecutive entries that can be read at once: each begins where the one before it ends.
 
     Parameters
@@ -158,13 +172,15 @@ def runs(first: Ints, behind: Ints, most: int) -> list[slice]:
         The byte where each begins, and the byte behind it, in the order of `first`.
     most : int
         Bytes of a run at most, but for a single larger entry.
+    together : ndarray of bool, optional
+        Whether each may be read at once with the one before it; from the second on.
     """
     found: list[slice] = []
     begin = 0
-    together = [False, *(first[1:] == behind[:-1]).tolist()]
+    follows = [False, *((first[1:] == behind[:-1]) & together).tolist()]
     starts, ends = first.tolist(), behind.tolist()
     for i in range(1, len(starts) + 1):
-        if i == len(starts) or not together[i] or ends[i] - starts[begin] > most:
+        if i == len(starts) or not follows[i] or ends[i] - starts[begin] > most:
             found.append(slice(begin, i))
             begin = i
     return found

@@ -15,7 +15,7 @@ from h5py import h5d
 from numpy.typing import NDArray
 
 from sharedcompute.errors import DecodeError, InputError
-from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex, Ints, Piece, Places, runs
+from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex, Ints, Places, runs
 from sharedcompute.hdf5.codecs import Decoder, decodes, stored_filters
 from sharedcompute.hdf5.lookup import open_file
 from sharedcompute.hdf5.readers import Layout, Reader, read_only
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 RUN_NBYTES = 1 << 20
 """Bytes of neighbouring small chunks that are read at once: they stay in the core's cache."""
+
+FILL_NBYTES = 64 << 20
+"""Bytes that are read at once into their places."""
 
 AHEAD_NBYTES = 16 << 20
 """Bytes behind the last read that the kernel is asked to fetch, so that a cold disk is kept busy
@@ -72,45 +75,68 @@ class ChunkReader(Reader):
         self._file.check_open()
         if not out.size:
             return
-        pieces = list(self._grid.pieces(corner, out.shape))
-        places = self._index.places(np.array([piece.number for piece in pieces], np.int64))
-        stored = np.flatnonzero(places.size)
-        if len(stored):
-            order = stored[np.argsort(places.offset[stored], kind="stable")]
-            self._fill(pieces, places, order, out)
-        for i in np.flatnonzero(places.size == 0).tolist():
-            fill = self._source.fill_value
-            out[pieces[i].inside] = 0 if fill is None else fill
+        stack = self._stack(corner, out)
+        if len(stack):
+            self._fill_stack(corner[0] // self._chunk.shape[0], stack)
+        done = len(stack) * self._chunk.shape[0]
+        if done < len(out):
+            self._fill_pieces((corner[0] + done, *corner[1:]), out[done:])
 
     def close(self) -> None:
         """Close the file and drop the buffers."""
         self._file.close()
         self._window.drop()
 
-    def _fill(self, pieces: list[Piece], places: Places, order: Ints, out: NDArray[Any]) -> None:
-        """Read and decode chunks in the order in which they lie in the file."""
-        for i, data in self._file.chunks(places, order):
+    def _stack(self, corner: tuple[int, ...], out: NDArray[Any]) -> Bytes:
+        """The whole chunks that `out` begins with, one behind the other, shape (chunks, bytes).
+
+        There are some where a chunk is so many rows with all columns: the common case, and with
+        chunks of 4 KB the time is in what is done for each of them.
+        """
+        step, nbytes = self._chunk.shape[0], self._chunk.nbytes
+        whole = self._chunk.shape[1:] == self._source.shape[1:] == out.shape[1:]
+        if not whole or corner[0] % step or out.dtype != self._chunk.dtype or not _flat(out):
+            return np.empty((0, nbytes), np.uint8)
+        count = len(out) // step
+        return out[: count * step].reshape(-1).view(np.uint8).reshape(count, nbytes)
+
+    def _fill_stack(self, first: int, stack: Bytes) -> None:
+        """Fill `stack` with the chunks from number `first` on."""
+        places = self._index.places(np.arange(first, first + len(stack)))
+        order = places.in_file_order()
+        for i, mask, data in self._file.chunks(places, order):
+            self._decode(first + i, mask, data, stack[i])
+        self._fill_missing(places, stack.view(self._chunk.dtype).__getitem__)
+
+    def _fill_pieces(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+        """Fill `out` with what each chunk has of it."""
+        pieces = list(self._grid.pieces(corner, out.shape))
+        places = self._index.places(np.array([piece.number for piece in pieces], np.int64))
+        for i, mask, data in self._file.chunks(places, places.in_file_order()):
             piece = pieces[i]
-            place = self._place(piece, out)
-            into = self._chunk.reshape(-1).view(np.uint8) if place is None else place
-            try:
-                self._decoder.decode(data, int(places.mask[i]), into)
-            except DecodeError as problem:
-                raise self._damaged(piece, problem) from None
-            if place is None:
-                np.copyto(out[piece.inside], self._chunk[piece.of_chunk])
+            part = out[piece.inside]
+            if part.shape == self._chunk.shape and part.dtype == self._chunk.dtype and _flat(part):
+                self._decode(piece.number, mask, data, part.reshape(-1).view(np.uint8))
+            else:
+                self._decode(piece.number, mask, data, self._chunk.reshape(-1).view(np.uint8))
+                np.copyto(part, self._chunk[piece.of_chunk])
+        self._fill_missing(places, lambda i: out[pieces[i].inside])
 
-    def _place(self, piece: Piece, out: NDArray[Any]) -> Bytes | None:
-        """The bytes of `out` that a chunk can be decoded into as it is stored."""
-        part = out[piece.inside]
-        if part.shape != self._chunk.shape or part.dtype != self._chunk.dtype:
-            return None
-        return part.reshape(-1).view(np.uint8) if part.flags.c_contiguous else None
+    def _fill_missing(self, places: Places, part: Callable[[int], NDArray[Any]]) -> None:
+        """Chunks that were never written hold the fill value."""
+        fill = self._source.fill_value
+        for i in np.flatnonzero(places.size == 0).tolist():
+            part(i)[...] = 0 if fill is None else fill
 
-    def _damaged(self, piece: Piece, problem: DecodeError) -> InputError:
-        corner = self._grid.corner(piece.number)
+    def _decode(self, number: int, mask: int, data: memoryview, into: Bytes) -> None:
+        try:
+            self._decoder.decode(data, mask, into)
+        except DecodeError as problem:
+            raise self._damaged(number, str(problem)) from None
+
+    def _damaged(self, number: int, problem: str) -> InputError:
         return InputError(
-            f"expected a whole chunk at {corner} of {self._source}, {problem}; "
+            f"expected a whole chunk at {self._grid.corner(number)} of {self._source}, {problem}; "
             "copy the file again from where it came"
         )
 
@@ -136,19 +162,24 @@ class PlainChunkReader(ChunkReader):
         refusal = _refusal(layout) or ("filtered" if layout.filters else "")
         return not refusal, refusal or "chunks without filters"
 
-    def _fill(self, pieces: list[Piece], places: Places, order: Ints, out: NDArray[Any]) -> None:
-        for i in order.tolist():
-            piece = pieces[i]
-            place = self._place(piece, out)
-            into = self._chunk.reshape(-1).view(np.uint8) if place is None else place
-            if places.size[i] != into.size:
-                problem = DecodeError(f"it has {places.size[i]} bytes, {into.size} were expected")
-                raise self._damaged(piece, problem)
-            self._file.fill(into.data, int(places.offset[i]))
-            if place is None:
-                np.copyto(out[piece.inside], self._chunk[piece.of_chunk])
-        last = int(order[-1])
-        self._file.announce(int(places.offset[last] + places.size[last]))
+    def _fill_stack(self, first: int, stack: Bytes) -> None:
+        """Read chunks that follow each other both in the file and in `stack` at once."""
+        places = self._index.places(np.arange(first, first + len(stack)))
+        order = places.in_file_order()
+        self._check_sizes(first, places, order)
+        starts = places.offset[order]
+        behind = starts + places.size[order]
+        for run in runs(starts, behind, FILL_NBYTES, np.diff(order) == 1):
+            begin = int(order[run.start])
+            part = stack[begin : begin + run.stop - run.start].reshape(-1)
+            self._file.fill(part.data, int(starts[run.start]))
+            self._file.announce(int(behind[run.stop - 1]))
+        self._fill_missing(places, stack.view(self._chunk.dtype).__getitem__)
+
+    def _check_sizes(self, first: int, places: Places, order: Ints) -> None:
+        for i in order[places.size[order] != self._chunk.nbytes][:1].tolist():
+            problem = f"its {places.size[i]} bytes are not {self._chunk.nbytes}"
+            raise self._damaged(first + i, problem)
 
 
 def _refusal(layout: Layout) -> str:
@@ -160,6 +191,10 @@ def _refusal(layout: Layout) -> str:
     if not hasattr(h5d.DatasetID, "chunk_iter"):
         return "this HDF5 library does not tell where chunks lie"
     return ""
+
+
+def _flat(array: NDArray[Any]) -> bool:
+    return bool(array.flags.c_contiguous)
 
 
 class _File:
@@ -179,8 +214,8 @@ class _File:
     def size(self) -> int:
         return os.fstat(self._fd).st_size
 
-    def chunks(self, places: Places, order: Ints) -> Iterator[tuple[int, memoryview]]:
-        """The stored bytes of chunks, valid until the next ones; neighbours are read at once."""
+    def chunks(self, places: Places, order: Ints) -> Iterator[tuple[int, int, memoryview]]:
+        """Which chunk, its mask and stored bytes, valid until the next; neighbours come at once."""
         first = places.offset[order]
         behind = first + places.size[order]
         for run in runs(first, behind, RUN_NBYTES):
@@ -190,8 +225,10 @@ class _File:
             raw = self._raw[: end - begin].data
             self.fill(raw, begin)
             self.announce(end)
-            for i, a, b in zip(order[run].tolist(), first[run], behind[run], strict=True):
-                yield i, raw[a - begin : b - begin]
+            masks = places.mask[order[run]].tolist()
+            edges = zip((first[run] - begin).tolist(), (behind[run] - begin).tolist(), strict=True)
+            for i, mask, (a, b) in zip(order[run].tolist(), masks, edges, strict=True):
+                yield i, mask, raw[a:b]
 
     def fill(self, left: memoryview, offset: int) -> None:
         """Read as many bytes as `left` has room for, from `offset` on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from sharedcompute.errors import DecodeError
 from sharedcompute.hdf5 import plugins
-from sharedcompute.hdf5.filters import FLETCHER32, GZIP, SHUFFLE, Pipeline
+from sharedcompute.hdf5.filters import BZIP2, FLETCHER32, GZIP, SHUFFLE, Pipeline
 from sharedcompute.kernels.filters import fletcher32, unshuffle
 
 Bytes = NDArray[np.uint8]
@@ -137,6 +138,18 @@ def _inflate(room: int, data: Bytes, out: Bytes | None) -> Bytes:
     return _placed(_bytes(inflated), out)
 
 
+def _unzipped(room: int, data: Bytes, out: Bytes | None) -> Bytes:
+    stream = bz2.BZ2Decompressor()
+    try:
+        made = stream.decompress(data.data, room)
+    except (OSError, ValueError):
+        raise DecodeError("its bzip2 stream is damaged") from None
+    # The end is seen with the last bytes, or after them.
+    if not stream.eof and (stream.needs_input or stream.decompress(b"", 1) or not stream.eof):
+        raise DecodeError(f"its bzip2 stream is cut, or longer than {room} bytes")
+    return _placed(_bytes(made), out)
+
+
 def _unshuffled(itemsize: int, data: Bytes, out: Bytes | None) -> Bytes:
     if out is None:
         made = np.empty(data.size, np.uint8)
@@ -165,6 +178,8 @@ def _undo(step: StoredFilter, itemsize: int, room: int) -> _Step:
     """What undoes `step`; before it, a chunk has at most `room` bytes."""
     if step.code == GZIP:
         return partial(_inflate, room)
+    if step.code == BZIP2:
+        return partial(_unzipped, room)
     if step.code == SHUFFLE:
         return partial(_unshuffled, step.values[0] if step.values else itemsize)
     if step.code == FLETCHER32:
@@ -184,6 +199,7 @@ def _growth(step: StoredFilter, nbytes: int) -> int:
 
 _OWN = {
     GZIP: "libdeflate",
+    BZIP2: "Python's bz2",
     SHUFFLE: "our own kernel",
     FLETCHER32: "our own kernel",
 }

@@ -19,11 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.errors import DecodeError
-from sharedcompute.hdf5.filters import BITSHUFFLE, BLOSC, BLOSC2, BZIP2, LZ4, ZSTD
+from sharedcompute.hdf5.filters import BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD
 from sharedcompute.kernels.filters import sized_blocks
 
-CODES = frozenset({BITSHUFFLE, BLOSC, BLOSC2, BZIP2, LZ4, ZSTD})
-"""The lossless codecs, tested against h5py; the lossy ones are left to HDF5."""
+CODES = frozenset({BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD})
+"""The lossless codecs, tested against h5py; the lossy ones are left to HDF5.
+
+Not bzip2's: it never returns from a stream that is cut (hdf5plugin 7.1).
+"""
+
+Bytes = NDArray[np.uint8]
 
 _REVERSE = 0x0100
 _FUNCTION = ctypes.CFUNCTYPE(
@@ -52,8 +57,7 @@ class _FilterClass(ctypes.Structure):
     )
 
 
-# HDF5 hands plug-ins buffers from malloc, and so they allocate, too. These are only the C
-# library's: a CDLL of this process would also find an allocator that was loaded before it.
+# HDF5 hands a plug-in a buffer from malloc, and gets back one that it frees.
 _libc = ctypes.CDLL(None)
 _malloc, _free = _libc.malloc, _libc.free
 _malloc.restype, _malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
@@ -95,13 +99,7 @@ class Plugin:
         self._filter = self._class.filter
         self._name = self._class.name.split(b";")[0].decode("utf-8", "replace").strip()
 
-    def decode(
-        self,
-        values: tuple[int, ...],
-        room: int,
-        data: NDArray[np.uint8],
-        out: NDArray[np.uint8] | None,
-    ) -> NDArray[np.uint8]:
+    def decode(self, values: tuple[int, ...], room: int, data: Bytes, out: Bytes | None) -> Bytes:
         """Undo the filter.
 
         Parameters
@@ -109,7 +107,7 @@ class Plugin:
         values : tuple of int
             The filter's values as stored in the file.
         room : int
-            Bytes that may come out at most.
+            The most bytes that there can be.
         data : ndarray of uint8
         out : ndarray of uint8, optional
             Where the bytes go; of the exact size. None makes an array.
@@ -120,7 +118,7 @@ class Plugin:
             The plug-in refuses the data, or gives bytes of another number.
         """
         if not _are_inside(self._class.id, values, room, data):
-            raise self._damaged()
+            raise DecodeError(f"its {self._name} data are damaged")
         stored = (ctypes.c_uint * len(values))(*values)
         size, place = ctypes.c_size_t(data.size), ctypes.c_void_p(_malloc(data.size))
         try:
@@ -128,9 +126,9 @@ class Plugin:
             count = self._filter(
                 _REVERSE, len(values), stored, data.size, ctypes.byref(size), ctypes.byref(place)
             )
-            # Zstd's negative numbers for errors come out as huge ones.
-            if not 0 < count <= room:
-                raise self._damaged()
+            # Zstd's gives the library's error numbers for a size: negative, so huge here.
+            if count == 0 or count > room:
+                raise DecodeError(f"its {self._name} data are damaged")
             if out is None:
                 out = np.empty(count, np.uint8)
             elif out.size != count:
@@ -140,11 +138,8 @@ class Plugin:
             _free(place)
         return out
 
-    def _damaged(self) -> DecodeError:
-        return DecodeError(f"its {self._name} data are damaged")
 
-
-def _are_inside(code: int, values: tuple[int, ...], room: int, data: NDArray[np.uint8]) -> bool:
+def _are_inside(code: int, values: tuple[int, ...], room: int, data: Bytes) -> bool:
     """Whether the lengths that are stored with the data stay inside of them.
 
     The plug-ins do not look (hdf5plugin 7.1): they read behind their buffer, and one flipped byte
@@ -155,7 +150,7 @@ def _are_inside(code: int, values: tuple[int, ...], room: int, data: NDArray[np.
     if code in (BITSHUFFLE, LZ4):
         return bool(sized_blocks(data, values[2] if code == BITSHUFFLE else 0, room))
     if code == BLOSC:
-        # Bytes before and after, and the size of a block: c-blosc's BLOSC_MIN_HEADER_LENGTH.
+        # Its header: bytes that come out, of a block, and stored.
         if data.size < 16:
             return False
         after, block, before = data[4:16].view("<u4").tolist()

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+import deflate
 import h5py
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +113,8 @@ def block_crc(
     if not rows.size:
         return before
     data = np.ascontiguousarray(rows, dtype=stored_dtype or rows.dtype)
-    return zlib.crc32(data.reshape(-1).view(np.uint8).data, before)
+    # 50 GB/s, where zlib has 6: every byte that is written goes through it.
+    return int(deflate.crc32(data.reshape(-1).view(np.uint8), before))
 
 
 def record_crcs(
@@ -136,7 +137,7 @@ def record_crcs(
     fold = max(1, math.ceil(len(each) / ENTRIES))
     if fold > 1:
         parts = range(0, len(each), fold)
-        each = np.array([zlib.crc32(each[at : at + fold].tobytes()) for at in parts], "<u4")
+        each = np.array([deflate.crc32(each[at : at + fold].tobytes()) for at in parts], "<u4")
     dataset.attrs[BLOCK_ROWS] = np.array([max(1, block_rows), fold], "<i8")
     dataset.attrs[CRC32] = each
 
@@ -232,4 +233,4 @@ def _crc_of(dataset: h5py.Dataset, start: int, stop: int, block_rows: int, fold:
             # A filter that refuses its chunk.
             return None
         crcs.append(block_crc(np.asarray(rows), dataset.dtype))
-    return crcs[0] if fold == 1 else zlib.crc32(np.array(crcs, "<u4").tobytes())
+    return crcs[0] if fold == 1 else deflate.crc32(np.array(crcs, "<u4").tobytes())

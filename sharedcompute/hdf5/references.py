@@ -134,8 +134,10 @@ class Translator:
         known, index = np.unique(old, return_inverse=True)
         found = [self._places.addresses.get(int(address), 0) for address in known]
         new = np.array(found, np.uint64)[index]
+        # Before `items` changes: `old` may be a view of it.
+        lost = int(((old != 0) & (new == 0)).sum())
         items[...] = new[:, None].view(np.uint8)
-        return int(((old != 0) & (new == 0)).sum())
+        return lost
 
     def _region_references(self, items: NDArray[np.uint8]) -> int:
         lost = 0

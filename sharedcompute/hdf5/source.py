@@ -22,7 +22,7 @@ from sharedcompute.hdf5.lookup import check_file, find_dataset, open_file
 from sharedcompute.hdf5.packing import Packing, packing_of
 from sharedcompute.hdf5.part_reader import PartsReader, parts_nbytes
 from sharedcompute.hdf5.parts import Part, read_paths
-from sharedcompute.hdf5.read_paths import choose, open_reader
+from sharedcompute.hdf5.read_paths import choose, open_for, open_reader
 from sharedcompute.hdf5.readers import Layout, Reader, cache_nbytes
 from sharedcompute.hdf5.virtual import parts_of
 
@@ -154,6 +154,10 @@ class DatasetSource:
     def open(self) -> Reader:
         """A reader of the rows, for this process."""
         return PartsReader(self) if self.parts else open_reader(self)
+
+    def open_for(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Reader:
+        """A reader for this process, to read one box, once."""
+        return open_for(self, corner, shape)
 
     def __str__(self) -> str:
         return str(Address(self.glob or self.file, self.path))

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from h5py import h5, h5a, h5d, h5g, h5l, h5o, h5p, h5t
+from h5py import h5a, h5d, h5g, h5l, h5o, h5p, h5t
 
 from sharedcompute.errors import Error, InputError
 from sharedcompute.hdf5.lookup import some
+from sharedcompute.hdf5.ordered import Link, attribute_names, group_properties, links_of
 from sharedcompute.hdf5.references import Places, Translator, has_references
 from sharedcompute.hdf5.storage import (
     Storage,
@@ -87,21 +88,6 @@ def copy_tree(
     return copy.recoded, copy.warnings
 
 
-@dataclass(frozen=True)
-class _Link:
-    name: bytes
-    kind: int
-    charset: int
-    path: bytes
-
-    @property
-    def properties(self) -> Any:
-        """How to make the same link."""
-        lcpl = h5p.create(h5p.LINK_CREATE)
-        lcpl.set_char_encoding(self.charset)
-        return lcpl
-
-
 class _Copy:
     """One file on its way into another."""
 
@@ -131,7 +117,7 @@ class _Copy:
         while stack:
             old_parent, new_parent, name, path = stack.pop()
             old, new = h5g.open(old_parent, name), h5g.open(new_parent, name)
-            below = [link for link in _links(old, path) if self._copy_link(old, new, link)]
+            below = [link for link in links_of(old, path) if self._copy_link(old, new, link)]
             stack.extend((old, new, link.name, link.path) for link in reversed(below))
 
     def fill_references(self) -> None:
@@ -148,7 +134,7 @@ class _Copy:
                 where = "its values" if name is None else f"attribute {_text(name)}"
                 self._warn(path, f"{lost} references in {where} cannot be kept and are null now")
 
-    def _copy_link(self, old: Any, new: Any, link: _Link) -> bool:
+    def _copy_link(self, old: Any, new: Any, link: Link) -> bool:
         """Copy a link and what it leads to, and say whether that is a group still to be walked."""
         with self._named(link.path):
             if link.kind == h5l.TYPE_HARD:
@@ -163,7 +149,7 @@ class _Copy:
                 self._warn(link.path, f"a link of the user-defined type {link.kind} is left out")
         return False
 
-    def _copy_object(self, old_group: Any, new_group: Any, link: _Link) -> bool:
+    def _copy_object(self, old_group: Any, new_group: Any, link: Link) -> bool:
         try:
             old = h5o.open(old_group, link.name)
         except (KeyError, OSError, RuntimeError) as error:
@@ -174,7 +160,7 @@ class _Copy:
             new_group.links.create_hard(link.name, self._target.id, known, link.properties)
             return False
         if isinstance(old, h5g.GroupID):
-            new = h5g.create(new_group, link.name, link.properties, _group_properties(old))
+            new = h5g.create(new_group, link.name, link.properties, group_properties(old))
             self._copy_attributes(old, new, link.path)
         elif isinstance(old, h5t.TypeID):
             new = self._link_type(old, new_group, link)
@@ -184,7 +170,7 @@ class _Copy:
         self._copy_comment(old_group, new_group, link.name)
         return isinstance(old, h5g.GroupID)
 
-    def _link_type(self, old: Any, group: Any, link: _Link) -> Any:
+    def _link_type(self, old: Any, group: Any, link: Link) -> Any:
         """Put a named type in its place."""
         name = _type_name(old)
         if self._types.links.exists(name):
@@ -208,7 +194,7 @@ class _Copy:
             h5o.copy(old, b".", self._types, name, _copy_properties(old))
         return h5t.open(self._types, name)
 
-    def _copy_dataset(self, old: Any, group: Any, link: _Link) -> Any:
+    def _copy_dataset(self, old: Any, group: Any, link: Link) -> Any:
         storage = self._choose(h5py.Dataset(old)) if may_be_recoded(old) else None
         if storage is not None:
             new = self._make_dataset(old, group, link, stored_so(old, storage))
@@ -224,7 +210,7 @@ class _Copy:
             self._copy_attributes(old, new, link.path)
         return new
 
-    def _make_alike(self, old: Any, group: Any, link: _Link) -> Any:
+    def _make_alike(self, old: Any, group: Any, link: Link) -> Any:
         new = self._make_dataset(old, group, link, stored_alike(old))
         if old.get_create_plist().get_layout() == h5d.VIRTUAL:
             return new
@@ -234,7 +220,7 @@ class _Copy:
             copy_dataset(old, new)
         return new
 
-    def _make_dataset(self, old: Any, group: Any, link: _Link, dcpl: Any) -> Any:
+    def _make_dataset(self, old: Any, group: Any, link: Link, dcpl: Any) -> Any:
         # The times would be those of the copy, and the same job make other bytes each time.
         dcpl.set_obj_track_times(False)
         kind = self._type(old.get_type())
@@ -244,7 +230,7 @@ class _Copy:
 
     def _copy_attributes(self, old: Any, new: Any, path: bytes) -> None:
         """Make all attributes in their order, and fill those that hold no references."""
-        for name in _attribute_names(old):
+        for name in attribute_names(old):
             stored = h5a.open(old, name)
             kind = stored.get_type()
             made = h5a.create(new, name, self._type(kind), stored.get_space())
@@ -260,9 +246,11 @@ class _Copy:
 
     def _check_files(self, path: bytes, names: list[str]) -> None:
         """Warn of files that are looked for beside the output, where it lies in another folder."""
-        folders = [Path(file.filename).resolve().parent for file in (self._source, self._target)]
         relative = [name for name in names if not Path(name).is_absolute() and name != "."]
-        if relative and folders[0] != folders[1]:
+        if not relative:
+            return
+        folders = [Path(file.filename).resolve().parent for file in (self._source, self._target)]
+        if folders[0] != folders[1]:
             self._warn(
                 path,
                 f"it names {some(relative)}, looked for beside the file, which is now "
@@ -287,49 +275,9 @@ class _Copy:
             ) from None
 
 
-def _links(group: Any, path: bytes) -> list[_Link]:
-    """The links of a group in the order of their creation, if that is known."""
-    links: list[_Link] = []
-    order = group.get_create_plist().get_link_creation_order()
-    group.links.iterate(
-        lambda name, info: links.append(_Link(name, info.type, info.cset, path + b"/" + name)),
-        info=True,
-        idx_type=_index(order),
-    )
-    return links
-
-
-def _attribute_names(item: Any) -> list[bytes]:
-    names: list[bytes] = []
-    # A named type has no creation properties in h5py; the order of its attributes is their names'.
-    order = 0 if isinstance(item, h5t.TypeID) else item.get_create_plist().get_attr_creation_order()
-    h5a.iterate(item, names.append, index_type=_index(order))
-    return names
-
-
-def _group_properties(old: Any) -> Any:
-    """How to make a group like `old`.
-
-    One after the other: the list of a group with more than 8 links, in the format of HDF5 1.8,
-    names the place of these links in the old file, and the new group would look for them there
-    (HDF5 2.0, "addr overflow").
-    """
-    had, gcpl = old.get_create_plist(), h5p.create(h5p.GROUP_CREATE)
-    gcpl.set_link_creation_order(had.get_link_creation_order())
-    gcpl.set_attr_creation_order(had.get_attr_creation_order())
-    gcpl.set_attr_phase_change(*had.get_attr_phase_change())
-    gcpl.set_obj_track_times(False)
-    return gcpl
-
-
-def _index(order: int) -> int:
-    tracked = order & h5p.CRT_ORDER_TRACKED
-    return int(h5.INDEX_CRT_ORDER if tracked else h5.INDEX_NAME)
-
-
 def _are_plain_attributes(item: Any) -> bool:
     """Whether H5Ocopy keeps all attributes: no references, no named types."""
-    kinds = [h5a.open(item, name).get_type() for name in _attribute_names(item)]
+    kinds = [h5a.open(item, name).get_type() for name in attribute_names(item)]
     return not any(kind.committed() or has_references(kind) for kind in kinds)
 
 

@@ -13,7 +13,7 @@ WIDE_STRIP_BYTES = 32 * 1024**2
 """A strip may grow to this for reductions whose state is no smaller than a row.
 
 A strip reads and writes the whole state, so it is to be twice as large: 16 frames of a megapixel of
-16 bits, 8 of single precision, take a fifth of the time of one frame at a time.
+16 bits, 8 of single precision.
 """
 
 BLOCK_BYTES = (256 * 1024, 256 * 1024**2)

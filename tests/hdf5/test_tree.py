@@ -108,6 +108,19 @@ def test_a_cycle_of_groups_is_linked_and_not_copied_for_ever(paths):
         assert file["a"] == file["a/b/c/up"] == file["a/self/self"]
 
 
+@pytest.mark.parametrize("libver", LIBVERS)
+@pytest.mark.parametrize("track_order", [False, True])
+def test_groups_of_many_links_are_copied(paths, libver, track_order):
+    with h5py.File(paths[0], "w", libver=(libver, "latest"), track_order=track_order) as file:
+        for group in (file, file.create_group("g", track_order=track_order)):
+            for number in range(300, 0, -1):
+                group[f"{number}"] = number
+                group[f"soft{number}"] = h5py.SoftLink(f"/g/{number}")
+    copied(*paths)
+    same(*paths)
+    assert differences(*paths) == ""
+
+
 def test_three_thousand_nested_groups_are_copied(paths):
     with h5py.File(paths[0], "w") as file:
         here = file
@@ -275,6 +288,19 @@ def test_types_that_h5py_cannot_express_are_kept(paths):
     copied(*paths)
     same(*paths)
     assert tool("h5dump", paths[0]).split("\n", 1)[1] == tool("h5dump", paths[1]).split("\n", 1)[1]
+
+
+def test_references_of_hdf5_1_12_do_no_harm(paths):
+    # H5T_STD_REF, which h5py does not offer, as the file stores it.
+    kind = h5t.decode(b"\x03\x00\x47\x12\x00\x00\x40\x00\x00\x00")
+    with h5py.File(paths[0], "w", libver="latest") as file:
+        h5d.create(file.id, b"new", kind, h5s.create_simple((2,)))
+        h5a.create(file.id, b"new", kind, h5s.create_simple((2,)))
+    _, warnings = copied(*paths)
+    assert not warnings
+    with h5py.File(paths[1], "r") as file:
+        assert file["new"].id.get_type().equal(kind)
+        assert h5a.open(file.id, b"new").get_type().equal(kind)
 
 
 def test_a_link_of_a_user_s_own_type_is_named_in_a_warning(paths):
