@@ -114,3 +114,44 @@ def _fold(total: Any) -> Any:
     while total > np.uint64(0xFFFF):
         total = (total & np.uint64(0xFFFF)) + (total >> np.uint64(16))
     return total
+
+
+@kernel
+def sized_blocks(data: Bytes, itemsize: int, room: int) -> Any:
+    """Whether data of the LZ4 filter, or of bitshuffle, hold all blocks that they say they hold.
+
+    Both begin with the bytes that come out (8) and those of a block (4), and have its stored bytes
+    (4) before each block; big-endian.
+
+    Parameters
+    ----------
+    itemsize : int
+        Bitshuffle's: what does not fill 8 items stands at the end as it is. 0 for LZ4.
+    room : int
+        Bytes that may come out at most.
+    """
+    if data.size < 12:
+        return False
+    nbytes, block = _big_endian(data, 0, 8), _big_endian(data, 8, 4)
+    if nbytes < 0 or nbytes > room or (block <= 0 and nbytes > 0):
+        return False
+    raw = 0
+    if itemsize > 0:
+        if nbytes % itemsize or block % (8 * itemsize):
+            return False
+        raw = nbytes // itemsize % 8 * itemsize
+    at, left = 12, nbytes - raw
+    while left > 0:
+        if at + 4 > data.size:
+            return False
+        at += 4 + _big_endian(data, at, 4)
+        left -= block
+    return at + raw <= data.size
+
+
+@kernel
+def _big_endian(data: Bytes, at: int, count: int) -> Any:
+    value = np.int64(0)
+    for i in range(at, at + count):
+        value = value << np.int64(8) | np.int64(data[i])
+    return value

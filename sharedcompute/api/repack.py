@@ -11,7 +11,7 @@ from sharedcompute.api.jobs import Settings, engine_of
 from sharedcompute.engines.repack import Repacked, execute_repack, repack_output
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
-from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.plan.recode import Wanted
 from sharedcompute.plan.repack import RepackPlan, plan_repack
 
@@ -74,6 +74,12 @@ def make_repack(input: str, output: str, settings: Settings) -> RepackPlan:
         raise InputError(
             f"expected FILE for a whole file, got {target}; name a dataset of {source}"
         )
+    files = matching_files(source.file)
+    if len(files) > 1:
+        raise InputError(
+            f"expected one file to repack, {source} matches {len(files)}; name one of them"
+        )
+    source = Address(files[0], source.path)
     wanted = Wanted.of(settings.filter, settings.chunks, settings.shuffle)
     plan = plan_repack(source, target, wanted, settings.options, settings.overwrite)
     repack_output(plan).check([plan.file], plan.projection.disk_needed)

@@ -62,13 +62,13 @@ class ChunkReader(Reader):
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows ``[start, stop)`` in this reader's buffer."""
-        if self._file.closed:
-            raise ValueError("expected an open reader, got a closed one; open the source again")
+        self._file.check_open()
         start, stop, _ = slice(start, stop).indices(self._source.shape[0])
         return read_only(self._window.rows(start, max(start, stop)))
 
     def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
         """Fill `out` with the box of its shape that begins at `corner`."""
+        self._file.check_open()
         if not out.size:
             return
         stack = self._stack(corner, out)
@@ -197,14 +197,15 @@ class _File:
     """A file's bytes, past HDF5."""
 
     def __init__(self, file: str) -> None:
+        self._name = file
         self._fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         self.size = os.fstat(self._fd).st_size
         self._raw: Bytes = np.empty(0, np.uint8)
         self.ahead = ReadAhead(self._fd)
 
-    @property
-    def closed(self) -> bool:
-        return self._fd < 0
+    def check_open(self) -> None:
+        if self._fd < 0:
+            raise ValueError("expected an open reader, got a closed one; open the source again")
 
     def chunks(self, places: Places, order: Ints) -> Iterator[tuple[int, int, memoryview]]:
         """Which chunk, its mask and stored bytes, valid until the next; neighbours come at once."""
@@ -228,8 +229,8 @@ class _File:
             count = os.preadv(self._fd, [left], offset)
             if not count:
                 raise InputError(
-                    f"expected {len(left)} more bytes at byte {offset}, the file has become "
-                    "shorter while it was read; run the job again when it is whole"
+                    f"expected {len(left)} more bytes at byte {offset} of {self._name}, it has "
+                    "become shorter while it was read; run the job again when it is whole"
                 )
             left, offset = left[count:], offset + count
 

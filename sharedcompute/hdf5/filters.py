@@ -159,6 +159,12 @@ def available(code: int) -> bool:
     return bool(h5z.filter_avail(code))
 
 
+def alike(one: Pipeline, other: Pipeline) -> bool:
+    """Whether two pipelines store alike: what a file calls a filter does not count."""
+    first, second = ([(s.code, s.options, s.isal) for s in steps] for steps in (one, other))
+    return first == second
+
+
 def apply(pipeline: Pipeline, dcpl: Any) -> None:
     """Put `pipeline` into a dataset creation property list that has its chunk shape.
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from h5py import h5d
 from numpy.typing import NDArray
 
+from sharedcompute.errors import InputError
+from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.filters import Pipeline, available
 from sharedcompute.hdf5.lookup import open_file
 
@@ -269,30 +274,74 @@ class H5pyReader(Reader):
         cache = cache_nbytes(source) if source.chunks else None
         self._file = open_file(source.file, cache)
         self._dataset = self._file[source.path]
-        self._length = source.shape[0]
+        self._gaps = leaves_gaps(self._dataset.id.get_create_plist())
+        self._source = source
         self._scratch = Scratch(source)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows ``[start, stop)`` in this reader's buffer."""
-        if not self._file:
-            raise ValueError("expected an open reader, got a closed one; open the source again")
-        start, stop, _ = slice(start, stop).indices(self._length)
+        start, stop, _ = slice(start, stop).indices(self._source.shape[0])
         rows = self._scratch.rows(max(0, stop - start))
-        if rows.size:
-            self._dataset.read_direct(rows, np.s_[start:stop])
+        if self._gaps:
+            rows[...] = 0
+        with self._read((start, *(0 for _ in rows.shape[1:])), rows.shape):
+            if rows.size:
+                self._dataset.read_direct(rows, np.s_[start:stop])
         return read_only(rows)
 
     def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
         """Fill `out` with no other columns read than its own."""
-        if out.size:
-            box = zip(corner, out.shape, strict=True)
-            values = self._dataset[tuple(slice(at, at + side) for at, side in box)]
-            np.copyto(out, values)
+        with self._read(corner, out.shape):
+            if out.size:
+                box = zip(corner, out.shape, strict=True)
+                values = self._dataset[tuple(slice(at, at + side) for at, side in box)]
+                np.copyto(out, values)
+
+    @contextlib.contextmanager
+    def _read(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[None]:
+        """Let HDF5's errors say what could not be read."""
+        if not self._file:
+            raise ValueError("expected an open reader, got a closed one; open the source again")
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            found = self._damaged_chunk(corner, shape)
+            where = f"rows {corner[0]}:{corner[0] + shape[0]}"
+            where = where if found is None else f"a whole chunk at {found}"
+            raise InputError(
+                f"expected {where} of {self._source}, HDF5 says: {' '.join(str(error).split())}; "
+                "copy the file again from where it came"
+            ) from None
+
+    def _damaged_chunk(
+        self, corner: tuple[int, ...], shape: tuple[int, ...]
+    ) -> tuple[int, ...] | None:
+        """The first chunk of a box that cannot be read; HDF5 does not tell which it was."""
+        if self._source.chunks is None:
+            return None
+        grid = ChunkGrid(self._source.shape, self._source.chunks)
+        for piece in grid.pieces(corner, shape):
+            try:
+                self._dataset[grid.box(piece.number)]
+            except (OSError, RuntimeError):
+                return grid.corner(piece.number)
+        return None
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
         self._scratch.drop()
+
+
+def leaves_gaps(dcpl: Any) -> bool:
+    """Whether HDF5 leaves a buffer as it was where nothing was ever written.
+
+    So it does where the file says that nothing is filled (netCDF's NOFILL), also in a source of a
+    virtual dataset. The rows of the last read would stand there; h5py gives zeros.
+    """
+    undefined = dcpl.fill_value_defined() == h5d.FILL_VALUE_UNDEFINED
+    never = dcpl.get_fill_time() == h5d.FILL_TIME_NEVER
+    return bool(undefined or never or dcpl.get_layout() == h5d.VIRTUAL)
 
 
 def cache_nbytes(source: DatasetSource) -> int:

@@ -51,7 +51,7 @@ class DatasetSource:
     maxshape : tuple of (int or None)
     filters : tuple of Filter
     fill_value : numpy scalar or None
-        None where the file sets none.
+        None where the file sets none, or says that nothing is filled.
     read_path, reason : str
         Which reader will be used, and one phrase that says why.
     packing : Packing or None
@@ -335,6 +335,8 @@ def _check_length(dataset: h5py.Dataset, layout: Layout) -> None:
 
 def _fill_value(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]) -> np.generic | None:
     if dcpl.fill_value_defined() != h5d.FILL_VALUE_USER_DEFINED:
+        return None
+    if dcpl.get_fill_time() == h5d.FILL_TIME_NEVER:
         return None
     value = np.asarray(dataset.fillvalue).astype(stored.newbyteorder("="))
     scalar: np.generic = value.dtype.type(value)

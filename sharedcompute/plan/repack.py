@@ -10,8 +10,10 @@ from h5py import h5o
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.filters import alike
 from sharedcompute.hdf5.lookup import check_file, dataset_paths, find_dataset, open_file
 from sharedcompute.hdf5.sink import DatasetSink
+from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import Storage
 from sharedcompute.plan.cost import PROCESS_BYTES, START_SECONDS, Projection
 from sharedcompute.plan.job import Options
@@ -82,16 +84,20 @@ def plan_repack(
         It would not fit the memory.
     """
     file = check_file(source.file)
-    stored: dict[int, tuple[str, Recoding | None]] = {}
     local = options.engine != "serial" and options.team_size > 1
     workers = options.team_size if local else 1
     empty = _project("local" if local else "serial", workers, [])
     room, shared_room = empty.left(options.memory)
     with open_file(file) as opened:
-        for dataset in _datasets(opened, source.path):
-            recoding = _recoding(dataset, wanted, source.path, (workers, room, shared_room))
-            stored[place(dataset)] = (str(dataset.name), recoding)
-    recodings = {at: made for at, (_, made) in stored.items() if made is not None}
+        found = {place(d): (str(d.name), recodable(d)) for d in _datasets(opened, source.path)}
+    sources = {at: made for at, (_, made) in found.items() if made is not None}
+    _check(source, wanted, list(sources.values()))
+    recodings = {}
+    for at, made in sources.items():
+        storage = wanted.storage(made)
+        # What is stored so already is copied; one dataset is brought over by its rows alone.
+        if source.path is not None or not _is_stored_so(made, storage):
+            recodings[at] = plan_recoding(made, storage, workers, room, shared_room)
     work = sum(made.source.nbytes for made in recodings.values())
     if options.engine == "auto" and work < CODE_RATE * START_SECONDS:
         local, workers = False, 1
@@ -101,7 +107,7 @@ def plan_repack(
         workers -= 1
         projection = _project(engine, workers, list(recodings.values()))
     projection.check(options.memory)
-    copied = tuple(name for name, made in stored.values() if made is None)
+    copied = tuple(name for at, (name, _) in found.items() if at not in recodings)
     return RepackPlan(
         file,
         source.path,
@@ -124,22 +130,23 @@ def _datasets(file: h5py.File, path: str | None) -> Iterator[h5py.Dataset]:
         yield file[name]
 
 
-def _recoding(
-    dataset: h5py.Dataset, wanted: Wanted, path: str | None, room: tuple[int, int, int]
-) -> Recoding | None:
-    source = recodable(dataset)
-    if source is None:
-        if path is not None:
-            raise InputError(
-                f"expected numbers with rows at {dataset.file.filename}::{dataset.name} to store "
-                "in another way; name another dataset, or the whole file"
-            )
-        return None
-    storage = wanted.storage(source)
-    same = (storage.chunks, storage.filters) == (source.chunks, source.filters)
-    if same and path is None:
-        return None
-    return plan_recoding(source, storage, *room)
+def _check(source: Address, wanted: Wanted, found: list[DatasetSource]) -> None:
+    """Refuse a dataset without numbers, and chunks that fit nothing."""
+    if source.path is not None and not found:
+        raise InputError(
+            f"expected numbers with rows at {source} to store in another way; name another "
+            "dataset, or the whole file"
+        )
+    ranks = sorted({made.ndim for made in found})
+    if isinstance(wanted.chunks, tuple) and ranks and len(wanted.chunks) not in ranks:
+        raise InputError(
+            f"expected {' or '.join(map(str, ranks))} chunk sides for the arrays of {source}, got "
+            f"{len(wanted.chunks)}: {','.join(map(str, wanted.chunks))}"
+        )
+
+
+def _is_stored_so(source: DatasetSource, storage: Storage) -> bool:
+    return storage.chunks == source.chunks and alike(storage.filters, source.filters)
 
 
 def _project(engine: str, workers: int, recodings: list[Recoding]) -> Projection:
