@@ -17,7 +17,7 @@ from sharedcompute import arrays
 from sharedcompute.cli.main import invoke
 from sharedcompute.hdf5.codecs import Decoder
 from sharedcompute.hdf5.source import open_source
-from sharedcompute.plan import build as building
+from sharedcompute.plan import staging
 from sharedcompute.plan.loading import Load
 from tests.hdf5.datasets import Case, cut
 
@@ -59,7 +59,7 @@ def how(monkeypatch):
     """Load as the test says, whatever the machine has."""
 
     def choose(load):
-        monkeypatch.setattr(building, "choose_load", lambda *_: load)
+        monkeypatch.setattr(staging, "choose_load", lambda *_: load)
 
     return choose
 
@@ -186,7 +186,7 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     Path("own.py").write_text(OWN)
     text = f'input = "in.h5::/x"\n{BESIDE[step]}[[steps]]\nop = ["mean", "max"]\n'
     Path("job.toml").write_text(text)
-    honest = building.choose_load
+    honest = staging.choose_load
     given = []
 
     def choose(passes, *_):
@@ -194,7 +194,7 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
         return given[-1]
 
     want = sc.run("job.toml", engine="serial")[-1]
-    monkeypatch.setattr(building, "choose_load", choose)
+    monkeypatch.setattr(staging, "choose_load", choose)
     got = sc.run("job.toml", engine="serial")[-1]
     assert given[-1] is not None
     assert (len(given[-1].stripes) > 1) == (step == "nothing")
