@@ -18,7 +18,7 @@ from sharedcompute.hdf5.chunk_reader import RUN_NBYTES, WINDOW_NBYTES
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.joined import join
-from sharedcompute.hdf5.lookup import check_file, find_dataset, open_file
+from sharedcompute.hdf5.lookup import check_file, find_dataset, name_of, open_file
 from sharedcompute.hdf5.packing import Packing, packing_of
 from sharedcompute.hdf5.part_reader import PartsReader, parts_nbytes
 from sharedcompute.hdf5.parts import Part, read_paths
@@ -214,7 +214,7 @@ def _source_of(dataset: h5py.Dataset, nested: int) -> DatasetSource:
         reason = f"{several} source{'s' if several > 1 else ''}: {read_paths(parts)}"
     return DatasetSource(
         file=os.path.realpath(dataset.file.filename),
-        path=str(dataset.name),
+        path=name_of(dataset),
         shape=tuple(dataset.shape),
         dtype=stored.newbyteorder("="),
         stored_dtype=stored,
