@@ -70,9 +70,8 @@ def test_results_are_the_same_however_they_are_stored(folder, teams, name, filte
         said = tool("h5diff", "-c", plain, out, "/x", "/x").splitlines()
         assert [line for line in said if BLOCKS not in line and "differences" not in line] == []
         rows = ("-d", "/x", "-s", "12,3,2", "-c", "3,4,5", "-y", "-w", "0")
-        here, there = (tool("h5dump", *rows, file).splitlines() for file in (out, plain))
-        assert here[1:] == there[1:]
-        assert len(here) > 10
+        here, there = (tool("h5dump", *rows, file).partition("DATA {") for file in (out, plain))
+        assert here[2].partition("}")[0] == there[2].partition("}")[0] != ""
 
 
 @pytest.mark.parametrize("filter", ["gzip:4", "isal:1", "zstd:3"])
