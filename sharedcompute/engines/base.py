@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.engines.block import PassWork
-from sharedcompute.engines.load import loaded
+from sharedcompute.engines.load import loaded, room_for
 from sharedcompute.engines.results import Results
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import JobFinished, Listener, PassStarted
@@ -109,10 +109,11 @@ class _Run:
         source = self._plan.passes[-1].source
         assert isinstance(source, DatasetSource)
         folder = scratch_folder(self._plan.job)
+        room = room_for(source, load.stripes, load.into, folder, self._engine)
         for stripe in load.stripes:
             shape = stripe_shape(source, stripe)
             self._begin("decode all chunks", ArraySpec(shape, source.dtype))
-            with loaded(source, stripe, load.into, folder, self._engine, self._listen) as ready:
+            with loaded(source, stripe, room, self._engine, self._listen) as ready:
                 yield tuple(
                     replace(stripe_of(work, *stripe), source=ready) for work in self._plan.passes
                 )

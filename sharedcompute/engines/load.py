@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,29 @@ class Loader:
         self._reader.close()
 
 
+def room_for(
+    source: DatasetSource,
+    stripes: Sequence[tuple[int, int]],
+    into: Into,
+    folder: Path,
+    engine: Engine,
+) -> Array | Path:
+    """Where stripes are decoded to, one after the other: an array for the largest, or `folder`.
+
+    One array for all: workers let go of a freed one only when they are idle, and two stripes would
+    take twice the memory that was planned.
+    """
+    if into == "file":
+        return folder
+    size = max(math.prod(stripe_shape(source, stripe)) for stripe in stripes)
+    return engine.allocate((size,), source.dtype)
+
+
 @contextlib.contextmanager
 def loaded(
     source: DatasetSource,
     stripe: tuple[int, int],
-    into: Into,
-    folder: Path,
+    room: Array | Path,
     engine: Engine,
     listen: Listener,
 ) -> Iterator[Any]:
@@ -122,17 +140,17 @@ def loaded(
 
     Parameters
     ----------
-    folder : Path
-        Where a file may be made.
+    room : ndarray or Path
+        From `room_for`.
     """
     shape = stripe_shape(source, stripe)
     grid = units(shape, source.chunks or shape, source.dtype.itemsize)
     with contextlib.ExitStack() as stack:
         target: Array | FileArray
-        if into == "memory":
-            target = engine.allocate(shape, source.dtype)
+        if isinstance(room, Path):
+            target = stack.enter_context(unnamed_file(shape, source.dtype, room))
         else:
-            target = stack.enter_context(unnamed_file(shape, source.dtype, folder))
+            target = room[: math.prod(shape)].reshape(shape)
         engine.run(LoadWork(source, stripe[0], target, grid), undeliverable, listen)
         yield _ready(source, target)
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sharedcompute.engines.load import loaded
+from sharedcompute.engines.load import loaded, room_for
 from sharedcompute.engines.order import InOrder
 from sharedcompute.engines.recode import RecodeWork
 from sharedcompute.engines.work import Engine
@@ -92,8 +92,7 @@ def _fill(
         source: Any = recoding.source
         if recoding.load is not None:
             whole = (0, source.shape[1] if source.ndim > 1 else 0)
+            room = room_for(source, [whole], recoding.load, output.file.parent, engine)
             # Progress counts what is written.
-            source = stack.enter_context(
-                loaded(source, whole, recoding.load, output.file.parent, engine, ignore)
-            )
+            source = stack.enter_context(loaded(source, whole, room, engine, ignore))
         engine.run(RecodeWork(source, filled.target, recoding.boxes), deliver, watch)
