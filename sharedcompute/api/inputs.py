@@ -9,6 +9,7 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.lookup import name_of
 from sharedcompute.hdf5.source import DatasetSource, open_source
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.operations.unpack import unpacked
@@ -179,7 +180,7 @@ def _of_h5py(given: Any) -> Source:
         return ArraySource(_plain(given[...]))
     if given.file.mode != "r":
         given.file.flush()
-    return open_source(Address(given.file.filename, given.name))
+    return open_source(Address(given.file.filename, name_of(given)))
 
 
 def _plain(given: Any) -> Array:

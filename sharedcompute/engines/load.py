@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.operations.base import DType
-from sharedcompute.plan.loading import Into, stripe_shape, units
+from sharedcompute.plan.loading import Into, Stripe, stripe_shape, units
 from sharedcompute.plan.memory import ArraySource, FileArray, Room, opened
 from sharedcompute.rows import Rows
 
@@ -94,27 +96,36 @@ class Loader:
         self._reader.close()
 
 
-@contextlib.contextmanager
-def loaded(
-    source: DatasetSource,
-    stripe: tuple[int, int],
-    into: Into,
-    folder: Path,
-    engine: Engine,
-    listen: Listener,
-) -> Iterator[ArraySource]:
+def load_stripe(
+    source: DatasetSource, stripe: Stripe, held: Room, engine: Engine, listen: Listener
+) -> ArraySource:
     """Decode all chunks of a stripe of axis 1, and give the source that rows then come from.
 
     Parameters
     ----------
-    folder : Path
-        Where a file may be made.
+    held : Room
+        One-dimensional; what the stripe before left in it is gone.
     """
     shape = stripe_shape(source, stripe)
     grid = units(shape, source.chunks or shape, source.dtype.itemsize)
-    with room(into, shape, source.dtype, folder, engine) as target:
-        engine.run(LoadWork(source, stripe[0], target, grid), undeliverable, listen)
-        yield ArraySource(target)
+    if isinstance(held, FileArray):
+        target: Room = replace(held, shape=shape)
+    else:
+        target = held[: math.prod(shape)].reshape(shape)
+    engine.run(LoadWork(source, stripe[0], target, grid), undeliverable, listen)
+    return ArraySource(target)
+
+
+def room_for(
+    source: DatasetSource, stripes: Sequence[Stripe], into: Into, folder: Path, engine: Engine
+) -> AbstractContextManager[Room]:
+    """Room for the largest of the stripes, which are loaded one after the other.
+
+    One for all: workers let go of a freed array only when they are idle, and two stripes would
+    take twice the memory that was planned.
+    """
+    size = max(math.prod(stripe_shape(source, stripe)) for stripe in stripes)
+    return room(into, (size,), source.dtype, folder, engine)
 
 
 @contextlib.contextmanager

@@ -205,7 +205,8 @@ def _items(group: h5py.Group) -> Iterator[tuple[str, Any]]:
     names: list[str] = []
     # Only the names: opening an object may fail, and should then fail for that object alone.
     group.visit(names.append)
-    for name in names:
+    # A name that is no UTF-8 comes as bytes; no address can mean it.
+    for name in (name for name in names if isinstance(name, str)):
         with contextlib.suppress(KeyError, OSError, RuntimeError):
             yield name, group[name]
 
@@ -248,6 +249,22 @@ def text_attribute(item: Any, name: str) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if isinstance(value, str) else ""
+
+
+def name_of(dataset: h5py.Dataset) -> str:
+    """The path of `dataset`.
+
+    Raises
+    ------
+    InputError
+        It is no UTF-8: h5py gives it as bytes then, and no text finds it again.
+    """
+    if isinstance(dataset.name, str):
+        return dataset.name
+    raise InputError(
+        f"expected a dataset whose name is UTF-8 in {dataset.file.filename}, got {dataset.name!r}; "
+        "give it another name"
+    )
 
 
 def nearest(name: str, known: list[str]) -> list[str]:

@@ -31,6 +31,7 @@ UNIT_NBYTES = 1 << 20
 
 
 Into = Literal["memory", "file"]
+Stripe = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Load:
     """
 
     into: Into
-    stripes: tuple[tuple[int, int], ...]
+    stripes: tuple[Stripe, ...]
     times: float
 
     def nbytes(self, source: DatasetSource) -> int:
@@ -57,7 +58,12 @@ class Load:
         return max(sizes) * source.dtype.itemsize
 
 
-def stripe_shape(source: DatasetSource, stripe: tuple[int, int]) -> tuple[int, ...]:
+def everything(source: DatasetSource) -> Stripe:
+    """All of axis 1, as one stripe."""
+    return (0, source.shape[1] if source.ndim > 1 else 0)
+
+
+def stripe_shape(source: DatasetSource, stripe: Stripe) -> tuple[int, ...]:
     """The shape of a range of axis 1; of all where there is no such axis."""
     return (source.shape[0], stripe[1] - stripe[0], *source.shape[2:])[: source.ndim]
 
@@ -106,7 +112,7 @@ def choose_load(passes: Sequence[Pass], room: int, shared_room: int, disk_room: 
     if times < (AGAIN if source.filtered else OFTEN):
         return None
     room = min(room, shared_room)
-    whole = ((0, source.shape[1] if source.ndim > 1 else 0),)
+    whole = (everything(source),)
     if source.nbytes <= room:
         return Load("memory", whole, times)
     if once < OFTEN:
@@ -128,7 +134,7 @@ def _by_columns(work: Pass) -> bool:
     )
 
 
-def _stripes(source: DatasetSource, room: int) -> tuple[tuple[int, int], ...]:
+def _stripes(source: DatasetSource, room: int) -> tuple[Stripe, ...]:
     """Ranges of axis 1 that follow the chunks and fit `room`; none where that cannot be.
 
     A stripe has as many columns as make rows wide: narrow ones would be folded into lanes, and

@@ -333,3 +333,31 @@ def test_every_filter_that_h5py_reads_can_be_the_source(paths):
     assert_same_numbers(numbers_of(paths[1]), numbers_of(paths[0]))
     with h5py.File(paths[1]) as file:
         assert {item.compression for item in file.values()} == {"gzip"}
+
+
+def test_names_that_are_no_utf8_are_kept_with_what_they_name(paths):
+    with h5py.File(paths[0], "w") as file:
+        file.create_dataset("x", data=np.arange(9.0), chunks=(3,))
+        file["g/y"] = file["x"]
+        file.create_dataset("z", data=np.arange(9.0), chunks=(3,))
+        file.id.links.move(b"x", file.id, b"caf\xe9")
+        file.id.links.move(b"g", file.id, b"\xff")
+        file.id.links.move(b"z", file.id, b"caf\xe9 2")
+    sc.repack(*paths, filter="gzip:1", engine="serial")
+    with h5py.File(paths[1]) as file:
+        for name in (b"caf\xe9", b"\xff/y", b"caf\xe9 2"):
+            np.testing.assert_array_equal(file[name][...], np.arange(9))
+    with pytest.raises(sc.InputError, match="found none"):
+        sc.reduce("mean", paths[0])
+    with h5py.File(paths[0]) as file, pytest.raises(sc.InputError, match="UTF-8"):
+        sc.reduce("mean", file[b"caf\xe9"])
+
+
+def test_rows_that_are_never_filled_are_not_made_up_from_others(paths):
+    extra = {"fill_time": "never"}
+    for name in ("gzip", "lzf", "none"):
+        case = Case((90, 4), (5, 4), "i4", name, fill=7, holes=True, extra=extra)
+        want = case.write(paths[0])
+        sc.repack(*paths, filter="zstd:3", chunks="7,3", overwrite=True, engine="serial")
+        with h5py.File(paths[1]) as file:
+            np.testing.assert_array_equal(file["x"][...], want)

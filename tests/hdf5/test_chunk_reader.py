@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import zlib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import sharedcompute as sc
 from sharedcompute.hdf5.source import open_source
 from tests.hdf5.datasets import FILTERS, Case, cases, chunk_of, replace_chunk
 
@@ -188,3 +190,27 @@ def test_no_file_stays_open(path):
         with open_source(f"{path}::x").open() as reader:
             reader.read(0, 6)
     assert {item.name for item in Path("/proc/self/fd").iterdir()} == before
+
+
+@pytest.mark.parametrize("steps", ["shuffle", "gzip"])
+def test_chunks_over_the_edge_that_the_file_does_not_filter(path, steps):
+    library = ctypes.CDLL(h5py.h5p.__file__)
+    library.H5Pset_chunk_opts.argtypes = [ctypes.c_int64, ctypes.c_uint]
+    dcpl = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    dcpl.set_chunk((4, 4))
+    dcpl.set_shuffle()
+    if steps == "gzip":
+        dcpl.set_deflate(4)
+    assert library.H5Pset_chunk_opts(dcpl.id, 2) == 0
+    want = np.arange(100, dtype="i4").reshape(10, 10)
+    with h5py.File(path, "w", libver="latest") as file:
+        space = h5py.h5s.create_simple(want.shape)
+        made = h5py.h5d.create(file.id, b"x", h5py.h5t.NATIVE_INT32, space, dcpl)
+        h5py.Dataset(made)[...] = want
+    source = open_source(f"{path}::x")
+    assert (source.read_path, source.reason) == ("h5py", "chunks over the edge are not filtered")
+    with source.open() as reader:
+        assert_same(reader.read(0, 10), want)
+    sc.repack(path, path.with_name("out.h5"), filter="gzip:1", overwrite=True, engine="serial")
+    with h5py.File(path.with_name("out.h5")) as file:
+        np.testing.assert_array_equal(file["x"][...], want)
