@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 from sharedcompute.events import BlockDone, Event
@@ -34,8 +35,11 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
         for stage in work.stages:
             halo = f", halo {stage.halo} rows, mode {stage.mode}" if stage.halo else ""
             yield "", f"{stage.label} -> {stage.dtype}{halo}"
-        for keep in work.keeps:
-            yield "", f"keep {_kept(keep, work)}"
+        held = plan.staged.held if number == len(plan.passes) else ()
+        for keep, into in zip_longest(work.keeps, held):
+            later = f", held in {into} until all rows are there" if into else ""
+            later = later.replace("in file", "in a file")
+            yield "", f"keep {_kept(keep, work)}{later}"
         for observe in work.observes:
             over = "all elements" if observe.reduction.over_all else "rows"
             yield "", f"reduce {observe.reduction.operation.name} over {over}"

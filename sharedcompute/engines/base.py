@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.engines.block import PassWork
-from sharedcompute.engines.load import loaded, room_for
+from sharedcompute.engines.fill import fill
+from sharedcompute.engines.load import loaded, room
 from sharedcompute.engines.results import Results
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import JobFinished, Listener, PassStarted
@@ -22,8 +23,8 @@ from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction, Tally, cast_result, served_by
 from sharedcompute.operations.base import Array, ArraySpec, State
 from sharedcompute.plan.build import Plan, ToMemory, scratch_folder
-from sharedcompute.plan.loading import Load, stripe_of, stripe_shape
-from sharedcompute.plan.memory import ArraySink
+from sharedcompute.plan.loading import Load, stripe_of, stripe_shape, units
+from sharedcompute.plan.memory import ArraySink, ArraySource
 from sharedcompute.plan.passes import Keep, Pass, needs
 
 
@@ -49,7 +50,7 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         results = stack.enter_context(Results(plan)) if plan.job.output else None
-        run = _Run(plan, engine, results, listen)
+        run = _Run(plan, engine, results, listen, stack)
         if plan.load is None:
             found = [run.passes(plan.passes)]
         else:
@@ -76,15 +77,23 @@ class _Run:
     """
 
     def __init__(
-        self, plan: Plan, engine: Engine, results: Results | None, listen: Listener
+        self,
+        plan: Plan,
+        engine: Engine,
+        results: Results | None,
+        listen: Listener,
+        stack: contextlib.ExitStack,
     ) -> None:
         self._plan = plan
         self._engine = engine
         self._results = results
         self._listen = listen
+        self._stack = stack
+        self._folder = scratch_folder(plan.job)
         self._number = 0
         stripes = len(plan.load.stripes) if plan.load else 0
-        self._count = len(plan.passes) * max(1, stripes) + stripes
+        held = sum(into is not None for into in plan.staged.held)
+        self._count = len(plan.passes) * max(1, stripes) + stripes + held
         self.kept: tuple[Keep, ...] = ()
 
     def passes(self, passes: tuple[Pass, ...]) -> Reduced:
@@ -92,7 +101,7 @@ class _Run:
         results, values = self._results, dict[tuple[int, Any], Array]()
         for number, work in enumerate(passes, start=1):
             self._begin(work.purpose, work.spec(0))
-            bound = _with_sinks(work.bind(values), self._engine, results)
+            bound = self._with_sinks(work.bind(values))
             states = [_block_states(t, len(work.blocks), self._engine) for _, t in work.tallies]
             watch = results.watch(self._listen) if results else self._listen
             deliver = results.deliver if results else undeliverable
@@ -102,21 +111,51 @@ class _Run:
                 found = _worked_out(work, states, passes[-1])
                 values |= {key: self._engine.share(value) for key, value in found.items()}
         self.kept = bound.keeps
+        self._release(bound.keeps)
         return _reduced(passes[-1], states)
 
     def loaded(self, load: Load) -> Iterator[tuple[Pass, ...]]:
         """Decode all chunks of one stripe after the other; yield passes that read what is there."""
         source = self._plan.passes[-1].source
         assert isinstance(source, DatasetSource)
-        folder = scratch_folder(self._plan.job)
-        room = room_for(source, load.stripes, load.into, folder, self._engine)
-        for stripe in load.stripes:
-            shape = stripe_shape(source, stripe)
-            self._begin("decode all chunks", ArraySpec(shape, source.dtype))
-            with loaded(source, stripe, room, self._engine, self._listen) as ready:
+        size = load.nbytes(source) // source.dtype.itemsize
+        with room(load.into, (size,), source.dtype, self._folder, self._engine) as held:
+            for stripe in load.stripes:
+                shape = stripe_shape(source, stripe)
+                self._begin("decode all chunks", ArraySpec(shape, source.dtype))
+                ready = loaded(source, stripe, held, self._engine, self._listen)
                 yield tuple(
                     replace(stripe_of(work, *stripe), source=ready) for work in self._plan.passes
                 )
+
+    def _with_sinks(self, work: Pass) -> Pass:
+        """The pass with the source and sinks that workers open."""
+        keeps = [replace(k, sink=self._sink(i, k, work)) for i, k in enumerate(work.keeps)]
+        return replace(work, source=self._engine.reach(work.source), keeps=tuple(keeps))
+
+    def _sink(self, number: int, keep: Keep, work: Pass) -> Any:
+        sink: Any = keep.sink
+        if isinstance(sink, ToMemory):
+            return ArraySink(self._engine.allocate(sink.spec.shape, sink.spec.dtype))
+        into = self._plan.staged.held[number]
+        if into is not None:
+            spec = work.spec(keep.depth)
+            held = room(into, spec.shape, spec.dtype, self._folder, self._engine)
+            return ArraySink(self._stack.enter_context(held), sink.stored_dtype)
+        return sink if self._results is None else self._results.target(number)
+
+    def _release(self, keeps: tuple[Keep, ...]) -> None:
+        """Write the results that were held until all their rows were there."""
+        for number, into in enumerate(self._plan.staged.held):
+            if into is None or self._results is None:
+                continue
+            held: Any = keeps[number].sink
+            source = ArraySource(held.array)
+            created = self._results.created(number)
+            chunks = created.sink.chunks or source.shape
+            grid = units(source.shape, chunks, source.dtype.itemsize)
+            self._begin(f"encode {created.sink.path}", ArraySpec(source.shape, source.dtype))
+            fill(created, source, grid, self._folder, self._engine, self._listen)
 
     def _begin(self, purpose: str, spec: ArraySpec) -> None:
         self._number += 1
@@ -139,20 +178,6 @@ def _block_states(tally: Tally, blocks: int, engine: Engine) -> State:
     if blocks == 0:
         tally.reset(states)
     return states
-
-
-def _with_sinks(work: Pass, engine: Engine, results: Results | None) -> Pass:
-    """The pass with the source and sinks that workers open."""
-    keeps = []
-    for i, keep in enumerate(work.keeps):
-        if isinstance(keep.sink, ToMemory):
-            spec = keep.sink.spec
-            keeps.append(replace(keep, sink=ArraySink(engine.allocate(spec.shape, spec.dtype))))
-        elif results is not None:
-            keeps.append(replace(keep, sink=results.target(i)))
-        else:
-            keeps.append(keep)
-    return replace(work, source=engine.reach(work.source), keeps=tuple(keeps))
 
 
 def _worked_out(work: Pass, states: list[State], last: Pass) -> dict[tuple[int, Any], Array]:

@@ -95,10 +95,14 @@ class _Kept:
         self.crc = 0
 
     def write(self, start: int, rows: Array) -> Sequence[Any]:
-        """Write rows, and add them to the checksum if they go to a file."""
+        """Write rows, and add them to the checksum."""
+        self.check(rows)
+        return self.writer.write(start, rows)
+
+    def check(self, rows: Array) -> None:
+        """Add rows to the checksum if they go to a file."""
         if self.stored_dtype is not None:
             self.crc = block_crc(rows, self.stored_dtype, self.crc)
-        return self.writer.write(start, rows)
 
 
 class BlockRunner:
@@ -190,6 +194,7 @@ class BlockRunner:
         for kept in self._kept:
             rows = self._at(kept.depth, strip)
             if kept is self._direct:
+                kept.check(rows)
                 continue
             began = time.monotonic()
             chunks = kept.write(strip.start, rows)

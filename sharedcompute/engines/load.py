@@ -7,10 +7,9 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,23 +18,10 @@ from sharedcompute.events import BlockDone, Listener
 from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.writers import full_disk_named
-from sharedcompute.operations.base import Array, DType
+from sharedcompute.operations.base import DType
 from sharedcompute.plan.loading import Into, stripe_shape, units
-from sharedcompute.plan.memory import ArraySource
+from sharedcompute.plan.memory import ArraySource, FileArray, Room, opened
 from sharedcompute.rows import Rows
-
-
-@dataclass(frozen=True)
-class FileArray:
-    """An array in a file, as plain data."""
-
-    file: str
-    shape: tuple[int, ...]
-    dtype: DType
-
-    def open(self) -> Array:
-        """Map it, to be written."""
-        return np.memmap(self.file, self.dtype, "r+", shape=self.shape)
 
 
 @dataclass(frozen=True)
@@ -54,7 +40,7 @@ class LoadWork:
 
     source: DatasetSource
     first: int
-    target: Array | FileArray
+    target: Room
     grid: ChunkGrid
 
     ordered = False
@@ -85,8 +71,7 @@ class Loader:
     def __init__(self, work: LoadWork, rank: int) -> None:
         self._work = work
         self._rank = rank
-        target = work.target.open() if isinstance(work.target, FileArray) else work.target
-        self._out = target.view(np.ndarray)
+        self._out = opened(work.target)
         self._reader = work.source.open()
 
     def run(self, number: int) -> BlockDone:
@@ -110,65 +95,40 @@ class Loader:
         self._reader.close()
 
 
-def room_for(
-    source: DatasetSource,
-    stripes: Sequence[tuple[int, int]],
-    into: Into,
-    folder: Path,
-    engine: Engine,
-) -> Array | Path:
-    """Where stripes are decoded to, one after the other: an array for the largest, or `folder`.
-
-    One array for all: workers let go of a freed one only when they are idle, and two stripes would
-    take twice the memory that was planned.
-    """
-    if into == "file":
-        return folder
-    size = max(math.prod(stripe_shape(source, stripe)) for stripe in stripes)
-    return engine.allocate((size,), source.dtype)
-
-
-@contextlib.contextmanager
 def loaded(
-    source: DatasetSource,
-    stripe: tuple[int, int],
-    room: Array | Path,
-    engine: Engine,
-    listen: Listener,
-) -> Iterator[Any]:
+    source: DatasetSource, stripe: tuple[int, int], held: Room, engine: Engine, listen: Listener
+) -> ArraySource:
     """Decode all chunks of a stripe of axis 1, and give the source that rows then come from.
 
     Parameters
     ----------
-    room : ndarray or Path
-        From `room_for`.
+    held : SharedArray, ndarray or FileArray
+        One-dimensional, for this stripe and those after it: workers let go of a freed array only
+        when they are idle, so with one for each there were two at a time.
     """
     shape = stripe_shape(source, stripe)
     grid = units(shape, source.chunks or shape, source.dtype.itemsize)
-    with contextlib.ExitStack() as stack:
-        target: Array | FileArray
-        if isinstance(room, Path):
-            target = stack.enter_context(unnamed_file(shape, source.dtype, room))
-        else:
-            target = room[: math.prod(shape)].reshape(shape)
-        engine.run(LoadWork(source, stripe[0], target, grid), undeliverable, listen)
-        yield _ready(source, target)
+    target = _begin_of(held, shape)
+    engine.run(LoadWork(source, stripe[0], target, grid), undeliverable, listen)
+    return ArraySource(target)
 
 
-def _ready(source: DatasetSource, target: Array | FileArray) -> Any:
-    if not isinstance(target, FileArray):
-        return ArraySource(target)
-    return replace(
-        source,
-        file=target.file,
-        stored_dtype=target.dtype,
-        chunks=None,
-        filters=(),
-        parts=(),
-        offset=0,
-        read_path="mmap",
-        reason="decoded into a file without a name",
-    )
+def _begin_of(held: Room, shape: tuple[int, ...]) -> Room:
+    if isinstance(held, FileArray):
+        return replace(held, shape=shape)
+    return held[: math.prod(shape)].reshape(shape)
+
+
+@contextlib.contextmanager
+def room(
+    into: Into, shape: tuple[int, ...], dtype: DType, folder: Path, engine: Engine
+) -> Iterator[Room]:
+    """Room for rows that whoever runs units can reach."""
+    if into == "memory":
+        yield engine.allocate(shape, dtype)
+    else:
+        with unnamed_file(shape, dtype, folder) as file:
+            yield file
 
 
 @contextlib.contextmanager

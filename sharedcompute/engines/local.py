@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from sharedcompute import arrays
 from sharedcompute.engines.work import Deliver, Work
 from sharedcompute.events import BlockDone, Listener
@@ -52,8 +54,9 @@ class Local:
 
     def reach(self, source: Any) -> Any:
         """The source, with an array in private memory copied to shared memory."""
-        if isinstance(source, ArraySource) and arrays.handle(source.array) is None:
-            return ArraySource(arrays.asarray(source.array))
+        array = source.array if isinstance(source, ArraySource) else None
+        if isinstance(array, np.ndarray) and arrays.handle(array) is None:
+            return ArraySource(arrays.asarray(array))
         return source
 
     def run(self, work: Work, deliver: Deliver, listen: Listener) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from sharedcompute.engines.load import loaded, room_for
-from sharedcompute.engines.order import InOrder
-from sharedcompute.engines.recode import RecodeWork
+from sharedcompute.engines.fill import fill
+from sharedcompute.engines.load import loaded, room
 from sharedcompute.engines.work import Engine
-from sharedcompute.events import BlockDone, Event, JobFinished, Listener, PassStarted, ignore
+from sharedcompute.events import JobFinished, Listener, PassStarted, ignore
 from sharedcompute.hdf5.lookup import open_file
 from sharedcompute.hdf5.metadata import copy_metadata
 from sharedcompute.hdf5.output import OutputFile
@@ -77,22 +77,13 @@ def _fill(
     recoding: Recoding, filled: Created, output: OutputFile, engine: Engine, listen: Listener
 ) -> None:
     """Write the rows of one dataset."""
-    order = InOrder(lambda _, chunks: filled.store(chunks), output.file.parent)
-
-    def deliver(number: int, keep: int, chunks: Any) -> None:
-        order.add(number, keep, chunks)
-
-    def watch(event: Event) -> None:
-        if isinstance(event, BlockDone):
-            order.done(event.block)
-        listen(event)
-
+    folder = output.file.parent
     with contextlib.ExitStack() as stack:
-        stack.callback(order.close)
         source: Any = recoding.source
         if recoding.load is not None:
             whole = (0, source.shape[1] if source.ndim > 1 else 0)
-            room = room_for(source, [whole], recoding.load, output.file.parent, engine)
+            size = (math.prod(source.shape),)
+            held = room(recoding.load, size, source.dtype, folder, engine)
             # Progress counts what is written.
-            source = stack.enter_context(loaded(source, whole, room, engine, ignore))
-        engine.run(RecodeWork(source, filled.target, recoding.boxes), deliver, watch)
+            source = loaded(source, whole, stack.enter_context(held), engine, ignore)
+        fill(filled, source, recoding.boxes, folder, engine, listen)

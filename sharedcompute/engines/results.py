@@ -16,7 +16,7 @@ from sharedcompute.hdf5 import metadata, provenance
 from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.output import OutputFile
-from sharedcompute.hdf5.sink import DatasetSink, create
+from sharedcompute.hdf5.sink import Created, DatasetSink, create
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array, Operation
@@ -84,6 +84,10 @@ class Results:
     ) -> None:
         self._order.close()
         self._file.__exit__(kind, value, traceback)
+
+    def created(self, number: int) -> Created:
+        """The dataset of keep `number`."""
+        return self._created[number]
 
     def target(self, number: int) -> Any:
         """What a worker opens to write rows of keep `number`."""

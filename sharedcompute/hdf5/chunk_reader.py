@@ -18,7 +18,7 @@ from sharedcompute.errors import DecodeError, InputError
 from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex, Ints, Places, runs
 from sharedcompute.hdf5.codecs import Decoder, decodes, stored_filters
 from sharedcompute.hdf5.lookup import open_file
-from sharedcompute.hdf5.readers import Layout, Reader, read_only
+from sharedcompute.hdf5.readers import Layout, ReadAhead, Reader, read_only
 
 if TYPE_CHECKING:
     from sharedcompute.hdf5.source import DatasetSource
@@ -28,10 +28,6 @@ RUN_NBYTES = 1 << 20
 
 FILL_NBYTES = 64 << 20
 """Bytes that are read at once into their places."""
-
-AHEAD_NBYTES = 16 << 20
-"""Bytes behind the last read that the kernel is asked to fetch, so that a cold disk is kept busy
-while chunks are decoded."""
 
 WINDOW_NBYTES = 64 << 20
 """Rows that were not asked for are decoded, and kept for the next read, up to so many bytes."""
@@ -173,7 +169,7 @@ class PlainChunkReader(ChunkReader):
             begin = int(order[run.start])
             part = stack[begin : begin + run.stop - run.start].reshape(-1)
             self._file.fill(part.data, int(starts[run.start]))
-            self._file.announce(int(behind[run.stop - 1]))
+            self._file.ahead.after(int(behind[run.stop - 1]))
         self._fill_missing(places, stack.view(self._chunk.dtype).__getitem__)
 
     def _check_sizes(self, first: int, places: Places, order: Ints) -> None:
@@ -203,16 +199,13 @@ class _File:
     def __init__(self, file: str) -> None:
         self._name = file
         self._fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self._fd).st_size
         self._raw: Bytes = np.empty(0, np.uint8)
-        self._announced = 0
+        self.ahead = ReadAhead(self._fd)
 
     def check_open(self) -> None:
         if self._fd < 0:
             raise ValueError("expected an open reader, got a closed one; open the source again")
-
-    @property
-    def size(self) -> int:
-        return os.fstat(self._fd).st_size
 
     def chunks(self, places: Places, order: Ints) -> Iterator[tuple[int, int, memoryview]]:
         """Which chunk, its mask and stored bytes, valid until the next; neighbours come at once."""
@@ -224,7 +217,7 @@ class _File:
                 self._raw = np.empty(end - begin, np.uint8)
             raw = self._raw[: end - begin].data
             self.fill(raw, begin)
-            self.announce(end)
+            self.ahead.after(end)
             masks = places.mask[order[run]].tolist()
             edges = zip((first[run] - begin).tolist(), (behind[run] - begin).tolist(), strict=True)
             for i, mask, (a, b) in zip(order[run].tolist(), masks, edges, strict=True):
@@ -240,13 +233,6 @@ class _File:
                     "become shorter while it was read; run the job again when it is whole"
                 )
             left, offset = left[count:], offset + count
-
-    def announce(self, offset: int) -> None:
-        """Ask the kernel for what comes behind `offset`, half a window at a time."""
-        ahead = self._announced - offset
-        if hasattr(os, "posix_fadvise") and not AHEAD_NBYTES // 2 < ahead <= AHEAD_NBYTES:
-            os.posix_fadvise(self._fd, offset, AHEAD_NBYTES, os.POSIX_FADV_WILLNEED)
-            self._announced = offset + AHEAD_NBYTES
 
     def close(self) -> None:
         if self._fd >= 0:

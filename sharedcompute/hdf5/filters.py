@@ -8,12 +8,11 @@ dataset, would be read as another block size and codec; they are cut off when a 
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from h5py import h5p, h5z
+from h5py import h5z
 
 from sharedcompute.errors import InputError
 
@@ -158,22 +157,6 @@ def available(code: int) -> bool:
     if not h5z.filter_avail(code):
         import hdf5plugin  # noqa: F401, PLC0415
     return bool(h5z.filter_avail(code))
-
-
-_DONT_FILTER_PARTIAL_CHUNKS = 2
-
-
-def skips_edges(dcpl: Any) -> bool:
-    """Whether chunks over the dataset's edge are stored without its filters.
-
-    ``H5Pset_chunk_opts`` asks for that. The masks of such chunks do not tell, and h5py does not
-    have the function that does; its modules lead to the HDF5 library that they use.
-    """
-    options = ctypes.c_uint(0)
-    get = ctypes.CDLL(h5p.__file__).H5Pget_chunk_opts
-    get.argtypes = [ctypes.c_int64, ctypes.POINTER(ctypes.c_uint)]
-    get(dcpl.id, ctypes.byref(options))
-    return bool(options.value & _DONT_FILTER_PARTIAL_CHUNKS)
 
 
 def alike(one: Pipeline, other: Pipeline) -> bool:

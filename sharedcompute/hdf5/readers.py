@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from sharedcompute.hdf5.lookup import open_file
 
 if TYPE_CHECKING:
     from sharedcompute.hdf5.source import DatasetSource
+
+AHEAD_NBYTES = 16 << 20
+"""Bytes behind the last read that the kernel is asked to fetch, so that a cold disk is kept busy
+while rows are decoded and computed with."""
 
 CACHE_LIMIT = 64 << 20
 """Bytes of decoded chunks that an h5py reader keeps at most."""
@@ -102,6 +107,42 @@ class Reader(ABC):
         self.close()
 
 
+class ReadAhead:
+    """Announces to the kernel what will be read next, where it is not in memory yet.
+
+    Parameters
+    ----------
+    fd : int
+        The open file; whoever gives it closes it.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._size = os.fstat(fd).st_size
+        self._until = 0
+        self._byte = bytearray(1)
+
+    def after(self, place: int) -> None:
+        """Announce what comes behind `place`, half a window at a time and nothing twice."""
+        ahead = self._until - place
+        if AHEAD_NBYTES // 2 < ahead <= AHEAD_NBYTES or not hasattr(os, "posix_fadvise"):
+            return
+        first = self._until if 0 < ahead <= AHEAD_NBYTES else place
+        self._until = place + AHEAD_NBYTES
+        last = min(self._until, self._size)
+        if first < last and not self._is_cached(last - 1):
+            os.posix_fadvise(self._fd, first, last - first, os.POSIX_FADV_WILLNEED)
+
+    def _is_cached(self, place: int) -> bool:
+        """Whether a byte is in memory: to announce a warm file took 15 % of a fast reduction."""
+        try:
+            os.preadv(self._fd, [self._byte], place, os.RWF_NOWAIT)
+        except (OSError, AttributeError):
+            # Not there, or a system that cannot tell.
+            return False
+        return True
+
+
 def _map_refusal(layout: Layout) -> str:
     """Why the data cannot be mapped as they lie; empty where they can."""
     if layout.storage != "contiguous":
@@ -135,13 +176,12 @@ class MmapReader(Reader):
         assert source.offset is not None
         first = source.offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
         skipped = source.offset - first
-        with Path(source.file).open("rb") as file:
-            pages = mmap.mmap(
-                file.fileno(), skipped + source.nbytes, access=mmap.ACCESS_READ, offset=first
-            )
-        if hasattr(mmap, "MADV_SEQUENTIAL"):
-            # Twice the read-ahead, so that a cold disk stays busy while a block is computed.
-            pages.madvise(mmap.MADV_SEQUENTIAL)
+        self._file = Path(source.file).open("rb")  # noqa: SIM115 - see close
+        pages = mmap.mmap(
+            self._file.fileno(), skipped + source.nbytes, access=mmap.ACCESS_READ, offset=first
+        )
+        self._ahead = ReadAhead(self._file.fileno())
+        self._offset, self._row_nbytes = source.offset, source.row_nbytes
         self._rows: NDArray[Any] | None = np.ndarray(
             source.shape, source.stored_dtype, buffer=pages, offset=skipped
         )
@@ -150,11 +190,13 @@ class MmapReader(Reader):
         """Rows ``[start, stop)`` as a view of the file."""
         if self._rows is None:
             raise ValueError("expected an open reader, got a closed one; open the source again")
+        self._ahead.after(self._offset + stop * self._row_nbytes)
         return self._rows[start:stop]
 
     def close(self) -> None:
         """Drop the map; views that are still held keep their pages."""
         self._rows = None
+        self._file.close()
 
 
 class CopyReader(MmapReader):

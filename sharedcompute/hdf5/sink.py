@@ -22,13 +22,6 @@ from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk, RowTarget, full_disk_named
 
-STRIP_LIMIT = 64 << 20
-"""Bytes of one strip of chunks above which a result does not take over its input's chunks.
-
-A worker encodes whole strips. A real file has chunks of (1819, 9) in (1819, 3115): one strip is
-the whole dataset, which would leave one worker to write it.
-"""
-
 
 @dataclass(frozen=True)
 class DatasetSink:
@@ -167,8 +160,7 @@ def _sides(
     if chunks is None:
         if source is None or source.chunks is None or len(shape) != source.ndim:
             return None
-        strip = source.chunks[0] * math.prod(shape[1:]) * itemsize
-        return source.chunks if strip <= STRIP_LIMIT else auto_chunks(shape, itemsize)
+        return source.chunks
     asked = parse_chunks(chunks)
     if asked == "contiguous":
         return None

@@ -15,6 +15,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.chunk_reader import RUN_NBYTES, WINDOW_NBYTES
+from sharedcompute.hdf5.chunking import edges_unfiltered
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.joined import join
@@ -289,13 +290,13 @@ def _layout(
     storage = kinds.get(dcpl.get_layout(), "unknown")
     if dcpl.get_external_count():
         storage = "external"
-    if pipeline and storage == "chunked" and filters.skips_edges(dcpl):
-        storage = "chunks over the edge are not filtered"
     if refusal:
         storage = f"virtual: {refusal}"
     if dataset.file.swmr_mode:
         # Chunks and their places change under every reader but HDF5's own.
         storage = "being written (SWMR)"
+    elif pipeline and edges_unfiltered(dcpl):
+        storage = "chunks at the edge have no filters"
     return Layout(
         storage=storage,
         plain=is_plain(dataset, stored),

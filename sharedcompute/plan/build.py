@@ -14,18 +14,18 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource, open_source
-from sharedcompute.machine import disk_free
 from sharedcompute.operations.accumulate import Reduction, tallies
 from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.parameters import array, bind
 from sharedcompute.operations.unpack import unpack_stage, unpacked
 from sharedcompute.plan.blocks import choose_blocks, followed
-from sharedcompute.plan.cost import Projection, choose_engine, project
+from sharedcompute.plan.cost import Projection, choose_engine
 from sharedcompute.plan.job import Job, Options, Summary, Transform
-from sharedcompute.plan.loading import Load, choose_load
+from sharedcompute.plan.loading import Load
 from sharedcompute.plan.memory import ArraySink
 from sharedcompute.plan.passes import Keep, Observe, Pass, needs, spec_after
+from sharedcompute.plan.staging import Staged, followed_by, stage
 from sharedcompute.rows import Blocks
 
 ALIGNED_BYTES = 64 * 1024**2
@@ -57,10 +57,8 @@ class Plan:
     engine : str
         ``serial`` or ``local``.
     workers : int
-    load : Load or None
-        Chunks are decoded before the passes begin.
-    projection : Projection
-        Bytes it will take.
+    staged : Staged
+        What lies in memory or in a file before and after the passes, and the bytes it all takes.
     """
 
     job: Job
@@ -71,8 +69,17 @@ class Plan:
     observe_sinks: tuple[DatasetSink | None, ...]
     engine: str
     workers: int
-    load: Load | None
-    projection: Projection
+    staged: Staged
+
+    @property
+    def load(self) -> Load | None:
+        """How chunks are decoded before the passes begin."""
+        return self.staged.load
+
+    @property
+    def projection(self) -> Projection:
+        """Bytes it will take."""
+        return self.staged.projection
 
     @property
     def saved(self) -> tuple[str, ...]:
@@ -106,12 +113,13 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
     passes = (*_preludes(frame), frame.make(keeps, tuple(chain.observes), _purpose(job)))
     engine, workers = choose_engine(passes, options, have_team=have_team)
-    load, projection = _with_load(job, passes, options, engine, workers)
+    staged = stage(passes, engine, workers, options.memory, scratch_folder(job))
     # Nobody asked for so many workers: as many as fit.
-    while options.workers is None and workers > 1 and not projection.fits(options.memory):
+    while options.workers is None and workers > 1 and not staged.projection.fits(options.memory):
         workers -= 1
-        load, projection = _with_load(job, passes, options, engine, workers)
-    plan = Plan(
+        staged = stage(passes, engine, workers, options.memory, scratch_folder(job))
+    staged.projection.check(options.memory)
+    return Plan(
         job,
         options,
         passes,
@@ -120,21 +128,8 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
         _observe_sinks(job, chain),
         engine,
         workers,
-        load,
-        projection,
+        staged,
     )
-    plan.projection.check(options.memory)
-    return plan
-
-
-def _with_load(
-    job: Job, passes: tuple[Pass, ...], options: Options, engine: str, workers: int
-) -> tuple[Load | None, Projection]:
-    """What is loaded into the memory that the passes leave, and what that takes in all."""
-    nothing = Load("file", ((0, 0),), 0.0)
-    left = project(passes, engine, workers, nothing).left(options.memory)
-    load = choose_load(passes, *left, disk_free(scratch_folder(job)))
-    return load, project(passes, engine, workers, load)
 
 
 def scratch_folder(job: Job) -> Path:
@@ -266,7 +261,7 @@ def _blocks(
     """Blocks for all passes of the job: a scan's passes must agree on them."""
     specs = [chain.spec_at(depth) for depth in range(len(chain.stages) + 1)]
     row_bytes = max(spec.row_bytes for spec in specs)
-    written = math.lcm(1, *(keep.sink.row_alignment for keep in keeps))
+    written = math.lcm(1, *(followed_by(keep, chain.spec_at(keep.depth)) for keep in keeps))
     read = followed(chain.source.rows, row_bytes, job.source.row_alignment)
     # Chunks of the output must be whole; those of the input had better be.
     alignment = math.lcm(read, written)

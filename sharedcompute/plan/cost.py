@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from sharedcompute.arrays import handle
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.sink import DatasetSink
@@ -12,8 +14,8 @@ from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import SHM, format_size, memory_available, shm_free
 from sharedcompute.operations.base import Carry
 from sharedcompute.plan.job import Options
-from sharedcompute.plan.loading import Load
-from sharedcompute.plan.memory import ArraySink, ArraySource
+from sharedcompute.plan.loading import Into, Load
+from sharedcompute.plan.memory import ArraySink, ArraySource, Room
 from sharedcompute.plan.passes import Pass, needs
 
 PROCESS_BYTES = 64 * 1024**2
@@ -44,7 +46,8 @@ class Projection:
     shared : int
         Shared memory: states of reductions, results that stay in memory.
     disk, disk_needed : int
-        What the output takes if no filter makes it smaller, and what of it has no filter.
+        What the output takes if no filter makes it smaller; and what of it has no filter, with the
+        files without names.
     shared_blocks : bool
         Whether `shared` lies in shared blocks; the serial engine uses private memory.
     """
@@ -95,9 +98,16 @@ class Projection:
 
 
 def project(
-    passes: tuple[Pass, ...], engine: str, workers: int, load: Load | None = None
+    passes: tuple[Pass, ...],
+    engine: str,
+    workers: int,
+    load: Load | None = None,
+    held: tuple[Into | None, ...] = (),
 ) -> Projection:
-    """The peak of a plan's passes; they run one after the other."""
+    """The peak of a plan's passes; they run one after the other.
+
+    `load` and `held` as in `Staged`.
+    """
     last = passes[-1]
     filed = [k for k in last.keeps if isinstance(k.sink, DatasetSink)]
     in_memory = [k for k in last.keeps if k not in filed and not isinstance(k.sink, ArraySink)]
@@ -111,21 +121,34 @@ def project(
         if isinstance(argument, Carry)
     )
     local = engine == "local"
-    if local and isinstance(last.source, ArraySource) and handle(last.source.array) is None:
-        shared += last.source.array.nbytes  # workers get a copy in shared memory
+    if local and isinstance(last.source, ArraySource):
+        shared += _copied(last.source.array)
     source, scratch = last.source, max(_scratch(work, load) for work in passes)
     if load is not None and isinstance(source, DatasetSource):
         shared += load.nbytes(source) if load.into == "memory" else 0
         scratch = max(scratch, source.box_nbytes)
+    waiting = dict.fromkeys(("memory", "file"), 0)
+    for into, keep in zip(held, last.keeps, strict=False):
+        if into is not None:
+            waiting[into] += last.spec(keep.depth).nbytes
+    shared += waiting["memory"]
+    file = waiting["file"]
+    if load is not None and load.into == "file" and isinstance(source, DatasetSource):
+        file += load.nbytes(source)
     plain = [k for k in filed if isinstance(k.sink, DatasetSink) and not k.sink.filters]
     return Projection(
         (workers + 2 if local else 1) * PROCESS_BYTES,
         workers * scratch,
         shared,
         sum(last.spec(keep.depth).nbytes for keep in filed),
-        sum(last.spec(keep.depth).nbytes for keep in plain),
+        sum(last.spec(keep.depth).nbytes for keep in plain) + file,
         shared_blocks=local,
     )
+
+
+def _copied(array: Room) -> int:
+    """Bytes of the copy in shared memory that workers get of an array in private memory."""
+    return array.nbytes if isinstance(array, np.ndarray) and handle(array) is None else 0
 
 
 def _scratch(work: Pass, load: Load | None) -> int:

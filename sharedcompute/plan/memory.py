@@ -10,10 +10,32 @@ from sharedcompute.operations.base import Array, DType
 
 
 @dataclass(frozen=True)
+class FileArray:
+    """An array in a file, as plain data: where memory is too small for it."""
+
+    file: str
+    shape: tuple[int, ...]
+    dtype: DType
+
+    def open(self) -> Array:
+        """Map it, to be read and written."""
+        return np.memmap(self.file, self.dtype, "r+", shape=self.shape)
+
+
+Room = Array | FileArray
+"""Where rows may lie between passes."""
+
+
+def opened(room: Room) -> Array:
+    """The array itself, in this process; a plain view, as numba's look at a subclass is slow."""
+    return (room.open() if isinstance(room, FileArray) else room).view(np.ndarray)
+
+
+@dataclass(frozen=True)
 class ArraySource:
     """Rows of an array in memory; in shared memory it travels as a handle."""
 
-    array: Array
+    array: Room
     read_path: str = "memory"
     reason: str = "an array in memory"
 
@@ -38,15 +60,14 @@ class ArraySource:
 
     def open(self) -> ArrayReader:
         """Nothing to open."""
-        return ArrayReader(self.array)
+        return ArrayReader(opened(self.array))
 
 
 class ArrayReader:
     """Gives views."""
 
     def __init__(self, array: Array) -> None:
-        # A plain view: numba's look at a subclass is slow, and inputs are read-only.
-        self._array = array.view(np.ndarray)
+        self._array = array.view()
         self._array.flags.writeable = False
 
     def read(self, start: int, stop: int) -> Array:
@@ -64,15 +85,23 @@ class ArrayReader:
 
 @dataclass(frozen=True)
 class ArraySink:
-    """Rows into an array in memory, in place."""
+    """Rows into an array in memory, in place.
 
-    array: Array
+    Parameters
+    ----------
+    array : SharedArray, ndarray or FileArray
+    stored_dtype : numpy.dtype or None
+        The dtype that the rows get in the file which they go to in the end.
+    """
+
+    array: Room
+    stored_dtype: DType | None = None
 
     row_alignment: int = 1
 
     def open(self) -> ArrayWriter:
         """Nothing to open."""
-        return ArrayWriter(self.array.view(np.ndarray))
+        return ArrayWriter(opened(self.array))
 
 
 class ArrayWriter:

@@ -133,30 +133,36 @@ class Recoding:
         """Memory that all workers share."""
         return self.source.nbytes if self.load == "memory" else 0
 
+    @property
+    def file(self) -> int:
+        """Bytes of a file without a name."""
+        return self.source.nbytes if self.load == "file" else 0
 
-def plan_recoding(source: DatasetSource, storage: Storage, room: int, shared_room: int) -> Recoding:
+
+def plan_recoding(
+    source: DatasetSource, storage: Storage, workers: int, room: int, shared_room: int
+) -> Recoding:
     """Choose boxes.
 
     Parameters
     ----------
     room : int
-        Bytes of memory for one worker's boxes, or for all chunks decoded.
+        Bytes of memory for all workers' boxes, or for all chunks decoded.
     shared_room : int
         Bytes free for shared blocks.
     """
-    written = _written(source, storage)
-    common = _common(source, written)
+    written = storage.chunks or (1, *source.shape[1:])
     itemsize = source.dtype.itemsize
-    if math.prod(common) * itemsize <= BOX_NBYTES:
-        return Recoding(source, storage, None, units(source.shape, common, itemsize))
+    common = units(source.shape, _common(source, written), itemsize)
+    direct = Recoding(source, storage, None, common)
+    small = math.prod(common.chunks) * itemsize <= BOX_NBYTES
+    if small and workers * direct.scratch <= room:
+        return direct
     boxes = units(source.shape, written, itemsize)
-    into: Into = "memory" if source.nbytes <= min(room, shared_room) else "file"
-    return Recoding(source, storage, into, boxes)
-
-
-def _written(source: DatasetSource, storage: Storage) -> tuple[int, ...]:
-    """The sides that a box must have multiples of: a contiguous dataset is written by rows."""
-    return storage.chunks or (1, *source.shape[1:])
+    staged = Recoding(source, storage, "memory", boxes)
+    needed = source.nbytes + workers * staged.scratch
+    fits = needed <= room and source.nbytes <= shared_room
+    return staged if fits else Recoding(source, storage, "file", boxes)
 
 
 def _common(source: DatasetSource, written: tuple[int, ...]) -> tuple[int, ...]:

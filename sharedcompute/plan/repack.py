@@ -97,7 +97,7 @@ def plan_repack(
         storage = wanted.storage(made)
         # What is stored so already is copied; one dataset is brought over by its rows alone.
         if source.path is not None or not _is_stored_so(made, storage):
-            recodings[at] = plan_recoding(made, storage, room, shared_room)
+            recodings[at] = plan_recoding(made, storage, workers, room, shared_room)
     work = sum(made.source.nbytes for made in recodings.values())
     if options.engine == "auto" and work < CODE_RATE * START_SECONDS:
         local, workers = False, 1
@@ -157,7 +157,8 @@ def _project(engine: str, workers: int, recodings: list[Recoding]) -> Projection
         workers * max([0, *(made.scratch for made in recodings)]),
         max([0, *(made.shared for made in recodings)]),
         sum(made.source.nbytes for made in recodings),
-        sum(made.source.nbytes for made in recodings if not made.storage.filters),
+        sum(made.source.nbytes for made in recodings if not made.storage.filters)
+        + max([0, *(made.file for made in recodings)]),
         shared_blocks=local,
     )
 

@@ -205,7 +205,7 @@ def test_what_is_decoded_first_gives_the_same_bytes(
     monkeypatch.setattr(recode, "BOX_NBYTES", 0)
     if into == "file":
         honest = recode.plan_recoding
-        monkeypatch.setattr(planning, "plan_recoding", lambda s, t, *_: honest(s, t, 0, 0))
+        monkeypatch.setattr(planning, "plan_recoding", lambda s, t, w, *_: honest(s, t, w, 0, 0))
     for run in ({"engine": "serial"}, {"team": teams[2]}):
         plan = []
         sc.repack(*paths, filter="gzip:4", chunks="8,5", overwrite=True, listen=plan.append, **run)

@@ -15,9 +15,10 @@ import pytest
 import sharedcompute as sc
 from sharedcompute import arrays
 from sharedcompute.cli.main import invoke
+from sharedcompute.engines.serial import Serial
 from sharedcompute.hdf5.codecs import Decoder
 from sharedcompute.hdf5.source import open_source
-from sharedcompute.plan import build as building
+from sharedcompute.plan import staging
 from sharedcompute.plan.loading import Load
 from tests.hdf5.datasets import Case, cut
 
@@ -59,7 +60,7 @@ def how(monkeypatch):
     """Load as the test says, whatever the machine has."""
 
     def choose(load):
-        monkeypatch.setattr(building, "choose_load", lambda *_: load)
+        monkeypatch.setattr(staging, "choose_load", lambda *_: load)
 
     return choose
 
@@ -159,6 +160,22 @@ def test_stripes_of_columns_give_the_same_bits(path, teams, how, size):
     np.testing.assert_allclose(got["mean"], want.mean(axis=0), rtol=1e-4, atol=1e-4)
 
 
+def test_stripes_share_one_array(path, how, monkeypatch):
+    finite(path, TALL)
+    how(Load("memory", WIDE_STRIPES, 9.0))
+    made = []
+    honest = Serial.allocate
+
+    def allocate(self, shape, dtype):
+        made.append(honest(self, shape, dtype))
+        return made[-1]
+
+    monkeypatch.setattr(Serial, "allocate", allocate)
+    sc.reduce("mean", f"{path}::x", engine="serial", block_rows=ROWS)
+    # What is left is a state for each column.
+    assert [array.nbytes for array in made if array.nbytes > 600 * 500] == [ROWS * 702 * 4]
+
+
 # What a column's number depends on may lie in other columns.
 BESIDE = {
     "gaussian along columns": '[[steps]]\nop = "gaussian"\nparams = { sigma = 2.0, axes = 1 }\n',
@@ -186,7 +203,7 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     Path("own.py").write_text(OWN)
     text = f'input = "in.h5::/x"\n{BESIDE[step]}[[steps]]\nop = ["mean", "max"]\n'
     Path("job.toml").write_text(text)
-    honest = building.choose_load
+    honest = staging.choose_load
     given = []
 
     def choose(passes, *_):
@@ -194,7 +211,7 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
         return given[-1]
 
     want = sc.run("job.toml", engine="serial")[-1]
-    monkeypatch.setattr(building, "choose_load", choose)
+    monkeypatch.setattr(staging, "choose_load", choose)
     got = sc.run("job.toml", engine="serial")[-1]
     assert given[-1] is not None
     assert (len(given[-1].stripes) > 1) == (step == "nothing")

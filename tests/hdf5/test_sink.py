@@ -13,7 +13,7 @@ from sharedcompute.errors import InputError, MemoryBudgetError
 from sharedcompute.hdf5 import writers
 from sharedcompute.hdf5.filters import parse_filter
 from sharedcompute.hdf5.output import OutputFile
-from sharedcompute.hdf5.sink import STRIP_LIMIT, DatasetSink, create, sink_like
+from sharedcompute.hdf5.sink import DatasetSink, create, sink_like
 from sharedcompute.hdf5.source import open_source
 
 A = np.random.default_rng(5).poisson(20, (23, 17, 9))
@@ -289,9 +289,3 @@ def test_a_reduction_is_contiguous(tmp_path):
     assert (sink.chunks, sink.filters, sink.fill_value) == (None, (), None)
     assert sink_like(source, "/mean", (), np.dtype("f8"), filter="gzip:4").filters == ()
     assert sink_like(None, "/mean", (6,), np.dtype("f8")).chunks is None
-
-
-def test_chunks_that_span_all_rows_are_not_taken_over_when_large(tmp_path):
-    source = source_with(tmp_path, shape=(2000, 20_000), chunks=(2000, 9))
-    sink = sink_like(source, "/y", source.shape, source.dtype)
-    assert sink.row_alignment * 20_000 * 4 <= STRIP_LIMIT
