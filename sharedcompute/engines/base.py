@@ -15,7 +15,7 @@ import numpy as np
 
 from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.fill import fill
-from sharedcompute.engines.load import load_stripe, room, room_for
+from sharedcompute.engines.load import loaded, room
 from sharedcompute.engines.results import Results
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import JobFinished, Listener, PassStarted
@@ -118,15 +118,15 @@ class _Run:
         """Decode all chunks of one stripe after the other; yield passes that read what is there."""
         source = self._plan.passes[-1].source
         assert isinstance(source, DatasetSource)
-        target = self._stack.enter_context(
-            room_for(source, load.stripes, load.into, self._folder, self._engine)
-        )
-        for stripe in load.stripes:
-            self._begin("decode all chunks", ArraySpec(stripe_shape(source, stripe), source.dtype))
-            ready = load_stripe(source, stripe, target, self._engine, self._listen)
-            yield tuple(
-                replace(stripe_of(work, *stripe), source=ready) for work in self._plan.passes
-            )
+        size = load.nbytes(source) // source.dtype.itemsize
+        with room(load.into, (size,), source.dtype, self._folder, self._engine) as held:
+            for stripe in load.stripes:
+                shape = stripe_shape(source, stripe)
+                self._begin("decode all chunks", ArraySpec(shape, source.dtype))
+                ready = loaded(source, stripe, held, self._engine, self._listen)
+                yield tuple(
+                    replace(stripe_of(work, *stripe), source=ready) for work in self._plan.passes
+                )
 
     def _with_sinks(self, work: Pass) -> Pass:
         """The pass with the source and sinks that workers open."""

@@ -7,8 +7,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.operations.base import DType
-from sharedcompute.plan.loading import Into, Stripe, stripe_shape, units
+from sharedcompute.plan.loading import Into, stripe_shape, units
 from sharedcompute.plan.memory import ArraySource, FileArray, Room, opened
 from sharedcompute.rows import Rows
 
@@ -96,36 +95,28 @@ class Loader:
         self._reader.close()
 
 
-def load_stripe(
-    source: DatasetSource, stripe: Stripe, held: Room, engine: Engine, listen: Listener
+def loaded(
+    source: DatasetSource, stripe: tuple[int, int], held: Room, engine: Engine, listen: Listener
 ) -> ArraySource:
     """Decode all chunks of a stripe of axis 1, and give the source that rows then come from.
 
     Parameters
     ----------
-    held : Room
-        One-dimensional; what the stripe before left in it is gone.
+    held : SharedArray, ndarray or FileArray
+        One-dimensional, for this stripe and those after it: workers let go of a freed array only
+        when they are idle, so with one for each there were two at a time.
     """
     shape = stripe_shape(source, stripe)
     grid = units(shape, source.chunks or shape, source.dtype.itemsize)
-    if isinstance(held, FileArray):
-        target: Room = replace(held, shape=shape)
-    else:
-        target = held[: math.prod(shape)].reshape(shape)
+    target = _begin_of(held, shape)
     engine.run(LoadWork(source, stripe[0], target, grid), undeliverable, listen)
     return ArraySource(target)
 
 
-def room_for(
-    source: DatasetSource, stripes: Sequence[Stripe], into: Into, folder: Path, engine: Engine
-) -> AbstractContextManager[Room]:
-    """Room for the largest of the stripes, which are loaded one after the other.
-
-    One for all: workers let go of a freed array only when they are idle, and two stripes would
-    take twice the memory that was planned.
-    """
-    size = max(math.prod(stripe_shape(source, stripe)) for stripe in stripes)
-    return room(into, (size,), source.dtype, folder, engine)
+def _begin_of(held: Room, shape: tuple[int, ...]) -> Room:
+    if isinstance(held, FileArray):
+        return replace(held, shape=shape)
+    return held[: math.prod(shape)].reshape(shape)
 
 
 @contextlib.contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from sharedcompute.engines.fill import fill
-from sharedcompute.engines.load import load_stripe, room_for
+from sharedcompute.engines.load import loaded, room
 from sharedcompute.engines.work import Engine
 from sharedcompute.events import JobFinished, Listener, PassStarted, ignore
 from sharedcompute.hdf5.lookup import open_file
@@ -16,7 +17,6 @@ from sharedcompute.hdf5.metadata import copy_metadata
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import Created, create, created
 from sharedcompute.hdf5.tree import copy_tree
-from sharedcompute.plan.loading import everything
 from sharedcompute.plan.recode import Recoding
 from sharedcompute.plan.repack import RepackPlan, result_path, sink_of
 
@@ -81,8 +81,9 @@ def _fill(
     with contextlib.ExitStack() as stack:
         source: Any = recoding.source
         if recoding.load is not None:
+            whole = (0, source.shape[1] if source.ndim > 1 else 0)
+            size = (math.prod(source.shape),)
+            held = room(recoding.load, size, source.dtype, folder, engine)
             # Progress counts what is written.
-            whole = everything(source)
-            held = stack.enter_context(room_for(source, [whole], recoding.load, folder, engine))
-            source = load_stripe(source, whole, held, engine, ignore)
+            source = loaded(source, whole, stack.enter_context(held), engine, ignore)
         fill(filled, source, recoding.boxes, folder, engine, listen)

@@ -15,6 +15,7 @@ import pytest
 import sharedcompute as sc
 from sharedcompute import arrays
 from sharedcompute.cli.main import invoke
+from sharedcompute.engines.serial import Serial
 from sharedcompute.hdf5.codecs import Decoder
 from sharedcompute.hdf5.source import open_source
 from sharedcompute.plan import staging
@@ -157,6 +158,22 @@ def test_stripes_of_columns_give_the_same_bits(path, teams, how, size):
     for name in names:
         assert got[name].tobytes() == whole[name].tobytes(), name
     np.testing.assert_allclose(got["mean"], want.mean(axis=0), rtol=1e-4, atol=1e-4)
+
+
+def test_stripes_share_one_array(path, how, monkeypatch):
+    finite(path, TALL)
+    how(Load("memory", WIDE_STRIPES, 9.0))
+    made = []
+    honest = Serial.allocate
+
+    def allocate(self, shape, dtype):
+        made.append(honest(self, shape, dtype))
+        return made[-1]
+
+    monkeypatch.setattr(Serial, "allocate", allocate)
+    sc.reduce("mean", f"{path}::x", engine="serial", block_rows=ROWS)
+    # What is left is a state for each column.
+    assert [array.nbytes for array in made if array.nbytes > 600 * 500] == [ROWS * 702 * 4]
 
 
 # What a column's number depends on may lie in other columns.
