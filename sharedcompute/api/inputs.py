@@ -10,7 +10,8 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.lookup import name_of
-from sharedcompute.hdf5.source import DatasetSource, open_source
+from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.operations.unpack import unpacked
 from sharedcompute.plan.memory import ArraySource

@@ -11,7 +11,8 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.lookup import check_file, dataset_paths, find_dataset, open_file
-from sharedcompute.hdf5.source import DatasetSource, open_source, source_of
+from sharedcompute.hdf5.opening import open_source, source_of
+from sharedcompute.hdf5.source import DatasetSource
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.chunk_reader import ChunkReader, PlainChunkReader
-from sharedcompute.hdf5.readers import CopyReader, H5pyReader, Layout, MmapReader, Reader
+from sharedcompute.hdf5.h5py_reader import H5pyReader
+from sharedcompute.hdf5.map_reader import CopyReader, MmapReader
+from sharedcompute.hdf5.readers import Layout, Reader
 
 if TYPE_CHECKING:
     from sharedcompute.hdf5.source import DatasetSource

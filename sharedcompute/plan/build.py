@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
+from sharedcompute.hdf5.opening import open_source
 from sharedcompute.hdf5.sink import DatasetSink
-from sharedcompute.hdf5.source import DatasetSource, open_source
+from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction, tallies
 from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
 from sharedcompute.operations.catalogue import find

@@ -18,7 +18,8 @@ from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.chunking import Chunks, auto_chunks, fit_chunks, parse_chunks
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
-from sharedcompute.hdf5.source import DatasetSource, source_of
+from sharedcompute.hdf5.opening import source_of
+from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import Storage
 from sharedcompute.plan.loading import Into, units
 

@@ -15,7 +15,8 @@ import pytest
 import xarray as xr
 
 import sharedcompute as sc
-from sharedcompute.hdf5.source import DatasetSource, open_source
+from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.unpack import unpack_stage
 
 SHAPE = (13, 7)

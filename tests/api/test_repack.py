@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sharedcompute as sc
-from sharedcompute.hdf5.source import open_source
+from sharedcompute.hdf5.opening import open_source
 from sharedcompute.plan import recode
 from sharedcompute.plan import repack as planning
 from tests.api.rich import CUBE, write_rich

@@ -17,7 +17,7 @@ from sharedcompute import arrays
 from sharedcompute.cli.main import invoke
 from sharedcompute.engines.serial import Serial
 from sharedcompute.hdf5.codecs import Decoder
-from sharedcompute.hdf5.source import open_source
+from sharedcompute.hdf5.opening import open_source
 from sharedcompute.plan import staging
 from sharedcompute.plan.loading import Load
 from tests.hdf5.datasets import Case, cut

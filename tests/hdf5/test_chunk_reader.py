@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sharedcompute as sc
-from sharedcompute.hdf5.source import open_source
+from sharedcompute.hdf5.opening import open_source
 from tests.hdf5.datasets import FILTERS, Case, cases, chunk_of, replace_chunk
 
 RUNS = settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))

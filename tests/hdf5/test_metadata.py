@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sharedcompute.hdf5.metadata import copy_metadata
+from sharedcompute.hdf5.opening import open_source
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import create, sink_like
-from sharedcompute.hdf5.source import open_source
 
 
 def result(source, output, path, *, drop_axis0=False, dtype="f8"):

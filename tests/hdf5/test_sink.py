@@ -12,9 +12,9 @@ import pytest
 from sharedcompute.errors import InputError, MemoryBudgetError
 from sharedcompute.hdf5 import writers
 from sharedcompute.hdf5.filters import parse_filter
+from sharedcompute.hdf5.opening import open_source
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import DatasetSink, create, sink_like
-from sharedcompute.hdf5.source import open_source
 
 A = np.random.default_rng(5).poisson(20, (23, 17, 9))
 

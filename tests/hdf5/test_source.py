@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from h5py import h5d, h5s, h5t
 
-from sharedcompute.hdf5.source import open_source, source_of
+from sharedcompute.hdf5.opening import open_source, source_of
 
 A = np.arange(84).reshape(12, 7)
 COLOURS = h5py.enum_dtype({"RED": 0, "GREEN": 1, "BLUE": 2}, basetype="i2")

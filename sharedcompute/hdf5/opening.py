@@ -1,0 +1,205 @@
+"""Datasets found, checked, and described as sources."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5d
+
+from sharedcompute.errors import InputError
+from sharedcompute.hdf5 import filters
+from sharedcompute.hdf5.address import Address, matching_files
+from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
+from sharedcompute.hdf5.filters import Pipeline
+from sharedcompute.hdf5.joined import join
+from sharedcompute.hdf5.lookup import check_file, find_dataset, name_of, open_file
+from sharedcompute.hdf5.packing import packing_of
+from sharedcompute.hdf5.parts import Part, read_paths
+from sharedcompute.hdf5.read_paths import choose
+from sharedcompute.hdf5.readers import Layout
+from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.hdf5.virtual import parts_of
+
+NESTED = 8
+"""Virtual datasets of virtual datasets that are followed at most."""
+
+
+def open_source(address: Address | str) -> DatasetSource:
+    """Find and check the dataset that `address` means; the files of a glob are joined along rows.
+
+    Without PATH it is the only array of numbers in the file. Dimension scales, their bounds, and
+    scalars do not count.
+
+    Raises
+    ------
+    InputError
+        The file, the path or the dataset cannot be used, or files cannot be joined; the message
+        says what to do.
+    """
+    address = Address.parse(address)
+    sources = [_open_one(file, address.path) for file in matching_files(address.file)]
+    return join(sources, address.file) if len(sources) > 1 else sources[0]
+
+
+def _open_one(file: str, path: str | None) -> DatasetSource:
+    with open_file(check_file(file)) as opened:
+        return source_of(find_dataset(opened, path))
+
+
+def source_of(dataset: h5py.Dataset) -> DatasetSource:
+    """The plain description of an open dataset.
+
+    Raises
+    ------
+    InputError
+        It holds no numbers, has no rows, needs a filter that is not installed, its file is cut
+        short, or it is a virtual dataset that maps to itself.
+    """
+    return _source_of(dataset, 0)
+
+
+def _source_of(dataset: h5py.Dataset, nested: int) -> DatasetSource:
+    _check_mode(dataset)
+    stored = numeric_dtype(dataset)
+    _check_shape(dataset)
+    dcpl = dataset.id.get_create_plist()
+    pipeline = filters.pipeline_of(dcpl)
+    _check_filters(dataset, pipeline)
+    parts, refusal = _parts(dataset, dcpl, stored, nested)
+    layout = _layout(dataset, dcpl, stored, pipeline, refusal)
+    _check_length(dataset, layout)
+    read_path, reason = choose(layout)
+    if parts:
+        several = len({(part.source.file, part.source.path) for part in parts})
+        read_path = "virtual"
+        reason = f"{several} source{'s' if several > 1 else ''}: {read_paths(parts)}"
+    return DatasetSource(
+        file=os.path.realpath(dataset.file.filename),
+        path=name_of(dataset),
+        shape=tuple(dataset.shape),
+        dtype=stored.newbyteorder("="),
+        stored_dtype=stored,
+        chunks=dataset.chunks,
+        maxshape=tuple(dataset.maxshape),
+        filters=pipeline,
+        fill_value=_fill_value(dataset, dcpl, stored),
+        read_path=read_path,
+        reason=reason,
+        offset=layout.offset,
+        packing=packing_of(dataset),
+        parts=parts,
+    )
+
+
+def _parts(
+    dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any], nested: int
+) -> tuple[tuple[Part, ...], str]:
+    """What a virtual dataset is put together from, or why HDF5 must read it."""
+    if dcpl.get_layout() != h5d.VIRTUAL:
+        return (), ""
+    if nested == NESTED:
+        raise InputError(
+            f"expected stored numbers behind the virtual dataset "
+            f"{dataset.file.filename}::{dataset.name}, found it nested more than {NESTED} deep, or "
+            "mapped to itself; name one of its sources"
+        )
+    return parts_of(dataset, stored.newbyteorder("="), lambda inner: _source_of(inner, nested + 1))
+
+
+def _check_mode(dataset: h5py.Dataset) -> None:
+    """Refuse a file that this process is writing: its newest rows may not be in the file yet.
+
+    HDF5 lets one process open a file again for reading and gives it the first one's mode.
+    """
+    if dataset.file.mode != "r":
+        raise InputError(
+            f"expected {dataset.file.filename} open for reading, it is open for writing in this "
+            "program; close it, or open it with mode 'r'"
+        )
+
+
+def _check_shape(dataset: h5py.Dataset) -> None:
+    if dataset.shape:
+        return
+    what = "an empty dataspace" if dataset.shape is None else "a single number"
+    raise InputError(
+        f"expected an array at {dataset.file.filename}::{dataset.name}, found {what}; "
+        "choose a dataset with at least one dimension"
+    )
+
+
+def _check_filters(dataset: h5py.Dataset, pipeline: Pipeline) -> None:
+    for step in pipeline:
+        if not filters.available(step.code):
+            raise InputError(
+                f"expected filter {step.name} (number {step.code}) for "
+                f"{dataset.file.filename}::{dataset.name}, and it is not installed; install its "
+                "plug-in and set HDF5_PLUGIN_PATH to its folder"
+            )
+
+
+def _layout(
+    dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any], pipeline: Pipeline, refusal: str
+) -> Layout:
+    kinds = {
+        h5d.CONTIGUOUS: "contiguous",
+        h5d.CHUNKED: "chunked",
+        h5d.COMPACT: "compact",
+        h5d.VIRTUAL: "virtual",
+    }
+    storage = kinds.get(dcpl.get_layout(), "unknown")
+    if dcpl.get_external_count():
+        storage = "external"
+    if refusal:
+        storage = f"virtual: {refusal}"
+    if dataset.file.swmr_mode:
+        # Chunks and their places change under every reader but HDF5's own.
+        storage = "being written (SWMR)"
+    return Layout(
+        storage=storage,
+        plain=is_plain(dataset, stored),
+        native=stored.isnative,
+        offset=_offset(dataset) if storage == "contiguous" else None,
+        nbytes=int(np.prod(dataset.shape, dtype=np.int64)) * stored.itemsize,
+        alignment=stored.alignment,
+        filters=pipeline,
+    )
+
+
+def _offset(dataset: h5py.Dataset) -> int | None:
+    """Where the data of a contiguous dataset begin; None where none were ever written.
+
+    `get_offset` alone does not tell: in a file with a user block it gives the block's size less 1
+    for data that are not there (HDF5 2.0).
+    """
+    if dataset.id.get_space_status() == h5d.SPACE_STATUS_NOT_ALLOCATED:
+        return None
+    offset: int | None = dataset.id.get_offset()
+    return offset
+
+
+def _check_length(dataset: h5py.Dataset, layout: Layout) -> None:
+    """Refuse a file that ends before its data do: a map of it would end this process (SIGBUS)."""
+    if layout.offset is None:
+        return
+    size = Path(dataset.file.filename).stat().st_size
+    need = layout.offset + layout.nbytes
+    if size < need:
+        raise InputError(
+            f"expected at least {need} bytes in {dataset.file.filename} for {dataset.name}, it has "
+            f"{size}: it is cut short; copy it again from where it came"
+        )
+
+
+def _fill_value(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]) -> np.generic | None:
+    if dcpl.fill_value_defined() != h5d.FILL_VALUE_USER_DEFINED:
+        return None
+    if dcpl.get_fill_time() == h5d.FILL_TIME_NEVER:
+        return None
+    value = np.asarray(dataset.fillvalue).astype(stored.newbyteorder("="))
+    scalar: np.generic = value.dtype.type(value)
+    return scalar
