@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from sharedcompute import arrays
+from sharedcompute.engines.outbox import Encoded, Outbox, Rings
 from sharedcompute.engines.work import Deliver, Work
 from sharedcompute.events import BlockDone, Listener
 from sharedcompute.operations.base import Array, DType
@@ -62,23 +63,18 @@ class Local:
     def run(self, work: Work, deliver: Deliver, listen: Listener) -> None:
         """Do all units on the team."""
         work.warm_up()
+        rings = Rings.make(self._team.size) if work.ordered else None
 
-        def receive(_rank: int, message: Any) -> None:
+        def receive(rank: int, message: Any) -> None:
             if isinstance(message, Encoded):
-                deliver(*message)
+                assert rings is not None
+                deliver(message.block, message.number, rings.take(rank, message))
+                rings.free(rank, message)
             else:
                 for event in message:
                     listen(event)
 
-        self._team.run(run_units, work, self._schedule, on_message=receive)
-
-
-class Encoded(NamedTuple):
-    """Chunks on their way to the one writer of the file."""
-
-    block: int
-    number: int
-    chunks: Sequence[Any]
+        self._team.run(run_units, work, self._schedule, rings, on_message=receive)
 
 
 class _Mail:
@@ -88,14 +84,16 @@ class _Mail:
     fifth of the time of a fast reduction.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, rings: Rings | None) -> None:
         self._worker = worker
+        self._outbox = None if rings is None else Outbox(rings, worker)
         self._events: list[BlockDone] = []
         self._due = time.monotonic() + POST_SECONDS
 
     def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
         """Send chunks at once: they take memory."""
-        self._worker.post(Encoded(block, number, chunks))
+        assert self._outbox is not None
+        self._outbox.send(block, number, chunks)
 
     def done(self, event: BlockDone) -> None:
         """Note a finished block."""
@@ -127,9 +125,9 @@ def _claims(worker: Worker, work: Work, schedule: Schedule) -> Iterator[int]:
         yield number
 
 
-def run_units(worker: Worker, work: Work, schedule: Schedule) -> None:
+def run_units(worker: Worker, work: Work, schedule: Schedule, rings: Rings | None) -> None:
     """What each worker does: take units and do them."""
-    mail = _Mail(worker)
+    mail = _Mail(worker, rings)
     runner = work.open(worker.rank, mail.deliver)
     try:
         for number in _claims(worker, work, schedule):
