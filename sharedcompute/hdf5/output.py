@@ -19,7 +19,14 @@ import h5py
 
 from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.partial import check_lock, copy_into, make_like, sync_folder, take_lock
+from sharedcompute.hdf5.partial import (
+    WriteBehind,
+    check_lock,
+    copy_into,
+    make_like,
+    sync_folder,
+    take_lock,
+)
 from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.machine import disk_free, format_size
 
@@ -75,6 +82,7 @@ class OutputFile:
         self.fresh = True
         self._like = like
         self._lock = -1
+        self._behind: WriteBehind | None = None
         self._h5: h5py.File | None = None
 
     @property
@@ -153,6 +161,7 @@ class OutputFile:
                     del self._h5[path]
             if self._like is None:
                 self._h5.attrs[COMPLETE] = 0
+            self._behind = WriteBehind(self._lock)
         except BaseException:
             self.abort()
             raise
@@ -164,6 +173,7 @@ class OutputFile:
             if self._like is None:
                 self.h5.attrs[COMPLETE] = 1
             self.h5.close()
+            self._stop_flushing()
             os.fsync(self._lock)
         self.temporary.replace(self.file)
         # Before anything else can fail: what stands at the temporary path now is not ours.
@@ -178,6 +188,8 @@ class OutputFile:
             with contextlib.suppress(OSError, RuntimeError, ValueError):
                 self._h5.close()
             self._h5 = None
+        with contextlib.suppress(OSError):
+            self._stop_flushing()
         if self._lock >= 0:
             # Removed while still locked: nobody else's file can stand there.
             self.temporary.unlink(missing_ok=True)
@@ -193,6 +205,11 @@ class OutputFile:
         trace: TracebackType | None,
     ) -> None:
         self.abort()
+
+    def _stop_flushing(self) -> None:
+        behind, self._behind = self._behind, None
+        if behind is not None:
+            behind.stop()
 
     def _release(self) -> None:
         os.close(self._lock)

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import threading
 from pathlib import Path
 
 from h5py import h5f, h5p
@@ -132,6 +133,49 @@ def make_like(temporary: Path, like: str) -> None:
         h5f.create(os.fsencode(temporary), h5f.ACC_TRUNC, fcpl, fapl).close()
         with Path(like).open("rb") as old, temporary.open("r+b") as new:
             new.write(old.read(fcpl.get_userblock()))
+
+
+FLUSH_SECONDS = 0.25
+"""How long bytes lie in memory before they are on their way to the disk."""
+
+
+class WriteBehind:
+    """Brings a file to the disk while it is written, so that little is left for its end.
+
+    Parameters
+    ----------
+    fd : int
+        The open file; whoever gives it closes it, after `stop`.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._over = threading.Event()
+        self._problem: OSError | None = None
+        self._thread = threading.Thread(target=self._flush, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Wait for what is on its way.
+
+        Raises
+        ------
+        OSError
+            Something did not get to the disk. The kernel says so once for each open file: whoever
+            asks again is told that all is well.
+        """
+        self._over.set()
+        self._thread.join()
+        if self._problem is not None:
+            raise self._problem
+
+    def _flush(self) -> None:
+        while not self._over.wait(FLUSH_SECONDS):
+            try:
+                os.fdatasync(self._fd)
+            except OSError as problem:
+                self._problem = problem
+                return
 
 
 def sync_folder(folder: Path) -> None:
