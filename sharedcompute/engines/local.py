@@ -91,12 +91,14 @@ class _Mail:
         self._due = time.monotonic() + POST_SECONDS
 
     def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
-        """Send chunks at once: they take memory."""
+        """Send chunks on their way."""
         assert self._outbox is not None
-        self._outbox.send(block, number, chunks)
+        self._outbox.put(block, number, chunks)
 
     def done(self, event: BlockDone) -> None:
-        """Note a finished block."""
+        """Note a finished block; all its chunks are sent."""
+        if self._outbox is not None:
+            self._outbox.send()
         self._events.append(event)
         if time.monotonic() >= self._due:
             self.flush()

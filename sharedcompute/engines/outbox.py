@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from sharedcompute import arrays, atomics
 from sharedcompute.hdf5.writers import EncodedChunk
+from sharedcompute.plan.memory import RING_NBYTES
 from sharedcompute.team import Worker
 
-RING_NBYTES = 8 << 20
-"""Bytes of one worker's ring: the parent may be so far behind."""
+SENT_NBYTES = 1 << 20
+"""Bytes that one message tells of: each costs the parent 0.1 ms. A longer chunk travels in one."""
 
 _LINE = 8
 """Words from one worker's counter to the next: each has a cache line for itself."""
@@ -34,7 +35,7 @@ class Encoded(NamedTuple):
     chunks : sequence of EncodedChunk
         Without their bytes, where these are in the ring.
     places : sequence of (int, int)
-        Where in the ring the bytes of each begin and end; (0, 0) for those that are in the message.
+        Where in the ring the bytes of each begin and end; (0, 0) where they are in the message.
     end : int
         What the counter of bytes taken comes to once all of them are stored.
     """
@@ -90,29 +91,27 @@ class Outbox:
         self._at = worker.rank * _LINE
         # Bytes put in since the beginning, those skipped at the ring's end included.
         self._put = atomics.load(self._words, self._at)
+        self._of = 0, 0
+        self._chunks: list[EncodedChunk] = []
+        self._places: list[tuple[int, int]] = []
+        self._size = 0
 
-    def send(self, block: int, number: int, chunks: Sequence[EncodedChunk]) -> None:
-        """Send chunks to the parent, as many in one message as half the ring has room for."""
-        waiting: list[EncodedChunk] = []
-        size = 0
+    def put(self, block: int, number: int, chunks: Sequence[EncodedChunk]) -> None:
+        """Take in chunks; they are sent once there are some."""
         for chunk in chunks:
-            if size + len(chunk.data) > RING_NBYTES // 2 and waiting:
-                self._post(block, number, waiting)
-                waiting, size = [], 0
-            waiting.append(chunk)
-            size += len(chunk.data)
-        if waiting:
-            self._post(block, number, waiting)
+            size = len(chunk.data)
+            if self._size + size > SENT_NBYTES or (block, number) != self._of:
+                self.send()
+            self._of = block, number
+            self._size += size
+            self._chunks.append(chunk._replace(data=b"") if size <= SENT_NBYTES else chunk)
+            self._places.append(self._place(chunk.data) if size <= SENT_NBYTES else (0, 0))
 
-    def _post(self, block: int, number: int, chunks: Sequence[EncodedChunk]) -> None:
-        if sum(len(chunk.data) for chunk in chunks) > RING_NBYTES // 2:
-            # A single chunk that is too long for the ring.
-            message = Encoded(block, number, chunks, [(0, 0)] * len(chunks), self._put)
-        else:
-            places = [self._place(chunk.data) for chunk in chunks]
-            bare = [chunk._replace(data=b"") for chunk in chunks]
-            message = Encoded(block, number, bare, places, self._put)
-        self._worker.post(message)
+    def send(self) -> None:
+        """Tell the parent of all that was put in."""
+        if self._chunks:
+            self._worker.post(Encoded(*self._of, self._chunks, self._places, self._put))
+        self._chunks, self._places, self._size = [], [], 0
 
     def _place(self, data: bytes) -> tuple[int, int]:
         """Put bytes into the ring in one piece, once there is room."""

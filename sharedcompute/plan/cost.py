@@ -15,7 +15,7 @@ from sharedcompute.machine import SHM, format_size, memory_available, shm_free
 from sharedcompute.operations.base import Carry
 from sharedcompute.plan.job import Options
 from sharedcompute.plan.loading import Into, Load
-from sharedcompute.plan.memory import ArraySink, ArraySource, Room
+from sharedcompute.plan.memory import RING_NBYTES, ArraySink, ArraySource, Room
 from sharedcompute.plan.passes import Pass, needs
 
 PROCESS_BYTES = 64 * 1024**2
@@ -123,6 +123,8 @@ def project(
     local = engine == "local"
     if local and isinstance(last.source, ArraySource):
         shared += _copied(last.source.array)
+    if local and any(isinstance(k.sink, DatasetSink) and k.sink.chunks for k in filed):
+        shared += workers * RING_NBYTES
     source, scratch = last.source, max(_scratch(work, load) for work in passes)
     if load is not None and isinstance(source, DatasetSource):
         shared += load.nbytes(source) if load.into == "memory" else 0

@@ -8,6 +8,9 @@ import numpy as np
 
 from sharedcompute.operations.base import Array, DType
 
+RING_NBYTES = 8 << 20
+"""Shared memory in which one worker's encoded chunks wait for the writer of the file."""
+
 
 @dataclass(frozen=True)
 class FileArray:

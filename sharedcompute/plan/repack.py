@@ -17,6 +17,7 @@ from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import Storage
 from sharedcompute.plan.cost import PROCESS_BYTES, START_SECONDS, Projection
 from sharedcompute.plan.job import Options
+from sharedcompute.plan.memory import RING_NBYTES
 from sharedcompute.plan.recode import Recoding, Wanted, plan_recoding, recodable
 
 CODE_RATE = 0.1e9
@@ -155,7 +156,7 @@ def _project(engine: str, workers: int, recodings: list[Recoding]) -> Projection
     return Projection(
         (workers + 2 if local else 1) * PROCESS_BYTES,
         workers * max([0, *(made.scratch for made in recodings)]),
-        max([0, *(made.shared for made in recodings)]),
+        max([0, *(made.shared for made in recodings)]) + (workers * RING_NBYTES if local else 0),
         sum(made.source.nbytes for made in recodings),
         sum(made.source.nbytes for made in recodings if not made.storage.filters)
         + max([0, *(made.file for made in recodings)]),
