@@ -106,7 +106,7 @@ def mapping(folder: Path, nbytes: int, team: sc.Team, repeats: int) -> list[Row]
     seconds = medians(
         {
             "sharedcompute": lambda: sc.map("clip", f"{file}::/x", out, **end),
-            "writing alone": lambda: sc.map("clip", array, f"{out}::/x", **end, **stored),
+            "writing alone": lambda: sc.map("clip", array, out, **end, **stored),
             "libdeflate alone": lambda: team.run(encode_alone, file),
             "decoding alone": lambda: team.run(decode_alone, file),
         },
