@@ -135,7 +135,7 @@ def make_like(temporary: Path, like: str) -> None:
             new.write(old.read(fcpl.get_userblock()))
 
 
-FLUSH_SECONDS = 0.25
+FLUSH_SECONDS = 0.1
 """How long bytes lie in memory before they are on their way to the disk."""
 
 
