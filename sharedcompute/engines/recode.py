@@ -13,6 +13,7 @@ from sharedcompute.events import BlockDone
 from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.writers import RowTarget
+from sharedcompute.operations.base import Array
 from sharedcompute.rows import Rows
 
 
@@ -65,7 +66,9 @@ class Recoder:
         self._deliver = deliver
         self._reader = work.source.open()
         self._writer = work.target.open()
-        # A larger dtype than any: the buffer is used again, as fresh memory costs page faults.
+        # Chunks with filters are given places as they come: those never written stay so.
+        self._sparse = isinstance(work.target, ChunkTarget) and bool(work.target.filters)
+        # Used again, as fresh memory costs page faults.
         self._buffer = np.empty(0, work.source.dtype)
 
     def run(self, number: int) -> BlockDone:
@@ -74,20 +77,26 @@ class Recoder:
         box = self._work.boxes.box(number)
         shape = tuple(side.stop - side.start for side in box)
         corner = tuple(side.start for side in box)
-        size = int(np.prod(shape, dtype=np.int64))
-        if self._buffer.size < size:
-            self._buffer = np.empty(size, self._work.source.dtype)
-        values = self._buffer[:size].reshape(shape)
-        self._reader.read_box(corner, values)
-        read = time.monotonic()
-        chunks = self._writer.write_box(corner, values)
-        if chunks:
-            self._deliver(number, 0, chunks)
+        nbytes = int(np.prod(shape, dtype=np.int64)) * self._buffer.itemsize
+        read = began
+        if not self._sparse or self._reader.stores(corner, shape):
+            values = self._room(shape)
+            self._reader.read_box(corner, values)
+            read = time.monotonic()
+            chunks = self._writer.write_box(corner, values)
+            if chunks:
+                self._deliver(number, 0, chunks)
         written = time.monotonic()
         rows = self._work.rows(number)
         return BlockDone(
-            self._rank, number, *rows, values.nbytes, began, read - began, 0.0, written - read
+            self._rank, number, *rows, nbytes, began, read - began, 0.0, written - read
         )
+
+    def _room(self, shape: tuple[int, ...]) -> Array:
+        size = int(np.prod(shape, dtype=np.int64))
+        if self._buffer.size < size:
+            self._buffer = np.empty(size, self._buffer.dtype)
+        return self._buffer[:size].reshape(shape)
 
     def finish(self) -> None:
         """Every box is where it belongs."""

@@ -78,6 +78,11 @@ class ChunkReader(Reader):
         if done < len(out):
             self._fill_pieces((corner[0] + done, *corner[1:]), out[done:])
 
+    def stores(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+        """Whether any chunk of a box was ever written."""
+        numbers = [piece.number for piece in self._grid.pieces(corner, shape)]
+        return bool(self._index.places(np.array(numbers, np.int64)).size.any())
+
     def close(self) -> None:
         """Close the file and drop the buffers."""
         self._file.close()

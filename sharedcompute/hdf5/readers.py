@@ -80,6 +80,11 @@ class Reader(ABC):
         rest = zip(corner[1:], out.shape[1:], strict=True)
         np.copyto(out, rows[(slice(None), *(slice(at, at + side) for at, side in rest))])
 
+    def stores(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+        """Whether a box may have anything but fill values."""
+        del corner, shape
+        return True
+
     @abstractmethod
     def close(self) -> None:
         """Let go of the file. Harmless when done twice."""

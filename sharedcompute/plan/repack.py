@@ -18,7 +18,12 @@ from sharedcompute.hdf5.storage import Storage
 from sharedcompute.plan.cost import PROCESS_BYTES, START_SECONDS, Projection
 from sharedcompute.plan.job import Options
 from sharedcompute.plan.memory import RING_NBYTES
-from sharedcompute.plan.recode import Recoding, Wanted, plan_recoding, recodable
+from sharedcompute.plan.recode import (
+    Recoding,
+    Wanted,
+    plan_recoding,
+    recodable,
+)
 
 CODE_RATE = 0.1e9
 """Bytes per second of one core, decoding and encoding, within a factor of a few."""

@@ -361,3 +361,14 @@ def test_rows_that_are_never_filled_are_not_made_up_from_others(paths):
         sc.repack(*paths, filter="zstd:3", chunks="7,3", overwrite=True, engine="serial")
         with h5py.File(paths[1]) as file:
             np.testing.assert_array_equal(file["x"][...], want)
+
+
+def test_what_was_never_written_takes_no_place(tmp_path):
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        x = file.create_dataset("x", (4000, 500), "f4", chunks=(10, 500), fillvalue=7)
+        x[100:110] = 1
+    sc.repack(tmp_path / "in.h5", tmp_path / "out.h5", filter="gzip:4", chunks=(500, 500))
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert file["x"].id.get_num_chunks() == 1
+        assert np.unique(file["x"][:]).tolist() == [1, 7]
+        assert (file["x"][100:110] == 1).all()
