@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
+from sharedcompute.api.functions import map_job
+from sharedcompute.api.jobs import Settings, make_plan
+from sharedcompute.api.repack import make_repack
 from sharedcompute.engines.outbox import SENT_NBYTES, Rings
+from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.opening import open_source
+from sharedcompute.operations.catalogue import find
+from sharedcompute.plan import cost, job
 from sharedcompute.plan.memory import RING_NBYTES
 
 ROW = 1024
@@ -49,3 +56,21 @@ def test_the_datasets_of_a_file_share_the_rings(tmp_path, team, monkeypatch):
     with h5py.File(tmp_path / "out.h5") as file:
         for name in "abc":
             np.testing.assert_array_equal(file[name], values)
+
+
+@pytest.mark.parametrize("command", ["map", "repack"])
+def test_rings_that_do_not_fit_the_shared_memory_cost_workers(tmp_path, monkeypatch, command):
+    # Docker gives 64 MB.
+    monkeypatch.setattr(cost, "shm_free", lambda: 5 * RING_NBYTES + 100)
+    monkeypatch.setattr(job, "cores", lambda: 16)
+    incompressible(tmp_path / "in.h5", (4000, ROW), (40, ROW))
+    source, target = f"{tmp_path}/in.h5", f"{tmp_path}/out.h5"
+    settings = Settings.of({"engine": "local", "filter": "gzip:1"})
+    if command == "repack":
+        plan = make_repack(source, target, settings)
+    else:
+        wanted = map_job(
+            find("scale", "map"), open_source(f"{source}::x"), Address(target), settings
+        )
+        plan = make_plan(wanted, settings)
+    assert plan.workers == 5
