@@ -209,8 +209,9 @@ def _reduced(work: Pass, states: list[State]) -> Reduced:
 
 def _by_step(plan: Plan, keeps: tuple[Keep, ...], reduced: Reduced) -> tuple[Any, ...]:
     steps: list[Any] = [None] * len(plan.job.steps)
-    for number, keep in zip(plan.keep_steps, keeps, strict=True):
-        if isinstance(keep.sink, ArraySink):
+    for number, keep, held in zip(plan.keep_steps, keeps, plan.staged.held, strict=True):
+        # What was held is in the file now.
+        if held is None and isinstance(keep.sink, ArraySink):
             steps[number] = keep.sink.array
     for number, (reduction, values) in zip(plan.observe_steps, reduced, strict=True):
         steps[number] = {**(steps[number] or {}), reduction.operation.name: values}

@@ -143,6 +143,6 @@ def unnamed_file(shape: tuple[int, ...], dtype: DType, folder: Path) -> Iterator
     with tempfile.TemporaryFile(dir=folder) as file:
         nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         with full_disk_named(str(folder)):
-            os.posix_fallocate(file.fileno(), 0, nbytes)
+            os.posix_fallocate(file.fileno(), 0, max(1, nbytes))
         # Workers are other processes of the same user, and reach it by this name.
         yield FileArray(f"/proc/{os.getpid()}/fd/{file.fileno()}", shape, dtype)

@@ -1,4 +1,4 @@
-"""Encoded chunks on their way to the parent: their bytes in shared memory, the rest in messages.
+"""Sent chunks on their way to the parent: their bytes in shared memory, the rest in messages.
 
 Each worker has a ring, which it alone fills and the parent alone empties. Through the connection
 the bytes would be copied twice more, and a worker would wait whenever the parent stores what
@@ -25,7 +25,7 @@ _LINE = 8
 """Words from one worker's counter to the next: each has a cache line for itself."""
 
 
-class Encoded(NamedTuple):
+class Sent(NamedTuple):
     """What a message tells of chunks.
 
     Parameters
@@ -66,7 +66,7 @@ class Rings(NamedTuple):
         data = arrays.empty((workers, RING_NBYTES), np.uint8)
         return cls(data, arrays.zeros((workers * _LINE,), np.int64))
 
-    def take(self, rank: int, message: Encoded) -> list[EncodedChunk]:
+    def take(self, rank: int, message: Sent) -> list[EncodedChunk]:
         """The chunks of a message; their bytes are valid until `free`."""
         ring = self.data[rank].view(np.ndarray)
         return [
@@ -74,7 +74,7 @@ class Rings(NamedTuple):
             for chunk, (begin, end) in zip(message.chunks, message.places, strict=True)
         ]
 
-    def free(self, rank: int, message: Encoded) -> None:
+    def free(self, rank: int, message: Sent) -> None:
         """Let the worker use the place of a message's bytes again."""
         words, at = self.taken.view(np.ndarray), rank * _LINE
         atomics.fetch_add(words, at, message.end - int(words[at]))
@@ -110,10 +110,10 @@ class Outbox:
     def send(self) -> None:
         """Tell the parent of all that was put in."""
         if self._chunks:
-            self._worker.post(Encoded(*self._of, self._chunks, self._places, self._put))
+            self._worker.post(Sent(*self._of, self._chunks, self._places, self._put))
         self._chunks, self._places, self._size = [], [], 0
 
-    def _place(self, data: bytes) -> tuple[int, int]:
+    def _place(self, data: bytes | memoryview) -> tuple[int, int]:
         """Put bytes into the ring in one piece, once there is room."""
         size = len(data)
         begin = self._put % RING_NBYTES

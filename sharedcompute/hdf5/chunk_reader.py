@@ -54,11 +54,11 @@ class ChunkReader(Reader):
             dataset = file[source.path].id
             self._index = ChunkIndex(dataset, self._grid)
             stored = stored_filters(dataset.get_create_plist())
-        self._file = _File(source.file)
-        self._check_length()
         self._chunk = np.empty(source.chunks, source.stored_dtype)
         self._decoder = Decoder(stored, self._chunk.itemsize, self._chunk.nbytes)
         self._window = _Window(source, self.read_box)
+        self._file = _File(source.file)
+        self._check_length()
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows ``[start, stop)`` in this reader's buffer."""

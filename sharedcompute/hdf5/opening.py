@@ -154,6 +154,8 @@ def _layout(
     storage = kinds.get(dcpl.get_layout(), "unknown")
     if dcpl.get_external_count():
         storage = "external"
+    if pipeline and storage == "chunked" and filters.skips_edges(dcpl):
+        storage = "chunks at the edge have no filters"
     if refusal:
         storage = f"virtual: {refusal}"
     if dataset.file.swmr_mode:

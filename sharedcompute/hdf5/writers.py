@@ -33,12 +33,13 @@ class EncodedChunk(NamedTuple):
         The position of its first element in the dataset.
     mask : int
         Which filters were left out, one bit each.
-    data : bytes
+    data : bytes or memoryview
+        In the parent a view of shared memory, valid until the chunk is stored.
     """
 
     offset: tuple[int, ...]
     mask: int
-    data: bytes
+    data: bytes | memoryview
 
 
 class RowWriter(ABC):

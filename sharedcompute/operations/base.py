@@ -103,6 +103,8 @@ class Stage:
     matrix : bool
         `x` and `out` are given as (rows, everything else), so that a kernel compiles once for
         every number of dimensions.
+    elementwise : bool
+        Each element of `out` depends on that of `x` alone, so that columns may run by themselves.
     """
 
     label: str
@@ -113,6 +115,7 @@ class Stage:
     mode: Mode = "reflect"
     cval: float = 0.0
     matrix: bool = False
+    elementwise: bool = False
 
 
 def same(dtype: DType, _: Params) -> DType:

@@ -62,7 +62,7 @@ def unpack_stage(source: DatasetSource, dtype: DType) -> Stage | None:
     factor, added = out.type(1) if scale is None else scale, offset
     added = out.type(-0.0) if added is None else added
     args = [np.result_type(out, value).type(value) for value in (factor, added)]
-    return Stage(label, kernels.unpack, (missing, *args), out)
+    return Stage(label, kernels.unpack, (missing, *args), out, elementwise=True)
 
 
 def unpacked(source: DatasetSource, rows: Array) -> Array:
@@ -103,7 +103,7 @@ def _mask(label: str, missing: Array, out: DType) -> Stage:
     nan = complex(np.nan, np.nan) if out.kind == "c" else np.nan
     # Whole numbers only where nothing is missing.
     instead = out.type(nan if out.kind in "fc" else 0)
-    return Stage(label, kernels.mask, (missing, instead), out)
+    return Stage(label, kernels.mask, (missing, instead), out, elementwise=True)
 
 
 def _meant(packing: Packing, dtype: DType) -> DType:

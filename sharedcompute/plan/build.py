@@ -151,7 +151,10 @@ class _Chain:
         self.observe_steps: list[int] = []
         self.scanned = ""
         if self.spec.dtype == np.float16:
-            self.stages.append(Stage("half to single precision", widen, (), np.dtype(np.float32)))
+            single = np.dtype(np.float32)
+            self.stages.append(
+                Stage("half to single precision", widen, (), single, elementwise=True)
+            )
         if job.decode_cf and isinstance(job.source, DatasetSource):
             stage = unpack_stage(job.source, self.spec.dtype)
             self.stages += [] if stage is None else [stage]

@@ -65,8 +65,8 @@ class Projection:
         return self.processes + self.scratch + self.shared
 
     def fits(self, budget: int | None) -> bool:
-        """Whether the memory given, or what is available, will do."""
-        return self.memory <= (memory_available() if budget is None else budget)
+        """Whether the memory given, or what is available, will do, and the room for blocks."""
+        return min(self.left(budget)) >= 0
 
     def left(self, budget: int | None) -> tuple[int, int]:
         """Bytes that this leaves of the memory given, and of the room for shared blocks."""

@@ -129,7 +129,7 @@ def _by_columns(work: Pass) -> bool:
     return not (
         work.keeps
         or needs(work.stages)
-        or any(stage.halo or stage.matrix for stage in work.stages)
+        or not all(stage.elementwise for stage in work.stages)
         or any(observe.reduction.over_all for observe in work.observes)
     )
 

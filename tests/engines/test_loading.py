@@ -18,7 +18,7 @@ from sharedcompute.cli.main import invoke
 from sharedcompute.engines.serial import Serial
 from sharedcompute.hdf5.codecs import Decoder
 from sharedcompute.hdf5.opening import open_source
-from sharedcompute.plan import staging
+from sharedcompute.plan import build, staging
 from sharedcompute.plan.loading import Load
 from tests.hdf5.datasets import Case, cut
 
@@ -201,8 +201,10 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     with h5py.File("flat.h5", "w") as file:
         file["flat"] = np.linspace(1, 9, COLUMNS)
     Path("own.py").write_text(OWN)
-    text = f'input = "in.h5::/x"\n{BESIDE[step]}[[steps]]\nop = ["mean", "max"]\n'
-    Path("job.toml").write_text(text)
+    # Only the reductions are saved: rows that are kept are never cut into stripes.
+    files = 'input = "in.h5::/x"\noutput = "out.h5"\n'
+    saved = '[[steps]]\nop = ["mean", "max"]\nsave = "/found"\n'
+    Path("job.toml").write_text(files + BESIDE[step] + saved)
     honest = staging.choose_load
     given = []
 
@@ -211,6 +213,7 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
         return given[-1]
 
     want = sc.run("job.toml", engine="serial")[-1]
+    Path("out.h5").unlink()
     monkeypatch.setattr(staging, "choose_load", choose)
     got = sc.run("job.toml", engine="serial")[-1]
     assert given[-1] is not None
@@ -230,6 +233,20 @@ def test_results_in_a_file_are_the_same_bytes(path, teams, how, tmp_path):
             sc.map("gaussian", f"{path}::x", out, sigma=1.0, overwrite=True, **run)
             made.add(out.read_bytes())
     assert len(made) == 1
+
+
+def test_rows_that_were_held_are_in_the_output_alone(path, monkeypatch):
+    want = finite(path, TALL)
+    monkeypatch.chdir(path.parent)
+    step = '[[steps]]\nop = "scale"\nparams = { factor = 2.0 }\nsave = "/y"\n'
+    Path("job.toml").write_text('input = "in.h5::/x"\noutput = "out.h5"\n' + step)
+    honest = staging.stage
+    plans = []
+    monkeypatch.setattr(build, "stage", lambda *args: plans.append(honest(*args)) or plans[-1])
+    assert sc.run("job.toml", engine="serial") == (None,)
+    assert plans[-1].held == ("memory",)
+    with h5py.File("out.h5") as file:
+        np.testing.assert_array_equal(file["y"], want * 2)
 
 
 @pytest.mark.parametrize("into", ["memory", "file"])
