@@ -57,6 +57,11 @@ class RepackPlan:
     workers: int
     projection: Projection
 
+    @property
+    def inputs(self) -> list[str]:
+        """The files that are read, those behind links and virtual datasets too."""
+        return [self.file, *(f for made in self.recodings.values() for f in made.source.files)]
+
     def of(self, dataset: h5py.Dataset) -> Recoding:
         """How a dataset of the input is stored in another way."""
         return self.recodings[place(dataset)]
@@ -90,7 +95,10 @@ def plan_repack(
     empty = _project("local" if local else "serial", workers, [])
     room, shared_room = empty.left(options.memory)
     with open_file(file) as opened:
-        found = {place(d): (str(d.name), recodable(d)) for d in _datasets(opened, source.path)}
+        found = {
+            place(d): (str(d.name), recodable(d, elsewhere=source.path is not None))
+            for d in _datasets(opened, source.path)
+        }
     sources = {at: made for at, (_, made) in found.items() if made is not None}
     _check(source, wanted, list(sources.values()))
     recodings = {}
@@ -136,7 +144,7 @@ def _check(source: Address, wanted: Wanted, found: list[DatasetSource]) -> None:
     if source.path is not None and not found:
         raise InputError(
             f"expected numbers with rows at {source} to store in another way; name another "
-            "dataset, or the whole file"
+            "dataset, or the whole file, whose other datasets are copied as they are"
         )
     ranks = sorted({made.ndim for made in found})
     if isinstance(wanted.chunks, tuple) and ranks and len(wanted.chunks) not in ranks:
