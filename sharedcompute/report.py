@@ -171,6 +171,7 @@ def describe_repack(plan: RepackPlan) -> str:
         loaded = loaded.replace("a memory", "memory")
         many = "box" if len(boxes) == 1 else "boxes"
         lines.append(("", f"{len(boxes)} {many} of {shape(boxes.chunks)}{loaded}"))
+    lines += [("note", text) for text in plan.notes]
     if plan.copied:
         lines.append(("as it is", f"{len(plan.copied)} datasets are copied by HDF5"))
     lines += [("engine", _engine(plan.engine, plan.workers, plan.options))]

@@ -62,7 +62,8 @@ def describe(address: Address | str) -> list[DatasetInfo]:
     """All datasets of a file, or below the group or at the path that is named.
 
     Each dataset comes once, under the first of its names, whatever hard links lead to it; those of
-    other files come under the external links that lead to them. The files of a glob are described as the one dataset that they are joined to.
+    other files come under the external links that lead to them. The files of a glob are described
+    as the one dataset that they are joined to.
 
     Raises
     ------

@@ -62,6 +62,17 @@ class RepackPlan:
         """The files that are read, those behind links and virtual datasets too."""
         return [self.file, *(f for made in self.recodings.values() for f in made.source.files)]
 
+    @property
+    def notes(self) -> list[str]:
+        """What is to know of it before it is run."""
+        return [
+            f"{made.source.path}: {step.name} is lossy and will be applied again to numbers that "
+            "it has changed before; --filter gzip:4 (filter='gzip:4') keeps them as they are"
+            for made in self.recodings.values()
+            for step in made.storage.filters
+            if step.lossy
+        ]
+
     def of(self, dataset: h5py.Dataset) -> Recoding:
         """How a dataset of the input is stored in another way."""
         return self.recodings[place(dataset)]

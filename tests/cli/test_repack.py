@@ -290,3 +290,18 @@ def test_a_file_that_is_read_through_another_is_not_written_over(cli: Cli, path:
     assert done.code == 2
     assert "data_1.h5 for both" in done.err
     assert Path("data_1.h5").read_bytes() == before
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_lossy_filter_that_is_applied_again_is_told_of(cli: Cli) -> None:
+    with h5py.File("in.h5", "w") as file:
+        file.create_dataset("lossy", data=X / 7, chunks=(4, 9, 6), scaleoffset=2)
+        file.create_dataset("whole", data=X.astype("i4"), chunks=(4, 9, 6), scaleoffset=0)
+    told = cli("repack", "in.h5", "a.h5", "--chunks", "8,18,6")
+    assert "/lossy: scaleoffset is lossy" in told.err
+    assert "/whole" not in told.err
+    planned = cli("repack", "in.h5", "b.h5", "--chunks", "8,18,6", "--dry-run")
+    assert "/lossy: scaleoffset is lossy" in planned.out
+    for words in (("c.h5",), ("d.h5", "--chunks", "8,18,6", "--filter", "gzip:1")):
+        assert cli("repack", "in.h5", *words).err == ""
+        assert differences(Path("in.h5"), Path(words[0])) == ""
