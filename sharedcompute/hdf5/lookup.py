@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+from h5py import h5l
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.dtypes import numeric_dtype
@@ -213,15 +214,17 @@ def external_datasets(group: h5py.Group) -> Iterator[tuple[h5py.Dataset, str]]:
 
     A detector's master file holds nothing else. Links that lead nowhere are left out.
     """
-    links: list[str] = []
+    links: list[bytes] = []
 
-    def note(name: str, link: Any) -> None:
-        if isinstance(name, str) and isinstance(link, h5py.ExternalLink):
+    def note(name: bytes, link: Any) -> None:
+        if link.type == h5l.TYPE_EXTERNAL:
             links.append(name)
 
-    group.visititems_links(note)
-    for name in links:
-        with contextlib.suppress(KeyError, OSError, RuntimeError):
+    # Not `visititems_links`: that fails at a name that is no UTF-8 (h5py 3.16.0).
+    group.id.links.visit(note, info=True)
+    for stored in links:
+        with contextlib.suppress(KeyError, OSError, RuntimeError, UnicodeDecodeError):
+            name = stored.decode()
             item = group[name]
             if isinstance(item, h5py.Dataset):
                 yield item, f"{str(group.name).rstrip('/')}/{name}"
