@@ -169,7 +169,9 @@ def describe_repack(plan: RepackPlan) -> str:
         boxes = recoding.boxes
         loaded = f", all chunks decoded first into a {recoding.load}" if recoding.load else ""
         loaded = loaded.replace("a memory", "memory")
-        lines.append(("", f"{len(boxes)} boxes of {shape(boxes.chunks)}{loaded}"))
+        many = "box" if len(boxes) == 1 else "boxes"
+        lines.append(("", f"{len(boxes)} {many} of {shape(boxes.chunks)}{loaded}"))
+    lines += [("note", text) for text in plan.notes]
     if plan.copied:
         lines.append(("as it is", f"{len(plan.copied)} datasets are copied by HDF5"))
     lines += [("engine", _engine(plan.engine, plan.workers, plan.options))]

@@ -82,7 +82,7 @@ def make_repack(input: str, output: str, settings: Settings) -> RepackPlan:
     source = Address(files[0], source.path)
     wanted = Wanted.of(settings.filter, settings.chunks, settings.shuffle)
     plan = plan_repack(source, target, wanted, settings.options, settings.overwrite)
-    repack_output(plan).check([plan.file], plan.projection.disk_needed)
+    repack_output(plan).check(plan.inputs, plan.projection.disk_needed)
     return plan
 
 

@@ -28,7 +28,7 @@ class Repacked:
     Parameters
     ----------
     warnings : tuple of str
-        What could not be kept.
+        What could not be kept, or not bit by bit.
     seconds : float
     """
 
@@ -65,7 +65,7 @@ def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repack
         output.commit()
     seconds = time.monotonic() - began
     listen(JobFinished(seconds))
-    return Repacked(tuple(warnings), seconds)
+    return Repacked((*plan.notes, *warnings), seconds)
 
 
 def _say(listen: Listener, recoding: Recoding, number: int, count: int) -> None:

@@ -63,6 +63,13 @@ class Filter:
         """Whether it keeps every bit of any numeric dtype, so that any result may use it."""
         return self.code in _KNOWN and _KNOWN[self.code].portable
 
+    @property
+    def lossy(self) -> bool:
+        """Whether it is known to store other numbers than it is given."""
+        if self.code == h5z.FILTER_SCALEOFFSET:
+            return self.options[:1] != (h5z.SO_INT,)
+        return self.code in _LOSSY
+
 
 @dataclass(frozen=True)
 class _Known:
@@ -132,6 +139,8 @@ _KNOWN: dict[int, _Known] = {
     32024: _Known(_plain("sz3"), portable=False),
     32028: _Known(_plain("sperr"), portable=False),
 }
+
+_LOSSY = (32013, 32017, 32024, 32028)
 
 Pipeline = tuple[Filter, ...]
 

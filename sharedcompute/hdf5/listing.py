@@ -10,7 +10,13 @@ import h5py
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address, matching_files
-from sharedcompute.hdf5.lookup import check_file, dataset_paths, find_dataset, open_file
+from sharedcompute.hdf5.lookup import (
+    check_file,
+    dataset_paths,
+    external_datasets,
+    find_dataset,
+    open_file,
+)
 from sharedcompute.hdf5.opening import open_source, source_of
 from sharedcompute.hdf5.source import DatasetSource
 
@@ -55,8 +61,9 @@ class DatasetInfo:
 def describe(address: Address | str) -> list[DatasetInfo]:
     """All datasets of a file, or below the group or at the path that is named.
 
-    Each dataset comes once, under the first of its names, whatever hard links lead to it. The files
-    of a glob are described as the one dataset that they are joined to.
+    Each dataset comes once, under the first of its names, whatever hard links lead to it; those of
+    other files come under the external links that lead to them. The files of a glob are described
+    as the one dataset that they are joined to.
 
     Raises
     ------
@@ -73,7 +80,8 @@ def describe(address: Address | str) -> list[DatasetInfo]:
             if not isinstance(named, h5py.Group):
                 return [_info(find_dataset(file, address.path))]
             group = named
-        return [_info(group[name]) for name in dataset_paths(group)]
+        found = [_info(group[name]) for name in dataset_paths(group)]
+        return found + [_info(*linked) for linked in external_datasets(group)]
 
 
 def _joined(source: DatasetSource) -> DatasetInfo:
@@ -95,7 +103,7 @@ def _joined(source: DatasetSource) -> DatasetInfo:
     )
 
 
-def _info(dataset: h5py.Dataset) -> DatasetInfo:
+def _info(dataset: h5py.Dataset, path: str | None = None) -> DatasetInfo:
     read_path, reason = None, ""
     try:
         source = source_of(dataset)
@@ -108,7 +116,7 @@ def _info(dataset: h5py.Dataset) -> DatasetInfo:
         dtype, itemsize = "unknown", 0
     dcpl = dataset.id.get_create_plist()
     return DatasetInfo(
-        path=str(dataset.name),
+        path=path or str(dataset.name),
         shape=None if dataset.shape is None else tuple(dataset.shape),
         dtype=dtype,
         chunks=dataset.chunks,

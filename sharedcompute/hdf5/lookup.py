@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+from h5py import h5l
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.dtypes import numeric_dtype
@@ -122,6 +123,7 @@ def find_dataset(file: h5py.File, path: str | None) -> h5py.Dataset:
     item = _follow(file, path)
     if isinstance(item, h5py.Group):
         inside = [f"{path.rstrip('/')}/{name}" for name in dataset_paths(item)]
+        inside += [f"{path.rstrip('/')}{at[len(item.name) :]}" for _, at in external_datasets(item)]
         listed = f"choose {some(inside)}" if inside else "it holds no dataset"
         raise InputError(f"expected a dataset at {file.filename}::{path}, found a group; {listed}")
     if not isinstance(item, h5py.Dataset):
@@ -136,6 +138,12 @@ def _no_single(file: h5py.File, found: list[str]) -> str:
     if found:
         return (
             f"expected FILE::PATH, as {file.filename} has {len(found)} arrays; choose {some(found)}"
+        )
+    linked = [path for _, path in external_datasets(file)]
+    if linked:
+        return (
+            f"expected FILE::PATH, as the arrays of {file.filename} lie in other files; choose "
+            f"{some(linked)}"
         )
     return (
         f"expected an array of numbers in {file.filename}, found none; name another file"
@@ -199,6 +207,27 @@ def _missing(file: h5py.File, path: str) -> str:
 def dataset_paths(group: h5py.Group) -> list[str]:
     """The paths of all datasets below `group`, from it; each object once, whatever links it."""
     return [name for name, item in _items(group) if isinstance(item, h5py.Dataset)]
+
+
+def external_datasets(group: h5py.Group) -> Iterator[tuple[h5py.Dataset, str]]:
+    """The datasets of other files that external links below `group` lead to, and the links' paths.
+
+    A detector's master file holds nothing else. Links that lead nowhere are left out.
+    """
+    links: list[bytes] = []
+
+    def note(name: bytes, link: Any) -> None:
+        if link.type == h5l.TYPE_EXTERNAL:
+            links.append(name)
+
+    # Not `visititems_links`: that fails at a name that is no UTF-8 (h5py 3.16.0).
+    group.id.links.visit(note, info=True)
+    for stored in links:
+        with contextlib.suppress(KeyError, OSError, RuntimeError, UnicodeDecodeError):
+            name = stored.decode()
+            item = group[name]
+            if isinstance(item, h5py.Dataset):
+                yield item, f"{str(group.name).rstrip('/')}/{name}"
 
 
 def _items(group: h5py.Group) -> Iterator[tuple[str, Any]]:

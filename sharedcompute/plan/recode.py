@@ -85,13 +85,16 @@ class Wanted:
         return source.chunks
 
 
-def recodable(dataset: h5py.Dataset) -> DatasetSource | None:
+def recodable(dataset: h5py.Dataset, elsewhere: bool = False) -> DatasetSource | None:
     """The source of a dataset whose rows can be stored in another way, else None.
 
     Numbers that are stored as NumPy has them. All else (strings, compounds, enumerations, single
-    numbers, what lies in other files) is copied by HDF5 as it is.
+    numbers) is copied by HDF5 as it is, and so are numbers in other files, unless `elsewhere`:
+    who names a virtual dataset wants its numbers.
     """
-    if not dataset.shape or not dataset.size or dataset.is_virtual or dataset.external:
+    if not dataset.shape or not dataset.size:
+        return None
+    if not elsewhere and (dataset.is_virtual or dataset.external):
         return None
     if h5py.check_enum_dtype(dataset.dtype) is not None:
         return None

@@ -62,6 +62,22 @@ class RepackPlan:
     workers: int
     projection: Projection
 
+    @property
+    def inputs(self) -> list[str]:
+        """The files that are read, those behind links and virtual datasets too."""
+        return [self.file, *(f for made in self.recodings.values() for f in made.source.files)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to know of it before it is run."""
+        return [
+            f"{made.source.path}: {step.name} is lossy and will be applied again to numbers that "
+            "it has changed before; --filter gzip:4 (filter='gzip:4') keeps them as they are"
+            for made in self.recodings.values()
+            for step in made.storage.filters
+            if step.lossy
+        ]
+
     def of(self, dataset: h5py.Dataset) -> Recoding:
         """How a dataset of the input is stored in another way."""
         return self.recodings[place(dataset)]
@@ -95,7 +111,10 @@ def plan_repack(
     empty = _project("local" if local else "serial", workers, [])
     room, shared_room = empty.left(options.memory)
     with open_file(file) as opened:
-        found = {place(d): (str(d.name), recodable(d)) for d in _datasets(opened, source.path)}
+        found = {
+            place(d): (str(d.name), recodable(d, elsewhere=source.path is not None))
+            for d in _datasets(opened, source.path)
+        }
     sources = {at: made for at, (_, made) in found.items() if made is not None}
     _check(source, wanted, list(sources.values()))
     recodings = {}
@@ -141,7 +160,7 @@ def _check(source: Address, wanted: Wanted, found: list[DatasetSource]) -> None:
     if source.path is not None and not found:
         raise InputError(
             f"expected numbers with rows at {source} to store in another way; name another "
-            "dataset, or the whole file"
+            "dataset, or the whole file, whose other datasets are copied as they are"
         )
     ranks = sorted({made.ndim for made in found})
     if isinstance(wanted.chunks, tuple) and ranks and len(wanted.chunks) not in ranks:

@@ -254,3 +254,54 @@ def _kill_at_the_first_box(worker: object) -> None:
     from sharedcompute.engines import recode
 
     recode.Recoder.run = lambda *_: os.kill(os.getpid(), 9)  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def master(folder: Path) -> Path:
+    """A detector's master file: links to numbers in another file, and a virtual dataset of them."""
+    with h5py.File("data_1.h5", "w") as file:
+        file.create_dataset("x", data=X, chunks=(1, 18, 6), compression=1)
+        file["notes"] = "kept"
+    with h5py.File("master.h5", "w") as file:
+        file["entry/data/data_1"] = h5py.ExternalLink("data_1.h5", "/x")
+        layout = h5py.VirtualLayout(X.shape, "f4")
+        layout[...] = h5py.VirtualSource("data_1.h5", "x", X.shape)
+        file.create_virtual_dataset("all", layout)
+    return folder
+
+
+@pytest.mark.parametrize("path", ["/all", "/entry/data/data_1"])
+@pytest.mark.usefixtures("master")
+def test_a_dataset_of_other_files_that_is_named_becomes_numbers_of_its_own(
+    cli: Cli, path: str
+) -> None:
+    assert cli("repack", f"master.h5::{path}", "out.h5::/y", "--filter", "gzip:1").code == 0
+    with h5py.File("out.h5") as out:
+        assert not out["y"].is_virtual
+        assert out["y"].compression == "gzip"
+        np.testing.assert_array_equal(out["y"][...], X)
+
+
+@pytest.mark.parametrize("path", ["/all", "/entry/data/data_1"])
+@pytest.mark.usefixtures("master")
+def test_a_file_that_is_read_through_another_is_not_written_over(cli: Cli, path: str) -> None:
+    before = Path("data_1.h5").read_bytes()
+    done = cli("repack", f"master.h5::{path}", "data_1.h5", "--overwrite", "--filter", "none")
+    assert done.code == 2
+    assert "data_1.h5 for both" in done.err
+    assert Path("data_1.h5").read_bytes() == before
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_lossy_filter_that_is_applied_again_is_told_of(cli: Cli) -> None:
+    with h5py.File("in.h5", "w") as file:
+        file.create_dataset("lossy", data=X / 7, chunks=(4, 9, 6), scaleoffset=2)
+        file.create_dataset("whole", data=X.astype("i4"), chunks=(4, 9, 6), scaleoffset=0)
+    told = cli("repack", "in.h5", "a.h5", "--chunks", "8,18,6")
+    assert "/lossy: scaleoffset is lossy" in told.err
+    assert "/whole" not in told.err
+    planned = cli("repack", "in.h5", "b.h5", "--chunks", "8,18,6", "--dry-run")
+    assert "/lossy: scaleoffset is lossy" in planned.out
+    for words in (("c.h5",), ("d.h5", "--chunks", "8,18,6", "--filter", "gzip:1")):
+        assert cli("repack", "in.h5", *words).err == ""
+        assert differences(Path("in.h5"), Path(words[0])) == ""

@@ -6,6 +6,7 @@ import pytest
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.listing import describe
+from sharedcompute.hdf5.lookup import find_dataset
 
 
 @pytest.fixture
@@ -47,3 +48,25 @@ def test_a_group_or_a_dataset_can_be_named(path):
     assert [info.path for info in describe(f"{path}::/a/gz")] == ["/a/gz"]
     with pytest.raises(InputError, match="found nothing"):
         describe(f"{path}::/b")
+
+
+def test_datasets_of_other_files_come_under_the_links_that_lead_to_them(path):
+    master = path.with_name("master.h5")
+    with h5py.File(master, "w") as opened:
+        opened["entry/data_1"] = h5py.ExternalLink("in.h5", "/a/gz")
+        opened["entry/group"] = h5py.ExternalLink("in.h5", "/a")
+        opened["entry/gone"] = h5py.ExternalLink("gone.h5", "/a/gz")
+    for address in (str(master), f"{master}::/entry"):
+        (found,) = describe(address)
+        assert (found.path, found.shape, found.read_path) == ("/entry/data_1", (100, 40), "chunks")
+
+
+def test_an_error_names_the_links_to_arrays_of_other_files(path):
+    master = path.with_name("master.h5")
+    with h5py.File(master, "w") as opened:
+        opened["entry/data_1"] = h5py.ExternalLink("in.h5", "/a/gz")
+    with h5py.File(master) as opened:
+        with pytest.raises(InputError, match="lie in other files; choose /entry/data_1"):
+            find_dataset(opened, None)
+        with pytest.raises(InputError, match="found a group; choose /entry/data_1"):
+            find_dataset(opened, "/entry")
