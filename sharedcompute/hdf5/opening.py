@@ -22,7 +22,8 @@ from sharedcompute.hdf5.parts import Part, read_paths
 from sharedcompute.hdf5.read_paths import choose
 from sharedcompute.hdf5.readers import Layout
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.hdf5.virtual import parts_of
+from sharedcompute.hdf5.storage import files_of
+from sharedcompute.hdf5.virtual import parts_of, source_file
 
 NESTED = 8
 """Virtual datasets of virtual datasets that are followed at most."""
@@ -92,7 +93,15 @@ def _source_of(dataset: h5py.Dataset, nested: int) -> DatasetSource:
         offset=layout.offset,
         packing=packing_of(dataset),
         parts=parts,
+        elsewhere=_elsewhere(dataset),
     )
+
+
+def _elsewhere(dataset: h5py.Dataset) -> tuple[str, ...]:
+    """The other files that rows lie in, those of them that are there."""
+    here = str(dataset.file.filename)
+    found = (source_file(here, name) for name in files_of(dataset.id))
+    return tuple(os.path.realpath(file) for file in found if file is not None)
 
 
 def _parts(

@@ -48,6 +48,8 @@ class DatasetSource:
         a virtual dataset. `file` and `path` are then those of the dataset that gives the metadata.
     glob : str or None
         What named the files that are joined, as it was given.
+    elsewhere : tuple of str
+        Other files that HDF5 reads rows from: the sources of a virtual dataset, external storage.
     offset : int or None
         Where the data of a contiguous dataset begin, in bytes from the start of the file.
     """
@@ -67,6 +69,7 @@ class DatasetSource:
     packing: Packing | None = None
     parts: tuple[Part, ...] = ()
     glob: str | None = None
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def ndim(self) -> int:
@@ -119,7 +122,7 @@ class DatasetSource:
     def files(self) -> tuple[str, ...]:
         """All files that rows are read from, and the one that gives the metadata."""
         below = (file for part in self.parts for file in part.source.files)
-        return tuple(dict.fromkeys((self.file, *below)))
+        return tuple(dict.fromkeys((self.file, *self.elsewhere, *below)))
 
     def scratch_nbytes(self, rows: int) -> int:
         """Bytes of private memory that a reader takes for blocks of `rows` rows."""

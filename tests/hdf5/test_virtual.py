@@ -352,3 +352,22 @@ def test_an_absolute_name_that_is_gone_is_looked_for_beside_the_file(folder):
     layout[:] = h5py.VirtualSource("/nowhere/at/all/s.h5", "x", (6, 10))
     virtual(layout)
     assert compare().read_path == "virtual"
+
+
+def test_the_sources_of_a_virtual_dataset_that_hdf5_reads_are_no_output(tmp_path):
+    import sharedcompute as sc
+
+    with h5py.File(tmp_path / "source.h5", "w") as file:
+        file["x"] = np.arange(20.0)
+    layout = h5py.VirtualLayout((10,), "f8")
+    layout[:] = h5py.VirtualSource(tmp_path / "source.h5", "x", (20,))[::2]
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        file.create_virtual_dataset("v", layout)
+    source = open_source(f"{tmp_path}/virtual.h5::/v")
+    assert source.read_path == "h5py"
+    assert str(tmp_path / "source.h5") in source.files
+    given, out = f"{tmp_path}/virtual.h5::/v", tmp_path / "source.h5"
+    with pytest.raises(sc.InputError, match="other than the input"):
+        sc.map("clip", given, out, overwrite=True)
+    with pytest.raises(sc.InputError, match="other than the input"):
+        sc.repack(given, out, overwrite=True)
