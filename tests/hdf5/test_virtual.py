@@ -368,6 +368,6 @@ def test_the_sources_of_a_virtual_dataset_that_hdf5_reads_are_no_output(tmp_path
     assert str(tmp_path / "source.h5") in source.files
     given, out = f"{tmp_path}/virtual.h5::/v", tmp_path / "source.h5"
     with pytest.raises(sc.InputError, match="other than the input"):
-        sc.map("clip", given, out, overwrite=True)
+        sc.map("clip", given, out, lower=0, overwrite=True)
     with pytest.raises(sc.InputError, match="other than the input"):
         sc.repack(given, out, overwrite=True)
