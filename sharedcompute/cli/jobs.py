@@ -230,12 +230,7 @@ def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
         return
     totals = report.Totals()
     with Bar(options["quiet"]) as bar:
-
-        def listen(event: Any) -> None:
-            signals.check()
-            totals(event)
-            bar(event)
-
+        listen = signals.guard(totals, bar)
         outcome = run_plan(plan, None, listen)
     if options["as_json"]:
         record = report.run_record(plan, totals, outcome.seconds)

@@ -33,12 +33,7 @@ def repack(input: str, output: str, **options: Any) -> None:
     signals = click.get_current_context().obj
     totals = report.Totals()
     with Bar(options["quiet"]) as bar:
-
-        def listen(event: Any) -> None:
-            signals.check()
-            totals(event)
-            bar(event)
-
+        listen = signals.guard(totals, bar)
         done = run_repack(plan, made, listen)
     if not options["quiet"]:
         for warning in done.warnings:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import signal
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sharedcompute.events import Event, Listener
 
 
 class Terminated(BaseException):
@@ -40,3 +44,13 @@ class Signals:
             raise KeyboardInterrupt
         if self._caught is not None:
             raise Terminated(self._caught)
+
+    def guard(self, *listeners: Listener) -> Listener:
+        """One listener that raises what came, and tells the others."""
+
+        def listen(event: Event) -> None:
+            self.check()
+            for listener in listeners:
+                listener(event)
+
+        return listen

@@ -142,7 +142,7 @@ class _Run:
             spec = work.spec(keep.depth)
             held = room(into, spec.shape, spec.dtype, self._folder, self._engine)
             return ArraySink(self._stack.enter_context(held), sink.stored_dtype)
-        return sink if self._results is None else self._results.target(number)
+        return sink if self._results is None else self._results.created(number).target
 
     def _release(self, keeps: tuple[Keep, ...]) -> None:
         """Write the results that were held until all their rows were there."""

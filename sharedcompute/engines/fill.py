@@ -34,4 +34,4 @@ def fill(
         listen(event)
 
     with contextlib.closing(order):
-        engine.run(RecodeWork(source, created.target, boxes), order.add, watch)
+        engine.run(RecodeWork(boxes, source, created.target), order.add, watch)

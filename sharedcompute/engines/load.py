@@ -13,19 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
+from sharedcompute.engines.boxes import BoxRunner, BoxWork
 from sharedcompute.engines.work import Deliver, Engine, undeliverable
 from sharedcompute.events import BlockDone, Listener
-from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.operations.base import DType
 from sharedcompute.plan.loading import Into, stripe_shape, units
 from sharedcompute.plan.memory import ArraySource, FileArray, Room, opened
-from sharedcompute.rows import Rows
 
 
 @dataclass(frozen=True)
-class LoadWork:
+class LoadWork(BoxWork):
     """Boxes of whole chunks, each to be decoded into its place.
 
     Parameters
@@ -34,38 +33,23 @@ class LoadWork:
     first : int
         Where on axis 1 the stripe begins that is loaded.
     target : SharedArray, ndarray or FileArray
-    grid : ChunkGrid
-        The boxes, over the target.
+    boxes : ChunkGrid
+        Over the target.
     """
 
     source: DatasetSource
     first: int
     target: Room
-    grid: ChunkGrid
 
     ordered = False
-
-    def __len__(self) -> int:
-        return len(self.grid)
-
-    def rows(self, number: int) -> Rows:
-        """The rows of a box."""
-        box = self.grid.box(number)[0]
-        return Rows(box.start, box.stop)
-
-    def warm_up(self) -> None:
-        """The kernels that decode are compiled when they are imported."""
 
     def open(self, rank: int, deliver: Deliver) -> Loader:
         """Open the source and the target."""
         del deliver
         return Loader(self, rank)
 
-    def combine(self, rank: int, size: int) -> None:
-        """Boxes stand for themselves."""
 
-
-class Loader:
+class Loader(BoxRunner):
     """Decodes boxes in one process."""
 
     def __init__(self, work: LoadWork, rank: int) -> None:
@@ -77,7 +61,7 @@ class Loader:
     def run(self, number: int) -> BlockDone:
         """Decode one box."""
         began = time.monotonic()
-        box = self._work.grid.box(number)
+        box = self._work.boxes.box(number)
         out = self._out[box]
         corner = [side.start for side in box]
         if len(corner) > 1:
@@ -86,9 +70,6 @@ class Loader:
         seconds = time.monotonic() - began
         rows = self._work.rows(number)
         return BlockDone(self._rank, number, *rows, out.nbytes, began, seconds, 0.0, 0.0)
-
-    def finish(self) -> None:
-        """Every box is where it belongs."""
 
     def close(self) -> None:
         """Close the source."""
@@ -109,7 +90,7 @@ def loaded(
     shape = stripe_shape(source, stripe)
     grid = units(shape, source.chunks or shape, source.dtype.itemsize)
     target = _begin_of(held, shape)
-    engine.run(LoadWork(source, stripe[0], target, grid), undeliverable, listen)
+    engine.run(LoadWork(grid, source, stripe[0], target), undeliverable, listen)
     return ArraySource(target)
 
 

@@ -25,7 +25,7 @@ SHARED_FROM = 1 << 16
 
 
 class Local:
-    """Runs passes on a team.
+    """Does units of work on a team.
 
     Parameters
     ----------

@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from sharedcompute.engines.boxes import BoxRunner, BoxWork
 from sharedcompute.engines.work import Deliver
 from sharedcompute.events import BlockDone
-from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.writers import RowTarget
 from sharedcompute.operations.base import Array
-from sharedcompute.rows import Rows
 
 
 @dataclass(frozen=True)
-class RecodeWork:
+class RecodeWork(BoxWork):
     """Boxes to be read from `source` and written to `target`.
 
     Parameters
@@ -31,33 +30,18 @@ class RecodeWork:
 
     source: Any
     target: RowTarget
-    boxes: ChunkGrid
 
     @property
     def ordered(self) -> bool:
         """Chunks are stored in the order of their boxes."""
         return isinstance(self.target, ChunkTarget)
 
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-    def rows(self, number: int) -> Rows:
-        """The rows of a box."""
-        first = self.boxes.box(number)[0]
-        return Rows(first.start, first.stop)
-
-    def warm_up(self) -> None:
-        """The kernels that code are compiled when they are imported."""
-
     def open(self, rank: int, deliver: Deliver) -> Recoder:
         """Open both sides."""
         return Recoder(self, rank, deliver)
 
-    def combine(self, rank: int, size: int) -> None:
-        """Boxes stand for themselves."""
 
-
-class Recoder:
+class Recoder(BoxRunner):
     """Reads and writes boxes in one process."""
 
     def __init__(self, work: RecodeWork, rank: int, deliver: Deliver) -> None:
@@ -97,9 +81,6 @@ class Recoder:
         if self._buffer.size < size:
             self._buffer = np.empty(size, self._buffer.dtype)
         return self._buffer[:size].reshape(shape)
-
-    def finish(self) -> None:
-        """Every box is where it belongs."""
 
     def close(self) -> None:
         """Close both sides."""

@@ -17,6 +17,7 @@ from sharedcompute.hdf5.metadata import copy_metadata
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import Created, create, created
 from sharedcompute.hdf5.tree import copy_tree
+from sharedcompute.plan.loading import everything
 from sharedcompute.plan.recode import Recoding
 from sharedcompute.plan.repack import RepackPlan, result_path, sink_of
 
@@ -81,9 +82,9 @@ def _fill(
     with contextlib.ExitStack() as stack:
         source: Any = recoding.source
         if recoding.load is not None:
-            whole = (0, source.shape[1] if source.ndim > 1 else 0)
             size = (math.prod(source.shape),)
             held = room(recoding.load, size, source.dtype, folder, engine)
             # Progress counts what is written.
-            source = loaded(source, whole, stack.enter_context(held), engine, ignore)
+            target = stack.enter_context(held)
+            source = loaded(source, everything(source), target, engine, ignore)
         fill(filled, source, recoding.boxes, folder, engine, listen)

@@ -89,10 +89,6 @@ class Results:
         """The dataset of keep `number`."""
         return self._created[number]
 
-    def target(self, number: int) -> Any:
-        """What a worker opens to write rows of keep `number`."""
-        return self._created[number].target
-
     def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
         """Take in encoded chunks; called in the parent only: one writer."""
         self._order.add(block, number, chunks)

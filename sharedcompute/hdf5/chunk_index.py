@@ -76,6 +76,11 @@ class ChunkGrid:
             yield Piece(sum(numbers), inside, of_chunk)
 
 
+def box_at(corner: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The index of a box of `shape` that begins at `corner`."""
+    return tuple(slice(at, at + side) for at, side in zip(corner, shape, strict=True))
+
+
 def _cuts(at: int, side: int, chunk: int, stride: int) -> list[tuple[int, slice, slice]]:
     """One axis of a box cut at the borders of chunks."""
     cuts = []
@@ -145,6 +150,11 @@ class ChunkIndex:
 
     def __len__(self) -> int:
         return len(self._numbers)
+
+    @property
+    def numbers(self) -> list[int]:
+        """The stored chunks, in C order over the grid."""
+        return [int(number) for number in self._numbers]
 
     @property
     def end(self) -> int:

@@ -18,7 +18,7 @@ from sharedcompute.errors import DecodeError, InputError
 from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex, Ints, Places, runs
 from sharedcompute.hdf5.codecs import Decoder, decodes, stored_filters
 from sharedcompute.hdf5.lookup import open_file
-from sharedcompute.hdf5.readers import Layout, ReadAhead, Reader, read_only
+from sharedcompute.hdf5.readers import Layout, ReadAhead, Reader, Scratch, read_only
 
 if TYPE_CHECKING:
     from sharedcompute.hdf5.source import DatasetSource
@@ -261,7 +261,7 @@ class _Window:
         self._fill = fill
         fits = source.chunks[0] * source.row_nbytes <= WINDOW_NBYTES
         self._step = source.chunks[0] if fits else 1
-        self._bytes: Bytes = np.empty(0, np.uint8)
+        self._scratch = Scratch(source)
         self._first = self._last = 0
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
@@ -273,23 +273,20 @@ class _Window:
         if not (self._first <= first and last <= self._last):
             self._move(first, last)
         here = start - self._first
-        return self._view(self._last - self._first)[here : here + stop - start]
+        return self._scratch.rows(self._last - self._first)[here : here + stop - start]
 
     def drop(self) -> None:
         """Give the memory back."""
-        self._bytes = np.empty(0, np.uint8)
+        self._scratch.drop()
         self._first = self._last = 0
 
     def _move(self, first: int, last: int) -> None:
         kept_from, kept_to = max(first, self._first), min(last, self._last)
-        old = self._view(self._last - self._first)[kept_from - self._first :][
+        old = self._scratch.rows(self._last - self._first)[kept_from - self._first :][
             : max(0, kept_to - kept_from)
         ]
         self._first = self._last = 0  # should a chunk be damaged, nothing here holds
-        need = (last - first) * self._source.row_nbytes
-        if need > self._bytes.size:
-            self._bytes = np.empty(need, np.uint8)
-        rows = self._view(last - first)
+        rows = self._scratch.rows(last - first)
         missing = [(first, last)]
         if len(old):
             rows[kept_from - first : kept_to - first] = old
@@ -298,7 +295,3 @@ class _Window:
         for a, b in missing:
             self._fill((a, *beside), rows[a - first : b - first])
         self._first, self._last = first, last
-
-    def _view(self, count: int) -> NDArray[Any]:
-        flat = self._bytes[: count * self._source.row_nbytes].view(self._source.dtype)
-        return flat.reshape((count, *self._source.shape[1:]))

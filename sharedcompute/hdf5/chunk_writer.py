@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sharedcompute.hdf5.chunk_index import box_at
 from sharedcompute.hdf5.encoders import encoder
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.writers import EncodedChunk, RowTarget, RowWriter
@@ -103,8 +104,7 @@ class ChunkEncoder(RowWriter):
     def _whole(self, values: NDArray[Any], place: tuple[int, ...]) -> NDArray[Any]:
         """The chunk at `place` of `values`, filled up where it is cut; valid until the next."""
         target = self._target
-        box = zip(place, target.chunks, strict=True)
-        part = values[tuple(slice(at, at + side) for at, side in box)]
+        part = values[box_at(place, target.chunks)]
         if part.shape == target.chunks:
             return part
         if self._filled is None:

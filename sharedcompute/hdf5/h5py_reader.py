@@ -11,14 +11,13 @@ from h5py import h5d
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.chunk_index import ChunkGrid
+from sharedcompute.hdf5.chunk_index import ChunkGrid, box_at
 from sharedcompute.hdf5.filters import available
 from sharedcompute.hdf5.lookup import open_file
+from sharedcompute.hdf5.readers import Layout, Reader, Scratch, read_only
 
 if TYPE_CHECKING:
     from sharedcompute.hdf5.source import DatasetSource
-
-from sharedcompute.hdf5.readers import Layout, Reader, Scratch, read_only
 
 CACHE_LIMIT = 64 << 20
 """Bytes of decoded chunks that an h5py reader keeps at most."""
@@ -60,9 +59,7 @@ class H5pyReader(Reader):
         """Fill `out` with no other columns read than its own."""
         with self._read(corner, out.shape):
             if out.size:
-                box = zip(corner, out.shape, strict=True)
-                values = self._dataset[tuple(slice(at, at + side) for at, side in box)]
-                np.copyto(out, values)
+                np.copyto(out, self._dataset[box_at(corner, out.shape)])
 
     @contextlib.contextmanager
     def _read(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[None]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sharedcompute.hdf5.readers import Layout, ReadAhead, Reader, Scratch, read_only
+
 if TYPE_CHECKING:
     from sharedcompute.hdf5.source import DatasetSource
-
-from sharedcompute.hdf5.readers import Layout, ReadAhead, Reader, Scratch, read_only
 
 
 def _map_refusal(layout: Layout) -> str:

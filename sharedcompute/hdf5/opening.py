@@ -93,14 +93,14 @@ def _source_of(dataset: h5py.Dataset, nested: int) -> DatasetSource:
         offset=layout.offset,
         packing=packing_of(dataset),
         parts=parts,
-        elsewhere=_elsewhere(dataset),
+        elsewhere=_elsewhere(dataset, dcpl),
     )
 
 
-def _elsewhere(dataset: h5py.Dataset) -> tuple[str, ...]:
+def _elsewhere(dataset: h5py.Dataset, dcpl: Any) -> tuple[str, ...]:
     """The other files that rows lie in, those of them that are there."""
     here = str(dataset.file.filename)
-    found = (source_file(here, name) for name in files_of(dataset.id))
+    found = (source_file(here, name) for name in files_of(dcpl))
     return tuple(os.path.realpath(file) for file in found if file is not None)
 
 

@@ -1,4 +1,4 @@
-"""How rows come out of a dataset: what a reader is, and those that need no chunks of ours."""
+"""How rows come out of a dataset: what a reader is, and what readers are made of."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sharedcompute.hdf5.chunk_index import box_at
 from sharedcompute.hdf5.filters import Pipeline
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ class Reader(ABC):
     def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
         """Fill `out`, of native byte order, with the box of its shape that begins at `corner`."""
         rows = self.read(corner[0], corner[0] + len(out))
-        rest = zip(corner[1:], out.shape[1:], strict=True)
-        np.copyto(out, rows[(slice(None), *(slice(at, at + side) for at, side in rest))])
+        np.copyto(out, rows[box_at((0, *corner[1:]), out.shape)])
 
     def stores(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
         """Whether a box may have anything but fill values."""

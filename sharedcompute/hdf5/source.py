@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +80,7 @@ class DatasetSource:
     @property
     def row_nbytes(self) -> int:
         """Bytes of one row in memory."""
-        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
@@ -95,7 +96,7 @@ class DatasetSource:
         """
         if self.parts:
             return min(max(part.row_alignment for part in self.parts), max(1, self.shape[0]))
-        return min(self.chunks[0], max(1, self.shape[0])) if self.chunks else 1
+        return self.chunk_rows
 
     @property
     def filter_names(self) -> tuple[str, ...]:
@@ -140,7 +141,7 @@ class DatasetSource:
         """Bytes of private memory that a reader takes to fill a box: a chunk, raw and decoded."""
         if self.chunks is None:
             return max([0, *(part.source.box_nbytes for part in self.parts)])
-        return 2 * int(np.prod(self.chunks, dtype=np.int64)) * self.dtype.itemsize + RUN_NBYTES
+        return 2 * math.prod(self.chunks) * self.dtype.itemsize + RUN_NBYTES
 
     def open(self) -> Reader:
         """A reader of the rows, for this process."""

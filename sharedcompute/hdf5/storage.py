@@ -72,9 +72,8 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
     return attributes_change and exact and bool(dcpl.get_obj_track_times())
 
 
-def files_of(dataset: Any) -> list[str]:
-    """The other files that the rows of a dataset lie in."""
-    dcpl = dataset.get_create_plist()
+def files_of(dcpl: Any) -> list[str]:
+    """The other files that rows lie in, by a dataset's creation properties."""
     external = [dcpl.get_external(index)[0] for index in range(dcpl.get_external_count())]
     names = [name.decode("utf-8", "surrogateescape") for name in external]
     if dcpl.get_layout() == h5d.VIRTUAL:

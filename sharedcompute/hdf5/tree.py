@@ -200,7 +200,7 @@ class _Copy:
             new = self._make_dataset(old, group, link, stored_so(old, storage))
             self.recoded.append(Recoded(_text(link.path), h5py.Dataset(new)))
             return new
-        self._check_files(link.path, files_of(old))
+        self._check_files(link.path, files_of(old.get_create_plist()))
         attributes_wait = not _are_plain_attributes(old)
         if must_be_made(old, attributes_wait):
             return self._make_alike(old, group, link)

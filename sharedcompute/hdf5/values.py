@@ -10,6 +10,8 @@ import numpy as np
 from h5py import h5d, h5s
 from numpy.typing import NDArray
 
+from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex
+
 BLOCK_NBYTES = 8 << 20
 """Bytes that are copied at once of a dataset without chunks."""
 
@@ -83,11 +85,10 @@ def _boxes(dataset: Any, itemsize: int) -> Iterator[Box]:
     if not shape:
         yield (), ()
     elif dcpl.get_layout() == h5d.CHUNKED:
-        starts: list[tuple[int, ...]] = []
-        dataset.chunk_iter(lambda info: starts.append(info.chunk_offset))
-        for start in sorted(starts):
-            ends = zip(shape, start, dcpl.get_chunk(), strict=True)
-            yield start, tuple(min(side, length - first) for length, first, side in ends)
+        grid = ChunkGrid(shape, dcpl.get_chunk())
+        for number in ChunkIndex(dataset, grid).numbers:
+            box = grid.box(number)
+            yield tuple(s.start for s in box), tuple(s.stop - s.start for s in box)
     else:
         rows = max(1, BLOCK_NBYTES // (itemsize * math.prod(shape[1:])))
         for row in range(0, shape[0], rows):

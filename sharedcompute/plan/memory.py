@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sharedcompute.hdf5.chunk_index import box_at
 from sharedcompute.operations.base import Array, DType
 
 RING_NBYTES = 8 << 20
@@ -79,8 +80,7 @@ class ArrayReader:
 
     def read_box(self, corner: tuple[int, ...], out: Array) -> None:
         """Copy the box of the shape of `out` that begins at `corner`."""
-        box = zip(corner, out.shape, strict=True)
-        out[...] = self._array[tuple(slice(at, at + side) for at, side in box)]
+        out[...] = self._array[box_at(corner, out.shape)]
 
     def stores(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
         """Any box may have anything."""
