@@ -3,7 +3,7 @@
 ``SHAREDCOMPUTE_FAULTS`` is the script: words ``POINT:COUNT:ACTION``. When the processes of a job
 come to POINT for the COUNT-th time, all together, ACTION happens to the one that does. COUNT is
 ``3``, ``3+`` (the third time and ever after) or ``*``. ACTION is ``kill``, ``stop``, ``exit``,
-``hang``, another signal such as ``SIGSEGV``, or an error number such as ``ENOSPC``, which is raised.
+``hang``, another signal such as ``SIGSEGV``, or an error number such as ``ENOSPC``, to be raised.
 
 ``SHAREDCOMPUTE_FAULTS_FOLDER`` is where the times are counted: a file for each point, with a byte
 for each time, since a worker that takes a dead one's place knows nothing of it.
