@@ -28,6 +28,12 @@ class OutputExists(Error, FileExistsError):
     exit_code = 3
 
 
+class StaleResumeError(Error):
+    """What a stopped job left belongs to another job: something of it has changed since."""
+
+    exit_code = 2
+
+
 class MemoryBudgetError(Error, MemoryError):
     """The job would not fit the memory or the disk that it was given."""
 
@@ -51,6 +57,8 @@ class WorkerDied(Error, RuntimeError):
         The half-open row range ``(start, stop)`` that it had in hand.
     exitcode : int or None
         What it exited with, when no signal killed it.
+    times : int
+        How many workers have died on these rows.
     """
 
     def __init__(
@@ -60,16 +68,26 @@ class WorkerDied(Error, RuntimeError):
         signal: int | None,
         rows: tuple[int, int] | None = None,
         exitcode: int | None = None,
+        times: int = 1,
     ) -> None:
         self.rank = rank
         self.pid = pid
         self.signal = signal
         self.rows = rows
         self.exitcode = exitcode
+        self.times = times
         how = f"was killed by signal {signal}" if signal else f"exited with code {exitcode}"
         where = f" while on rows {rows[0]}:{rows[1]}" if rows else ""
-        super().__init__(f"worker {rank} (pid {pid}) {how}{where}; run the job again")
+        again = f", the last of {times} that died there" if times > 1 else ""
+        super().__init__(f"worker {rank} (pid {pid}) {how}{where}{again}; run the job again")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the arguments, not by the message."""
-        return type(self), (self.rank, self.pid, self.signal, self.rows, self.exitcode)
+        return type(self), (
+            self.rank,
+            self.pid,
+            self.signal,
+            self.rows,
+            self.exitcode,
+            self.times,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,64 @@ class BlockDone:
 
 
 @dataclass(frozen=True)
+class StateTaken:
+    """What some blocks were reduced to was taken over from their worker.
+
+    Parameters
+    ----------
+    rank : int
+    blocks : tuple of int
+    states : tuple
+        One for each reduction that keeps a state for each worker.
+    """
+
+    rank: int
+    blocks: tuple[int, ...]
+    states: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class WorkerReplaced:
+    """A worker died; what it had in hand is done again.
+
+    Parameters
+    ----------
+    rank, pid : int
+    signal : int or None
+    rows : tuple of int or None
+        What it had in hand.
+    """
+
+    rank: int
+    pid: int
+    signal: int | None
+    rows: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class BlocksRestored:
+    """Blocks were done by a run before this one.
+
+    Parameters
+    ----------
+    blocks : int
+        How many.
+    nbytes : int
+        Bytes of the source that they are.
+    """
+
+    blocks: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
 class JobFinished:
     """All passes are done and the output is in its place."""
 
     seconds: float
 
 
-Event = PassStarted | BlockDone | JobFinished
+Event = PassStarted | BlockDone | StateTaken | WorkerReplaced | BlocksRestored | JobFinished
 Listener = Callable[[Event], None]
 
 

@@ -34,6 +34,8 @@ class Settings:
         Of the output, as in `OutputSpec`.
     decode_cf : bool
         Unpack the input's numbers, as in `Job`.
+    resume : bool
+        Go on with a stopped job, as in `OutputSpec`.
     params : mapping
         All that is left: the operation's parameters.
     """
@@ -45,6 +47,7 @@ class Settings:
     chunks: str | None
     shuffle: bool | None
     decode_cf: bool
+    resume: bool
     params: Mapping[str, Any]
 
     @classmethod
@@ -71,6 +74,7 @@ class Settings:
             _chunks(rest.pop("chunks", None)),
             _flag(rest, "shuffle"),
             bool(_flag(rest, "decode_cf")),
+            bool(_flag(rest, "resume")),
             rest,
         )
 
@@ -78,7 +82,9 @@ class Settings:
         """The output at `address`, stored as asked."""
         if address is None:
             return None
-        return OutputSpec(address, self.overwrite, self.filter, self.chunks, self.shuffle)
+        return OutputSpec(
+            address, self.overwrite, self.filter, self.chunks, self.shuffle, self.resume
+        )
 
 
 def _on_team(team: Team, running: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +156,7 @@ def engine_of(name: str, workers: int, options: Options, team: Team | None) -> I
     from sharedcompute.engines.local import Local  # noqa: PLC0415
 
     if team is not None:
-        yield Local(team, options.schedule)
+        yield Local(team, options.schedule, options.retries)
         return
     with Team(workers, options.threads) as own:
-        yield Local(own, options.schedule)
+        yield Local(own, options.schedule, options.retries)

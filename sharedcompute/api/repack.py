@@ -81,7 +81,9 @@ def make_repack(input: str, output: str, settings: Settings) -> RepackPlan:
         )
     source = Address(files[0], source.path)
     wanted = Wanted.of(settings.filter, settings.chunks, settings.shuffle)
-    plan = plan_repack(source, target, wanted, settings.options, settings.overwrite)
+    plan = plan_repack(
+        source, target, wanted, settings.options, settings.overwrite, settings.resume
+    )
     repack_output(plan).check(plan.inputs, plan.projection.disk_needed)
     return plan
 

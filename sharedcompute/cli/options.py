@@ -28,6 +28,14 @@ RUN = (
         help="auto: local, or serial where the job is too small to gain.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
+    click.option("--resume", is_flag=True, help="Go on with a job that was stopped."),
+    click.option(
+        "--retries",
+        type=click.IntRange(0),
+        default=2,
+        show_default=True,
+        help="Times that rows are computed again whose worker died.",
+    ),
     click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
     click.option("--json", "as_json", is_flag=True, help="A summary for programs on stdout."),
     click.option("-q", "--quiet", is_flag=True, help="No progress."),
@@ -85,6 +93,8 @@ RUNNING = (
     "engine",
     "overwrite",
     "decode_cf",
+    "resume",
+    "retries",
 )
 STORING = ("filter", "chunks", "shuffle")
 

@@ -18,7 +18,7 @@ from sharedcompute.engines.fill import fill
 from sharedcompute.engines.load import loaded, room
 from sharedcompute.engines.results import Results
 from sharedcompute.engines.work import Engine, undeliverable
-from sharedcompute.events import JobFinished, Listener, PassStarted
+from sharedcompute.events import Event, JobFinished, Listener, PassStarted, StateTaken
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction, Tally, cast_result, served_by
 from sharedcompute.operations.base import Array, ArraySpec, State
@@ -54,7 +54,7 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
         if plan.load is None:
             found = [run.passes(plan.passes)]
         else:
-            found = [run.passes(loaded) for loaded in run.loaded(plan.load)]
+            found = [run.passes(passes, part) for part, passes in run.loaded(plan.load)]
         reduced = _side_by_side(found)
         if results:
             results.finish(reduced)
@@ -96,17 +96,17 @@ class _Run:
         self._count = len(plan.passes) * max(1, stripes) + stripes + held
         self.kept: tuple[Keep, ...] = ()
 
-    def passes(self, passes: tuple[Pass, ...]) -> Reduced:
-        """Run passes in order, and give what the last one reduced."""
-        results, values = self._results, dict[tuple[int, Any], Array]()
+    def passes(self, passes: tuple[Pass, ...], part: str = "") -> Reduced:
+        """Run passes in order, and give what the last one reduced.
+
+        `part` tells passes over different stripes apart.
+        """
+        values = dict[tuple[int, Any], Array]()
         for number, work in enumerate(passes, start=1):
             self._begin(work.purpose, work.spec(0))
             bound = self._with_sinks(work.bind(values))
             states = [_block_states(t, len(work.blocks), self._engine) for _, t in work.tallies]
-            watch = results.watch(self._listen) if results else self._listen
-            deliver = results.deliver if results else undeliverable
-            if len(work.blocks):
-                self._engine.run(PassWork(bound, states), deliver, watch)
+            self._run(f"{number}{part}", PassWork(bound, states), last=work is passes[-1])
             if number < len(passes):
                 found = _worked_out(work, states, passes[-1])
                 values |= {key: self._engine.share(value) for key, value in found.items()}
@@ -114,7 +114,24 @@ class _Run:
         self._release(bound.keeps)
         return _reduced(passes[-1], states)
 
-    def loaded(self, load: Load) -> Iterator[tuple[Pass, ...]]:
+    def _run(self, name: str, work: PassWork, *, last: bool) -> None:
+        """Do the blocks of a pass that are not done yet."""
+
+        def listen(event: Event) -> None:
+            if isinstance(event, StateTaken):
+                work.fold(event.states)
+            self._listen(event)
+
+        if not len(work):
+            return
+        if self._results is None:
+            self._engine.run(work, undeliverable, listen)
+            return
+        with self._results.notes(name, work, last=last) as notes:
+            left = notes.left(listen)
+            self._engine.run(work, notes.deliver, notes.watch(listen), left)
+
+    def loaded(self, load: Load) -> Iterator[tuple[str, tuple[Pass, ...]]]:
         """Decode all chunks of one stripe after the other; yield passes that read what is there."""
         source = self._plan.passes[-1].source
         assert isinstance(source, DatasetSource)
@@ -124,9 +141,10 @@ class _Run:
                 shape = stripe_shape(source, stripe)
                 self._begin("decode all chunks", ArraySpec(shape, source.dtype))
                 ready = loaded(source, stripe, held, self._engine, self._listen)
-                yield tuple(
+                passes = (
                     replace(stripe_of(work, *stripe), source=ready) for work in self._plan.passes
                 )
+                yield f"-{stripe[0]}-{stripe[1]}", tuple(passes)
 
     def _with_sinks(self, work: Pass) -> Pass:
         """The pass with the source and sinks that workers open."""
@@ -155,7 +173,8 @@ class _Run:
             chunks = created.sink.chunks or source.shape
             grid = units(source.shape, chunks, source.dtype.itemsize)
             self._begin(f"encode {created.sink.path}", ArraySpec(source.shape, source.dtype))
-            fill(created, source, grid, self._folder, self._engine, self._listen)
+            section = self._results.section(number, len(grid))
+            fill(created, source, grid, section, self._engine, self._listen)
 
     def _begin(self, purpose: str, spec: ArraySpec) -> None:
         self._number += 1
@@ -177,6 +196,9 @@ def _block_states(tally: Tally, blocks: int, engine: Engine) -> State:
     states = tally.states(tally.slots(blocks, engine.workers), engine.allocate)
     if blocks == 0:
         tally.reset(states)
+    elif tally.exact:
+        # Workers begin with their own; what is taken over from them is added up here.
+        tally.reset({name: s[-2] for name, s in states.items()})
     return states
 
 

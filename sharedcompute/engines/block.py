@@ -11,7 +11,7 @@ import numpy as np
 
 from sharedcompute.arrays import check_returned
 from sharedcompute.engines.work import Deliver
-from sharedcompute.events import BlockDone
+from sharedcompute.events import BlockDone, StateTaken
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.provenance import block_crc
 from sharedcompute.operations.accumulate import Accumulator
@@ -41,12 +41,27 @@ class PassWork:
         """Chunks are stored in the order of their blocks."""
         return any(isinstance(keep.sink, ChunkTarget) for keep in self.work.keeps)
 
+    @property
+    def taken(self) -> bool:
+        """Where a state belongs to a worker, blocks are done once it is taken over."""
+        return any(tally.exact for _, tally in self.work.tallies)
+
+    def fold(self, states: Sequence[State]) -> None:
+        """Add what was taken over from a worker."""
+        exact = [p for p in zip(self.work.tallies, self.states, strict=True) if p[0][1].exact]
+        for ((_, tally), mine), state in zip(exact, states, strict=True):
+            tally.fold(mine, state)
+
     def __len__(self) -> int:
         return len(self.work.blocks)
 
     def rows(self, number: int) -> Rows:
         """The rows of a block."""
         return self.work.blocks[number]
+
+    def nbytes(self, number: int) -> int:
+        """The bytes of a block in the source."""
+        return self.work.blocks[number].size * self.work.spec(0).row_bytes
 
     def warm_up(self) -> None:
         """Compile the kernels of the pass."""
@@ -138,6 +153,18 @@ class BlockRunner:
         self._carries: dict[int, Array] = {}
         self._strip = Rows(0, 0)
         self._block = 0
+        self._since: list[int] = []
+
+    def take(self) -> StateTaken | None:
+        """What the blocks since the last time were reduced to, where that is kept by worker."""
+        exact = [accumulator for _, accumulator in self._accumulators if accumulator.tally.exact]
+        if not exact or not self._since:
+            return None
+        taken = StateTaken(
+            self._rank, tuple(self._since), tuple(accumulator.take() for accumulator in exact)
+        )
+        self._since = []
+        return taken
 
     def finish(self) -> None:
         """Leave in the states what all blocks added up to."""
@@ -161,6 +188,7 @@ class BlockRunner:
             self._run_strip(Rows(start, min(start + self._work.strip, rows.stop)))
         for _, accumulator in self._accumulators:
             accumulator.end()
+        self._since.append(block)
         clock = self._clock
         return BlockDone(
             self._rank,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.rows import Rows
@@ -15,9 +17,13 @@ class BoxWork:
     Parameters
     ----------
     boxes : ChunkGrid
+    source : DatasetSource or ArraySource
     """
 
     boxes: ChunkGrid
+    source: Any
+
+    taken = False
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -26,6 +32,11 @@ class BoxWork:
         """The rows of a box."""
         first = self.boxes.box(number)[0]
         return Rows(first.start, first.stop)
+
+    def nbytes(self, number: int) -> int:
+        """The bytes of a box."""
+        size = math.prod(side.stop - side.start for side in self.boxes.box(number))
+        return size * int(self.source.dtype.itemsize)
 
     def warm_up(self) -> None:
         """Kernels that code chunks are compiled when they are first called."""
@@ -36,6 +47,9 @@ class BoxWork:
 
 class BoxRunner:
     """Does boxes in one process."""
+
+    def take(self) -> None:
+        """Nothing is kept of a box here."""
 
     def finish(self) -> None:
         """Every box is where it belongs."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
 from typing import Any
 
-from sharedcompute.engines.order import InOrder
+from sharedcompute.engines.notes import Notes
+from sharedcompute.engines.progress import Section
 from sharedcompute.engines.recode import RecodeWork
 from sharedcompute.engines.work import Engine
-from sharedcompute.events import BlockDone, Event, Listener
+from sharedcompute.events import Listener
 from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.sink import Created
 
 
 def fill(
-    created: Created, source: Any, boxes: ChunkGrid, folder: Path, engine: Engine, listen: Listener
+    created: Created,
+    source: Any,
+    boxes: ChunkGrid,
+    section: Section,
+    engine: Engine,
+    listen: Listener,
 ) -> None:
     """Write all of `source` to a dataset.
 
@@ -23,15 +27,10 @@ def fill(
     ----------
     boxes : ChunkGrid
         What a worker does at a time: whole chunks of the dataset each.
-    folder : Path
-        For chunks that wait for their turn.
+    section : Section
+        Takes the notes.
     """
-    order = InOrder(lambda _, chunks: created.store(chunks), folder)
-
-    def watch(event: Event) -> None:
-        if isinstance(event, BlockDone):
-            order.done(event.block)
-        listen(event)
-
-    with contextlib.closing(order):
-        engine.run(RecodeWork(boxes, source, created.target), order.add, watch)
+    work = RecodeWork(boxes, source, created.target)
+    with Notes(section, work, [created]) as notes:
+        left = notes.left(listen)
+        engine.run(work, notes.deliver, notes.watch(listen), left)

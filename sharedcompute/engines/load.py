@@ -29,15 +29,11 @@ class LoadWork(BoxWork):
 
     Parameters
     ----------
-    source : DatasetSource
     first : int
         Where on axis 1 the stripe begins that is loaded.
     target : SharedArray, ndarray or FileArray
-    boxes : ChunkGrid
-        Over the target.
     """
 
-    source: DatasetSource
     first: int
     target: Room
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from sharedcompute import arrays
+from sharedcompute import arrays, faults
 from sharedcompute.engines.outbox import Outbox, Rings, Sent
-from sharedcompute.engines.work import Deliver, Work
-from sharedcompute.events import BlockDone, Listener
+from sharedcompute.engines.work import TAKE_SECONDS, Deliver, Runner, Work
+from sharedcompute.errors import WorkerDied
+from sharedcompute.events import BlockDone, Event, Listener, StateTaken, WorkerReplaced
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.plan.memory import ArraySource
 from sharedcompute.rows import Schedule
@@ -32,13 +34,16 @@ class Local:
     team : Team
     schedule : str
         How blocks go to workers.
+    retries : int
+        How many times units are done again whose worker died.
     """
 
     name = "local"
 
-    def __init__(self, team: Team, schedule: Schedule) -> None:
+    def __init__(self, team: Team, schedule: Schedule, retries: int = 0) -> None:
         self._team = team
         self._schedule = schedule
+        self._retries = retries
         # Made once: to make them took 12 ms, and a file may have thousands of small datasets.
         self._rings: Rings | None = None
 
@@ -62,9 +67,26 @@ class Local:
             return ArraySource(arrays.asarray(array))
         return source
 
-    def run(self, work: Work, deliver: Deliver, listen: Listener) -> None:
-        """Do all units on the team."""
+    def run(
+        self, work: Work, deliver: Deliver, listen: Listener, left: Sequence[int] | None = None
+    ) -> None:
+        """Do units on the team; when a worker dies, those that it leaves undone are done again."""
         work.warm_up()
+        remaining = _Remaining(range(len(work)) if left is None else left, listen, work.taken)
+        deaths: Counter[Any] = Counter()
+        while True:
+            try:
+                self._round(work, remaining.units(), deliver, remaining.listen)
+                return
+            except WorkerDied as died:
+                deaths[died.rows] += 1
+                if deaths[died.rows] > self._retries:
+                    died.times = deaths[died.rows]
+                    raise
+                listen(WorkerReplaced(died.rank, died.pid, died.signal, died.rows))
+
+    def _round(self, work: Work, left: Sequence[int], deliver: Deliver, listen: Listener) -> None:
+        """Do units until all are done or a worker dies."""
         if work.ordered and self._rings is None:
             self._rings = Rings.make(self._team.size)
         rings = self._rings if work.ordered else None
@@ -78,7 +100,38 @@ class Local:
                 for event in message:
                     listen(event)
 
-        self._team.run(run_units, work, self._schedule, rings, on_message=receive)
+        self._team.run(run_units, work, left, self._schedule, rings, on_message=receive)
+
+
+class _Remaining:
+    """Which units are still to be done, told by what the workers say.
+
+    Parameters
+    ----------
+    units : sequence of int
+    listen : callable
+        Is told of everything as well.
+    taken : bool
+        A unit is done only when its state was taken over.
+    """
+
+    def __init__(self, units: Sequence[int], listen: Listener, taken: bool) -> None:
+        self._units = units
+        self._listen = listen
+        self._taken = taken
+        self._done: set[int] = set()
+
+    def units(self) -> Sequence[int]:
+        """What is left."""
+        return [n for n in self._units if n not in self._done] if self._done else self._units
+
+    def listen(self, event: Event) -> None:
+        """Note what is done."""
+        self._listen(event)
+        if isinstance(event, StateTaken):
+            self._done.update(event.blocks)
+        elif isinstance(event, BlockDone) and not self._taken:
+            self._done.add(event.block)
 
 
 class _Mail:
@@ -91,20 +144,26 @@ class _Mail:
     def __init__(self, worker: Worker, rings: Rings | None) -> None:
         self._worker = worker
         self._outbox = None if rings is None else Outbox(rings, worker)
-        self._events: list[BlockDone] = []
+        self._events: list[Event] = []
         self._due = time.monotonic() + POST_SECONDS
+        self._take_due = time.monotonic() + TAKE_SECONDS
 
     def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
         """Send chunks on their way."""
         assert self._outbox is not None
         self._outbox.put(block, number, chunks)
 
-    def done(self, event: BlockDone) -> None:
-        """Note a finished block; all its chunks are sent."""
+    def done(self, event: BlockDone, runner: Runner) -> None:
+        """Note a finished block; all its chunks are sent. Now and then its state goes with it."""
         if self._outbox is not None:
             self._outbox.send()
         self._events.append(event)
-        if time.monotonic() >= self._due:
+        now = time.monotonic()
+        if now >= self._take_due:
+            taken = runner.take()
+            self._events += [] if taken is None else [taken]
+            self._take_due = now + TAKE_SECONDS
+        if now >= self._due:
             self.flush()
 
     def flush(self) -> None:
@@ -115,32 +174,37 @@ class _Mail:
         self._due = time.monotonic() + POST_SECONDS
 
 
-def _claims(worker: Worker, work: Work, schedule: Schedule) -> Iterator[int]:
+def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule) -> Iterator[int]:
     """The units of this worker.
 
     Chunks are stored in the order of their units, so a static schedule deals these out in turn
     (OpenMP's ``static,1``): in contiguous shares most chunks would wait for the first worker.
     """
     if schedule == "static" and work.ordered:
-        numbers: Iterator[int] = iter(range(worker.rank, len(work), worker.size))
+        places: Iterator[int] = iter(range(worker.rank, len(left), worker.size))
     else:
-        numbers = (claimed.start for claimed in worker.claim(len(work), 1, schedule))
-    for number in numbers:
+        places = (claimed.start for claimed in worker.claim(len(left), 1, schedule))
+    for place in places:
+        number = left[place]
         worker.check()
         worker.at(work.rows(number))
+        faults.point("unit", number)
         yield number
 
 
-def run_units(worker: Worker, work: Work, schedule: Schedule, rings: Rings | None) -> None:
+def run_units(
+    worker: Worker, work: Work, left: Sequence[int], schedule: Schedule, rings: Rings | None
+) -> None:
     """What each worker does: take units and do them."""
     mail = _Mail(worker, rings)
     runner = work.open(worker.rank, mail.deliver)
     try:
-        for number in _claims(worker, work, schedule):
-            mail.done(runner.run(number))
+        for number in _claims(worker, work, left, schedule):
+            mail.done(runner.run(number), runner)
         runner.finish()
         mail.flush()
     finally:
         runner.close()
     worker.barrier()
+    faults.point("combine")
     work.combine(worker.rank, worker.size)

@@ -6,11 +6,15 @@ give another file with every run; in order, the file's bytes do not depend on th
 
 from __future__ import annotations
 
-import tempfile
+import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
+import deflate
+
+from sharedcompute import faults
+from sharedcompute.engines.progress import Section
+from sharedcompute.engines.work import TAKE_SECONDS
 from sharedcompute.hdf5.writers import EncodedChunk, full_disk_named
 
 HELD_BYTES = 16 * 1024**2
@@ -20,50 +24,85 @@ Store = Callable[[int, Sequence[EncodedChunk]], None]
 
 
 class _Waiting(NamedTuple):
-    """A chunk that waits: in memory, or in the spill file where `length` is not 0."""
+    """A chunk that waits: in memory, or from `position` on in the file where its data are empty."""
 
     number: int
     chunk: EncodedChunk
-    position: int = 0
-    length: int = 0
+    note: list[Any]
+    position: int
 
 
 class InOrder:
-    """Stores chunks block by block.
+    """Stores chunks block by block, and notes which blocks are kept.
+
+    A block is noted once its chunks are in the output, in turn; or once they are in the file of
+    those that wait, which is brought about when a second has gone by: what is noted is not
+    computed again after a stop.
 
     Parameters
     ----------
     store : callable
         ``store(number, chunks)`` puts chunks of keep `number` into the file.
-    folder : Path
-        For the spill file, which has no name and goes with the process.
+    section : Section
+        Takes the notes.
     """
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, section: Section) -> None:
         self._store = store
-        self._folder = folder
+        self._section = section
         self._turn = 0
-        self._done: set[int] = set()
+        self._done: dict[int, tuple[int, ...]] = {}
+        self._noted: set[int] = set()
         self._waiting: dict[int, list[_Waiting]] = {}
+        self._stored: list[list[Any]] = []
         self._held = 0
         self._spill: IO[bytes] | None = None
+        self._saved = time.monotonic()
 
     def add(self, block: int, number: int, chunks: Sequence[EncodedChunk]) -> None:
         """Take in chunks of a block, in the block's own order."""
         if block == self._turn:
+            faults.point("chunk.store")
             self._store(number, chunks)
-        else:
+            self._stored += [_note(number, chunk) for chunk in chunks]
+        elif block > self._turn:
             waiting = self._waiting.setdefault(block, [])
             waiting.extend(self._keep(number, chunk) for chunk in chunks)
 
-    def done(self, block: int) -> None:
+    def done(self, block: int, checksums: tuple[int, ...] = ()) -> None:
         """Note that all chunks of a block have come."""
-        self._done.add(block)
+        if block < self._turn:
+            return
+        self._done[block] = checksums
         while self._turn in self._done:
-            self._done.remove(self._turn)
-            self._turn += 1
-            for waiting in self._waiting.pop(self._turn, ()):
-                self._store(waiting.number, [self._fetch(waiting)])
+            self._end_turn()
+        if self._done and time.monotonic() > self._saved + TAKE_SECONDS:
+            self.save()
+
+    def present(self, block: int) -> None:
+        """Note that a block is in the file, and noted, since a run before this one."""
+        self._noted.add(block)
+        self._done[block] = ()
+        while self._turn in self._done:
+            self._end_turn()
+
+    def restart(self) -> None:
+        """Forget what has come of blocks that are not done: it will come again."""
+        for block in self._waiting.keys() - self._done.keys():
+            self._held -= sum(len(w.chunk.data) for w in self._waiting.pop(block))
+        # What is stored already will be stored again at its place.
+        self._stored = []
+
+    def save(self) -> None:
+        """Bring all blocks that are done to the disk, and note them."""
+        for block in sorted(self._done.keys() - self._noted):
+            saved = [self._spilled(waiting) for waiting in self._waiting.get(block, ())]
+            if saved:
+                self._waiting[block] = saved
+            self._note(block, [[*w.note, w.position] for w in saved], "waiting")
+        if self._spill is not None:
+            self._spill.flush()
+        self._saved = time.monotonic()
 
     def close(self) -> None:
         """Drop what waits."""
@@ -71,23 +110,59 @@ class InOrder:
         if self._spill is not None:
             self._spill.close()
 
+    def _end_turn(self) -> None:
+        block = self._turn
+        for waiting in self._waiting.pop(block, ()):
+            self._store(waiting.number, [self._fetch(waiting)])
+            self._stored.append(waiting.note)
+        self._note(block, self._stored, "output")
+        self._stored = []
+        del self._done[block]
+        self._noted.discard(block)
+        self._turn += 1
+        # Its chunks may have come in part, to be stored as soon as it is their turn.
+        if self._turn not in self._done:
+            for waiting in self._waiting.pop(self._turn, ()):
+                self._store(waiting.number, [self._fetch(waiting)])
+                self._stored.append(waiting.note)
+
+    def _note(self, block: int, chunks: list[list[Any]], where: str) -> None:
+        if block not in self._noted or (chunks and where == "output"):
+            self._section.append(kept=block, crcs=self._done[block], chunks=chunks, where=where)
+            self._noted.add(block)
+
     def _keep(self, number: int, chunk: EncodedChunk) -> _Waiting:
         size = len(chunk.data)
-        if self._held + size <= HELD_BYTES:
-            self._held += size
-            # A copy: what a message brought is in a buffer that the next one uses again.
-            return _Waiting(number, chunk._replace(data=bytes(chunk.data)))
+        # A copy: what a message brought is in a buffer that the next one uses again.
+        kept = chunk._replace(data=bytes(chunk.data))
+        waiting = _Waiting(number, kept, _note(number, chunk), -1)
+        self._held += size
+        return waiting if self._held <= HELD_BYTES else self._spilled(waiting)
+
+    def _spilled(self, waiting: _Waiting) -> _Waiting:
+        """The same, with its data in the file."""
+        if waiting.position >= 0:
+            return waiting
         if self._spill is None:
-            self._spill = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - see close
-        with full_disk_named(str(self._folder)):
+            # Not emptied: where a job goes on in place, chunks wait there still.
+            self._spill = self._section.run.waiting.open("a+b")
+        faults.point("waiting.write")
+        with full_disk_named(str(self._section.run.waiting)):
             position = self._spill.seek(0, 2)
-            self._spill.write(chunk.data)
-        return _Waiting(number, chunk._replace(data=b""), position, size)
+            self._spill.write(waiting.chunk.data)
+            self._spill.flush()
+        self._held -= len(waiting.chunk.data)
+        return waiting._replace(chunk=waiting.chunk._replace(data=b""), position=position)
 
     def _fetch(self, waiting: _Waiting) -> EncodedChunk:
-        if not waiting.length:
+        if waiting.position < 0:
             self._held -= len(waiting.chunk.data)
             return waiting.chunk
         assert self._spill is not None
         self._spill.seek(waiting.position)
-        return waiting.chunk._replace(data=self._spill.read(waiting.length))
+        return waiting.chunk._replace(data=self._spill.read(waiting.note[2]))
+
+
+def _note(number: int, chunk: EncodedChunk) -> list[Any]:
+    """What a later run has to know of a chunk."""
+    return [number, chunk.mask, len(chunk.data), deflate.crc32(chunk.data), list(chunk.offset)]

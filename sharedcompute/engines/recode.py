@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,8 @@ from sharedcompute.engines.boxes import BoxRunner, BoxWork
 from sharedcompute.engines.work import Deliver
 from sharedcompute.events import BlockDone
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
-from sharedcompute.hdf5.writers import RowTarget
+from sharedcompute.hdf5.provenance import block_crc
+from sharedcompute.hdf5.writers import ContiguousTarget, RowTarget
 from sharedcompute.operations.base import Array
 
 
@@ -22,13 +22,10 @@ class RecodeWork(BoxWork):
 
     Parameters
     ----------
-    source : DatasetSource or ArraySource
     target : RowTarget
-    boxes : ChunkGrid
-        Whole chunks of the target each.
+        The boxes are whole chunks of it.
     """
 
-    source: Any
     target: RowTarget
 
     @property
@@ -62,7 +59,7 @@ class Recoder(BoxRunner):
         shape = tuple(side.stop - side.start for side in box)
         corner = tuple(side.start for side in box)
         nbytes = int(np.prod(shape, dtype=np.int64)) * self._buffer.itemsize
-        read = began
+        read, checksums = began, tuple[int, ...]()
         if not self._sparse or self._reader.stores(corner, shape):
             values = self._room(shape)
             self._reader.read_box(corner, values)
@@ -70,11 +67,12 @@ class Recoder(BoxRunner):
             chunks = self._writer.write_box(corner, values)
             if chunks:
                 self._deliver(number, 0, chunks)
+            if isinstance(self._work.target, ContiguousTarget):
+                checksums = (block_crc(values, self._work.target.stored_dtype),)
         written = time.monotonic()
         rows = self._work.rows(number)
-        return BlockDone(
-            self._rank, number, *rows, nbytes, began, read - began, 0.0, written - read
-        )
+        times = began, read - began, 0.0, written - read
+        return BlockDone(self._rank, number, *rows, nbytes, *times, checksums)
 
     def _room(self, shape: tuple[int, ...]) -> Array:
         size = int(np.prod(shape, dtype=np.int64))

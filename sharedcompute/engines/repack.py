@@ -6,10 +6,14 @@ import contextlib
 import math
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sharedcompute.engines.fill import fill
+from sharedcompute.engines.identity import repack_header_of
 from sharedcompute.engines.load import loaded, room
+from sharedcompute.engines.outgoing import Outgoing
+from sharedcompute.engines.progress import Section
 from sharedcompute.engines.work import Engine
 from sharedcompute.events import JobFinished, Listener, PassStarted, ignore
 from sharedcompute.hdf5.lookup import open_file
@@ -47,38 +51,60 @@ def repack_output(plan: RepackPlan) -> OutputFile:
 def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repacked:
     """Run a plan to its end. If it fails, the output path is as it was."""
     began = time.monotonic()
-    with repack_output(plan) as output:
-        if plan.path is None:
-            with open_file(plan.file) as source:
-                recoded, warnings = copy_tree(source, output.h5, plan.storage)
-                pairs = [(plan.of(source[made.source_path]), made) for made in recoded]
-            output.h5.flush()
-            for number, (recoding, made) in enumerate(pairs, start=1):
-                filled = created(sink_of(recoding, made.source_path), made.dataset, output)
-                _say(listen, recoding, number, len(pairs))
-                _fill(recoding, filled, output, engine, listen)
-        else:
-            (recoding,), warnings = plan.recodings.values(), []
-            filled = create(sink_of(recoding, result_path(plan)), output)
-            _say(listen, recoding, 1, 1)
-            _fill(recoding, filled, output, engine, listen)
-            copy_metadata(recoding.source, filled.dataset, file_attributes=output.fresh)
-        output.commit()
+    outgoing = Outgoing(
+        repack_output(plan),
+        lambda base: repack_header_of(plan, base),
+        plan.resume,
+        in_place=not any(made.storage.filters for made in plan.recodings.values()),
+    )
+    with outgoing:
+        made, warnings = _make(plan, outgoing)
+        for number, (path, recoding) in enumerate(made, start=1):
+            sink = sink_of(recoding, path)
+            filled = created(sink, outgoing.file.h5[path], outgoing.file)
+            source = recoding.source
+            listen(PassStarted(number, len(made), source.path, source.shape[0], source.nbytes))
+            section = outgoing.progress.section(str(number), len(recoding.boxes))
+            _fill(recoding, filled, section, engine, listen)
+            if plan.path is not None:
+                copy_metadata(source, filled.dataset, file_attributes=outgoing.file.fresh)
+        outgoing.commit()
     seconds = time.monotonic() - began
     listen(JobFinished(seconds))
     return Repacked((*plan.notes, *warnings), seconds)
 
 
-def _say(listen: Listener, recoding: Recoding, number: int, count: int) -> None:
-    source = recoding.source
-    listen(PassStarted(number, count, source.path, source.shape[0], source.nbytes))
+Made = list[tuple[str, Recoding]]
+"""The datasets whose rows are still to be written, with their paths in the output."""
+
+
+def _make(plan: RepackPlan, outgoing: Outgoing) -> tuple[Made, list[str]]:
+    """Make all but the rows that are recoded, unless a stopped job has; with what was not kept."""
+    if plan.path is not None:
+        (recoding,) = plan.recodings.values()
+        path = result_path(plan)
+        if not outgoing.goes_on:
+            create(sink_of(recoding, path), outgoing.file)
+            outgoing.settle()
+        return [(path, recoding)], []
+    with open_file(plan.file) as source:
+        if outgoing.goes_on:
+            (told,) = (r for r in outgoing.progress.earlier[-1].records if "recoded" in r)
+            paths, warnings = told["recoded"], told["warnings"]
+        else:
+            recoded, warnings = copy_tree(source, outgoing.file.h5, plan.storage)
+            paths = [made.source_path for made in recoded]
+            del recoded
+            outgoing.progress.append({"recoded": paths, "warnings": warnings})
+            outgoing.settle()
+        return [(path, plan.of(source[path])) for path in paths], warnings
 
 
 def _fill(
-    recoding: Recoding, filled: Created, output: OutputFile, engine: Engine, listen: Listener
+    recoding: Recoding, filled: Created, section: Section, engine: Engine, listen: Listener
 ) -> None:
     """Write the rows of one dataset."""
-    folder = output.file.parent
+    folder = Path(filled.file).parent
     with contextlib.ExitStack() as stack:
         source: Any = recoding.source
         if recoding.load is not None:
@@ -87,4 +113,4 @@ def _fill(
             # Progress counts what is written.
             target = stack.enter_context(held)
             source = loaded(source, everything(source), target, engine, ignore)
-        fill(filled, source, recoding.boxes, folder, engine, listen)
+        fill(filled, source, recoding.boxes, section, engine, listen)

@@ -10,17 +10,19 @@ from typing import Any, Self
 
 import numpy as np
 
-from sharedcompute.engines.order import InOrder
-from sharedcompute.events import BlockDone, Event, Listener
+from sharedcompute.engines.block import PassWork
+from sharedcompute.engines.identity import given_files, header_of
+from sharedcompute.engines.notes import Notes
+from sharedcompute.engines.outgoing import Outgoing
+from sharedcompute.engines.progress import Section
 from sharedcompute.hdf5 import metadata, provenance
-from sharedcompute.hdf5.address import Address, matching_files
+from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.output import OutputFile
-from sharedcompute.hdf5.sink import Created, DatasetSink, create
+from sharedcompute.hdf5.sink import Created, DatasetSink, create, created
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array, Operation
-from sharedcompute.operations.parameters import array
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Job, OutputSpec, Summary, Transform
 
@@ -39,14 +41,7 @@ def _file(plan: Plan, out: OutputSpec) -> OutputFile:
 def _inputs(job: Job) -> tuple[str, ...]:
     """The files that a job reads: its source, and arrays given by their addresses."""
     source = job.source.files if isinstance(job.source, DatasetSource) else ()
-    given = [
-        file
-        for step in job.steps
-        if isinstance(step, Transform)
-        for p in step.operation.parameters
-        if p.kind is array and isinstance(step.params[p.name], str)
-        for file in matching_files(Address.parse(step.params[p.name]).file)
-    ]
+    given = [f for step in job.steps if isinstance(step, Transform) for f in given_files(step)]
     return (*source, *given)
 
 
@@ -56,25 +51,40 @@ class Results:
     def __init__(self, plan: Plan) -> None:
         out = plan.job.output
         assert out is not None
+        last = plan.passes[-1]
         self._plan = plan
         self._file = _file(plan, out)
-        self._order = InOrder(self._store, self._file.file.parent)
-        last = plan.passes[-1]
+        self._sinks = [k.sink for k in last.keeps if isinstance(k.sink, DatasetSink)]
+        self._outgoing = Outgoing(
+            self._file,
+            lambda base: header_of(plan, base),
+            out.resume,
+            in_place=not any(sink.filters for sink in self._sinks),
+        )
         self._crcs: Array = np.zeros((len(last.keeps), len(last.blocks)), np.uint32)
 
     def __enter__(self) -> Self:
-        self._file.open()
-        sinks = [keep.sink for keep in self._plan.passes[-1].keeps]
+        self._outgoing.__enter__()
         try:
-            self._created = [create(s, self._file) for s in sinks if isinstance(s, DatasetSink)]
-            self._reduced = [
-                None if s is None else create(s, self._file) for s in self._plan.observe_sinks
-            ]
-        except BaseException:
+            self._make()
+        except BaseException as problem:
             # `with` calls no __exit__ for what fails in here.
-            self._file.abort()
+            self.__exit__(type(problem), problem, None)
             raise
         return self
+
+    def _make(self) -> None:
+        """Make all datasets, unless a stopped job has."""
+        made = [*self._sinks, *self._plan.observe_sinks]
+        if not self._outgoing.goes_on:
+            for sink in made:
+                if sink is not None:
+                    create(sink, self._file)
+            self._outgoing.settle()
+        file = self._file
+        found = [None if s is None else created(s, file.h5[s.path], file) for s in made]
+        self._created = [c for c in found[: len(self._sinks)] if c is not None]
+        self._reduced = found[len(self._sinks) :]
 
     def __exit__(
         self,
@@ -82,30 +92,22 @@ class Results:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._order.close()
-        self._file.__exit__(kind, value, traceback)
+        self._outgoing.__exit__(kind, value, traceback)
 
     def created(self, number: int) -> Created:
         """The dataset of keep `number`."""
         return self._created[number]
 
-    def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
-        """Take in encoded chunks; called in the parent only: one writer."""
-        self._order.add(block, number, chunks)
+    def notes(self, name: str, work: PassWork, *, last: bool) -> Notes:
+        """The notes on one pass."""
+        # What is held in memory until all of it is there does not last.
+        lasting = not (last and any(self._plan.staged.held))
+        section = self._outgoing.progress.section(name, len(work), noted=lasting)
+        return Notes(section, work, self._created if last else (), self._crcs)
 
-    def _store(self, number: int, chunks: Sequence[Any]) -> None:
-        self._created[number].store(chunks)
-
-    def watch(self, listen: Listener) -> Listener:
-        """A listener that notes the checksums of blocks on their way to `listen`."""
-
-        def note(event: Event) -> None:
-            if isinstance(event, BlockDone) and event.checksums:
-                self._crcs[:, event.block] = event.checksums
-                self._order.done(event.block)
-            listen(event)
-
-        return note
+    def section(self, number: int, units: int) -> Section:
+        """Takes the notes on keep `number`, which is written once all of it is there."""
+        return self._outgoing.progress.section(f"held-{number}", units)
 
     def finish(self, reduced: Sequence[tuple[Reduction, Array]]) -> None:
         """Write what is small, say what made it, and put the file in its place."""
@@ -119,7 +121,7 @@ class Results:
                 small.write(values)
                 provenance.record_whole(small.dataset, values)
                 self._describe(small.dataset, number, reduction)
-        self._file.commit()
+        self._outgoing.commit()
 
     def _describe(self, dataset: Any, number: int, reduction: Reduction | None = None) -> None:
         """Give a result what still holds of the input's metadata, and say what made it."""

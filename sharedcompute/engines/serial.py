@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from sharedcompute.engines.work import Deliver, Work
+from sharedcompute import faults
+from sharedcompute.engines.work import TAKE_SECONDS, Deliver, Work
 from sharedcompute.events import Listener
 from sharedcompute.operations.base import Array, DType
 
@@ -29,11 +32,15 @@ class Serial:
         """Any source can be opened here."""
         return source
 
-    def run(self, work: Work, deliver: Deliver, listen: Listener) -> None:
-        """Do all units in order."""
+    def run(
+        self, work: Work, deliver: Deliver, listen: Listener, left: Sequence[int] | None = None
+    ) -> None:
+        """Do all units, or those that are left, in order."""
         runner = work.open(0, deliver)
+        due = time.monotonic() + TAKE_SECONDS
         try:
-            for number in range(len(work)):
+            for number in range(len(work)) if left is None else left:
+                faults.point("unit", number)
                 try:
                     done = runner.run(number)
                 except Exception as problem:
@@ -41,6 +48,11 @@ class Serial:
                     problem.add_note(f"raised on rows {rows.start}:{rows.stop}")
                     raise
                 listen(done)
+                if time.monotonic() >= due:
+                    taken = runner.take()
+                    if taken is not None:
+                        listen(taken)
+                    due = time.monotonic() + TAKE_SECONDS
             runner.finish()
         finally:
             runner.close()

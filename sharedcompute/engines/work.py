@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from sharedcompute.events import BlockDone, Listener
+from sharedcompute.events import BlockDone, Listener, StateTaken
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.rows import Rows
 
@@ -19,8 +19,11 @@ class Runner(Protocol):
     def run(self, number: int) -> BlockDone:
         """Do unit `number`."""
 
+    def take(self) -> StateTaken | None:
+        """Hand over what the units since the last time came to, where that is not there already."""
+
     def finish(self) -> None:
-        """Leave what all units of this process came to."""
+        """Leave what the units since the last time came to."""
 
     def close(self) -> None:
         """Let go of files and buffers."""
@@ -33,11 +36,18 @@ class Work(Protocol):
     def ordered(self) -> bool:
         """Whether what units deliver is stored in their order."""
 
+    @property
+    def taken(self) -> bool:
+        """Whether a unit counts as done only once its state is taken over from its worker."""
+
     def __len__(self) -> int:
         """How many units there are."""
 
     def rows(self, number: int) -> Rows:
-        """The rows of a unit, for errors."""
+        """The rows of a unit."""
+
+    def nbytes(self, number: int) -> int:
+        """The bytes of a unit, as its event tells them."""
 
     def warm_up(self) -> None:
         """Compile here what all workers will need: they then find it in numba's cache."""
@@ -47,6 +57,10 @@ class Work(Protocol):
 
     def combine(self, rank: int, size: int) -> None:
         """Do this process's share of what is to be done once all units are."""
+
+
+TAKE_SECONDS = 1.0
+"""How often what is done is made to last: what came after the last time is lost in a death."""
 
 
 def undeliverable(_unit: int, _number: int, _chunks: Sequence[Any]) -> None:
@@ -74,5 +88,7 @@ class Engine(Protocol):
     def reach(self, source: Any) -> Any:
         """The source in a form that whoever runs blocks can open."""
 
-    def run(self, work: Work, deliver: Deliver, listen: Listener) -> None:
-        """Do all units, in any order."""
+    def run(
+        self, work: Work, deliver: Deliver, listen: Listener, left: Sequence[int] | None = None
+    ) -> None:
+        """Do all units, or those that are `left`, in any order; then what is to do after all."""

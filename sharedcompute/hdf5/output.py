@@ -17,15 +17,15 @@ from typing import Any, Self
 
 import h5py
 
+from sharedcompute import faults
 from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.partial import (
+    StateFolder,
     WriteBehind,
-    check_lock,
     copy_into,
     make_like,
     sync_folder,
-    take_lock,
 )
 from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.machine import disk_free, format_size
@@ -60,8 +60,10 @@ class OutputFile:
         Where the file will stand, links resolved: a link to an output stays a link.
     path : str
         What is named inside, ``/`` for all.
+    folder : StateFolder
+        Where all of the job is until its end.
     temporary : pathlib.Path
-        Where it is written.
+        Where the file is written, in that folder.
     fresh : bool
         Whether it began empty, and not as a copy of an existing file.
     """
@@ -78,10 +80,12 @@ class OutputFile:
         self.file = Path(os.path.realpath(self.address.file))
         self.path = self.address.path or "/"
         self._results = tuple(results) or (self.path,)
-        self.temporary = self.file.with_name(f".{self.file.name}.partial")
+        self.folder = StateFolder(self.file)
+        self.temporary = self.folder.path / "output-1.h5"
         self.fresh = True
         self._like = like
-        self._lock = -1
+        self._fd = -1
+        self._base: tuple[int, int] | None = None
         self._behind: WriteBehind | None = None
         self._h5: h5py.File | None = None
 
@@ -124,7 +128,7 @@ class OutputFile:
                     "write to another file"
                 )
         self._check_existing()
-        check_lock(self.temporary, self.file)
+        self.folder.check()
         kept = self.file.stat().st_size if self._keeps() else 0
         free = disk_free(self.file.parent)
         if nbytes + kept > free:
@@ -133,26 +137,57 @@ class OutputFile:
                 f"it has {format_size(free)}; free some space or choose another folder"
             )
 
-    def open(self) -> Self:
-        """Create and lock the temporary file; an existing file that is kept is copied into it.
+    @property
+    def base(self) -> tuple[int, int] | None:
+        """Size and time of the existing file that is kept: which one the new file began as."""
+        if not self._keeps():
+            return None
+        status = self.file.stat()
+        return status.st_size, status.st_mtime_ns
+
+    def lock(self) -> None:
+        """Lock the output; what `check` refuses is refused under the lock.
+
+        Raises
+        ------
+        InputError, OutputExists
+            As `check`.
+        """
+        self._check_folder()
+        self.folder.take()
+        try:
+            self._check_existing()
+        except BaseException:
+            self.abort()
+            raise
+
+    def open(self, number: int = 1) -> Self:
+        """Create the temporary file, locked; an existing file that is kept is copied into it.
+
+        Parameters
+        ----------
+        number : int
+            Tells the files of one folder apart: an older one is read while a newer one is made.
 
         Raises
         ------
         InputError, OutputExists, MemoryBudgetError
-            As `check`, which is repeated under the lock.
+            As `check`.
         """
-        self._check_folder()
-        self._lock = take_lock(self.temporary, self.file)
+        if not self.folder.locked:
+            self.lock()
+        self.temporary = self.folder.path / f"output-{number}.h5"
         try:
-            self._check_existing()
-            os.ftruncate(self._lock, 0)
+            flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+            self._fd = os.open(self.temporary, flags, 0o666)
             keeps = self._keeps()
+            self._base = self.base
             self.fresh = not keeps
             if self.file.exists():
                 # A private file stays private.
-                os.fchmod(self._lock, stat.S_IMODE(self.file.stat().st_mode))
+                os.fchmod(self._fd, stat.S_IMODE(self.file.stat().st_mode))
             if keeps:
-                copy_into(self.file, self._lock, self.temporary)
+                copy_into(self.file, self._fd, self.temporary)
             if self._like is not None:
                 make_like(self.temporary, self._like)
             self._h5 = _open_h5(self.temporary, keeps or self._like is not None)
@@ -161,11 +196,30 @@ class OutputFile:
                     del self._h5[path]
             if self._like is None:
                 self._h5.attrs[COMPLETE] = 0
-            self._behind = WriteBehind(self._lock)
+            self._behind = WriteBehind(self._fd)
         except BaseException:
             self.abort()
             raise
         return self
+
+    def settle(self) -> None:
+        """Bring all that was made so far into the file, so that it can be opened again.
+
+        What HDF5 hands out next depends on that: a job that goes on after a stop opens the file
+        here, and is to end in the same bytes. Open objects of the file are closed.
+        """
+        with full_disk_named(str(self.file)):
+            self.h5.close()
+        self._h5 = _open_h5(self.temporary, keeps=True)
+
+    def reopen(self, number: int) -> None:
+        """Open the temporary file that another run has left, as it was settled."""
+        self.temporary = self.folder.path / f"output-{number}.h5"
+        self._base = self.base
+        self.fresh = self._base is None
+        self._fd = os.open(self.temporary, os.O_RDWR | os.O_CLOEXEC)
+        self._h5 = _open_h5(self.temporary, keeps=True)
+        self._behind = WriteBehind(self._fd)
 
     def commit(self) -> None:
         """Mark the file complete, bring it to the disk and put it in its place."""
@@ -174,15 +228,30 @@ class OutputFile:
                 self.h5.attrs[COMPLETE] = 1
             self.h5.close()
             self._stop_flushing()
-            os.fsync(self._lock)
+            faults.point("output.fsync")
+            os.fsync(self._fd)
+        if self.base != self._base:
+            raise OutputExists(
+                f"expected {self.file} as it was when the job began, another program has changed "
+                "it; run the job again"
+            )
+        faults.point("output.rename")
         self.temporary.replace(self.file)
-        # Before anything else can fail: what stands at the temporary path now is not ours.
+        # Before anything else can fail: what is done is done.
         self._h5 = None
-        self._release()
+        faults.point("output.renamed")
         sync_folder(self.file.parent)
+        self._close()
+        self.folder.remove()
 
-    def abort(self) -> None:
-        """Remove the temporary file; what stood at the output path stays. Harmless when done."""
+    def abort(self, keep: bool = False) -> None:
+        """Let go of the output; what stood at its path stays. Harmless when done.
+
+        Parameters
+        ----------
+        keep : bool
+            Leave the folder, for a run that goes on; else it is removed.
+        """
         if self._h5 is not None:
             # A full disk fails the close as well; the file goes anyway.
             with contextlib.suppress(OSError, RuntimeError, ValueError):
@@ -190,10 +259,12 @@ class OutputFile:
             self._h5 = None
         with contextlib.suppress(OSError):
             self._stop_flushing()
-        if self._lock >= 0:
-            # Removed while still locked: nobody else's file can stand there.
-            self.temporary.unlink(missing_ok=True)
-            self._release()
+        self._close()
+        if self.folder.locked:
+            if keep:
+                self.folder.release()
+            else:
+                self.folder.remove()
 
     def __enter__(self) -> Self:
         return self.open()
@@ -211,9 +282,10 @@ class OutputFile:
         if behind is not None:
             behind.stop()
 
-    def _release(self) -> None:
-        os.close(self._lock)
-        self._lock = -1
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def _keeps(self) -> bool:
         return not self.whole and self.file.exists()
@@ -223,7 +295,7 @@ class OutputFile:
         if not folder.is_dir():
             raise InputError(f"expected a folder at {folder}, found none; create it first")
         longest = 255
-        if len(os.fsencode(self.temporary.name)) > longest:
+        if len(os.fsencode(self.folder.path.name)) > longest:
             raise InputError(f"expected a shorter file name than {self.file.name}; choose one")
         if self.file.is_dir():
             raise InputError(f"expected a file to write, {self.file} is a folder; name a file")

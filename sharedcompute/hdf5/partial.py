@@ -1,4 +1,4 @@
-"""The temporary file of an output: locked by the kernel, filled by a copy, brought to the disk."""
+"""Where an output is until it is whole: a locked folder, a file begun as a copy, on to the disk."""
 
 from __future__ import annotations
 
@@ -15,66 +15,110 @@ from sharedcompute.errors import InputError, OutputExists
 from sharedcompute.hdf5.lookup import open_file
 from sharedcompute.hdf5.writers import full_disk_named
 
+SUFFIX = ".resume"
+"""Of the folder beside an output."""
+
+LOCK = "lock"
+"""The file in it that is locked."""
+
 FICLONE = 0x40049409
 """Linux: let a file share all blocks of another one (btrfs, XFS), at no cost."""
 
 
-def take_lock(temporary: Path, final: Path) -> int:
-    """Create `temporary` if need be, and return a descriptor that holds its lock.
+class StateFolder:
+    """The folder beside an output that holds all of a job until its end: ``out.h5.resume``.
 
-    The kernel drops the lock with the process, so that a dead job's file is simply taken over.
-    Another job may have renamed or removed the file between our open and our lock; then what we
-    hold is not what stands at the path, and we begin again.
+    It is locked by the kernel, which drops the lock with the process: a dead job's folder is
+    simply taken over.
 
-    Raises
-    ------
-    OutputExists
-        Another job holds it.
-    InputError
-        It cannot be created.
+    Parameters
+    ----------
+    final : Path
+        The output.
     """
-    while True:
+
+    def __init__(self, final: Path) -> None:
+        self.final = final
+        self.path = final.with_name(f"{final.name}{SUFFIX}")
+        self._lock = -1
+
+    @property
+    def locked(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._lock >= 0
+
+    def take(self) -> None:
+        """Make the folder if need be, and lock it.
+
+        Another job may have removed the folder between our open and our lock; then what we hold is
+        not what stands at the path, and we begin again.
+
+        Raises
+        ------
+        OutputExists
+            Another job holds it.
+        InputError
+            It cannot be made.
+        """
+        while self._lock < 0:
+            try:
+                self.path.mkdir(exist_ok=True)
+                fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise InputError(
+                    f"expected to make {self.path}, got {error.strerror!r}; choose another folder"
+                ) from None
+            try:
+                self._flock(fd)
+                stands = _stands_at(fd, self.path / LOCK)
+            except BaseException:
+                os.close(fd)
+                raise
+            if stands:
+                self._lock = fd
+            else:
+                os.close(fd)
+
+    def check(self) -> None:
+        """See whether another job holds it, without leaving anything.
+
+        Raises
+        ------
+        OutputExists
+            One does.
+        """
         try:
-            fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise InputError(
-                f"expected to create {temporary}, got {error.strerror!r}; choose another folder"
-            ) from None
+            fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return
         try:
-            _flock(fd, final)
-            if _stands_at(fd, temporary):
-                return fd
-        except BaseException:
+            self._flock(fd)
+        finally:
             os.close(fd)
-            raise
-        os.close(fd)
 
+    def remove(self) -> None:
+        """Remove the folder, and drop the lock. The lock's file goes last, and while locked."""
+        for item in [item for item in self.path.iterdir() if item.name != LOCK]:
+            item.unlink(missing_ok=True)
+        (self.path / LOCK).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()  # unless the next job is in it already
+        self.release()
 
-def check_lock(temporary: Path, final: Path) -> None:
-    """See whether another job holds `temporary`, without leaving anything.
+    def release(self) -> None:
+        """Drop the lock, and leave the folder."""
+        os.close(self._lock)
+        self._lock = -1
 
-    Raises
-    ------
-    OutputExists
-        One does.
-    """
-    try:
-        fd = os.open(temporary, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        _flock(fd, final)
-    finally:
-        os.close(fd)
-
-
-def _flock(fd: int, final: Path) -> None:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OutputExists(
-            f"{final} is being written by another job; wait for it, or name another file"
-        ) from None
+    def _flock(self, fd: int) -> None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputExists(
+                f"{self.final} is being written by another job; wait for it, or name another file"
+            ) from None
 
 
 def _stands_at(fd: int, path: Path) -> bool:

@@ -131,8 +131,12 @@ class Tally:
         return not self.running and self.dtype.kind in self.partial.exact
 
     def slots(self, blocks: int, workers: int) -> int:
-        """How many states are kept: one for each worker where exact, else for each block."""
-        return max(1, workers if self.exact else blocks)
+        """How many states are kept.
+
+        One for each block; where any grouping is exact, one for each worker and one behind them,
+        for what was taken over from workers. The last one of all is for the total.
+        """
+        return (workers + 1 if self.exact else max(1, blocks)) + 1
 
     def states(self, slots: int, allocate: Allocate) -> State:
         """Room for `slots` states, fields of shape (slots, width); not initialised."""
@@ -149,20 +153,27 @@ class Tally:
         with np.errstate(all="ignore"):
             self.partial.combine(a, b, self.skipna)
 
+    def fold(self, states: State, taken: State) -> None:
+        """Add what was taken over from a worker to the state that is kept for that."""
+        self.combine({name: s.view(np.ndarray)[-2] for name, s in states.items()}, taken)
+
     def combine_slots(self, states: State, worker: int = 0, workers: int = 1) -> None:
         """Combine all states in a binary tree, for the columns that fall to one of the workers.
 
-        The first state holds the result afterwards, all but the tallies: see `total`. Tiles of
-        columns stay in cache for all levels of the tree, and lie where the data alone say.
+        The total is the last state afterwards, all but the tallies: see `total`. The others stay
+        as they are: should a worker die meanwhile, the others begin again. Tiles of columns stay
+        in cache for all levels of the tree, and lie where the data alone say.
         """
         if self.running:
             return
         for lo in range(worker * CACHED, self.columns, workers * CACHED):
-            # One number for all columns: each tile adds it up for itself, in a copy.
+            # One number for all columns: each tile adds it up for itself.
             tile = {
-                name: states[name].view(np.ndarray)[:, lo : lo + CACHED]
-                if width == self.columns
-                else np.array(states[name])
+                name: np.array(
+                    states[name].view(np.ndarray)[:-1, lo : lo + CACHED]
+                    if width == self.columns
+                    else states[name].view(np.ndarray)[:-1]
+                )
                 for name, width in self.widths()
             }
             slots, step = len(next(iter(tile.values()))), 1
@@ -171,18 +182,21 @@ class Tally:
                     a = {name: s[i] for name, s in tile.items()}
                     self.combine(a, {name: s[i + step] for name, s in tile.items()})
                 step *= 2
+            for name, width in self.widths():
+                if width == self.columns:
+                    states[name].view(np.ndarray)[-1, lo : lo + CACHED] = tile[name][0]
 
     def total(self, states: State) -> State:
         """The state of all rows, after `combine_slots`: views, of shape (columns,) or (1,)."""
         plain = {name: s.view(np.ndarray) for name, s in states.items()}
         return {
-            name: plain[name][0] if width == self.columns else plain[name].sum(axis=0)
+            name: plain[name][-1] if width == self.columns else plain[name][:-1].sum(axis=0)
             for name, width in self.widths()
         }
 
     def prefixes(self, states: State) -> State:
         """What all blocks before each block add up to: an exclusive scan over block numbers."""
-        blocks = len(next(iter(states.values())))
+        blocks = len(next(iter(states.values()))) - 1
         before = self.states(blocks, np.empty)
         self.reset(before)
         for block in range(1, blocks):
@@ -255,6 +269,13 @@ class Accumulator:
         """Finish after the last block."""
         if self.tally.exact:
             self._close()
+
+    def take(self) -> State:
+        """Take out the state of all blocks since the last time."""
+        self._close()
+        taken = {name: s[self._slot].copy() for name, s in self._states.items()}
+        self._open(self._slot)
+        return taken
 
     def _open(self, slot: int) -> None:
         self._slot = slot

@@ -71,7 +71,8 @@ Step = Transform | Summary
 class OutputSpec:
     """The file that results go to, and how datasets are stored in it.
 
-    `filter`, `chunks` and `shuffle` are as on the command line; None means as the input's.
+    `filter`, `chunks` and `shuffle` are as on the command line; None means as the input's. With
+    `resume` a stopped job is gone on with.
     """
 
     address: Address
@@ -79,6 +80,7 @@ class OutputSpec:
     filter: str | None = None
     chunks: str | None = None
     shuffle: bool | None = None
+    resume: bool = False
 
     def sink(self, source: Any, path: str, spec: ArraySpec) -> DatasetSink:
         """A dataset of the output, stored as asked, and for the rest as the `source` is.
@@ -165,6 +167,8 @@ class Options:
         Bytes for all processes together; None: what is available.
     engine : str
         ``auto``, ``serial`` or ``local``.
+    retries : int
+        How many times rows are computed again whose worker died.
     """
 
     workers: int | None = None
@@ -173,9 +177,11 @@ class Options:
     block_rows: int | None = None
     memory: int | None = None
     engine: str = "auto"
+    retries: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("workers", 1), ("threads", 1), ("block_rows", 1), ("memory", 1)):
+        least_of = {"workers": 1, "threads": 1, "block_rows": 1, "memory": 1, "retries": 0}
+        for name, least in least_of.items():
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
             if value is not None and (not whole or value < least):

@@ -41,6 +41,8 @@ class RepackPlan:
         The one dataset that is meant; None for the whole file.
     output : Address
     overwrite : bool
+    resume : bool
+        Go on with a stopped job.
     options : Options
     recodings : dict of Recoding
         The datasets that are stored in another way, by their addresses in the input.
@@ -55,6 +57,7 @@ class RepackPlan:
     path: str | None
     output: Address
     overwrite: bool
+    resume: bool
     options: Options
     recodings: dict[int, Recoding]
     copied: tuple[str, ...]
@@ -94,7 +97,12 @@ def place(dataset: h5py.Dataset) -> int:
 
 
 def plan_repack(
-    source: Address, output: Address, wanted: Wanted, options: Options, overwrite: bool
+    source: Address,
+    output: Address,
+    wanted: Wanted,
+    options: Options,
+    overwrite: bool,
+    resume: bool = False,
 ) -> RepackPlan:
     """Plan it.
 
@@ -138,6 +146,7 @@ def plan_repack(
         source.path,
         output,
         overwrite,
+        resume,
         options,
         recodings,
         copied,

@@ -1,0 +1,143 @@
+"""Which job a stopped job was: everything that decides the bytes of its output."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from sharedcompute.hdf5.address import Address, matching_files
+from sharedcompute.hdf5.sink import DatasetSink
+from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.journal import Record
+from sharedcompute.operations.catalogue import CATALOGUE
+from sharedcompute.operations.fingerprint import fingerprint
+from sharedcompute.operations.parameters import array
+from sharedcompute.plan.build import Plan
+from sharedcompute.plan.job import Job, Summary, Transform
+from sharedcompute.plan.repack import RepackPlan
+
+Base = tuple[int, int] | None
+
+
+def header_of(plan: Plan, base: Base) -> Record:
+    """What the journal of a plan begins with.
+
+    Parameters
+    ----------
+    base : tuple of int or None
+        Size and time of the file that the output began as.
+    """
+    identity: Record = {**_versions(), **_input(plan.job), **_steps(plan.job)}
+    identity["the rows of a block"] = [plan.blocks.rows, plan.passes[-1].strip]
+    kept = [keep.sink for keep in plan.passes[-1].keeps]
+    for sink in (*kept, *plan.observe_sinks):
+        if isinstance(sink, DatasetSink):
+            identity[f"the storage of {sink.path}"] = _storage(sink)
+    identity["the file that results are added to"] = None if base is None else list(base)
+    overwrite = plan.job.output is not None and plan.job.output.overwrite
+    return {"identity": identity, "what": _what(plan.job), "overwrite": overwrite}
+
+
+def repack_header_of(plan: RepackPlan, base: Base) -> Record:
+    """What the journal of a repack begins with."""
+    identity: Record = {**_versions(), **_files([plan.file]), "the dataset": plan.path}
+    for recoding in plan.recodings.values():
+        source, storage = recoding.source, recoding.storage
+        identity |= _files(source.files)
+        identity[f"the storage of {source.path}"] = fingerprint(storage)
+    identity["the file that results are added to"] = None if base is None else list(base)
+    what = f"repack of {Address(Path(plan.file).name, plan.path)}"
+    return {"identity": identity, "what": what, "overwrite": plan.overwrite}
+
+
+def _versions() -> Record:
+    """Bits depend on these too: on how kernels are compiled, and on what HDF5 writes."""
+    versions = {
+        "sharedcompute": metadata.version("sharedcompute"),
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        "NumPy": np.__version__,
+        "numba": metadata.version("numba"),
+        "h5py": h5py.__version__,
+        "HDF5": h5py.version.hdf5_version,
+        "hdf5plugin": metadata.version("hdf5plugin"),
+    }
+    return {f"the version of {name}": version for name, version in versions.items()}
+
+
+def _input(job: Job) -> Record:
+    source: Any = job.source
+    if not isinstance(source, DatasetSource):
+        return {"the input array": fingerprint(source.array)}
+    dataset = {"the input dataset": f"{source.path} {source.shape} {source.stored_dtype.str}"}
+    return {**dataset, **_files(source.files), "decode_cf": job.decode_cf}
+
+
+def _files(files: Any) -> Record:
+    """Size and time of each file."""
+    found = {}
+    for file in files:
+        status = Path(file).stat()
+        found[f"the file {Path(file).name}"] = [status.st_size, status.st_mtime_ns]
+    return found
+
+
+def _steps(job: Job) -> Record:
+    found: Record = {}
+    for number, step in enumerate(job.steps, start=1):
+        where = f" of step {number}" if len(job.steps) > 1 else ""
+        pairs = step.operations if isinstance(step, Summary) else ((step.operation, step.params),)
+        found[f"the operation{where}"] = ", ".join(op.name for op, _ in pairs)
+        found[f"the place of the result{where}"] = step.save
+        if isinstance(step, Summary):
+            found[f"the axis{where}"] = "all" if step.over_all else "rows"
+        for op, params in pairs:
+            if CATALOGUE.get(op.name) is not op:
+                found[f"the code of {op.name}{where}"] = fingerprint(op)
+            for name, value in params.items():
+                found[f"{name} of {op.name}{where}"] = _plain(value)
+        if isinstance(step, Transform):
+            found |= _files(given_files(step))
+    return found
+
+
+def given_files(step: Transform) -> list[str]:
+    """The files of arrays that a step is given by their addresses."""
+    kinds = {p.name: p.kind for p in step.operation.parameters}
+    return [
+        file
+        for name, value in step.params.items()
+        if kinds.get(name) is array and isinstance(value, str)
+        for file in matching_files(Address.parse(value).file)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    return f"{value!s:.40} ({fingerprint(value)})"
+
+
+def _storage(sink: DatasetSink) -> str:
+    chunks = "contiguous" if sink.chunks is None else f"chunks {sink.chunks}"
+    names = " ".join(sink.filter_names) or "no filter"
+    return f"{sink.shape} {sink.stored_dtype} {chunks}, {names} ({fingerprint(sink)})"
+
+
+def _what(job: Job) -> str:
+    """The job for a person."""
+    names = [
+        ",".join(op.name for op, _ in step.operations)
+        if isinstance(step, Summary)
+        else step.operation.name
+        for step in job.steps
+    ]
+    source: Any = job.source
+    read = "an array in memory"
+    if isinstance(source, DatasetSource):
+        read = str(Address(Path(source.glob or source.file).name, source.path))
+    return f"{' | '.join(names)} of {read}"

@@ -1,0 +1,89 @@
+"""An output file on its way, with the notes on what of it is done: begun anew or gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from sharedcompute.engines.progress import Progress
+from sharedcompute.errors import StaleResumeError
+from sharedcompute.hdf5.output import OutputFile
+from sharedcompute.journal import Record
+
+Header = Callable[[tuple[int, int] | None], Record]
+"""Gives which job it is, from what the file begins as."""
+
+
+class Outgoing:
+    """An output that is locked, and written. A context manager: what is not committed is undone.
+
+    Undone is the output; what is done is kept beside it, if there is any, for a run that goes on.
+
+    Parameters
+    ----------
+    file : OutputFile
+    header : callable
+    resume : bool
+        Go on with a stopped job.
+    in_place : bool
+        The output has no filters.
+    """
+
+    def __init__(self, file: OutputFile, header: Header, resume: bool, in_place: bool) -> None:
+        self.file = file
+        self._header = header
+        self._resume = resume
+        self._in_place = in_place
+        self._progress: Progress | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """The notes."""
+        assert self._progress is not None
+        return self._progress
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the file has all its datasets already."""
+        return self.progress.goes_on
+
+    def __enter__(self) -> Self:
+        self.file.lock()
+        try:
+            header = self._header(self.file.base)
+            self._progress = Progress(self.file.folder.path, header, self._resume, self._in_place)
+            if self.goes_on:
+                self.file.reopen(self.progress.number)
+            else:
+                self.file.open(self.progress.number)
+        except BaseException as problem:
+            # `with` calls no __exit__ for what fails in here.
+            self.__exit__(type(problem), problem, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        progress, self._progress = self._progress, None
+        # What does not belong to this job is somebody's all the same.
+        keep = isinstance(value, StaleResumeError)
+        if progress is not None:
+            progress.close()
+            keep = keep or progress.any_done
+        self.file.abort(keep)
+
+    def settle(self) -> None:
+        """Note that all datasets are made; objects of the file that are open are closed."""
+        self.file.settle()
+        self.progress.settled()
+
+    def commit(self) -> None:
+        """Put the file in its place."""
+        self.progress.close()
+        self._progress = None
+        self.file.commit()

@@ -1,0 +1,168 @@
+"""Taking over what runs before this one have kept of a section: rows and chunks of the output.
+
+HDF5's index of a file that a killed job has left is not to be trusted, and where chunks lie was not
+noted as they were stored: to ask HDF5 takes a time that grows with the file (it walks the index).
+But what HDF5 hands out depends on nothing but the calls before, so chunks of the same lengths,
+stored in the same order in a new file, come to lie where they lay in the old one. The checksum of
+each tells whether that is so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import IO, Any
+
+import deflate
+import numpy as np
+
+from sharedcompute.engines.order import InOrder
+from sharedcompute.engines.progress import Run, Section
+from sharedcompute.hdf5.chunk_writer import ChunkTarget
+from sharedcompute.hdf5.sink import Created
+from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk
+from sharedcompute.journal import Record
+from sharedcompute.rows import Rows
+
+Places = dict[tuple[int, ...], int]
+"""Where chunks lie in a file, by their offsets in the dataset."""
+
+Kept = tuple[Run, Record]
+
+
+def restore(
+    section: Section,
+    created: Sequence[Created],
+    order: InOrder,
+    rows_of: Callable[[int], Rows],
+) -> dict[int, tuple[int, ...]]:
+    """Take over the blocks that were kept, and give their checksums.
+
+    Parameters
+    ----------
+    created : sequence of Created
+        The datasets of the section, as they stand in this run's file.
+    order : InOrder
+        Stores what is not in this run's file.
+    rows_of : callable
+        The rows of a block.
+    """
+    kept: dict[int, list[Kept]] = {}
+    for run, record in section.found("kept"):
+        kept.setdefault(record["kept"], []).append((run, record))
+    if not kept:
+        return {}
+    if not section.goes_on:
+        _lay_out(section, created)
+    found = {}
+    with contextlib.closing(_Files([_places(made) for made in created])) as files:
+        for block in sorted(kept):
+            for run, record in kept[block]:
+                if _take_over(run, record, rows_of(block), section, created, order, files):
+                    found[block] = tuple(record["crcs"])
+                    break
+    return found
+
+
+def _take_over(
+    run: Run,
+    record: Record,
+    rows: Rows,
+    section: Section,
+    created: Sequence[Created],
+    order: InOrder,
+    files: _Files,
+) -> bool:
+    """Take over a block if it is whole."""
+    block, crcs = record["kept"], tuple(record["crcs"])
+    chunks = [(note[0], files.chunk(run, record["where"], note)) for note in record["chunks"]]
+    plain = [
+        (made.target, files.rows(run, made.target, rows, crc))
+        for made, crc in zip(created, crcs, strict=False)
+        if isinstance(made.target, ContiguousTarget) and made.target.offset is not None
+    ]
+    if any(data is None for _, data in (*chunks, *plain)):
+        return False
+    if section.goes_on and record["where"] == "output":
+        order.present(block)
+        return True
+    for target, data in plain if not section.goes_on else ():
+        with target.open() as writer:
+            writer.write(rows.start, data)
+    for number, chunk in chunks:
+        assert chunk is not None
+        order.add(block, number, [chunk])
+    order.done(block, crcs)
+    return True
+
+
+def _lay_out(section: Section, created: Sequence[Created]) -> None:
+    """Store chunks of the lengths that were stored, in the same order."""
+    longest: dict[str, list[Record]] = {}
+    for run, record in section.found("kept"):
+        if record["where"] == "output":
+            longest.setdefault(str(run.number), []).insert(0, record)
+    for record in max(longest.values(), key=len, default=[]):
+        for number, mask, length, _, offset in record["chunks"]:
+            created[number].store([EncodedChunk(tuple(offset), mask, bytes(length))])
+
+
+def _places(made: Created) -> Places:
+    places: Places = {}
+    if isinstance(made.target, ChunkTarget):
+
+        def note(info: Any) -> None:
+            places[tuple(info.chunk_offset)] = info.byte_offset
+
+        made.dataset.id.chunk_iter(note)
+    return places
+
+
+class _Files:
+    """The files that runs have left, opened once.
+
+    Parameters
+    ----------
+    places : sequence of dict
+        Where the chunks of each dataset lie.
+    """
+
+    def __init__(self, places: Sequence[Places]) -> None:
+        self._places = places
+        self._files: dict[Any, IO[bytes] | None] = {}
+
+    def chunk(self, run: Run, where: str, note: list[Any]) -> EncodedChunk | None:
+        """An encoded chunk; None where it is not what was noted."""
+        number, mask, length, crc, offset, *position = note
+        if where == "waiting":
+            data = self._read(run.waiting, position[0], length, crc)
+        else:
+            place = self._places[number].get(tuple(offset))
+            data = None if place is None else self._read(run.output, place, length, crc)
+        return None if data is None else EncodedChunk(tuple(offset), mask, data)
+
+    def rows(self, run: Run, target: ContiguousTarget, rows: Rows, crc: int) -> Any:
+        """Rows of a contiguous dataset; None where they are not what was noted."""
+        assert target.offset is not None
+        row = int(np.prod(target.shape[1:], dtype=np.int64)) * target.stored_dtype.itemsize
+        place = target.offset + rows.start * row
+        data = self._read(run.output, place, rows.size * row, crc)
+        if data is None:
+            return None
+        return np.frombuffer(data, target.stored_dtype).reshape(rows.size, *target.shape[1:])
+
+    def _read(self, path: Any, place: int, length: int, crc: int) -> bytes | None:
+        if path not in self._files:
+            self._files[path] = path.open("rb") if path.is_file() else None
+        file = self._files[path]
+        if file is None:
+            return None
+        file.seek(place)
+        data = file.read(length)
+        return data if len(data) == length and deflate.crc32(data) == crc else None
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in self._files.values():
+            if file is not None:
+                file.close()

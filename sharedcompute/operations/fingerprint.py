@@ -1,0 +1,117 @@
+"""What tells two versions of a value apart, also where it is a user's function.
+
+Of a function everything counts that decides what it gives: its code, its defaults, what it closes
+over, and the globals that it names, functions among them. Of a module that is installed its name
+and version do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import types
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+
+def fingerprint(value: Any) -> str:
+    """A short text that is the same in every process as long as `value` is."""
+    digest = hashlib.blake2b(digest_size=8)
+    for piece in _pieces(value, set()):
+        digest.update(piece + b"\0")
+    return digest.hexdigest()
+
+
+def _pieces(value: Any, seen: set[int]) -> Iterator[bytes]:
+    """All that counts of a value; each object once, as functions may refer to each other."""
+    if isinstance(value, np.ndarray | np.generic):
+        array = np.ascontiguousarray(value)
+        yield f"{array.dtype.str} {array.shape}".encode()
+        yield array.tobytes() if not array.dtype.hasobject else repr(array).encode()
+    elif isinstance(value, str | bytes | int | float | complex | bool | None | np.dtype):
+        yield f"{type(value).__name__} {value!r}".encode()
+    elif id(value) not in seen:
+        seen.add(id(value))
+        yield from _of_object(value, seen)
+
+
+def _of_object(value: Any, seen: set[int]) -> Iterator[bytes]:
+    inner = getattr(value, "py_func", None) or getattr(value, "func", None)
+    if isinstance(value, types.FunctionType):
+        yield from _of_function(value, seen)
+    elif isinstance(value, types.CodeType):
+        yield from _of_code(value, seen)
+    elif isinstance(value, types.ModuleType):
+        yield _of_module(value.__name__).encode()
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield field.name.encode()
+            yield from _pieces(getattr(value, field.name), seen)
+    elif isinstance(value, Mapping):
+        yield from _of_items(sorted(value.items(), key=repr), seen)
+    elif isinstance(value, tuple | list):
+        yield from _of_items(value, seen)
+    elif isinstance(value, frozenset | set):
+        yield from _of_items(sorted(value, key=repr), seen)
+    elif callable(inner):
+        # numba's dispatchers, and partials with what they bind.
+        yield from _of_items((inner, *getattr(value, "args", ())), seen)
+        yield from _pieces(getattr(value, "keywords", None) or {}, seen)
+    else:
+        name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value))}"
+        yield name.encode()
+
+
+def _of_items(items: Any, seen: set[int]) -> Iterator[bytes]:
+    yield b"("
+    for item in items:
+        yield from _pieces(item, seen)
+    yield b")"
+
+
+def _of_function(f: types.FunctionType, seen: set[int]) -> Iterator[bytes]:
+    package = _of_module(f.__module__ or "")
+    if " " in package:
+        yield f"{package} {f.__qualname__}".encode()
+        return
+    yield from _of_code(f.__code__, seen)
+    yield from _of_items((f.__defaults__, f.__kwdefaults__), seen)
+    for cell in f.__closure__ or ():
+        with_value = cell.cell_contents if _is_full(cell) else None
+        yield from _pieces(with_value, seen)
+    for name in sorted(_names(f.__code__)):
+        if name in f.__globals__:
+            yield name.encode()
+            yield from _pieces(f.__globals__[name], seen)
+
+
+def _of_code(code: types.CodeType, seen: set[int]) -> Iterator[bytes]:
+    yield code.co_code
+    yield " ".join((*code.co_names, *code.co_varnames)).encode()
+    yield from _of_items(code.co_consts, seen)
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """The names that code looks up, that of functions inside it too."""
+    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def _is_full(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018 - raises where it is empty
+    except ValueError:
+        return False
+    return True
+
+
+def _of_module(name: str) -> str:
+    """A module's name; with the version behind it where it belongs to an installed package."""
+    package = name.partition(".")[0]
+    try:
+        return f"{name} {metadata.version(package)}"
+    except (metadata.PackageNotFoundError, ValueError):
+        return name
