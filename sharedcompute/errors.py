@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+KEPT = "what is done is kept in"
+"""How the note begins on an exception that stopped a job which can be gone on with."""
+
 
 class Error(Exception):
     """The base of every error that sharedcompute raises on purpose.

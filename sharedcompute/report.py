@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
-from sharedcompute.events import BlockDone, Event
+from sharedcompute.events import BlockDone, BlocksRestored, Event, WorkerReplaced
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import format_size, memory_available
@@ -104,6 +104,8 @@ class Totals:
     def __init__(self) -> None:
         self.nbytes = 0
         self.blocks = 0
+        self.restored = 0
+        self.replaced = 0
         self.ranks: set[int] = set()
         self.seconds = {"read": 0.0, "compute": 0.0, "write": 0.0}
 
@@ -116,6 +118,10 @@ class Totals:
             self.seconds["read"] += event.read
             self.seconds["compute"] += event.compute
             self.seconds["write"] += event.write
+        elif isinstance(event, BlocksRestored):
+            self.restored += event.blocks
+        elif isinstance(event, WorkerReplaced):
+            self.replaced += 1
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:
@@ -154,6 +160,8 @@ def done_record(totals: Totals, seconds: float) -> dict[str, Any]:
         "seconds": seconds,
         "bytes_per_second": totals.nbytes / seconds if seconds else 0.0,
         "worker_seconds": totals.seconds,
+        "restored_blocks": totals.restored,
+        "workers_replaced": totals.replaced,
     }
 
 

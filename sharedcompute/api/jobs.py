@@ -136,6 +136,8 @@ def make_plan(job: Job, settings: Settings) -> Plan:
             UnappliedAttributes,
             stacklevel=4,
         )
+    if settings.resume and job.output is None:
+        raise InputError("expected an output file to go on with, got none; leave out --resume")
     plan = build(job, settings.options, have_team=settings.team is not None)
     check_output(plan)
     return plan

@@ -21,6 +21,7 @@ from sharedcompute.cli.options import (
     settings,
     with_options,
 )
+from sharedcompute.cli.stopped import note_stopped
 from sharedcompute.errors import InputError
 
 FEW = 64
@@ -228,6 +229,8 @@ def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
         text = json.dumps(report.plan_record(plan)) if options["as_json"] else report.describe(plan)
         click.echo(text)
         return
+    if job.output is not None:
+        note_stopped(job.output.address, job.output.resume, options["quiet"])
     totals = report.Totals()
     with Bar(options["quiet"]) as bar:
         listen = signals.guard(totals, bar)

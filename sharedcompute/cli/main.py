@@ -16,7 +16,7 @@ from sharedcompute.cli.jobs import map_, reduce, run, scan, stats
 from sharedcompute.cli.look import info, ops, shm, verify
 from sharedcompute.cli.repack import repack
 from sharedcompute.cli.signals import Signals, Terminated
-from sharedcompute.errors import Error
+from sharedcompute.errors import KEPT, Error
 
 INTERRUPTED = 130
 
@@ -65,10 +65,12 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
             # click takes it for an answer that nobody gave.
             click.echo(f"sharedcompute: {_line(problem.__cause__)}", err=True)
             return 1
-        click.echo("sharedcompute: interrupted; the output is as it was", err=True)
+        said = f"sharedcompute: interrupted; the output is as it was{_kept(problem)}"
+        click.echo(said, err=True)
         return INTERRUPTED
     except Terminated as signal:
-        click.echo("sharedcompute: terminated; the output is as it was", err=True)
+        said = f"sharedcompute: terminated; the output is as it was{_kept(signal)}"
+        click.echo(said, err=True)
         return 128 + int(signal.args[0])
     except BrokenPipeError:
         # Whoever read our results has gone; Python would complain again when it flushes.
@@ -85,8 +87,8 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
 def _line(problem: Exception) -> str:
     """One line: our errors say all that is needed; others get their type, and their notes."""
     if isinstance(problem, Error):
-        return str(problem)
-    notes = getattr(problem, "__notes__", [])
+        return f"{problem}{_kept(problem)}"
+    notes = [note for note in getattr(problem, "__notes__", []) if not note.startswith(KEPT)]
     # The note begins with the worker and its rows, and ends with its traceback.
     where = notes[0].splitlines()[0].rstrip(":") if notes else "raised"
     told = "".join([*traceback.format_tb(problem.__traceback__), *notes])
@@ -94,4 +96,12 @@ def _line(problem: Exception) -> str:
     if places:
         where += f", at {Path(places[-1][0]).name}:{places[-1][1]}"
     text = " ".join(str(problem).split())
-    return f"{type(problem).__name__}: {text} ({where}); --debug shows the traceback"
+    return (
+        f"{type(problem).__name__}: {text} ({where}){_kept(problem)}; --debug shows the traceback"
+    )
+
+
+def _kept(problem: BaseException) -> str:
+    """What the note on a stopped job says."""
+    notes = getattr(problem, "__notes__", [])
+    return "".join(f"; {note}" for note in notes if note.startswith(KEPT))

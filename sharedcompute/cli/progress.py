@@ -6,6 +6,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -17,13 +18,14 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from sharedcompute.events import BlockDone, Event, PassStarted
+from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
 
 
 class Bar:
-    """A listener that draws; silent unless stderr is a terminal."""
+    """A listener that draws, on a terminal only, and tells of workers that died."""
 
     def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -52,5 +54,13 @@ class Bar:
         if isinstance(event, PassStarted):
             count = f"pass {event.number}/{event.passes}  " if event.passes > 1 else ""
             self._task = self._progress.add_task(count + event.purpose, total=event.nbytes)
-        elif isinstance(event, BlockDone) and self._task is not None:
+        elif isinstance(event, BlockDone | BlocksRestored) and self._task is not None:
             self._progress.advance(self._task, event.nbytes)
+        elif isinstance(event, WorkerReplaced) and not self._quiet:
+            how = f"was killed by signal {event.signal}" if event.signal else "ended"
+            rows = f" on rows {event.rows[0]}:{event.rows[1]}" if event.rows else ""
+            click.echo(
+                f"sharedcompute: note: worker {event.rank} (pid {event.pid}) {how}{rows}; "
+                "what it had in hand is done again",
+                err=True,
+            )

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sharedcompute.cli.options import RUN, STORE, settings, with_options
+from sharedcompute.cli.stopped import note_stopped
 
 
 @click.command()
@@ -30,6 +31,7 @@ def repack(input: str, output: str, **options: Any) -> None:
         record = report.repack_record(plan)
         click.echo(json.dumps(record) if options["as_json"] else report.describe_repack(plan))
         return
+    note_stopped(plan.output, plan.resume, options["quiet"])
     signals = click.get_current_context().obj
     totals = report.Totals()
     with Bar(options["quiet"]) as bar:

@@ -15,6 +15,7 @@ import numpy as np
 
 from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.fill import fill
+from sharedcompute.engines.finished import finished_results, is_finished
 from sharedcompute.engines.load import loaded, room
 from sharedcompute.engines.results import Results
 from sharedcompute.engines.work import Engine, undeliverable
@@ -48,14 +49,18 @@ class Outcome:
 def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
     """Run a plan to its end. If it fails, the output path is as it was."""
     began = time.monotonic()
+    if is_finished(plan):
+        reductions = [observe.reduction for observe in plan.passes[-1].observes]
+        found = list(zip(reductions, finished_results(plan), strict=False))
+        return Outcome(_by_step(plan, plan.passes[-1].keeps, found), 0.0)
     with contextlib.ExitStack() as stack:
         results = stack.enter_context(Results(plan)) if plan.job.output else None
         run = _Run(plan, engine, results, listen, stack)
         if plan.load is None:
-            found = [run.passes(plan.passes)]
+            parts = [run.passes(plan.passes)]
         else:
-            found = [run.passes(passes, part) for part, passes in run.loaded(plan.load)]
-        reduced = _side_by_side(found)
+            parts = [run.passes(passes, part) for part, passes in run.loaded(plan.load)]
+        reduced = _side_by_side(parts)
         if results:
             results.finish(reduced)
     outcome = Outcome(_by_step(plan, run.kept, reduced), time.monotonic() - began)

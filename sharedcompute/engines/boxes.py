@@ -35,8 +35,9 @@ class BoxWork:
 
     def nbytes(self, number: int) -> int:
         """The bytes of a box."""
-        size = math.prod(side.stop - side.start for side in self.boxes.box(number))
-        return size * int(self.source.dtype.itemsize)
+        sides = [side.stop - side.start for side in self.boxes.box(number)]
+        nbytes: int = math.prod(sides) * self.source.dtype.itemsize
+        return nbytes
 
     def warm_up(self) -> None:
         """Kernels that code chunks are compiled when they are first called."""

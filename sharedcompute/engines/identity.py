@@ -10,13 +10,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sharedcompute.hdf5.address import Address, matching_files
+from sharedcompute.engines.record import given_files, is_own
+from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.journal import Record
-from sharedcompute.operations.catalogue import CATALOGUE
 from sharedcompute.operations.fingerprint import fingerprint
-from sharedcompute.operations.parameters import array
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Job, Summary, Transform
 from sharedcompute.plan.repack import RepackPlan
@@ -96,24 +95,13 @@ def _steps(job: Job) -> Record:
         if isinstance(step, Summary):
             found[f"the axis{where}"] = "all" if step.over_all else "rows"
         for op, params in pairs:
-            if CATALOGUE.get(op.name) is not op:
+            if is_own(op):
                 found[f"the code of {op.name}{where}"] = fingerprint(op)
             for name, value in params.items():
                 found[f"{name} of {op.name}{where}"] = _plain(value)
         if isinstance(step, Transform):
             found |= _files(given_files(step))
     return found
-
-
-def given_files(step: Transform) -> list[str]:
-    """The files of arrays that a step is given by their addresses."""
-    kinds = {p.name: p.kind for p in step.operation.parameters}
-    return [
-        file
-        for name, value in step.params.items()
-        if kinds.get(name) is array and isinstance(value, str)
-        for file in matching_files(Address.parse(value).file)
-    ]
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from sharedcompute.engines.progress import Progress
-from sharedcompute.errors import StaleResumeError
+from sharedcompute.errors import KEPT, StaleResumeError
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.journal import Record
 
@@ -75,6 +75,8 @@ class Outgoing:
         if progress is not None:
             progress.close()
             keep = keep or progress.any_done
+            if value is not None and progress.any_done:
+                value.add_note(f"{KEPT} {self.file.folder.path.name}: --resume goes on with it")
         self.file.abort(keep)
 
     def settle(self) -> None:

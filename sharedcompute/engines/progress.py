@@ -9,12 +9,14 @@ a new file, takes over what the older ones hold, and removes these.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sharedcompute.errors import StaleResumeError
+from sharedcompute.errors import OutputExists, StaleResumeError
+from sharedcompute.hdf5.partial import StateFolder
 from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.journal import Journal, Record, read
 
@@ -80,6 +82,71 @@ def runs(folder: Path) -> list[Run]:
         if number.isdecimal() and records and records[0].get("format") == FORMAT:
             found.append(Run(folder, int(number), records[0], records[1:]))
     return sorted(found, key=lambda run: run.number)
+
+
+def was_overwriting(folder: Path) -> bool:
+    """Whether the stopped job in a folder was allowed to replace its output."""
+    return any(run.header["overwrite"] for run in runs(folder))
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A job that has not come to its end.
+
+    Parameters
+    ----------
+    folder : Path
+        Where what it has done lies.
+    what : str
+        The job, for a person.
+    done, units : int
+        Blocks, as far as they are known: of passes that have begun.
+    running : bool
+        Another process is at work on it.
+    """
+
+    folder: Path
+    what: str
+    done: int
+    units: int
+    running: bool
+
+    def __str__(self) -> str:
+        share = f"{self.done} of {self.units} blocks"
+        if self.running:
+            return f"{self.folder.name}: a job is at work ({self.what}), {share} are done"
+        return (
+            f"{self.folder.name}: a job was stopped ({self.what}), {share} are kept; run it again "
+            "with --resume to go on, or without to begin anew"
+        )
+
+
+def stopped(output: Path) -> Stopped | None:
+    """The job whose output this path is to be, if it has begun and not ended."""
+    state = StateFolder(Path(os.path.realpath(output)))
+    found = runs(state.path)
+    if not found:
+        return None
+    try:
+        state.check()
+    except OutputExists:
+        running = True
+    else:
+        running = False
+    units: dict[str, int] = {}
+    done: dict[str, set[int]] = {}
+    for record in (record for run in found for record in run.records):
+        if "units" in record:
+            units[record["section"]] = record["units"]
+        elif _is_done(record):
+            done.setdefault(record["section"], set()).update(_blocks(record))
+    return Stopped(
+        state.path,
+        found[-1].header["what"],
+        sum(map(len, done.values())),
+        sum(units.values()),
+        running,
+    )
 
 
 class Progress:
@@ -225,6 +292,15 @@ class Section:
 
 def _is_done(record: Record) -> bool:
     return not {"kept", "states", "taken"}.isdisjoint(record)
+
+
+def _blocks(record: Record) -> list[int]:
+    """The blocks that a record says are done."""
+    if "kept" in record:
+        return [record["kept"]]
+    if "states" in record:
+        return [block for block, _ in record["states"]]
+    return [block for first, end in record["taken"] for block in range(first, end)]
 
 
 def check_same(folder: Path, then: Record, now: Record) -> None:

@@ -13,7 +13,7 @@ from sharedcompute.engines.fill import fill
 from sharedcompute.engines.identity import repack_header_of
 from sharedcompute.engines.load import loaded, room
 from sharedcompute.engines.outgoing import Outgoing
-from sharedcompute.engines.progress import Section
+from sharedcompute.engines.progress import Section, was_overwriting
 from sharedcompute.engines.work import Engine
 from sharedcompute.events import JobFinished, Listener, PassStarted, ignore
 from sharedcompute.hdf5.lookup import open_file
@@ -45,7 +45,10 @@ def repack_output(plan: RepackPlan) -> OutputFile:
     """The file that a plan writes."""
     like = plan.file if plan.path is None else None
     results = () if plan.path is None else (result_path(plan),)
-    return OutputFile(plan.output, plan.overwrite, results, like=like)
+    file = OutputFile(plan.output, plan.overwrite, results, like=like)
+    # What the job was allowed when it began, it still is.
+    file.overwrite |= plan.resume and was_overwriting(file.folder.path)
+    return file
 
 
 def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repacked:
@@ -92,7 +95,9 @@ def _make(plan: RepackPlan, outgoing: Outgoing) -> tuple[Made, list[str]]:
             (told,) = (r for r in outgoing.progress.earlier[-1].records if "recoded" in r)
             paths, warnings = told["recoded"], told["warnings"]
         else:
-            recoded, warnings = copy_tree(source, outgoing.file.h5, plan.storage)
+            recoded, warnings = copy_tree(
+                source, outgoing.file.h5, outgoing.file.file.parent, plan.storage
+            )
             paths = [made.source_path for made in recoded]
             del recoded
             outgoing.progress.append({"recoded": paths, "warnings": warnings})

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from sharedcompute.engines.block import PassWork
-from sharedcompute.engines.identity import given_files, header_of
+from sharedcompute.engines.finished import is_finished
+from sharedcompute.engines.identity import header_of
 from sharedcompute.engines.notes import Notes
 from sharedcompute.engines.outgoing import Outgoing
-from sharedcompute.engines.progress import Section
+from sharedcompute.engines.progress import Section, was_overwriting
+from sharedcompute.engines.record import inputs, record
 from sharedcompute.hdf5 import metadata, provenance
-from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import Created, DatasetSink, create, created
@@ -24,25 +23,21 @@ from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array, Operation
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.job import Job, OutputSpec, Summary, Transform
+from sharedcompute.plan.job import Job, OutputSpec, Transform
 
 
 def check_output(plan: Plan) -> None:
     """Refuse an output that cannot be written, before anything is started or changed."""
     out = plan.job.output
-    if out is not None:
-        _file(plan, out).check(_inputs(plan.job), plan.projection.disk_needed)
+    if out is not None and not is_finished(plan):
+        _file(plan, out).check(inputs(plan.job), plan.projection.disk_needed)
 
 
 def _file(plan: Plan, out: OutputSpec) -> OutputFile:
-    return OutputFile(out.address, out.overwrite, plan.saved)
-
-
-def _inputs(job: Job) -> tuple[str, ...]:
-    """The files that a job reads: its source, and arrays given by their addresses."""
-    source = job.source.files if isinstance(job.source, DatasetSource) else ()
-    given = [f for step in job.steps if isinstance(step, Transform) for f in given_files(step)]
-    return (*source, *given)
+    file = OutputFile(out.address, out.overwrite, plan.saved)
+    # What the job was allowed when it began, it still is.
+    file.overwrite |= out.resume and was_overwriting(file.folder.path)
+    return file
 
 
 class Results:
@@ -153,41 +148,3 @@ def _no_longer_true(job: Job, number: int, reduction: Reduction | None) -> froze
     packed = packing and not job.packing and {"scale_factor", "add_offset"} & {*packing.names}
     meaningless = "own" in units or ("difference" in units and packed)
     return gone | (UNITS if meaningless else frozenset())
-
-
-def record(job: Job, number: int) -> dict[str, Any]:
-    """What made the result of a step: its input, and the steps up to it."""
-    steps = []
-    for step in job.steps[: number + 1]:
-        if isinstance(step, Summary):
-            names = [op.name for op, _ in step.operations]
-            if step is not job.steps[number]:
-                continue
-        else:
-            names = [step.operation.name]
-        steps.append({"operation": ",".join(names), **_plain(step.given)})
-    source = job.source
-    if isinstance(source, DatasetSource):
-        # The name without its folder: the same job elsewhere writes the same bytes.
-        name = Path(source.glob or source.file).name
-        read = {"input": str(Address(name, source.path))}
-        return {**read, **({"decode_cf": True} if job.packing else {}), "steps": steps}
-    return {"input": "an array in memory", "steps": steps}
-
-
-def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON takes them: an array by its shape and dtype, a file without its folder."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            return f"array of {value.dtype} {value.shape}"
-        if isinstance(value, str) and "::" in value:
-            address = Address.parse(value)
-            return str(Address(Path(address.file).name, address.path))
-        try:
-            json.dumps(value)
-        except TypeError:
-            return str(value)
-        return value
-
-    return {name: plain(value) for name, value in given.items()}

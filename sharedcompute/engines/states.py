@@ -18,7 +18,6 @@ from sharedcompute.hdf5.writers import full_disk_named, write_all
 from sharedcompute.operations.accumulate import Tally
 from sharedcompute.operations.base import Array, State
 
-
 SMALL_NBYTES = 1 << 16
 """A state up to here is written as soon as its block is done: that takes 20 us."""
 

@@ -55,7 +55,7 @@ class Recoded:
 
 
 def copy_tree(
-    source: h5py.File, target: h5py.File, choose: Choose
+    source: h5py.File, target: h5py.File, home: Path, choose: Choose
 ) -> tuple[list[Recoded], list[str]]:
     """Copy all of a file but the rows of the datasets that `choose` wants stored otherwise.
 
@@ -64,6 +64,8 @@ def copy_tree(
     source : h5py.File
     target : h5py.File
         Empty, and made with the properties of `source`: see `OutputFile`.
+    home : Path
+        The folder in which the copy will stand.
     choose : callable
         Asked for each array whose elements have one size and hold no references, and a dtype in
         h5py. All others are copied as they are.
@@ -82,7 +84,7 @@ def copy_tree(
     MemoryBudgetError
         The disk is full.
     """
-    copy = _Copy(source, target, choose)
+    copy = _Copy(source, target, home, choose)
     copy.make_all()
     copy.fill_references()
     return copy.recoded, copy.warnings
@@ -91,11 +93,12 @@ def copy_tree(
 class _Copy:
     """One file on its way into another."""
 
-    def __init__(self, source: h5py.File, target: h5py.File, choose: Choose) -> None:
+    def __init__(self, source: h5py.File, target: h5py.File, home: Path, choose: Choose) -> None:
         self.recoded: list[Recoded] = []
         self.warnings: list[str] = []
         self._source = source
         self._target = target
+        self._home = home.resolve()
         self._choose = choose
         self._places = Places()
         # Objects whose attributes, or values where there is None, wait for the second pass.
@@ -249,7 +252,7 @@ class _Copy:
         relative = [name for name in names if not Path(name).is_absolute() and name != "."]
         if not relative:
             return
-        folders = [Path(file.filename).resolve().parent for file in (self._source, self._target)]
+        folders = [Path(self._source.filename).resolve().parent, self._home]
         if folders[0] != folders[1]:
             self._warn(
                 path,

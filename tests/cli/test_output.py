@@ -166,7 +166,7 @@ def test_a_job_that_fails_leaves_what_was_there(cli: Cli, field: Path) -> None:
         assert said.err.count("\n") == 1
         assert "no luck" in said.err
         assert Path("out.h5").read_bytes() == before
-    assert [p.name for p in field.iterdir() if "partial" in p.name] == []
+    assert [p.name for p in field.iterdir() if "resume" in p.name] == []
 
 
 def test_two_outputs_of_the_same_job_have_the_same_bytes(cli: Cli, field: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_signal_ends_a_job_and_leaves_nothing(
     assert word in err
     assert err.strip().count("\n") == 0
     assert (slow / "out.h5").read_text() == "precious"
-    assert [p.name for p in slow.iterdir() if "partial" in p.name] == []
+    assert [p.name for p in slow.iterdir() if "resume" in p.name] == []
     assert [b for b in arrays.list_blocks() if b.pid == process.pid] == []
 
 

@@ -12,6 +12,7 @@ import pytest
 import sharedcompute as sc
 from sharedcompute.engines import order
 from sharedcompute.engines.order import InOrder
+from sharedcompute.engines.progress import Progress, runs
 from sharedcompute.hdf5.writers import EncodedChunk
 
 
@@ -26,7 +27,9 @@ def test_chunks_are_stored_in_the_order_of_their_blocks(
 ) -> None:
     monkeypatch.setattr(order, "HELD_BYTES", limit)
     stored: list[tuple[int, EncodedChunk]] = []
-    ordered = InOrder(lambda n, chunks: stored.extend((n, c) for c in chunks), tmp_path)
+    progress = Progress(tmp_path, {"identity": {}}, resume=False, in_place=False)
+    section = progress.section("1", 12)
+    ordered = InOrder(lambda n, chunks: stored.extend((n, c) for c in chunks), section)
     # Three workers with blocks of their own, in step with nobody.
     left = [[(b, part) for b in range(w, 12, 3) for part in (0, 1, None)] for w in range(3)]
     rng = random.Random(seed)
@@ -38,7 +41,11 @@ def test_chunks_are_stored_in_the_order_of_their_blocks(
             ordered.add(block, part, [chunk(block, part)])
     ordered.close()
     assert stored == [(part, chunk(block, part)) for block in range(12) for part in (0, 1)]
-    assert list(tmp_path.iterdir()) == []
+    progress.close()
+    (run,) = runs(tmp_path)
+    assert [record["kept"] for record in run.of("1", "kept") if record["where"] == "output"] == [
+        *range(12)
+    ]
 
 
 @pytest.mark.parametrize("schedule", ["static", "dynamic", "guided"])

@@ -38,7 +38,7 @@ def copied(source: Path, target: Path, choose: Any = recode_numbers) -> tuple[li
         OutputFile(str(target), overwrite=True, like=str(source)) as output,
         h5py.File(source, "r") as old,
     ):
-        recoded, warnings = copy_tree(old, output.h5, choose)
+        recoded, warnings = copy_tree(old, output.h5, output.file.parent, choose)
         for item in recoded:
             item.dataset[...] = old[item.source_path][...]
         paths = [item.source_path for item in recoded]

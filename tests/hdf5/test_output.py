@@ -44,7 +44,7 @@ def test_the_target_appears_at_commit_and_not_before(tmp_path):
     path = tmp_path / "out.h5"
     with OutputFile(str(path)) as output:
         assert not path.exists()
-        assert output.temporary.name == ".out.h5.partial"
+        assert names_in(tmp_path) == ["out.h5.resume"]
         output.h5["x"] = 1
         output.commit()
         assert names_in(tmp_path) == ["out.h5"]
@@ -189,7 +189,7 @@ def test_two_jobs_cannot_write_one_output(tmp_path):
         for attempt in (OutputFile(str(path)).check, OutputFile(str(path), overwrite=True).open):
             with pytest.raises(OutputExists, match="another job"):
                 attempt()
-        assert names_in(tmp_path) == [".out.h5.partial"]
+        assert names_in(tmp_path) == ["out.h5.resume"]
         child.stdin.close()
     assert names_in(tmp_path) == []
     put(path, "/x", np.zeros(2))
@@ -199,7 +199,7 @@ def test_what_a_killed_job_left_is_taken_over(tmp_path):
     path = tmp_path / "out.h5"
     with hold(path) as child:
         child.kill()
-    assert names_in(tmp_path) == [".out.h5.partial"]
+    assert names_in(tmp_path) == ["out.h5.resume"]
     OutputFile(str(path)).check()
     put(path, "/x", np.zeros(2))
     assert names_in(tmp_path) == ["out.h5"]

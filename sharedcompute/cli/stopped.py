@@ -1,0 +1,32 @@
+"""What is said of a job that was stopped before, and whose output is asked for again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
+    """Say that what a stopped job has done is dropped, before that is done."""
+    from sharedcompute.engines.progress import stopped  # noqa: PLC0415
+
+    found = None if resume or quiet else stopped(Path(output.file))
+    if found is not None and found.done:
+        click.echo(
+            f"sharedcompute: note: {found.done} blocks that a stopped job has left in "
+            f"{found.folder.name} are dropped; with --resume it would have gone on",
+            err=True,
+        )
+
+
+def tell_stopped(file: str) -> bool:
+    """Say what is known of the job that this file is, or was, to come from; whether there is any."""
+    from sharedcompute.engines.progress import stopped  # noqa: PLC0415
+    from sharedcompute.hdf5.partial import SUFFIX  # noqa: PLC0415
+
+    found = stopped(Path(file.removesuffix(SUFFIX)))
+    if found is not None:
+        click.echo(f"sharedcompute: note: {found}", err=True)
+    return found is not None

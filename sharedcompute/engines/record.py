@@ -1,0 +1,81 @@
+"""What made a result, and of what: the record that goes into the output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.hdf5.address import Address, matching_files
+from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.operations.base import Operation
+from sharedcompute.operations.catalogue import CATALOGUE
+from sharedcompute.operations.fingerprint import fingerprint
+from sharedcompute.operations.parameters import array
+from sharedcompute.plan.job import Job, Summary, Transform
+
+
+def inputs(job: Job) -> tuple[str, ...]:
+    """The files that a job reads: its source, and arrays given by their addresses."""
+    source = job.source.files if isinstance(job.source, DatasetSource) else ()
+    given = [f for step in job.steps if isinstance(step, Transform) for f in given_files(step)]
+    return (*source, *given)
+
+
+def given_files(step: Transform) -> list[str]:
+    """The files of arrays that a step is given by their addresses."""
+    kinds = {p.name: p.kind for p in step.operation.parameters}
+    return [
+        file
+        for name, value in step.params.items()
+        if kinds.get(name) is array and isinstance(value, str)
+        for file in matching_files(Address.parse(value).file)
+    ]
+
+
+def is_own(op: Operation) -> bool:
+    """Whether an operation is a user's, and not of the catalogue."""
+    return CATALOGUE.get(op.name) is not op
+
+
+def record(job: Job, number: int) -> dict[str, Any]:
+    """What made the result of a step: its input, and the steps up to it."""
+    steps = []
+    for step in job.steps[: number + 1]:
+        if isinstance(step, Summary):
+            ops: list[Operation] = [op for op, _ in step.operations]
+            if step is not job.steps[number]:
+                continue
+        else:
+            ops = [step.operation]
+        own = {op.name: fingerprint(op) for op in ops if is_own(op)}
+        told = {"operation": ",".join(op.name for op in ops), **({"code": own} if own else {})}
+        steps.append({**told, **_plain(step.given)})
+    source = job.source
+    if isinstance(source, DatasetSource):
+        # The name without its folder: the same job elsewhere writes the same bytes.
+        name = Path(source.glob or source.file).name
+        read = {"input": str(Address(name, source.path))}
+        return {**read, **({"decode_cf": True} if job.packing else {}), "steps": steps}
+    return {"input": "an array in memory", "steps": steps}
+
+
+def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON takes them: an array by its shape and dtype, a file without its folder."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return f"array of {value.dtype} {value.shape}"
+        if isinstance(value, str) and "::" in value:
+            address = Address.parse(value)
+            return str(Address(Path(address.file).name, address.path))
+        try:
+            json.dumps(value)
+        except TypeError:
+            return str(value)
+        return value
+
+    return {name: plain(value) for name, value in given.items()}
