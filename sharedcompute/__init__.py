@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         MemoryBudgetError,
         OutputExists,
         ProgramError,
+        StaleResumeError,
         WorkerDied,
     )
     from sharedcompute.operations.base import Field, Map, Partial, Reduce, Scan, Stage, Stencil
@@ -43,6 +44,7 @@ _HOMES = {
         "MemoryBudgetError",
         "OutputExists",
         "ProgramError",
+        "StaleResumeError",
         "WorkerDied",
     ),
     "sharedcompute.operations.base": (
@@ -75,6 +77,7 @@ __all__ = [
     "Scan",
     "SharedArray",
     "Stage",
+    "StaleResumeError",
     "Stencil",
     "Team",
     "Worker",

@@ -84,6 +84,10 @@ class WorkerDied(Error, RuntimeError):
         again = f", the last of {times} that died there" if times > 1 else ""
         super().__init__(f"worker {rank} (pid {pid}) {how}{where}{again}; run the job again")
 
+    def again(self, times: int) -> WorkerDied:
+        """The same of a worker that was the last of several."""
+        return WorkerDied(self.rank, self.pid, self.signal, self.rows, self.exitcode, times)
+
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the arguments, not by the message."""
         return type(self), (

@@ -22,7 +22,7 @@ def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
 
 
 def tell_stopped(file: str) -> bool:
-    """Say what is known of the job that this file is, or was, to come from; whether there is any."""
+    """Say what is known of the job that a file is to come from; whether there is one."""
     from sharedcompute.engines.progress import stopped  # noqa: PLC0415
     from sharedcompute.hdf5.partial import SUFFIX  # noqa: PLC0415
 

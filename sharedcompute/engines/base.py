@@ -121,20 +121,15 @@ class _Run:
 
     def _run(self, name: str, work: PassWork, *, last: bool) -> None:
         """Do the blocks of a pass that are not done yet."""
-
-        def listen(event: Event) -> None:
-            if isinstance(event, StateTaken):
-                work.fold(event.states)
-            self._listen(event)
-
         if not len(work):
             return
         if self._results is None:
-            self._engine.run(work, undeliverable, listen)
+            self._engine.run(work, undeliverable, _folding(work, self._listen))
             return
         with self._results.notes(name, work, last=last) as notes:
-            left = notes.left(listen)
-            self._engine.run(work, notes.deliver, notes.watch(listen), left)
+            left = notes.left(self._listen)
+            watch = _folding(work, notes.watch(self._listen))
+            self._engine.run(work, notes.deliver, watch, left)
 
     def loaded(self, load: Load) -> Iterator[tuple[str, tuple[Pass, ...]]]:
         """Decode all chunks of one stripe after the other; yield passes that read what is there."""
@@ -184,6 +179,17 @@ class _Run:
     def _begin(self, purpose: str, spec: ArraySpec) -> None:
         self._number += 1
         self._listen(PassStarted(self._number, self._count, purpose, spec.rows, spec.nbytes))
+
+
+def _folding(work: PassWork, listen: Listener) -> Listener:
+    """A listener that adds up what is taken over from workers, before anybody notes it."""
+
+    def fold(event: Event) -> None:
+        if isinstance(event, StateTaken):
+            work.fold(event.states)
+        listen(event)
+
+    return fold
 
 
 def _side_by_side(stripes: list[Reduced]) -> Reduced:

@@ -81,8 +81,7 @@ class Local:
             except WorkerDied as died:
                 deaths[died.rows] += 1
                 if deaths[died.rows] > self._retries:
-                    died.times = deaths[died.rows]
-                    raise
+                    raise died.again(deaths[died.rows]) from None
                 listen(WorkerReplaced(died.rank, died.pid, died.signal, died.rows))
 
     def _round(self, work: Work, left: Sequence[int], deliver: Deliver, listen: Listener) -> None:
@@ -101,6 +100,9 @@ class Local:
                     listen(event)
 
         self._team.run(run_units, work, left, self._schedule, rings, on_message=receive)
+        if work.taken:
+            # Only now all that was taken over is added up here.
+            self._team.run(combine, work)
 
 
 class _Remaining:
@@ -205,6 +207,12 @@ def run_units(
         mail.flush()
     finally:
         runner.close()
-    worker.barrier()
+    if not work.taken:
+        worker.barrier()
+        combine(worker, work)
+
+
+def combine(worker: Worker, work: Work) -> None:
+    """Each worker's share of what is to be done once all units are."""
     faults.point("combine")
     work.combine(worker.rank, worker.size)

@@ -109,6 +109,8 @@ class StateFolder:
 
     def release(self) -> None:
         """Drop the lock, and leave the folder."""
+        # A fork of this process, such as a worker, holds the descriptor too.
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
         os.close(self._lock)
         self._lock = -1
 
