@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ def team(teams: dict[int, sc.Team]) -> sc.Team:
 def nothing_is_left() -> Iterator[None]:
     """After all tests no worker of ours runs and no shared block of ours exists."""
     yield
+    gc.collect()  # tracebacks of tests hold arrays
     mine = [b for b in arrays.list_blocks() if b.pid == os.getpid()]
     assert mine == []
     # The fork server stays until this process ends; its children are workers.
