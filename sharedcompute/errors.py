@@ -50,7 +50,9 @@ class WorkerDied(Error, RuntimeError):
     rows : tuple of int or None
         The half-open row range ``(start, stop)`` that it had in hand.
     exitcode : int or None
-        What it exited with, when no signal killed it.
+        What it exited with, when no signal killed it. Where this is None as well nobody knows.
+    starting : bool
+        Whether it had not come so far as to take a job.
     """
 
     def __init__(
@@ -60,16 +62,21 @@ class WorkerDied(Error, RuntimeError):
         signal: int | None,
         rows: tuple[int, int] | None = None,
         exitcode: int | None = None,
+        starting: bool = False,
     ) -> None:
         self.rank = rank
         self.pid = pid
         self.signal = signal
         self.rows = rows
         self.exitcode = exitcode
+        self.starting = starting
         how = f"was killed by signal {signal}" if signal else f"exited with code {exitcode}"
-        where = f" while on rows {rows[0]}:{rows[1]}" if rows else ""
+        if signal is None and exitcode is None:
+            how = "ended unseen, the process that started it is gone as well,"
+        where = f" while on rows {rows[0]}:{rows[1]}" if rows else " while starting" * starting
         super().__init__(f"worker {rank} (pid {pid}) {how}{where}; run the job again")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the arguments, not by the message."""
-        return type(self), (self.rank, self.pid, self.signal, self.rows, self.exitcode)
+        how = self.signal, self.rows, self.exitcode, self.starting
+        return type(self), (self.rank, self.pid, *how)

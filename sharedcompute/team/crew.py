@@ -20,7 +20,7 @@ import cloudpickle
 import numpy as np
 
 from sharedcompute import arrays, machine, segments
-from sharedcompute.errors import InputError, ProgramError, WorkerDied
+from sharedcompute.errors import Error, InputError, ProgramError, WorkerDied
 from sharedcompute.sync import Control
 from sharedcompute.team import processes
 from sharedcompute.team.functions import Named, Token, Tokens
@@ -31,6 +31,7 @@ from sharedcompute.team.messages import (
     POST,
     RAISED,
     RESULT,
+    UNFIT,
     Attached,
     Encoded,
     Message,
@@ -82,6 +83,7 @@ class Crew:
 
     def start(self) -> None:
         """Start the workers; does not wait until they have started."""
+        processes.check_descriptors(self._origin.size)
         for rank in range(self._origin.size):
             self.seats.append(self._sit(rank))
 
@@ -93,7 +95,7 @@ class Crew:
         deadline = time.monotonic() + _GRACE
         for seat in self.seats:
             if seat.alive and self._clean:
-                seat.process.join(max(0.0, deadline - time.monotonic()))
+                seat.wait(max(0.0, deadline - time.monotonic()))
             self._rise(seat)
         self._words.close()
 
@@ -146,6 +148,8 @@ class Crew:
             message = seat.channel.receive()
         except (EOFError, OSError):
             self._raise_death(seat)
+        if message.kind == UNFIT:
+            raise Error(message.data.decode())
         if message.number == self._number:  # else the rest of a job that was stopped
             self._take(job, seat.rank, message)
 
@@ -202,8 +206,9 @@ class Crew:
     def _raise_death(self, seat: Seat) -> NoReturn:
         code = self._rise(seat)
         rows = self._control.rows_of(seat.rank)
-        signal, status = (-code, None) if code < 0 else (None, code)
-        raise WorkerDied(seat.rank, seat.pid, signal, rows, status) from None
+        starting = not self._control.has_begun(seat.rank)
+        signal, status = (-code, None) if code is not None and code < 0 else (None, code)
+        raise WorkerDied(seat.rank, seat.pid, signal, rows, status, starting) from None
 
     def _make_ready(self) -> None:
         """Replace the workers that have died, or that an interrupt left at work."""
@@ -228,13 +233,14 @@ class Crew:
 
     def _sit(self, rank: int) -> Seat:
         """Start a worker for `rank` and watch it."""
+        self._control.vacate(rank)
         seat = processes.start(self._context, self._origin, rank, self._recycled)
         for descriptor in (seat.channel.descriptor, seat.sentinel):
             self._poll.register(descriptor, select.POLLIN)
             self._ranks[descriptor] = rank
         return seat
 
-    def _rise(self, seat: Seat) -> int:
+    def _rise(self, seat: Seat) -> int | None:
         """End a worker, dead or not, and return its exit code."""
         for descriptor in (seat.channel.descriptor, seat.sentinel):
             if self._ranks.pop(descriptor, None) is not None:
