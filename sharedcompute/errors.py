@@ -72,7 +72,7 @@ class WorkerDied(Error, RuntimeError):
         self.starting = starting
         how = f"was killed by signal {signal}" if signal else f"exited with code {exitcode}"
         if signal is None and exitcode is None:
-            how = "ended unseen, the process that started it is gone as well,"
+            how = "ended unseen, as the fork server is gone too"
         where = f" while on rows {rows[0]}:{rows[1]}" if rows else " while starting" * starting
         super().__init__(f"worker {rank} (pid {pid}) {how}{where}; run the job again")
 

@@ -6,7 +6,7 @@ with the process group. A janitor is silent, has a session of its own, and ends 
 
 This file is also the program that it runs, with nothing but the standard library: it takes 10 ms.
 """
-# ruff: noqa: PTH - pathlib would take as long to import as all else here
+# ruff: noqa: PTH108, PTH118, PTH208 - pathlib would take as long to import as all else here
 
 from __future__ import annotations
 

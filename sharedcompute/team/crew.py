@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -134,20 +134,26 @@ class Crew:
         if job.failures:
             self._stop(job)
             raise _exception(job.failures[min(job.failures)])
-        # What the others sent before they left is under way in full.
+        # What the others sent before they left is under way in full, so who dies now is not missed.
         while heard := self._poll.poll(0):
             for descriptor, _ in heard:
-                self._hear(job, descriptor)
+                with suppress(WorkerDied):
+                    self._hear(job, descriptor)
 
     def _hear(self, job: _Job, descriptor: int) -> None:
-        """Take in what one worker says; raise where it has died."""
-        seat = self.seats[self._ranks[descriptor]]
+        """Take in what one worker says; raise where it has died at work."""
+        rank = self._ranks.get(descriptor)
+        if rank is None:
+            return  # the other one of the two told it already
+        seat = self.seats[rank]
         if descriptor == seat.sentinel and not seat.channel.readable():
-            self._raise_death(seat)
+            self._lose(seat)
+            return
         try:
             message = seat.channel.receive()
         except (EOFError, OSError):
-            self._raise_death(seat)
+            self._lose(seat)
+            return
         if message.kind == UNFIT:
             raise Error(message.data.decode())
         if message.number == self._number:  # else the rest of a job that was stopped
@@ -176,9 +182,8 @@ class Crew:
         while time.monotonic() < deadline and any(map(self._at_work, self.seats)):
             # Reading on lets those out that wait for room in their sockets.
             for descriptor, _ in self._poll.poll(2):
-                if descriptor in self._ranks:
-                    with suppress(WorkerDied):
-                        self._hear(job, descriptor)
+                with suppress(WorkerDied):
+                    self._hear(job, descriptor)
         for seat in self.seats:
             if self._at_work(seat):
                 self._rise(seat)
@@ -201,10 +206,13 @@ class Crew:
                 seat.given.add(number)
             seat.channel.send(message.kind, self._number, message.data, message.buffers)
         except OSError:
-            self._raise_death(seat)
+            self._lose(seat)
 
-    def _raise_death(self, seat: Seat) -> NoReturn:
+    def _lose(self, seat: Seat) -> None:
+        """Note the death of a worker; raise it where the job is not over for that one."""
         code = self._rise(seat)
+        if self._control.is_done(seat.rank, self._number):
+            return
         rows = self._control.rows_of(seat.rank)
         starting = not self._control.has_begun(seat.rank)
         signal, status = (-code, None) if code is not None and code < 0 else (None, code)
@@ -215,7 +223,7 @@ class Crew:
         if self._running:
             raise InputError("expected an idle team, it is running a job; wait, or use another")
         heard = self._poll.poll(0)
-        if self._clean and not heard:
+        if self._clean and not heard and all(seat.alive for seat in self.seats):
             return
         for descriptor, _ in heard:
             rank = self._ranks.get(descriptor)  # None: the other one of the two told it already
