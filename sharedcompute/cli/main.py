@@ -58,7 +58,8 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
 
 def _interrupted(code: int) -> int:
     word = "interrupted" if code == INTERRUPTED else "terminated"
-    click.echo(f"sharedcompute: {word}; the output is as it was", err=True)
+    begin = "\n" if sys.stderr.isatty() else ""  # behind the terminal's ^C
+    click.echo(f"{begin}sharedcompute: {word}; the output is as it was", err=True)
     return code
 
 

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 _AGAIN_SECONDS = 0.01
 
 
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP came: everything is cleaned up on the way out."""
+class Stopped(BaseException):
+    """A signal came: everything is cleaned up on the way out.
+
+    For Ctrl-C as well: click has its own way with KeyboardInterrupt, and prints an empty line.
+    """
 
 
 class Signals:
@@ -31,6 +34,7 @@ class Signals:
     def __init__(self) -> None:
         self.caught: int | None = None
         self._raises = False
+        self._handled: list[int] = []
         self._report = sys.unraisablehook
 
     @property
@@ -47,6 +51,7 @@ class Signals:
             # What nohup, or a shell for its background jobs, has us ignore stays ignored.
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._handle)
+                self._handled.append(number)
         signal.signal(signal.SIGALRM, self._raise_again)
         sys.unraisablehook = self._note_lost
 
@@ -59,13 +64,17 @@ class Signals:
         self._raises = False
         if self.caught is None:
             self.caught = 0
+        if not self._handled:
+            return
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number in (*self._handled, signal.SIGALRM):
+            # Python itself resets handlers when it ends, and the next Ctrl-C would kill it.
+            signal.signal(number, signal.SIG_IGN)
 
     def check(self) -> None:
         """Raise what came."""
-        if self.caught == signal.SIGINT:
-            raise KeyboardInterrupt
         if self.caught:
-            raise Terminated(self.caught)
+            raise Stopped(self.caught)
 
     def guard(self, *listeners: Listener) -> Listener:
         """One listener that raises what came, and tells the others.
@@ -97,7 +106,7 @@ class Signals:
             self.check()
 
     def _note_lost(self, lost: sys.UnraisableHookArgs) -> None:
-        if issubclass(lost.exc_type, KeyboardInterrupt | Terminated):
+        if issubclass(lost.exc_type, Stopped):
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
         else:
             self._report(lost)
