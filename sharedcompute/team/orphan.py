@@ -1,13 +1,16 @@
-"""The fork server's first import: while it imports the rest, it ends with its parent.
+"""The fork server's first import: it ends with its parent, and silently.
 
-It would notice its parent's end only when it serves: half a second after a Ctrl-C, or much more
-where kernels are to be compiled, and hold the parent's stderr open for so long.
+While it imports the rest it would not notice its parent's end: for half a second after a Ctrl-C, or
+much more where kernels are to be compiled, and hold the parent's stderr open for so long. And a
+worker whose parent was interrupted before it had said what to do, would print a traceback.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from types import TracebackType
 
 _LOOK_SECONDS = 0.05
 
@@ -32,4 +35,10 @@ class Watch:
                 os._exit(0)
 
 
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, EOFError | ConnectionError):
+        sys.__excepthook__(kind, error, trace)
+
+
 WATCH = Watch()
+sys.excepthook = _report

@@ -154,8 +154,7 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
                     name=f"sharedcompute-{rank}",
                     daemon=True,
                 )
-                with _undisturbed():
-                    process.start()
+                _start(process, chosen.get_start_method())
         except (EOFError, ConnectionError):
             _bury_server()  # the next start begins a new one
         except OSError as problem:
@@ -169,6 +168,18 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
         f"expected to start worker {rank}, the process that starts workers died {_TRIES} times; "
         "look at what it printed, and at the limits on memory and processes (ulimit -u)"
     )
+
+
+def _start(process: BaseProcess, start_method: str) -> None:
+    if start_method != "forkserver":
+        with _hidden_main(), _blocked_interrupt():
+            process.start()
+        return
+    # The first worker waits until the fork server has imported all: Ctrl-C has to end that. Its
+    # own mask, which the workers inherit, was set when it was started.
+    _ensure_forkserver()
+    with _hidden_main():
+        process.start()
 
 
 def _server_pid() -> int | None:
@@ -196,26 +207,35 @@ def _ensure_forkserver() -> None:
     server: Any = forkserver._forkserver
     if server._preload_modules == ["__main__"]:
         server.set_forkserver_preload(_PRELOAD)
-    with _undisturbed():
+    with _hidden_main(), _blocked_interrupt():
         server.ensure_running()
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Start a process so that it neither sees Ctrl-C nor the user's script.
+def _blocked_interrupt() -> Iterator[None]:
+    """Start a process so that it does not see Ctrl-C.
 
-    SIGINT is blocked, and the block inherited, until the child has said that it ignores it. And
-    multiprocessing would run the script again in the child, to find what its ``__main__`` defines,
-    so that a script without a guard would start teams for ever. We send such things by value, so
-    ``__main__`` is hidden meanwhile.
+    SIGINT is blocked, and the block inherited, until the child has said that it ignores it.
     """
     # Before: it unblocks SIGINT when it has started its process, whatever it was (Python 3.11).
     resource_tracker.ensure_running()
-    main, hidden = sys.modules["__main__"], types.ModuleType("__main__")
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    sys.modules["__main__"] = hidden
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+@contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Start a process so that it does not see the user's script.
+
+    multiprocessing would run the script again in the child, to find what its ``__main__`` defines,
+    so that a script without a guard would start teams for ever. We send such things by value.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield
     finally:
         sys.modules["__main__"] = main
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
