@@ -15,7 +15,10 @@ def main() -> NoReturn:
     # After that: a Ctrl-C while this imports shall not print where.
     from sharedcompute.cli.main import invoke  # noqa: PLC0415
 
-    sys.exit(invoke(sys.argv[1:], signals))
+    code = invoke(sys.argv[1:], signals)
+    if signals.caught:
+        signals.leave(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

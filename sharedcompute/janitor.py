@@ -35,13 +35,12 @@ def start(folder: os.PathLike[str], prefix: str) -> None:
         # The signals stay blocked in the janitor for ever: it ends when its process does.
         os.posix_spawn(
             words[0], [*words, os.fspath(folder), prefix], os.environ,
-            file_actions=null, setsigmask=SIGNALS,
+            file_actions=null, setsigmask=SIGNALS, setsid=True,
         )  # fmt: skip
 
 
 def main(pid: int, folder: str, prefix: str) -> None:
     """Wait for the end of the process, then clean up."""
-    os.setsid()
     # What libraries opened without O_CLOEXEC, HDF5 its files with their locks, came here too.
     for number in map(int, os.listdir("/proc/self/fd")):
         with contextlib.suppress(OSError):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from sharedcompute.events import Event, Listener
@@ -71,6 +72,17 @@ class Signals:
             # Python itself resets handlers when it ends, and the next Ctrl-C would kill it.
             signal.signal(number, signal.SIG_IGN)
 
+    def leave(self, code: int) -> NoReturn:
+        """End the process after an interrupt: clean up, but do not take the interpreter apart.
+
+        An exception from nowhere may leave objects of C libraries half made. One run of 60 crashed
+        when llvmlite's were destroyed.
+        """
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
     def check(self) -> None:
         """Raise what came."""
         if self.caught:
@@ -108,5 +120,5 @@ class Signals:
     def _note_lost(self, lost: sys.UnraisableHookArgs) -> None:
         if issubclass(lost.exc_type, Stopped):
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
-        else:
+        elif not self.caught:  # else what is half made is so because of it
             self._report(lost)
