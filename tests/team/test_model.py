@@ -8,7 +8,7 @@ import signal
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -110,7 +110,7 @@ class Model(RuleBasedStateMachine):
         victim = rank % self.team.size
         if waiting == "idle":
             seat = self.team._crew.seats[victim]
-            if seat.alive:  # else the last job has seen it die, and the next one replaces it
+            if seat.alive and not seat.wait(0):  # else it is dead, and the next job replaces it
                 os.kill(seat.pid, signal.SIGKILL)
                 assert seat.wait(20)
             return
@@ -195,6 +195,8 @@ def go(examples, steps):
             stateful_step_count=steps,
             deadline=None,
             database=None,
+            # Each step takes milliseconds: to make a failure small would take minutes.
+            phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),
     )
