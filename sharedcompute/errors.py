@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 KEPT = "what is done is kept in"
 """How the note begins on an exception that stopped a job which can be gone on with."""
 
@@ -59,7 +61,9 @@ class WorkerDied(Error, RuntimeError):
     rows : tuple of int or None
         The half-open row range ``(start, stop)`` that it had in hand.
     exitcode : int or None
-        What it exited with, when no signal killed it.
+        What it exited with, when no signal killed it. Where this is None as well nobody knows.
+    starting : bool
+        Whether it had not come so far as to take a job.
     times : int
         How many workers have died on these rows.
     """
@@ -71,6 +75,7 @@ class WorkerDied(Error, RuntimeError):
         signal: int | None,
         rows: tuple[int, int] | None = None,
         exitcode: int | None = None,
+        starting: bool = False,
         times: int = 1,
     ) -> None:
         self.rank = rank
@@ -78,23 +83,24 @@ class WorkerDied(Error, RuntimeError):
         self.signal = signal
         self.rows = rows
         self.exitcode = exitcode
+        self.starting = starting
         self.times = times
         how = f"was killed by signal {signal}" if signal else f"exited with code {exitcode}"
-        where = f" while on rows {rows[0]}:{rows[1]}" if rows else ""
+        if signal is None and exitcode is None:
+            how = "ended unseen, as the fork server is gone too"
+        where = f" while on rows {rows[0]}:{rows[1]}" if rows else " while starting" * starting
         again = f", the last of {times} that died there" if times > 1 else ""
         super().__init__(f"worker {rank} (pid {pid}) {how}{where}{again}; run the job again")
 
     def again(self, times: int) -> WorkerDied:
         """The same of a worker that was the last of several."""
-        return WorkerDied(self.rank, self.pid, self.signal, self.rows, self.exitcode, times)
+        return WorkerDied(*self._arguments[:-1], times)
+
+    @property
+    def _arguments(self) -> tuple[Any, ...]:
+        how = self.signal, self.rows, self.exitcode, self.starting
+        return self.rank, self.pid, *how, self.times
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the arguments, not by the message."""
-        return type(self), (
-            self.rank,
-            self.pid,
-            self.signal,
-            self.rows,
-            self.exitcode,
-            self.times,
-        )
+        return type(self), self._arguments

@@ -10,7 +10,7 @@ A block is a POSIX shared-memory object. It is opened with ``_posixshmem``, the 
   first touch is then a SIGBUS instead of an error.
 
 The process that makes a block owns it, and unlinks its name when its last view there is gone, or
-at exit. Others only map.
+at exit. Others only map. Where it is killed, its `sharedcompute.janitor` does that.
 """
 
 from __future__ import annotations
@@ -25,13 +25,12 @@ import re
 import secrets
 import weakref
 from functools import lru_cache
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sharedcompute import machine
+from sharedcompute import faults, janitor, machine
 from sharedcompute.errors import InputError, MemoryBudgetError
 
 _PREFIX = "sc_"
@@ -59,11 +58,11 @@ def create(nbytes: int) -> Segment:
     size = max(1, nbytes)
     pid = os.getpid()
     name = f"{_own_prefix(pid)}{next(_serial)}_{secrets.token_hex(4)}"
+    faults.point("segment.create")
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
     descriptor = _posixshmem.shm_open("/" + name, flags, mode=0o600)
-    # The tracker is the net under a process killed by SIGKILL: it unlinks what is still registered.
-    resource_tracker.register("/" + name, "shared_memory")
     try:
+        faults.point("segment.allocate")
         _allocate(descriptor, size)
         segment = _map(descriptor, name, size, owner=pid)
     except BaseException:
@@ -166,7 +165,16 @@ def _start_time_elsewhere(pid: int) -> int | None:
 
 @lru_cache(maxsize=1)
 def _own_prefix(pid: int) -> str:
-    return f"{_PREFIX}{pid}_{start_time(pid)}_"
+    """How the names of this process's blocks begin.
+
+    Asked for once, before the first block is made: so here what killed processes left, whose
+    janitors were killed as well, is removed, and a janitor started.
+    """
+    prefix = f"{_PREFIX}{pid}_{start_time(pid)}_"
+    if machine.SHM.is_dir():
+        clean()
+        janitor.start(machine.SHM, prefix)
+    return prefix
 
 
 def _allocate(descriptor: int, size: int) -> None:
@@ -206,4 +214,3 @@ def _remove(name: str, owner: int) -> None:
         return
     with contextlib.suppress(FileNotFoundError):
         _posixshmem.shm_unlink("/" + name)
-    resource_tracker.unregister("/" + name, "shared_memory")

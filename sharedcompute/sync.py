@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from sharedcompute import faults
 from sharedcompute.atomics import (
     EVERYONE,
     Words,
@@ -44,6 +45,8 @@ LINE = 8
 # In a line: the rows in hand, a semaphore (of as many permits as the line's number), and the last
 # job that the rank has done with. The last is never cleared: it tells who is idle after an abort.
 ROW_START, ROW_STOP, PERMITS_TAKEN, PERMIT_SLEEPERS, JOB_DONE = range(5)
+
+_NOT_HERE = -1
 
 OK, ABORTED, LEFT = 0, 1, 2
 
@@ -175,6 +178,7 @@ class Control:
         self.words = words.view(np.ndarray)
         self.size = size
         self.spins = SPINS if size <= cores else 0
+        self._rank = rank
         self._row = RANKS + LINE * rank
 
     @staticmethod
@@ -203,8 +207,9 @@ class Control:
 
     def at(self, start: int, stop: int) -> None:
         """Note the rows that this rank has in hand."""
+        self.words[self._row] = -1  # a death in between must not leave the ends of two ranges
+        self.words[self._row + ROW_STOP] = stop
         self.words[self._row] = start
-        self.words[self._row + 1] = stop
 
     def rows_of(self, rank: int) -> Rows | None:
         """Return the rows that a rank noted."""
@@ -219,12 +224,25 @@ class Control:
         """Note that this rank will touch nothing of `job` any more."""
         self.words[self._row + JOB_DONE] = job
 
+    def vacate(self, rank: int) -> None:
+        """Note that a process is only about to begin as `rank`."""
+        self.words[RANKS + LINE * rank + JOB_DONE] = _NOT_HERE
+
+    def begin(self) -> None:
+        """Note that this rank is ready for jobs."""
+        self.done(0)
+
+    def has_begun(self, rank: int) -> bool:
+        """Whether a rank has been ready for jobs."""
+        return bool(self.words[RANKS + LINE * rank + JOB_DONE] != _NOT_HERE)
+
     def is_done(self, rank: int, job: int) -> bool:
         """Whether a rank is done with `job`."""
         return bool(self.words[RANKS + LINE * rank + JOB_DONE] == job)
 
     def barrier(self) -> None:
         """Wait for all ranks."""
+        faults.point("worker.barrier", self._rank)
         status = barrier(self.words, self.size, self.spins)
         if status == LEFT:
             raise ProgramLeftError(
@@ -238,6 +256,7 @@ class Control:
         """Hold the team's one lock."""
         _raise_if(acquire(self.words, self.spins))
         try:
+            faults.point("worker.lock", self._rank)
             yield
         finally:
             release(self.words)
@@ -249,6 +268,7 @@ class Control:
         at = RANKS + LINE * min(permits, self.size) + PERMITS_TAKEN
         _raise_if(take_permit(self.words, at, permits, self.spins))
         try:
+            faults.point("worker.semaphore", self._rank)
             yield
         finally:
             give_permit(self.words, at)

@@ -1,4 +1,4 @@
-"""The entry point: every error becomes one line and an exit code."""
+"""The command line: every error becomes one line and an exit code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import sys
 import traceback
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
@@ -15,7 +14,7 @@ from sharedcompute import __version__
 from sharedcompute.cli.jobs import map_, reduce, run, scan, stats
 from sharedcompute.cli.look import info, ops, shm, verify
 from sharedcompute.cli.repack import repack
-from sharedcompute.cli.signals import Signals, Terminated
+from sharedcompute.cli.signals import Signals
 from sharedcompute.errors import KEPT, Error
 
 INTERRUPTED = 130
@@ -36,52 +35,58 @@ for command in (info, ops, map_, reduce, scan, stats, repack, run, verify, shm):
     cli.add_command(command)
 
 
-def main() -> NoReturn:
-    """Run the command line and exit."""
-    signals = Signals()
-    signals.install()
-    sys.exit(invoke(sys.argv[1:], signals))
-
-
 def invoke(arguments: list[str], signals: Signals | None = None) -> int:
     """Run one command line in this process and return its exit code."""
     # Everywhere on the line, as people add it at its end when something went wrong.
     debug = "--debug" in arguments
+    words = [a for a in arguments if a != "--debug"]
+    signals = signals or Signals()
     try:
-        words = [a for a in arguments if a != "--debug"]
-        cli.main(words, "sharedcompute", standalone_mode=False, obj=signals or Signals())
-    except SystemExit as done:
-        return int(done.code or 0)
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except click.exceptions.NoArgsIsHelpError as problem:
-        click.echo(problem.format_message(), err=True)
+        try:
+            signals.begin()
+            cli.main(words, "sharedcompute", standalone_mode=False, obj=signals)
+        finally:
+            signals.end()
+    except BaseException as problem:  # noqa: BLE001 - all of them become an exit code
+        # Whatever else it has become on its way: an import that is interrupted in the middle may
+        # raise an ImportError.
+        if signals.caught:
+            return _interrupted(signals.exit_code, problem)
+        return _exit_code(problem, debug)
+    return 0
+
+
+def _interrupted(code: int, problem: BaseException) -> int:
+    word = "interrupted" if code == INTERRUPTED else "terminated"
+    begin = "\n" if sys.stderr.isatty() else ""  # behind the terminal's ^C
+    click.echo(f"{begin}sharedcompute: {word}; the output is as it was{_kept(problem)}", err=True)
+    return code
+
+
+def _exit_code(problem: BaseException, debug: bool) -> int:
+    """Say what went wrong, and give the exit code for it."""
+    if isinstance(problem, SystemExit):
+        return int(problem.code or 0)
+    if isinstance(problem, click.exceptions.Exit):
         return problem.exit_code
-    except click.ClickException as problem:
-        click.echo(f"sharedcompute: {problem.format_message()}", err=True)
+    if isinstance(problem, KeyboardInterrupt | click.Abort):
+        if not isinstance(problem.__cause__, EOFError):
+            return _interrupted(INTERRUPTED, problem)
+        # click takes it for an answer that nobody gave.
+        problem = problem.__cause__
+    if isinstance(problem, click.ClickException):
+        usage = isinstance(problem, click.exceptions.NoArgsIsHelpError)
+        text = problem.format_message()
+        click.echo(text if usage else f"sharedcompute: {text}", err=True)
         return problem.exit_code
-    except (KeyboardInterrupt, click.Abort) as problem:
-        if isinstance(problem.__cause__, EOFError):
-            # click takes it for an answer that nobody gave.
-            click.echo(f"sharedcompute: {_line(problem.__cause__)}", err=True)
-            return 1
-        said = f"sharedcompute: interrupted; the output is as it was{_kept(problem)}"
-        click.echo(said, err=True)
-        return INTERRUPTED
-    except Terminated as signal:
-        said = f"sharedcompute: terminated; the output is as it was{_kept(signal)}"
-        click.echo(said, err=True)
-        return 128 + int(signal.args[0])
-    except BrokenPipeError:
+    if isinstance(problem, BrokenPipeError):
         # Whoever read our results has gone; Python would complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as problem:
-        if debug:
-            raise
-        click.echo(f"sharedcompute: {_line(problem)}", err=True)
-        return problem.exit_code if isinstance(problem, Error) else 1
-    return 0
+    if debug or not isinstance(problem, Exception):
+        raise problem
+    click.echo(f"sharedcompute: {_line(problem)}", err=True)
+    return problem.exit_code if isinstance(problem, Error) else 1
 
 
 def _line(problem: Exception) -> str:

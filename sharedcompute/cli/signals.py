@@ -2,55 +2,123 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
+import sys
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from sharedcompute.events import Event, Listener
 
+_AGAIN_SECONDS = 0.01
 
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP came: everything is cleaned up on the way out."""
+
+class Stopped(BaseException):
+    """A signal came: everything is cleaned up on the way out.
+
+    For Ctrl-C as well: click has its own way with KeyboardInterrupt, and prints an empty line.
+    """
 
 
 class Signals:
-    """Turns the first signal into an exception, and remembers it.
+    """Turns the first signal into an exception, and sees to it that it arrives.
 
     An exception that is raised while a C library calls back into Python (llvmlite looks into its
-    cache so) is printed and lost, and the job would go on. So `check`, which the job's listener
-    calls with every event, raises it again. Later signals change nothing: the first one's clean-up,
-    which is bounded in time, must not be cut off.
+    cache so), in a destructor, or while a module is imported, is printed and lost, and the job
+    would go on. So one that was lost is not printed but raised again a little later, and `check`,
+    which the job's listener calls with every event, raises it again as well. Later signals change
+    nothing: the first one's clean-up, which is bounded in time, must not be cut off.
     """
 
     def __init__(self) -> None:
-        self._caught: int | None = None
+        self.caught: int | None = None
+        self._raises = False
+        self._handled: list[int] = []
+        self._report = sys.unraisablehook
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell says of a program that the signal ended."""
+        return 128 + (self.caught or 0)
 
     def install(self) -> None:
-        """Handle the signals from now on; in the main thread only."""
+        """Handle the signals from now on; in the main thread only.
+
+        Until `begin` there is nothing to clean up, and the process ends where it is.
+        """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # What nohup, or a shell for its background jobs, has us ignore stays ignored.
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._handle)
+                self._handled.append(number)
+        signal.signal(signal.SIGALRM, self._raise_again)
+        sys.unraisablehook = self._note_lost
 
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self._caught is None:
-            self._caught = number
-            self.check()
+    def begin(self) -> None:
+        """From now on a signal is an exception."""
+        self._raises = True
+
+    def end(self) -> None:
+        """From now on signals change nothing: what is said and returned is settled."""
+        self._raises = False
+        if self.caught is None:
+            self.caught = 0
+        if not self._handled:
+            return
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number in (*self._handled, signal.SIGALRM):
+            # Python itself resets handlers when it ends, and the next Ctrl-C would kill it.
+            signal.signal(number, signal.SIG_IGN)
+
+    def leave(self, code: int) -> NoReturn:
+        """End the process after an interrupt: clean up, but do not take the interpreter apart.
+
+        An exception from nowhere may leave objects of C libraries half made. One run of 60 crashed
+        when llvmlite's were destroyed.
+        """
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
     def check(self) -> None:
         """Raise what came."""
-        if self._caught == signal.SIGINT:
-            raise KeyboardInterrupt
-        if self._caught is not None:
-            raise Terminated(self._caught)
+        if self.caught:
+            raise Stopped(self.caught)
 
     def guard(self, *listeners: Listener) -> Listener:
-        """One listener that raises what came, and tells the others."""
+        """One listener that raises what came, and tells the others.
+
+        The last event says that the output is in its place: nothing is interrupted any more.
+        """
+        from sharedcompute.events import JobFinished  # noqa: PLC0415 - comes before most imports
 
         def listen(event: Event) -> None:
+            if isinstance(event, JobFinished):
+                self.caught = 0
+                self.end()
             self.check()
             for listener in listeners:
                 listener(event)
 
         return listen
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.caught is not None:
+            return
+        self.caught = number
+        if not self._raises:
+            os._exit(self.exit_code)
+        self.check()
+
+    def _raise_again(self, _number: int, _frame: FrameType | None) -> None:
+        if self._raises:
+            self.check()
+
+    def _note_lost(self, lost: sys.UnraisableHookArgs) -> None:
+        if issubclass(lost.exc_type, Stopped):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+        elif not self.caught:  # else what is half made is so because of it
+            self._report(lost)

@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import cloudpickle
 import numpy as np
 
 from sharedcompute import arrays, machine, segments
-from sharedcompute.errors import InputError, ProgramError, WorkerDied
+from sharedcompute.errors import Error, InputError, ProgramError, WorkerDied
 from sharedcompute.sync import Control
 from sharedcompute.team import processes
 from sharedcompute.team.functions import Named, Token, Tokens
@@ -31,6 +31,7 @@ from sharedcompute.team.messages import (
     POST,
     RAISED,
     RESULT,
+    UNFIT,
     Attached,
     Encoded,
     Message,
@@ -82,6 +83,7 @@ class Crew:
 
     def start(self) -> None:
         """Start the workers; does not wait until they have started."""
+        processes.check_descriptors(self._origin.size)
         for rank in range(self._origin.size):
             self.seats.append(self._sit(rank))
 
@@ -93,7 +95,7 @@ class Crew:
         deadline = time.monotonic() + _GRACE
         for seat in self.seats:
             if seat.alive and self._clean:
-                seat.process.join(max(0.0, deadline - time.monotonic()))
+                seat.wait(max(0.0, deadline - time.monotonic()))
             self._rise(seat)
         self._words.close()
 
@@ -132,20 +134,28 @@ class Crew:
         if job.failures:
             self._stop(job)
             raise _exception(job.failures[min(job.failures)])
-        # What the others sent before they left is under way in full.
+        # What the others sent before they left is under way in full, so who dies now is not missed.
         while heard := self._poll.poll(0):
             for descriptor, _ in heard:
-                self._hear(job, descriptor)
+                with suppress(WorkerDied):
+                    self._hear(job, descriptor)
 
     def _hear(self, job: _Job, descriptor: int) -> None:
-        """Take in what one worker says; raise where it has died."""
-        seat = self.seats[self._ranks[descriptor]]
+        """Take in what one worker says; raise where it has died at work."""
+        rank = self._ranks.get(descriptor)
+        if rank is None:
+            return  # the other one of the two told it already
+        seat = self.seats[rank]
         if descriptor == seat.sentinel and not seat.channel.readable():
-            self._raise_death(seat)
+            self._lose(seat)
+            return
         try:
             message = seat.channel.receive()
         except (EOFError, OSError):
-            self._raise_death(seat)
+            self._lose(seat)
+            return
+        if message.kind == UNFIT:
+            raise Error(message.data.decode())
         if message.number == self._number:  # else the rest of a job that was stopped
             self._take(job, seat.rank, message)
 
@@ -172,9 +182,8 @@ class Crew:
         while time.monotonic() < deadline and any(map(self._at_work, self.seats)):
             # Reading on lets those out that wait for room in their sockets.
             for descriptor, _ in self._poll.poll(2):
-                if descriptor in self._ranks:
-                    with suppress(WorkerDied):
-                        self._hear(job, descriptor)
+                with suppress(WorkerDied):
+                    self._hear(job, descriptor)
         for seat in self.seats:
             if self._at_work(seat):
                 self._rise(seat)
@@ -197,20 +206,24 @@ class Crew:
                 seat.given.add(number)
             seat.channel.send(message.kind, self._number, message.data, message.buffers)
         except OSError:
-            self._raise_death(seat)
+            self._lose(seat)
 
-    def _raise_death(self, seat: Seat) -> NoReturn:
+    def _lose(self, seat: Seat) -> None:
+        """Note the death of a worker; raise it where the job is not over for that one."""
         code = self._rise(seat)
+        if self._control.is_done(seat.rank, self._number):
+            return
         rows = self._control.rows_of(seat.rank)
-        signal, status = (-code, None) if code < 0 else (None, code)
-        raise WorkerDied(seat.rank, seat.pid, signal, rows, status) from None
+        starting = not self._control.has_begun(seat.rank)
+        signal, status = (-code, None) if code is not None and code < 0 else (None, code)
+        raise WorkerDied(seat.rank, seat.pid, signal, rows, status, starting) from None
 
     def _make_ready(self) -> None:
         """Replace the workers that have died, or that an interrupt left at work."""
         if self._running:
             raise InputError("expected an idle team, it is running a job; wait, or use another")
         heard = self._poll.poll(0)
-        if self._clean and not heard:
+        if self._clean and not heard and all(seat.alive for seat in self.seats):
             return
         for descriptor, _ in heard:
             rank = self._ranks.get(descriptor)  # None: the other one of the two told it already
@@ -228,13 +241,14 @@ class Crew:
 
     def _sit(self, rank: int) -> Seat:
         """Start a worker for `rank` and watch it."""
+        self._control.vacate(rank)
         seat = processes.start(self._context, self._origin, rank, self._recycled)
         for descriptor in (seat.channel.descriptor, seat.sentinel):
             self._poll.register(descriptor, select.POLLIN)
             self._ranks[descriptor] = rank
         return seat
 
-    def _rise(self, seat: Seat) -> int:
+    def _rise(self, seat: Seat) -> int | None:
         """End a worker, dead or not, and return its exit code."""
         for descriptor in (seat.channel.descriptor, seat.sentinel):
             if self._ranks.pop(descriptor, None) is not None:

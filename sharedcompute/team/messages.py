@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import cloudpickle
 import numpy as np
 
-from sharedcompute import arrays, segments
+from sharedcompute import arrays, faults, segments
 from sharedcompute.arrays import Handle, SharedArray
 from sharedcompute.segments import Segment
 from sharedcompute.team.functions import find, is_dispatcher, name_of, name_of_own
@@ -36,8 +36,8 @@ _RECYCLED = 4
 
 # What a message is about. To a worker: a dispatcher to keep under its token, a job, a job that may
 # come again and changes none of its arguments. From a worker: a program's result or its error, an
-# object it posted, and, from the last to leave, that all left.
-GIVE, JOB, REPEATABLE, RESULT, RAISED, POST, ALL_LEFT = range(7)
+# object it posted, from the last to leave, that all left, and that it cannot serve at all.
+GIVE, JOB, REPEATABLE, RESULT, RAISED, POST, ALL_LEFT, UNFIT = range(8)
 
 
 class Attached:
@@ -232,6 +232,8 @@ class Channel:
         lengths = [b.nbytes << 1 | (not b.readonly) for b in buffers]
         header = _HEADER.pack(kind, len(lengths), number, len(data))
         self._write(b"".join((header, struct.pack(f"<{len(lengths)}q", *lengths), data)))
+        if buffers:
+            faults.point("worker.send")  # where the rest is missing
         for buffer in buffers:
             self._write(buffer)
         self.torn = False

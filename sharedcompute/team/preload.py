@@ -10,6 +10,9 @@ import pkgutil
 from contextlib import suppress
 from typing import Any
 
+# First, while all else is to come.
+from sharedcompute.team.orphan import WATCH  # isort: skip
+
 import numba
 import numpy as np
 
@@ -42,3 +45,4 @@ def _wake_numba() -> None:
 
 
 prepare()
+WATCH.stop()

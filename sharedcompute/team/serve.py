@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import cloudpickle
 
-from sharedcompute import arrays, segments
+from sharedcompute import arrays, faults, segments
 from sharedcompute.arrays import Handle
 from sharedcompute.errors import InputError, ProgramError
 from sharedcompute.sync import Aborted, Control
@@ -29,6 +29,7 @@ from sharedcompute.team.messages import (
     RAISED,
     REPEATABLE,
     RESULT,
+    UNFIT,
     Attached,
     Channel,
     Message,
@@ -68,21 +69,41 @@ class Origin:
 
 def main(origin: Origin, connection: Connection) -> None:
     """Serve jobs until the parent closes the connection or is gone."""
+    faults.point("worker.start", origin.rank)
     # Ctrl-C reaches the whole process group; the parent decides what it means. The mask was set by
     # the parent so that nothing comes before this line.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    channel = Channel(connection, Recycled())
+    with suppress(EOFError, OSError):
+        try:
+            control = _set_up(origin)
+        except InputError:
+            return  # The team was closed before this worker had started.
+        except Exception as problem:  # noqa: BLE001 - no thread, no memory: the parent says it
+            channel.send(UNFIT, 0, _unfit(origin.rank, problem).encode())
+            return
+        _serve(origin, control, channel)
+    segments.remove_own()
+
+
+def _set_up(origin: Origin) -> Control:
+    """Make this process a worker; give its hold on the control block."""
     end_with(origin.parent, origin.parent_start)
     limit_threads(origin.threads)
     keep_freed_memory()
-    try:
-        words = arrays.attach(origin.control)
-    except InputError:
-        return  # The team was closed before this worker had started.
+    faults.point("worker.attach", origin.rank)
+    words = arrays.attach(origin.control)
     control = Control(words, origin.size, origin.rank, origin.cores)
-    with suppress(EOFError, OSError):
-        _serve(origin, control, Channel(connection, Recycled()))
-    segments.remove_own()
+    control.begin()
+    return control
+
+
+def _unfit(rank: int, problem: Exception) -> str:
+    return (
+        f"expected worker {rank} to start, got {type(problem).__name__}: {problem}; "
+        "use fewer workers, or raise the limits (ulimit -u, ulimit -n, ulimit -v)"
+    )
 
 
 def _serve(origin: Origin, control: Control, channel: Channel) -> None:
@@ -92,10 +113,12 @@ def _serve(origin: Origin, control: Control, channel: Channel) -> None:
     poll.register(channel.descriptor, select.POLLIN)
     spin = _SPIN_SECONDS if origin.size <= origin.cores else 0.0
     while True:
+        faults.point("worker.idle", origin.rank)
         _look_out(poll, spin)
         while len(attached) and not poll.poll(_SWEEP_MS):
             attached.sweep()
         message = channel.receive()
+        faults.point("worker.job", origin.rank)
         load = partial(_load, message, attached, given)
         if message.kind == GIVE:
             given[message.number] = load()
@@ -139,6 +162,7 @@ def _run(worker: Worker, load: Callable[[], Any]) -> None:
         control.abort()
         channel.send(RAISED, job, *dumps(_failure(worker, error)))
     sys.stdout.flush()
+    faults.point("worker.leave", worker.rank)
     if control.leave():
         channel.send(ALL_LEFT, job)
     control.done(job)

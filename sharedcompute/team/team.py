@@ -63,7 +63,11 @@ class Team:
         self._compiled: weakref.WeakSet[Any] = weakref.WeakSet()
         # Also at exit. Not in a fork of this process, which would stop workers that are not its.
         self._closing = weakref.finalize(self, _close, self._crew, os.getpid())
-        self._crew.start()
+        try:
+            self._crew.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Team:
         """Give the team; leaving the block closes it."""

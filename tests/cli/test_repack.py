@@ -201,7 +201,7 @@ def slow(self, *given):
     time.sleep(0.3)
     return honest(self, *given)
 chunk_writer.ChunkEncoder.write_box = slow
-from sharedcompute.cli.main import main
+from sharedcompute.__main__ import main
 sys.argv = ["sharedcompute", *sys.argv[1:]]
 main()
 """
