@@ -37,6 +37,12 @@ def _to_dtype(_: DType, params: Params) -> DType:
     return target
 
 
+def convert(x: Array, out: Array) -> None:
+    """`x` in the dtype of `out`, as C converts it."""
+    wide = out.dtype.kind == "u" and out.itemsize >= 4
+    (kernels.wrap if wide and x.dtype.kind == "f" else kernels.cast)(x, out)
+
+
 def _cast_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     if spec.dtype.kind == "c" and params["dtype"].kind != "c":
         raise InputError(
@@ -138,7 +144,7 @@ def _zscore_arguments(params: Params, _: ArraySpec) -> tuple[Any, ...]:
 MAPS: tuple[Map, ...] = (
     Map(
         "cast",
-        kernels.cast,
+        convert,
         "to another dtype, as numpy.ndarray.astype",
         (Parameter("dtype", numeric_dtype, "NumPy dtype of the result, such as f4"),),
         _cast_arguments,
