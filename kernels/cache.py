@@ -11,6 +11,7 @@ is no index. What does not load, for whatever reason, is compiled again and writ
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import pickle
 import stat
@@ -45,6 +46,21 @@ def cached(jit: Any) -> Callable[[F], F]:
         return cast(F, made)
 
     return decorate
+
+
+def protect(kernel: Any) -> None:
+    """Give what was compiled by ``njit(cache=True)``, and what it calls, a `CheckedCache`.
+
+    What it calls is found among its globals and in its closure.
+    """
+    if type(getattr(kernel, "_cache", None)) is not FunctionCache:
+        return
+    _give_cache(kernel)
+    if isinstance(kernel._cache, CheckedCache):
+        with suppress(ValueError):  # a cell of the closure may be empty
+            called = inspect.getclosurevars(kernel.py_func)
+            for value in (*called.globals.values(), *called.nonlocals.values()):
+                protect(value)
 
 
 def _give_cache(dispatcher: Any) -> None:

@@ -110,7 +110,8 @@ def columns(values: Any, spec: ArraySpec, what: str) -> Array:
         raise InputError(f"{what}: expected real numbers, got {given.dtype}: give its real part")
     row = spec.shape[1:]
     if given.shape == (*given.shape[:1], *row) and given.ndim == len(row) + 1:
-        given = given.mean(axis=0, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            given = given.mean(axis=0, dtype=np.float64)
     if given.shape not in (row, ()):
         raise InputError(
             f"{what} has shape {given.shape}: expected {row} like one row, or a stack of such rows"
@@ -131,10 +132,11 @@ def _flatfield_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     So the counts keep their size. Pixels without response (flat equal to dark) come out as NaN.
     """
     dark = columns(params["dark"], spec, "flatfield: dark")
-    response = columns(params["flat"], spec, "flatfield: flat") - dark
-    response[response == 0] = np.nan
-    scale = np.nanmean(response) if np.isfinite(response).any() else np.nan
-    return dark, scale / response
+    with np.errstate(all="ignore"):
+        response = columns(params["flat"], spec, "flatfield: flat") - dark
+        response[response == 0] = np.nan
+        scale = np.nanmean(response) if np.isfinite(response).any() else np.nan
+        return dark, scale / response
 
 
 def _zscore_arguments(params: Params, _: ArraySpec) -> tuple[Any, ...]:

@@ -218,7 +218,8 @@ def second_derivatives(x: Array, out: Array, tables: tuple[Array, ...], cval: fl
         whole = x if axis == 0 else inner
         along_axis(lines.correlate_lines, axis, whole, out if first else part, weights, table, cval)
         if not first:
-            np.add(out, part, out=out)
+            with np.errstate(all="ignore"):  # inf - inf is NaN, as in SciPy, and no news
+                np.add(out, part, out=out)
         first = False
 
 

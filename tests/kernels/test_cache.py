@@ -300,3 +300,57 @@ def test_a_command_with_a_damaged_cache_gives_the_same(tmp_path: Path, engine: s
     for path in files(cache):
         flipped(0.6)(path)
     assert command(cache, *words) == want
+
+
+OWN = """
+import numba
+
+@numba.njit(cache=True)
+def doubled(v):
+    return v * 2
+
+@numba.njit(cache=True, nogil=True)
+def twice(x, out):
+    for i in range(len(x)):
+        out[i] = doubled(x[i])
+"""
+BY_MAP = """
+import sys
+import numpy as np
+import sharedcompute as sc
+from own_kernels import twice
+if __name__ == "__main__":
+    x = sc.asarray(np.arange(6.0))
+    print(sc.map(twice, x, engine="serial").tolist())
+    with sc.Team(2) as team:
+        print(sc.map(twice, x, team=team).tolist(), team.map(twice, x).tolist())
+"""
+
+
+def test_a_users_kernels_are_compiled_again_too(tmp_path: Path) -> None:
+    (tmp_path / "own_kernels.py").write_text(OWN)
+    (tmp_path / "job.py").write_text(BY_MAP)
+    cache = tmp_path / "cache"
+    root = str(Path(__file__).parents[2])
+    path = os.pathsep.join((str(tmp_path), root))
+    env = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": path}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, str(tmp_path / "job.py")],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        result = "[0.0, 2.0, 4.0, 6.0, 8.0, 10.0]"
+        assert done.stdout.split("\n")[:2] == [result, f"{result} {result}"]
+        own = [path for path in files(cache) if "own_kernels" in path.name]
+        assert {path.suffix for path in own} == {".nbk"}
+        assert {path.name.split("-")[0] for path in own} == {
+            "own_kernels.doubled",
+            "own_kernels.twice",
+        }
+        for damaged in own:
+            flipped(0.5)(damaged)
