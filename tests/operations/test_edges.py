@@ -26,11 +26,15 @@ from tests.engines.cases import EMPTY, REDUCTIONS, SCANS, TRANSFORMS
 Array = np.ndarray[Any, Any]
 
 nan, inf = np.nan, np.inf
-# Compiled for the quick half; kernels of the others take a minute to compile.
-QUICK = ("f4", "i8")
-OTHERS = ("?", "i1", "u1", "i2", "u2", "i4", "u4", "u8", "f2", "f8")
-DTYPES = [*QUICK, *(pytest.param(name, marks=pytest.mark.faults) for name in OTHERS)]
-COMPLEX = [pytest.param(name, marks=pytest.mark.faults) for name in ("c8", "c16")]
+
+
+def slow(*dtypes: str) -> list[Any]:
+    """Dtypes whose kernels take a minute to compile."""
+    return [pytest.param(name, marks=pytest.mark.faults) for name in dtypes]
+
+
+DTYPES = ["f4", "i8", *slow("?", "i1", "u1", "i2", "u2", "i4", "u4", "u8", "f2", "f8")]
+COMPLEX = slow("c8", "c16")
 EXACT = ("count", "nan_count", "min", "max", "argmin", "argmax", "any", "all")
 
 
@@ -257,7 +261,7 @@ def test_maps_of_edges_are_those_of_numpy(dtype: str) -> None:
                 same(sc.map("cast", x, dtype=to, **how), x.astype(to))
 
 
-@pytest.mark.parametrize("dtype", ["f4", pytest.param("f8", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("dtype", ["f4", *slow("f8")])
 def test_scores_of_edges_are_those_of_scipy(dtype: str) -> None:
     x = columns(dtype)
     got = sc.map("zscore", x, engine="serial", block_rows=3)
@@ -274,16 +278,7 @@ def test_columns_that_hardly_differ_have_no_score() -> None:
         assert np.isnan(sc.map("zscore", x, engine="serial")).all()
 
 
-@pytest.mark.parametrize(
-    "to",
-    [
-        "i1",
-        "u1",
-        "i4",
-        pytest.param("u4", marks=pytest.mark.faults),
-        pytest.param("u8", marks=pytest.mark.faults),
-    ],
-)
+@pytest.mark.parametrize("to", ["u1", *slow("i1", "i4", "u4", "u8")])
 def test_casts_of_floats_cut_the_fraction_and_wrap_as_numpy(to: str) -> None:
     values = [0.0, -0.0, 0.9, -0.9, 1.5, -1.5, 127.9, 128, 255.9, 300, -1, -129.2, 65536.5, 2e9]
     x = np.array(values * 9).reshape(-1, 2)
@@ -292,7 +287,7 @@ def test_casts_of_floats_cut_the_fraction_and_wrap_as_numpy(to: str) -> None:
             same(sc.map("cast", x, dtype=to, engine="serial", block_rows=block_rows), x.astype(to))
 
 
-@pytest.mark.parametrize("to", ["u1", "i4", pytest.param("u8", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("to", ["u1", *slow("i4", "u8")])
 def test_casts_of_what_does_not_fit_do_not_depend_on_the_blocks(to: str) -> None:
     x = np.array([nan, inf, -inf, 1e300, -1e300, 2.0**64, -(2.0**63) * 3] * 40)
     whole = sc.map("cast", x, dtype=to, engine="serial", block_rows=len(x))
@@ -300,7 +295,7 @@ def test_casts_of_what_does_not_fit_do_not_depend_on_the_blocks(to: str) -> None
         same(sc.map("cast", x, dtype=to, engine="serial", block_rows=block_rows), whole)
 
 
-@pytest.mark.parametrize("dtype", ["f4", "i4", "u1", "u4"])
+@pytest.mark.parametrize("dtype", ["f4", "u4", *slow("i4", "u1")])
 @pytest.mark.parametrize("name", ["gaussian", "sobel", "laplace"])
 def test_stencils_of_edges_are_those_of_scipy(dtype: str, name: str) -> None:
     """NaN and infinities spread as far as the window; whole numbers wrap."""
