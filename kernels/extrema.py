@@ -13,6 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sharedcompute.kernels.cache import cached
+
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -20,7 +22,7 @@ Bools = NDArray[np.bool_]
 # Columns whose state is worked on at once, so that it stays in L1.
 TILE = 512
 
-kernel = njit(nogil=True, cache=True, error_model="numpy")
+kernel = cached(njit(nogil=True, error_model="numpy"))
 
 
 @kernel

@@ -12,9 +12,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sharedcompute.kernels.cache import cached
+
 Bytes = NDArray[np.uint8]
 
-kernel = njit(nogil=True, cache=True, boundscheck=False)
+kernel = cached(njit(nogil=True, boundscheck=False))
 
 TILE = 512
 """Items, or words, in hand at a time: they stay in cache, and the sums of a checksum in 64 bits."""

@@ -20,6 +20,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sharedcompute.kernels.cache import cached
+
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -34,7 +36,7 @@ PANEL = 8192
 # scipy.ndimage calls weights symmetric within this (DBL_EPSILON), and so must we for equal bits.
 EPSILON = 2.220446049250313e-16
 
-kernel = njit(nogil=True, cache=True, error_model="numpy")
+kernel = cached(njit(nogil=True, error_model="numpy"))
 
 
 @kernel

@@ -17,9 +17,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sharedcompute.kernels.cache import cached
+
 Array = NDArray[Any]
 
-kernel = njit(nogil=True, cache=True, error_model="numpy")
+kernel = cached(njit(nogil=True, error_model="numpy"))
 
 
 @kernel

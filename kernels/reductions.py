@@ -23,6 +23,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sharedcompute.kernels.cache import cached
+
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -30,7 +32,7 @@ Floats = NDArray[np.float64]
 # Columns whose state is worked on at once: `moments` holds six float64 arrays of them, 24 KiB.
 TILE = 512
 
-kernel = njit(nogil=True, cache=True, error_model="numpy")
+kernel = cached(njit(nogil=True, error_model="numpy"))
 
 
 @kernel

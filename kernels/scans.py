@@ -15,12 +15,14 @@ from typing import Any
 from numba import njit
 from numpy.typing import NDArray
 
+from sharedcompute.kernels.cache import cached
+
 Array = NDArray[Any]
 
 # Columns whose carry stays in L1 while the rows pass.
 TILE = 1024
 
-kernel = njit(nogil=True, cache=True, error_model="numpy")
+kernel = cached(njit(nogil=True, error_model="numpy"))
 
 
 @kernel

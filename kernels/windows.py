@@ -10,6 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sharedcompute.kernels.cache import cached
+
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
 
@@ -24,7 +26,7 @@ PASSES = 256
 # Outputs whose keys are bisected side by side: two or four vectors of counts.
 KEY_LANES = 64
 
-kernel = njit(nogil=True, cache=True)
+kernel = cached(njit(nogil=True))
 
 
 @kernel

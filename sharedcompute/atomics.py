@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -17,6 +17,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from sharedcompute.kernels.cache import cached
 
 Words = NDArray[np.int64]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,7 +42,7 @@ def compiled(function: F) -> F:
     config: Any = numba.config
     disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
     try:
-        return cast(F, numba.njit(nogil=True, cache=True)(function))
+        return cached(numba.njit(nogil=True))(function)
     finally:
         config.DISABLE_JIT = disabled
 

@@ -14,6 +14,7 @@ from sharedcompute.engines.work import Deliver
 from sharedcompute.events import BlockDone, StateTaken
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.provenance import block_crc
+from sharedcompute.kernels.cache import protect
 from sharedcompute.operations.accumulate import Accumulator
 from sharedcompute.operations.base import Array, ArraySpec, Stage, State
 from sharedcompute.plan.memory import ArraySource, ArrayWriter
@@ -149,6 +150,11 @@ class BlockRunner:
         self._kept = [_Kept(i, keep) for i, keep in enumerate(work.keeps)]
         at_top = [k for k in self._kept if k.depth == self._top and k.array is not None]
         self._direct = at_top[0] if at_top and self._top > 0 else None
+        for kernel in (
+            *(s.kernel for s in work.stages),
+            *(t.partial.kernel for _, t in work.tallies),
+        ):
+            protect(kernel)
         self._reader = work.source.open()
         self._carries: dict[int, Array] = {}
         self._strip = Rows(0, 0)
@@ -333,7 +339,8 @@ def _is_cached(kernel: Any) -> bool:
     Ours are. A user's plain function is not called on rows that are made up.
     """
     inner = getattr(kernel, "func", kernel)
-    return _is_ours(kernel) or type(getattr(inner, "_cache", None)).__name__ == "FunctionCache"
+    cache = type(getattr(inner, "_cache", None)).__name__
+    return _is_ours(kernel) or cache in ("FunctionCache", "CheckedCache")
 
 
 class _Nowhere:

@@ -37,6 +37,12 @@ def _to_dtype(_: DType, params: Params) -> DType:
     return target
 
 
+def convert(x: Array, out: Array) -> None:
+    """`x` in the dtype of `out`, as C converts it."""
+    wide = out.dtype.kind == "u" and out.itemsize >= 4
+    (kernels.wrap if wide and x.dtype.kind == "f" else kernels.cast)(x, out)
+
+
 def _cast_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     if spec.dtype.kind == "c" and params["dtype"].kind != "c":
         raise InputError(
@@ -104,7 +110,8 @@ def columns(values: Any, spec: ArraySpec, what: str) -> Array:
         raise InputError(f"{what}: expected real numbers, got {given.dtype}: give its real part")
     row = spec.shape[1:]
     if given.shape == (*given.shape[:1], *row) and given.ndim == len(row) + 1:
-        given = given.mean(axis=0, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            given = given.mean(axis=0, dtype=np.float64)
     if given.shape not in (row, ()):
         raise InputError(
             f"{what} has shape {given.shape}: expected {row} like one row, or a stack of such rows"
@@ -125,10 +132,11 @@ def _flatfield_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     So the counts keep their size. Pixels without response (flat equal to dark) come out as NaN.
     """
     dark = columns(params["dark"], spec, "flatfield: dark")
-    response = columns(params["flat"], spec, "flatfield: flat") - dark
-    response[response == 0] = np.nan
-    scale = np.nanmean(response) if np.isfinite(response).any() else np.nan
-    return dark, scale / response
+    with np.errstate(all="ignore"):
+        response = columns(params["flat"], spec, "flatfield: flat") - dark
+        response[response == 0] = np.nan
+        scale = np.nanmean(response) if np.isfinite(response).any() else np.nan
+        return dark, scale / response
 
 
 def _zscore_arguments(params: Params, _: ArraySpec) -> tuple[Any, ...]:
@@ -138,7 +146,7 @@ def _zscore_arguments(params: Params, _: ArraySpec) -> tuple[Any, ...]:
 MAPS: tuple[Map, ...] = (
     Map(
         "cast",
-        kernels.cast,
+        convert,
         "to another dtype, as numpy.ndarray.astype",
         (Parameter("dtype", numeric_dtype, "NumPy dtype of the result, such as f4"),),
         _cast_arguments,

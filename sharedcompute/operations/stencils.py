@@ -15,7 +15,7 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import lines, windows
 from sharedcompute.operations.base import Array, ArraySpec, Params, Stage, Stencil
-from sharedcompute.operations.elementwise import exactly
+from sharedcompute.operations.elementwise import convert, exactly
 from sharedcompute.operations.keys import from_keys, to_keys
 from sharedcompute.operations.parameters import (
     Parameter,
@@ -78,11 +78,15 @@ def along_axis(kernel: Any, axis: int, x: Array, out: Array, *args: Any) -> None
     if axis == 0:
         taps = lead if isinstance(lead, int) else len(lead)
         table = np.arange(len(out) + taps - 1, dtype=np.int64)
-    # SciPy cuts off the fraction and then asks for truth: a mean of 0.9 is false.
-    whole = np.empty(out.shape, np.int8) if out.dtype == np.bool_ else out
-    kernel(_lines(x, axis, x.shape[axis]), _lines(whole, axis, out.shape[axis]), lead, table, cval)
-    if whole is not out:
-        np.not_equal(whole, 0, out=out)
+    made = out
+    if out.dtype == np.bool_:
+        # SciPy cuts off the fraction and then asks for truth: a mean of 0.9 is false.
+        made = np.empty(out.shape, np.int8)
+    elif out.dtype.kind == "u" and out.itemsize >= 4:
+        made = np.empty(out.shape)
+    kernel(_lines(x, axis, x.shape[axis]), _lines(made, axis, out.shape[axis]), lead, table, cval)
+    if made is not out:
+        convert(made, out)
 
 
 def _line_stage(
@@ -214,7 +218,8 @@ def second_derivatives(x: Array, out: Array, tables: tuple[Array, ...], cval: fl
         whole = x if axis == 0 else inner
         along_axis(lines.correlate_lines, axis, whole, out if first else part, weights, table, cval)
         if not first:
-            np.add(out, part, out=out)
+            with np.errstate(all="ignore"):  # inf - inf is NaN, as in SciPy, and no news
+                np.add(out, part, out=out)
         first = False
 
 

@@ -55,7 +55,12 @@ def name_of_own(f: FunctionType) -> Named | None:
 @lru_cache(maxsize=256)
 def find(module: str, qualname: str) -> Any:
     """Import what was sent by name."""
-    return reduce(getattr, qualname.split("."), importlib.import_module(module))
+    found = reduce(getattr, qualname.split("."), importlib.import_module(module))
+    if is_dispatcher(found):
+        from sharedcompute.kernels.cache import protect  # noqa: PLC0415 - imports numba
+
+        protect(found)
+    return found
 
 
 def _importable(module: str) -> bool:

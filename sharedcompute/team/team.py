@@ -196,6 +196,9 @@ def _compile(f: Any, x: NDArray[Any], out: NDArray[Any], params: tuple[Any, ...]
         return
     import numba  # noqa: PLC0415 - slow
 
+    from sharedcompute.kernels.cache import protect  # noqa: PLC0415 - slow
+
+    protect(f)
     typeof: Any = numba.typeof
 
     rows, out_rows = x.view(np.ndarray), out.view(np.ndarray)

@@ -37,6 +37,23 @@ def test_cast_converts_as_astype(dtype: str, to: str, shape: tuple[int, int]) ->
     np.testing.assert_array_equal(apply(kernels.cast, x, to), x.astype(to))
 
 
+@pytest.mark.parametrize("to", ["u4", "u8"])
+@pytest.mark.parametrize("count", [1, 37])
+def test_wrap_is_modulo_a_power_of_two(to: str, count: int) -> None:
+    bits = 8 * np.dtype(to).itemsize
+    values = [-(2.0**31), -3.9, -1.0, -0.5, -0.0, 0.0, 2.9, 2.0**31, 2.0**32 - 1, 2.0**bits * 0.75]
+    for dtype in ("f4", "f8"):
+        x = naive.frozen([values] * count, dtype)
+        want = [[int(v) % 2**bits for v in row] for row in x.tolist()]
+        assert apply(kernels.wrap, x, to).tolist() == want
+
+
+def test_constant_columns_have_no_score() -> None:
+    x = naive.frozen(np.full((9, 2), (0.1, 0.0)))
+    z = apply(kernels.standardise, x, "f8", np.array([0.1 + 1e-17, 0.0]), np.array([2e-17, 0.0]))
+    assert np.isnan(z).all()
+
+
 @pytest.mark.parametrize(("dtype", "to"), ALL)
 @every_shape
 def test_scale_is_done_in_float64(dtype: str, to: str, shape: tuple[int, int]) -> None:
@@ -89,7 +106,7 @@ def test_flatfield_takes_the_dark_from_the_gain(
 def test_standardise_divides_as_numpy(dtype: str, to: str, shape: tuple[int, int]) -> None:
     x = naive.sample(dtype, shape)
     mean, std = rows(shape, 0.7, 1.3)
-    expected = ((x - mean) / std).astype(to)
+    expected = ((x - mean) / np.where(std > 0, std, np.nan)).astype(to)
     np.testing.assert_array_equal(apply(kernels.standardise, x, to, mean, std), expected)
 
 

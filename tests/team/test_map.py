@@ -143,7 +143,7 @@ def test_a_cached_kernel_goes_by_name_and_workers_load_it(team):
     def loaded(_worker, f):
         return f.__module__, type(f._cache).__name__
 
-    assert team.run(loaded, wake) == [("sharedcompute.atomics", "FunctionCache")] * 2
+    assert team.run(loaded, wake) == [("sharedcompute.atomics", "CheckedCache")] * 2
 
 
 def test_a_kernel_without_a_name_is_sent_once(team):
