@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 KEPT = "what is done is kept in"
 """How the note begins on an exception that stopped a job which can be gone on with."""
 
@@ -94,13 +92,10 @@ class WorkerDied(Error, RuntimeError):
 
     def again(self, times: int) -> WorkerDied:
         """The same of a worker that was the last of several."""
-        return WorkerDied(*self._arguments[:-1], times)
-
-    @property
-    def _arguments(self) -> tuple[Any, ...]:
         how = self.signal, self.rows, self.exitcode, self.starting
-        return self.rank, self.pid, *how, self.times
+        return WorkerDied(self.rank, self.pid, *how, times)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the arguments, not by the message."""
-        return type(self), self._arguments
+        how = self.signal, self.rows, self.exitcode, self.starting, self.times
+        return type(self), (self.rank, self.pid, *how)

@@ -17,7 +17,7 @@ from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.fill import fill
 from sharedcompute.engines.finished import finished_results, is_finished
 from sharedcompute.engines.load import loaded, room
-from sharedcompute.engines.results import Results
+from sharedcompute.engines.results import Results, clear_output
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Event, JobFinished, Listener, PassStarted, StateTaken
 from sharedcompute.hdf5.source import DatasetSource
@@ -50,6 +50,7 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
     """Run a plan to its end. If it fails, the output path is as it was."""
     began = time.monotonic()
     if is_finished(plan):
+        clear_output(plan)
         reductions = [observe.reduction for observe in plan.passes[-1].observes]
         found = list(zip(reductions, finished_results(plan), strict=False))
         return Outcome(_by_step(plan, plan.passes[-1].keeps, found), 0.0)
@@ -61,11 +62,15 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
         else:
             parts = [run.passes(passes, part) for part, passes in run.loaded(plan.load)]
         reduced = _side_by_side(parts)
+
+        def finished() -> None:
+            listen(JobFinished(time.monotonic() - began))
+
         if results:
-            results.finish(reduced)
-    outcome = Outcome(_by_step(plan, run.kept, reduced), time.monotonic() - began)
-    listen(JobFinished(outcome.seconds))
-    return outcome
+            results.finish(reduced, finished)
+        else:
+            finished()
+    return Outcome(_by_step(plan, run.kept, reduced), time.monotonic() - began)
 
 
 Reduced = list[tuple[Reduction, Array]]

@@ -95,7 +95,9 @@ class InOrder:
 
     def save(self) -> None:
         """Bring all blocks that are done to the disk, and note them."""
-        for block in sorted(self._done.keys() - self._noted):
+        # A block whose turn it is has not waited: its chunks are in the output, and where it is not
+        # noted yet, that has failed.
+        for block in sorted(self._done.keys() - self._noted - {self._turn}):
             saved = [self._spilled(waiting) for waiting in self._waiting.get(block, ())]
             if saved:
                 self._waiting[block] = saved

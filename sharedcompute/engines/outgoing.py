@@ -84,8 +84,8 @@ class Outgoing:
         self.file.settle()
         self.progress.settled()
 
-    def commit(self) -> None:
-        """Put the file in its place."""
+    def commit(self, published: Callable[[], None]) -> None:
+        """Put the file in its place, and say so."""
         self.progress.close()
         self._progress = None
-        self.file.commit()
+        self.file.commit(published)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sharedcompute import faults
 from sharedcompute.errors import OutputExists, StaleResumeError
 from sharedcompute.hdf5.partial import StateFolder
 from sharedcompute.hdf5.writers import full_disk_named
@@ -45,7 +46,10 @@ class Run:
     @property
     def settled(self) -> bool:
         """Whether its output file can be opened and gone on with."""
-        return any("settled" in record for record in self.records) and self.output.is_file()
+        kinds = {
+            kind for record in self.records for kind in record.keys() & {"settled", "finishing"}
+        }
+        return kinds == {"settled"} and self.output.is_file()
 
     @property
     def output(self) -> Path:
@@ -69,6 +73,7 @@ class Run:
         """Remove its files; the journal last, as without it nobody knows what they are."""
         names = (f"output-{self.number}.h5", f"waiting-{self.number}", f"states-{self.number}-*")
         for pattern in (*names, f"journal-{self.number}"):
+            faults.point("earlier.remove")
             for file in self.folder.glob(pattern):
                 file.unlink(missing_ok=True)
 
@@ -218,6 +223,10 @@ class Progress:
         """Note that the output file can be opened as it is now."""
         if not self.goes_on:
             self.append({"settled": True})
+
+    def finishing(self) -> None:
+        """Note that the output file gets what it has only at its end."""
+        self.append({"finishing": True})
 
     def section(self, name: str, units: int, *, noted: bool = True) -> Section:
         """The notes on one run of units.

@@ -70,11 +70,10 @@ def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repack
             section = outgoing.progress.section(str(number), len(recoding.boxes))
             _fill(recoding, filled, section, engine, listen)
             if plan.path is not None:
+                outgoing.progress.finishing()
                 copy_metadata(source, filled.dataset, file_attributes=outgoing.file.fresh)
-        outgoing.commit()
-    seconds = time.monotonic() - began
-    listen(JobFinished(seconds))
-    return Repacked((*plan.notes, *warnings), seconds)
+        outgoing.commit(lambda: listen(JobFinished(time.monotonic() - began)))
+    return Repacked((*plan.notes, *warnings), time.monotonic() - began)
 
 
 Made = list[tuple[str, Recoding]]

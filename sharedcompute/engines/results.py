@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,6 +31,15 @@ def check_output(plan: Plan) -> None:
     out = plan.job.output
     if out is not None and not is_finished(plan):
         _file(plan, out).check(inputs(plan.job), plan.projection.disk_needed)
+
+
+def clear_output(plan: Plan) -> None:
+    """Remove what a job that was stopped behind its last step has left beside its output."""
+    assert plan.job.output is not None
+    folder = _file(plan, plan.job.output).folder
+    if folder.path.is_dir():
+        folder.take()
+        folder.remove()
 
 
 def _file(plan: Plan, out: OutputSpec) -> OutputFile:
@@ -104,9 +113,12 @@ class Results:
         """Takes the notes on keep `number`, which is written once all of it is there."""
         return self._outgoing.progress.section(f"held-{number}", units)
 
-    def finish(self, reduced: Sequence[tuple[Reduction, Array]]) -> None:
-        """Write what is small, say what made it, and put the file in its place."""
+    def finish(
+        self, reduced: Sequence[tuple[Reduction, Array]], published: Callable[[], None]
+    ) -> None:
+        """Write what is small, say what made it, put the file in its place, and say so."""
         plan = self._plan
+        self._outgoing.progress.finishing()
         for i, (number, made) in enumerate(zip(plan.keep_steps, self._created, strict=True)):
             self._describe(made.dataset, number)
             provenance.record_crcs(made.dataset, plan.blocks.rows, self._crcs[i])
@@ -116,7 +128,7 @@ class Results:
                 small.write(values)
                 provenance.record_whole(small.dataset, values)
                 self._describe(small.dataset, number, reduction)
-        self._outgoing.commit()
+        self._outgoing.commit(published)
 
     def _describe(self, dataset: Any, number: int, reduction: Reduction | None = None) -> None:
         """Give a result what still holds of the input's metadata, and say what made it."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -177,6 +178,7 @@ class OutputFile:
         if not self.folder.locked:
             self.lock()
         self.temporary = self.folder.path / f"output-{number}.h5"
+        faults.point("output.create")
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
             self._fd = os.open(self.temporary, flags, 0o666)
@@ -210,6 +212,7 @@ class OutputFile:
         """
         with full_disk_named(str(self.file)):
             self.h5.close()
+        faults.point("output.settle")
         self._h5 = _open_h5(self.temporary, keeps=True)
 
     def reopen(self, number: int) -> None:
@@ -221,8 +224,15 @@ class OutputFile:
         self._h5 = _open_h5(self.temporary, keeps=True)
         self._behind = WriteBehind(self._fd)
 
-    def commit(self) -> None:
-        """Mark the file complete, bring it to the disk and put it in its place."""
+    def commit(self, published: Callable[[], None] = lambda: None) -> None:
+        """Mark the file complete, bring it to the disk and put it in its place.
+
+        Parameters
+        ----------
+        published : callable
+            Called once it is in its place. No signal of the user's comes between: what it would
+            be told, that the output is as it was, would not be true.
+        """
         with full_disk_named(str(self.file)):
             if self._like is None:
                 self.h5.attrs[COMPLETE] = 1
@@ -236,12 +246,15 @@ class OutputFile:
                 "it; run the job again"
             )
         faults.point("output.rename")
-        self.temporary.replace(self.file)
-        # Before anything else can fail: what is done is done.
-        self._h5 = None
+        with _without_signals():
+            self.temporary.replace(self.file)
+            # Before anything else can fail: what is done is done.
+            self._h5 = None
+            published()
         faults.point("output.renamed")
         sync_folder(self.file.parent)
         self._close()
+        faults.point("folder.remove")
         self.folder.remove()
 
     def abort(self, keep: bool = False) -> None:
@@ -349,6 +362,17 @@ class OutputFile:
         return InputError(
             f"expected a whole HDF5 file at {self.file}, got {text}; name another file"
         )
+
+
+@contextlib.contextmanager
+def _without_signals() -> Iterator[None]:
+    """Let those signals wait that end a job."""
+    ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _open_h5(file: Path, keeps: bool) -> h5py.File:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sharedcompute import faults
 from sharedcompute.errors import MemoryBudgetError
 
 
@@ -141,6 +142,7 @@ def write_all(fd: int, data: memoryview, place: int, file: str) -> None:
     """
     while data:
         with full_disk_named(file):
+            faults.point("rows.write")
             written = os.pwrite(fd, data, place)
         data = data[written:]
         place += written
