@@ -135,7 +135,12 @@ def _cut(key: Any, n: int, axis: int) -> tuple[int, int, Any]:
     return index % n, 1, 0
 
 
-def open_dataset(address: str | os.PathLike[str] | Address, *, decode_cf: bool = False) -> Dataset:
+def open_dataset(
+    address: str | os.PathLike[str] | Address,
+    *,
+    decode_cf: bool = False,
+    allow_external: bool = False,
+) -> Dataset:
     """Look at a dataset without reading it.
 
     Parameters
@@ -144,6 +149,9 @@ def open_dataset(address: str | os.PathLike[str] | Address, *, decode_cf: bool =
         ``FILE::PATH``, or ``FILE`` alone where it has one array.
     decode_cf : bool
         Apply ``scale_factor``, ``add_offset``, ``_FillValue`` and ``missing_value``.
+    allow_external : bool
+        Read what links, virtual sources and external storage name elsewhere than in the folder of
+        the file.
 
     Raises
     ------
@@ -152,24 +160,25 @@ def open_dataset(address: str | os.PathLike[str] | Address, *, decode_cf: bool =
     """
     if not isinstance(address, str | os.PathLike | Address):
         raise InputError(f"expected FILE or FILE::PATH, got {address!r}")
-    source = open_source(address if isinstance(address, Address) else os.fspath(address))
-    return Dataset(source, decode_cf)
+    named = address if isinstance(address, Address) else os.fspath(address)
+    return Dataset(open_source(named, allow_external), decode_cf)
 
 
-def as_source(given: Any) -> Source:
+def as_source(given: Any, allow_external: bool = False) -> Source:
     """Whatever a user gives as an input, as a source."""
     if isinstance(given, Dataset):
         return given.source
     if isinstance(given, DatasetSource | ArraySource):
         return given
     if isinstance(given, str | os.PathLike | Address):
-        return open_source(given if isinstance(given, Address) else os.fspath(given))
+        named = given if isinstance(given, Address) else os.fspath(given)
+        return open_source(named, allow_external)
     if type(given).__module__.startswith("h5py"):
-        return _of_h5py(given)
+        return _of_h5py(given, allow_external)
     return ArraySource(_plain(given))
 
 
-def _of_h5py(given: Any) -> Source:
+def _of_h5py(given: Any, allow_external: bool) -> Source:
     import h5py  # noqa: PLC0415
 
     if not isinstance(given, h5py.Dataset):
@@ -181,7 +190,7 @@ def _of_h5py(given: Any) -> Source:
         return ArraySource(_plain(given[...]))
     if given.file.mode != "r":
         given.file.flush()
-    return open_source(Address(given.file.filename, name_of(given)))
+    return open_source(Address(given.file.filename, name_of(given)), allow_external)
 
 
 def _plain(given: Any) -> Array:

@@ -34,6 +34,9 @@ class Settings:
         Of the output, as in `OutputSpec`.
     decode_cf : bool
         Unpack the input's numbers, as in `Job`.
+    allow_external : bool
+        Read what links, virtual sources and external storage of the input name elsewhere than in
+        its folder.
     params : mapping
         All that is left: the operation's parameters.
     """
@@ -45,6 +48,7 @@ class Settings:
     chunks: str | None
     shuffle: bool | None
     decode_cf: bool
+    allow_external: bool
     params: Mapping[str, Any]
 
     @classmethod
@@ -71,6 +75,7 @@ class Settings:
             _chunks(rest.pop("chunks", None)),
             _flag(rest, "shuffle"),
             bool(_flag(rest, "decode_cf")),
+            bool(_flag(rest, "allow_external")),
             rest,
         )
 

@@ -43,7 +43,8 @@ def repack(
         Gets the events of the run.
     **settings
         How to store: ``filter, chunks, shuffle, overwrite``; what is not given stays as it is.
-        How to run: ``workers, threads, schedule, memory, engine, team``.
+        How to run: ``workers, threads, schedule, memory, engine, team``. ``allow_external=True``
+        lets a dataset be read from files that lie elsewhere than in the input's folder.
 
     Warns
     -----
@@ -81,7 +82,14 @@ def make_repack(input: str, output: str, settings: Settings) -> RepackPlan:
         )
     source = Address(files[0], source.path)
     wanted = Wanted.of(settings.filter, settings.chunks, settings.shuffle)
-    plan = plan_repack(source, target, wanted, settings.options, settings.overwrite)
+    plan = plan_repack(
+        source,
+        target,
+        wanted,
+        settings.options,
+        overwrite=settings.overwrite,
+        allow_external=settings.allow_external,
+    )
     repack_output(plan).check(plan.inputs, plan.projection.disk_needed)
     return plan
 

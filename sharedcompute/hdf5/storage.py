@@ -72,6 +72,11 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
     return attributes_change and exact and bool(dcpl.get_obj_track_times())
 
 
+def lies_here(dataset: Any) -> bool:
+    """Whether all rows of an `h5py.Dataset` lie in its own file."""
+    return not files_of(dataset.id.get_create_plist())
+
+
 def files_of(dcpl: Any) -> list[str]:
     """The other files that rows lie in, by a dataset's creation properties."""
     external = [dcpl.get_external(index)[0] for index in range(dcpl.get_external_count())]

@@ -18,7 +18,7 @@ from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.chunking import Chunks, auto_chunks, fit_chunks, parse_chunks
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
-from sharedcompute.hdf5.opening import source_of
+from sharedcompute.hdf5.opening import Describer
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import Storage
 from sharedcompute.plan.loading import Into, units
@@ -85,7 +85,9 @@ class Wanted:
         return source.chunks
 
 
-def recodable(dataset: h5py.Dataset, elsewhere: bool = False) -> DatasetSource | None:
+def recodable(
+    dataset: h5py.Dataset, describer: Describer, elsewhere: bool = False
+) -> DatasetSource | None:
     """The source of a dataset whose rows can be stored in another way, else None.
 
     Numbers that are stored as NumPy has them. All else (strings, compounds, enumerations, single
@@ -101,8 +103,10 @@ def recodable(dataset: h5py.Dataset, elsewhere: bool = False) -> DatasetSource |
     try:
         if not is_plain(dataset, numeric_dtype(dataset)):
             return None
-        return source_of(dataset)
+        return describer.source(dataset)
     except InputError:
+        if elsewhere:
+            raise
         return None
 
 
