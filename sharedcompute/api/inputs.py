@@ -10,7 +10,8 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.lookup import name_of
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.opening import check_size, open_source
+from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.operations.unpack import unpacked
@@ -75,11 +76,7 @@ class Dataset:
         return np.asarray(self._read(*_everything(self.shape)), dtype=dtype)
 
     def _read(self, corner: tuple[int, ...], sides: tuple[int, ...]) -> Array:
-        values = np.empty(sides, self.source.dtype)
-        if values.size:
-            with self.source.open_for(corner, sides) as reader:
-                reader.read_box(corner, values)
-        return self._decoded(values)
+        return self._decoded(read_box(self.source, corner, sides))
 
     def _decoded(self, rows: Array) -> Array:
         return unpacked(self.source, rows) if self.decode_cf else rows
@@ -165,7 +162,14 @@ def open_dataset(
 
 
 def as_source(given: Any, allow_external: bool = False) -> Source:
-    """Whatever a user gives as an input, as a source."""
+    """Whatever a user gives as the input of a job, as a source."""
+    source = _source_of(given, allow_external)
+    if isinstance(source, DatasetSource):
+        check_size(source)
+    return source
+
+
+def _source_of(given: Any, allow_external: bool) -> Source:
     if isinstance(given, Dataset):
         return given.source
     if isinstance(given, DatasetSource | ArraySource):

@@ -15,6 +15,8 @@ from sharedcompute.engines.work import Engine
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.rehearsal import rehearse
+from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import parse_size
 from sharedcompute.plan.build import Plan, build
 from sharedcompute.plan.job import Job, Options, OutputSpec
@@ -142,6 +144,9 @@ def make_plan(job: Job, settings: Settings) -> Plan:
 
 def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
     """Run a plan on the engine that it names."""
+    source = plan.job.source
+    if isinstance(source, DatasetSource):
+        rehearse(source, rows=plan.engine == "serial", metadata=bool(plan.saved))
     with engine_of(plan.engine, plan.workers, plan.options, team) as engine:
         return execute(plan, engine, listen)
 

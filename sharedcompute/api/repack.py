@@ -12,6 +12,7 @@ from sharedcompute.engines.repack import Repacked, execute_repack, repack_output
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address, matching_files
+from sharedcompute.hdf5.rehearsal import rehearse
 from sharedcompute.plan.recode import Wanted
 from sharedcompute.plan.repack import RepackPlan, plan_repack
 
@@ -96,5 +97,8 @@ def make_repack(input: str, output: str, settings: Settings) -> RepackPlan:
 
 def run_repack(plan: RepackPlan, settings: Settings, listen: Listener) -> Repacked:
     """Run a plan on the engine that it names."""
+    one = plan.path is not None
+    for recoding in plan.recodings.values() if one or plan.engine == "serial" else ():
+        rehearse(recoding.source, rows=plan.engine == "serial", metadata=one)
     with engine_of(plan.engine, plan.workers, plan.options, settings.team) as engine:
         return execute_repack(plan, engine, listen)

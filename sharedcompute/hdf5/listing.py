@@ -16,7 +16,7 @@ from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.files import check_file, open_file
 from sharedcompute.hdf5.links import follow
 from sharedcompute.hdf5.look import look
-from sharedcompute.hdf5.lookup import dataset_paths, external_links, find_dataset
+from sharedcompute.hdf5.lookup import external_links, find_dataset, objects
 from sharedcompute.hdf5.opening import Describer, open_source
 from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.source import DatasetSource
@@ -90,8 +90,17 @@ def _described(file: str, path: str | None, reach: Reach) -> list[DatasetInfo]:
         group: Any = opened if path is None else follow(opened, path, reach)
         if not isinstance(group, h5py.Group):
             return [_info(find_dataset(opened, path, reach), describer)]
-        found = [_info(group[name], describer) for name in dataset_paths(group)]
+        found = list(_own(group, describer))
         return found + list(_linked(group, reach, describer))
+
+
+def _own(group: h5py.Group, describer: Describer) -> Iterator[DatasetInfo]:
+    """The datasets below `group`, and what cannot be opened."""
+    for name, item in objects(group):
+        if item is None:
+            yield _unusable(f"{str(group.name).rstrip('/')}/{name}", "it cannot be opened")
+        elif isinstance(item, h5py.Dataset):
+            yield _info(item, describer)
 
 
 def _linked(group: h5py.Group, reach: Reach, describer: Describer) -> Iterator[DatasetInfo]:
@@ -142,6 +151,9 @@ def _info(dataset: h5py.Dataset, describer: Describer, path: str | None = None) 
         read_path, reason = source.read_path, source.reason
     except InputError as error:
         reason = _short(str(error))
+        if dataset.is_virtual:
+            # HDF5 may have to open its sources to tell the shape.
+            return _unusable(path or str(dataset.name), reason)
     try:
         dtype, itemsize = _dtype_name(dataset), dataset.id.get_type().get_size()
     except TypeError:

@@ -22,6 +22,7 @@ from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.joined import rows_of_all
 from sharedcompute.hdf5.links import follow
 from sharedcompute.hdf5.lookup import AXIS_ATTRIBUTES, COMPANIONS, text_attribute
+from sharedcompute.hdf5.opening import Describer
 from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import lies_here
@@ -230,8 +231,9 @@ def _scales(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
     """The scales of one axis; none where the file's references cannot be followed."""
     if text_attribute(dataset, "CLASS") == "DIMENSION_SCALE":
         return []
+    reach = Reach.of(dataset.file.filename, False)
     try:
-        return list(dataset.dims[axis].values())
+        return [_here(scale, reach) for scale in dataset.dims[axis].values()]
     except (RuntimeError, KeyError, ValueError):
         return []
 
@@ -256,9 +258,22 @@ def _within(group: h5py.Group, name: str, reach: Reach) -> Any:
     Also not with --allow-external: that is for the rows.
     """
     try:
-        return follow(group, name, reach)
+        return _here(follow(group, name, reach), reach)
     except InputError:
         return None
+
+
+def _here(item: Any, reach: Reach) -> Any:
+    """The `item`; one whose rows lie elsewhere is looked at before anything is asked of it.
+
+    Raises
+    ------
+    InputError
+        Its rows may not be read.
+    """
+    if isinstance(item, h5py.Dataset) and not lies_here(item):
+        Describer(reach).source(item)
+    return item
 
 
 def _relative(path: str, folder: str) -> str:

@@ -30,6 +30,10 @@ from sharedcompute.hdf5.readers import Layout
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import files_of
 from sharedcompute.hdf5.virtual import parts_of
+from sharedcompute.machine import format_size
+
+ABSURD = 1 << 50
+"""Bytes: 1 PiB takes a day to read at 13 GB/s."""
 
 NESTED = 8
 """Virtual datasets of virtual datasets that are followed at most."""
@@ -73,6 +77,27 @@ def _open_one(file: str, path: str | None, allow_external: bool) -> DatasetSourc
     reach = Reach.of(file, allow_external)
     with open_file(check_file(file)) as opened:
         return Describer(reach).source(find_dataset(opened, path, reach))
+
+
+def check_size(source: DatasetSource) -> None:
+    """Refuse an array of a size that nothing in its files accounts for.
+
+    A shape of 8e9 x 3e8 takes no space as long as nobody writes to it, and no job would ever end.
+
+    Raises
+    ------
+    InputError
+        It has more than `ABSURD` bytes, and 1,000 times those of its files.
+    """
+    if source.nbytes <= ABSURD:
+        return
+    stored = sum(Path(file).stat().st_size for file in source.files)
+    if source.nbytes > 1000 * stored:
+        raise InputError(
+            f"expected an array that can be computed with, {source} has shape {source.shape} "
+            f"({format_size(source.nbytes)}), with {format_size(stored)} in its files; open it "
+            "with sharedcompute.open and slice what is there"
+        )
 
 
 class Describer:
@@ -119,12 +144,12 @@ class Describer:
     def _describe(self, dataset: h5py.Dataset, file: str, path: str) -> DatasetSource:
         _check_mode(dataset)
         stored = numeric_dtype(dataset)
-        _check_shape(dataset)
         dcpl = dataset.id.get_create_plist()
-        pipeline = filters.pipeline_of(dcpl)
-        _check_filters(dataset, pipeline)
         elsewhere = self._elsewhere(dataset, dcpl)
         parts, refusal = self._parts(dataset, dcpl, stored)
+        _check_shape(dataset)
+        pipeline = filters.pipeline_of(dcpl)
+        _check_filters(dataset, pipeline)
         layout = _layout(dataset, dcpl, stored, pipeline, refusal)
         _check_length(dataset, layout)
         read_path, reason = choose(layout)
@@ -155,7 +180,7 @@ class Describer:
         here = str(dataset.file.filename)
         what = f"{here}::{dataset.name}"
         find = source_file if dcpl.get_layout() == h5d.VIRTUAL else storage_file
-        found = (find(here, name, self._reach, what) for name in files_of(dcpl))
+        found = [find(here, name, self._reach, what) for name in files_of(dcpl)]
         return tuple(os.path.realpath(file) for file in found if file is not None)
 
     def _parts(

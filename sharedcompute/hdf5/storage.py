@@ -37,6 +37,8 @@ def may_be_recoded(dataset: Any) -> bool:
 
     Rows of variable length and references need more than new chunks.
     """
+    if dataset.get_create_plist().get_layout() == h5d.VIRTUAL:
+        return False
     kind = dataset.get_type()
     if has_vlen(kind) or has_references(kind):
         return False

@@ -54,11 +54,13 @@ def parts_of(
     parts, refusal = [], ""
     sources = _Sources(dataset, reach, describe)
     dcpl = dataset.id.get_create_plist()
-    for number in range(dcpl.get_virtual_count()):
+    # All of them before anything asks for the shape: HDF5 opens the sources of an unlimited mapping
+    # to work that out.
+    found = [sources.find(dcpl, number) for number in range(dcpl.get_virtual_count())]
+    for number, source in enumerate(found):
         try:
-            source = sources.find(
-                dcpl.get_virtual_filename(number), dcpl.get_virtual_dsetname(number)
-            )
+            if isinstance(source, _LeftToHdf5):
+                raise source
             if source.dtype != dtype:
                 raise _LeftToHdf5("a source of another dtype")
             here = _box(dcpl.get_virtual_vspace(number), dataset.shape)
@@ -90,16 +92,24 @@ class _Sources:
         self._what = f"the virtual dataset {self._file}::{dataset.name}"
         self._reach = reach
         self._describe = describe
-        self._known: dict[tuple[str, str], DatasetSource] = {}
+        self._known: dict[tuple[str, str], DatasetSource | _LeftToHdf5] = {}
 
-    def find(self, file: str, path: str) -> DatasetSource:
+    def find(self, dcpl: Any, number: int) -> DatasetSource | _LeftToHdf5:
+        """The source of a mapping, or why there is none that we could read."""
+        key = dcpl.get_virtual_filename(number), dcpl.get_virtual_dsetname(number)
+        if key not in self._known:
+            try:
+                self._known[key] = self._look_at(*key)
+            except _LeftToHdf5 as why:
+                self._known[key] = why
+        return self._known[key]
+
+    def _look_at(self, file: str, path: str) -> DatasetSource:
         """The source at `path` of what HDF5 takes `file` for."""
-        if (file, path) not in self._known:
-            if is_pattern(file) or is_pattern(path):
-                self._look_at_all(file, path)
-                raise _LeftToHdf5("its sources are numbered")
-            self._known[file, path] = self._look(numbered(file, 0), numbered(path, 0))
-        return self._known[file, path]
+        if is_pattern(file) or is_pattern(path):
+            self._look_at_all(file, path)
+            raise _LeftToHdf5("its sources are numbered")
+        return self._look(numbered(file, 0), numbered(path, 0))
 
     def _look_at_all(self, file: str, path: str) -> None:
         """Look at each source of a printf-style mapping, up to the first that is missing."""
@@ -117,7 +127,8 @@ class _Sources:
             found = follow(opened, path, self._reach)
             if not isinstance(found, h5py.Dataset):
                 raise _LeftToHdf5(f"its source {file}::{path} is missing")
-            if found.shape == ():
+            # A virtual dataset has an extent, which is not to be asked for yet.
+            if not found.is_virtual and found.shape == ():
                 raise _LeftToHdf5("a source of a single number")
             return self._describe(found)
 

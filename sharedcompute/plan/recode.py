@@ -20,7 +20,7 @@ from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.opening import Describer
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.hdf5.storage import Storage
+from sharedcompute.hdf5.storage import Storage, lies_here
 from sharedcompute.plan.loading import Into, units
 
 BOX_NBYTES = 64 * 1024**2
@@ -94,9 +94,10 @@ def recodable(
     numbers) is copied by HDF5 as it is, and so are numbers in other files, unless `elsewhere`:
     who names a virtual dataset wants its numbers.
     """
+    # First: HDF5 may have to open other files to tell the shape of a virtual dataset.
+    if not lies_here(dataset):
+        return describer.source(dataset) if elsewhere else None
     if not dataset.shape or not dataset.size:
-        return None
-    if not elsewhere and (dataset.is_virtual or dataset.external):
         return None
     if h5py.check_enum_dtype(dataset.dtype) is not None:
         return None

@@ -12,8 +12,8 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.files import check_file, open_file
 from sharedcompute.hdf5.filters import alike
 from sharedcompute.hdf5.look import look
-from sharedcompute.hdf5.lookup import dataset_paths, find_dataset
-from sharedcompute.hdf5.opening import Describer
+from sharedcompute.hdf5.lookup import find_dataset, objects
+from sharedcompute.hdf5.opening import Describer, check_size
 from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
@@ -119,6 +119,9 @@ def plan_repack(
     workers = options.team_size if local else 1
     empty = _project("local" if local else "serial", workers, [])
     room, shared_room = empty.left(options.memory)
+    for _, made in found.values():
+        if made is not None:
+            check_size(made)
     sources = {at: made for at, (_, made) in found.items() if made is not None}
     _check(source, wanted, list(sources.values()))
     recodings = {}
@@ -162,7 +165,7 @@ def _found(source: Address, reach: Reach) -> tuple[str, Found]:
         if source.path is not None:
             datasets = [find_dataset(opened, source.path, reach)]
         else:
-            datasets = [opened[name] for name in dataset_paths(opened)]
+            datasets = [item for _, item in objects(opened) if isinstance(item, h5py.Dataset)]
         one = source.path is not None
         return file, {place(d): (str(d.name), recodable(d, describer, one)) for d in datasets}
 
