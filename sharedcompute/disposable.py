@@ -202,7 +202,7 @@ def _lost(what: str, code: int, seconds: int | None) -> str:
     if code in (-signal.SIGXCPU, -signal.SIGALRM):
         found = f"nothing was found in it within {seconds} s of work"
     elif code == -signal.SIGKILL:
-        found = "the process that read it was killed, perhaps for want of memory"
+        found = "the process that read it was killed (SIGKILL), perhaps for want of memory"
     elif code < 0:
         found = f"the HDF5 library crashed on it ({signal.Signals(-code).name})"
     else:

@@ -16,6 +16,8 @@ from sharedcompute.disposable import LostError
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address, matching_files
+from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex
+from sharedcompute.hdf5.chunk_reader import ChunkReader, PlainChunkReader
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.files import check_file, open_file
 from sharedcompute.hdf5.filters import Pipeline
@@ -34,6 +36,9 @@ from sharedcompute.machine import format_size
 
 ABSURD = 1 << 50
 """Bytes: 1 PiB takes a day to read at 13 GB/s."""
+
+LOOKED_UP = 100_000
+"""Chunks that are looked up where a file is only looked at."""
 
 NESTED = 8
 """Virtual datasets of virtual datasets that are followed at most."""
@@ -153,6 +158,8 @@ class Describer:
         layout = _layout(dataset, dcpl, stored, pipeline, refusal)
         _check_length(dataset, layout)
         read_path, reason = choose(layout)
+        if read_path in (PlainChunkReader.name, ChunkReader.name):
+            _check_index(dataset)
         if parts:
             several = len({(part.source.file, part.source.path) for part in parts})
             read_path = "virtual"
@@ -277,6 +284,24 @@ def _check_length(dataset: h5py.Dataset, layout: Layout) -> None:
             f"expected at least {need} bytes in {dataset.file.filename} for {dataset.name}, it has "
             f"{size}: it is cut short; copy it again from where it came"
         )
+
+
+def _check_index(dataset: h5py.Dataset) -> None:
+    """Refuse a dataset whose chunks HDF5 cannot find. Workers would crash on it, or this process.
+
+    It takes 1 us for each chunk; where there may be very many, only who reads them asks.
+    """
+    grid = ChunkGrid(dataset.shape, dataset.chunks)
+    if len(grid) > LOOKED_UP:
+        return
+    try:
+        ChunkIndex(dataset.id, grid)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"expected an index of the chunks of {dataset.file.filename}::{dataset.name}, found "
+            f"one that HDF5 cannot read ({' '.join(str(error).split())}); copy the file again from "
+            "where it came"
+        ) from None
 
 
 def _fill_value(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]) -> np.generic | None:
