@@ -124,8 +124,9 @@ def _cut(key: Any, n: int, axis: int) -> tuple[int, int, Any]:
         taken = range(*key.indices(n))
         if not taken:
             return 0, 0, slice(0, 0)
-        low = min(taken)
-        return low, max(taken) + 1 - low, slice(taken[0] - low, None, taken.step)
+        # Not min(taken), which would go through all of them.
+        low, high = sorted((taken[0], taken[-1]))
+        return low, high + 1 - low, slice(taken[0] - low, None, taken.step)
     index = int(key)
     if not -n <= index < n:
         raise IndexError(f"index {index} is out of bounds for axis {axis} with size {n}")

@@ -26,6 +26,7 @@ from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.codecs import is_ours
 from sharedcompute.hdf5.look import MOST_SECONDS, look
 from sharedcompute.hdf5.metadata import copy_metadata
+from sharedcompute.hdf5.read_paths import wants_few
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import format_size
 
@@ -91,24 +92,28 @@ def read_box(
     ------
     InputError
         The source is damaged.
+    MemoryBudgetError
+        The box is larger than memory can be.
     """
-    if not _is_foreign(source) or not math.prod(sides):
+    try:
+        values = np.empty(sides, source.dtype)
+    except (MemoryError, ValueError):
+        nbytes = math.prod(sides) * source.dtype.itemsize
+        raise MemoryBudgetError(
+            f"expected memory for {format_size(nbytes)} of {source}, there is none; take a "
+            "smaller slice"
+        ) from None
+    if not values.size:
+        return values
+    if not _is_foreign(source) and not wants_few(source, corner, sides):
         # The index of the chunks is HDF5's; what lies there is decoded by us.
         rehearse(source, rows=True, metadata=False)
-        values = np.empty(sides, source.dtype)
         _fill(source, corner, values)
         return values
-    nbytes = math.prod(sides) * source.dtype.itemsize
-    try:
-        with _unnamed(nbytes) as fd:
-            # Private: what the user writes there is not for children of this process to see.
-            held = mmap.mmap(fd, nbytes, access=mmap.ACCESS_COPY)
-            look(str(source), _fill_file, source, corner, sides, fd, seconds=MOST_SECONDS)
-    except (OSError, OverflowError) as problem:
-        raise MemoryBudgetError(
-            f"expected {format_size(nbytes)} of memory for {sides} of {source}, got {problem}; "
-            "take a smaller slice"
-        ) from None
+    with _unnamed(values.nbytes) as fd:
+        # Private: what the user writes there is not for children of this process to see.
+        held = mmap.mmap(fd, values.nbytes, access=mmap.ACCESS_COPY)
+        look(str(source), _fill_file, source, corner, sides, fd, seconds=MOST_SECONDS)
     return np.frombuffer(held, source.dtype).reshape(sides)
 
 
@@ -119,9 +124,8 @@ def _fill_file(
 
 
 def _fill(source: DatasetSource, corner: tuple[int, ...], values: NDArray[Any]) -> None:
-    if values.size:
-        with source.open_for(corner, values.shape) as reader:
-            reader.read_box(corner, values)
+    with source.open_for(corner, values.shape) as reader:
+        reader.read_box(corner, values)
 
 
 @contextmanager
