@@ -53,7 +53,8 @@ def map(
     **settings
         How to run: ``workers, threads, schedule, block_rows, memory, engine, team``. How to store:
         ``overwrite, filter, chunks, shuffle``. ``decode_cf=True`` unpacks the numbers of a dataset
-        by its CF attributes first. All others are parameters of the operation.
+        by its CF attributes first; ``allow_external=True`` lets it be read from files that lie
+        elsewhere than in the input's folder. All others are parameters of the operation.
 
     Returns
     -------
@@ -134,9 +135,10 @@ def stats(
 
     Complex data have no min and max. Parameters are those of `reduce`.
     """
-    source = as_source(input)
+    made = _settings(settings, input)
+    source = as_source(input, made.allow_external)
     ops = stats_operations(source)
-    outcome = _reduce(ops, source, output, axis, listen, _settings(settings, input))
+    outcome = _reduce(ops, source, output, axis, listen, made)
     found: dict[str, Array] = outcome.results[0]
     return found
 
@@ -159,7 +161,7 @@ def run(
     """
     described = read_job(Path(job))
     made = Settings.of({**described.settings, **settings})
-    source = as_source(described.input)
+    source = as_source(described.input, made.allow_external)
     output = made.output(described.output)
     full = Job(source, described.steps, output, decode_cf=made.decode_cf)
     return run_plan(make_plan(full, made), made.team, listen).results
@@ -194,7 +196,8 @@ def _settings(given: Mapping[str, Any], input: Any) -> Settings:
 def _rowwise(
     op: Operation, input: Any, output: Any, listen: Listener, settings: Mapping[str, Any]
 ) -> Any:
-    made, source = _settings(settings, input), as_source(input)
+    made = _settings(settings, input)
+    source = as_source(input, made.allow_external)
     into = output if isinstance(output, np.ndarray) else None
     address = None if into is not None else _address(output)
     job = map_job(op, source, address, made)
@@ -254,7 +257,7 @@ def _reduce(
     listen: Listener,
     made: Settings,
 ) -> Outcome:
-    address, source = _address(output), as_source(input)
+    address, source = _address(output), as_source(input, made.allow_external)
     job = reduce_job(ops, source, address, axis, made)
     return run_plan(make_plan(job, made), made.team, listen)
 

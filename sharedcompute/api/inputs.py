@@ -10,7 +10,8 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.lookup import name_of
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.opening import check_size, open_source
+from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.operations.unpack import unpacked
@@ -75,11 +76,7 @@ class Dataset:
         return np.asarray(self._read(*_everything(self.shape)), dtype=dtype)
 
     def _read(self, corner: tuple[int, ...], sides: tuple[int, ...]) -> Array:
-        values = np.empty(sides, self.source.dtype)
-        if values.size:
-            with self.source.open_for(corner, sides) as reader:
-                reader.read_box(corner, values)
-        return self._decoded(values)
+        return self._decoded(read_box(self.source, corner, sides))
 
     def _decoded(self, rows: Array) -> Array:
         return unpacked(self.source, rows) if self.decode_cf else rows
@@ -127,15 +124,21 @@ def _cut(key: Any, n: int, axis: int) -> tuple[int, int, Any]:
         taken = range(*key.indices(n))
         if not taken:
             return 0, 0, slice(0, 0)
-        low = min(taken)
-        return low, max(taken) + 1 - low, slice(taken[0] - low, None, taken.step)
+        # Not min(taken), which would go through all of them.
+        low, high = sorted((taken[0], taken[-1]))
+        return low, high + 1 - low, slice(taken[0] - low, None, taken.step)
     index = int(key)
     if not -n <= index < n:
         raise IndexError(f"index {index} is out of bounds for axis {axis} with size {n}")
     return index % n, 1, 0
 
 
-def open_dataset(address: str | os.PathLike[str] | Address, *, decode_cf: bool = False) -> Dataset:
+def open_dataset(
+    address: str | os.PathLike[str] | Address,
+    *,
+    decode_cf: bool = False,
+    allow_external: bool = False,
+) -> Dataset:
     """Look at a dataset without reading it.
 
     Parameters
@@ -144,6 +147,9 @@ def open_dataset(address: str | os.PathLike[str] | Address, *, decode_cf: bool =
         ``FILE::PATH``, or ``FILE`` alone where it has one array.
     decode_cf : bool
         Apply ``scale_factor``, ``add_offset``, ``_FillValue`` and ``missing_value``.
+    allow_external : bool
+        Read what links, virtual sources and external storage name elsewhere than in the folder of
+        the file.
 
     Raises
     ------
@@ -152,24 +158,32 @@ def open_dataset(address: str | os.PathLike[str] | Address, *, decode_cf: bool =
     """
     if not isinstance(address, str | os.PathLike | Address):
         raise InputError(f"expected FILE or FILE::PATH, got {address!r}")
-    source = open_source(address if isinstance(address, Address) else os.fspath(address))
-    return Dataset(source, decode_cf)
+    named = address if isinstance(address, Address) else os.fspath(address)
+    return Dataset(open_source(named, allow_external), decode_cf)
 
 
-def as_source(given: Any) -> Source:
-    """Whatever a user gives as an input, as a source."""
+def as_source(given: Any, allow_external: bool = False) -> Source:
+    """Whatever a user gives as the input of a job, as a source."""
+    source = _source_of(given, allow_external)
+    if isinstance(source, DatasetSource):
+        check_size(source)
+    return source
+
+
+def _source_of(given: Any, allow_external: bool) -> Source:
     if isinstance(given, Dataset):
         return given.source
     if isinstance(given, DatasetSource | ArraySource):
         return given
     if isinstance(given, str | os.PathLike | Address):
-        return open_source(given if isinstance(given, Address) else os.fspath(given))
+        named = given if isinstance(given, Address) else os.fspath(given)
+        return open_source(named, allow_external)
     if type(given).__module__.startswith("h5py"):
-        return _of_h5py(given)
+        return _of_h5py(given, allow_external)
     return ArraySource(_plain(given))
 
 
-def _of_h5py(given: Any) -> Source:
+def _of_h5py(given: Any, allow_external: bool) -> Source:
     import h5py  # noqa: PLC0415
 
     if not isinstance(given, h5py.Dataset):
@@ -181,7 +195,7 @@ def _of_h5py(given: Any) -> Source:
         return ArraySource(_plain(given[...]))
     if given.file.mode != "r":
         given.file.flush()
-    return open_source(Address(given.file.filename, name_of(given)))
+    return open_source(Address(given.file.filename, name_of(given)), allow_external)
 
 
 def _plain(given: Any) -> Array:

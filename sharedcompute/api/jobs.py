@@ -15,6 +15,8 @@ from sharedcompute.engines.work import Engine
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.rehearsal import rehearse
+from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import parse_size
 from sharedcompute.plan.build import Plan, build
 from sharedcompute.plan.job import Job, Options, OutputSpec
@@ -36,6 +38,9 @@ class Settings:
         Unpack the input's numbers, as in `Job`.
     resume : bool
         Go on with a stopped job, as in `OutputSpec`.
+    allow_external : bool
+        Read what links, virtual sources and external storage of the input name elsewhere than in
+        its folder.
     params : mapping
         All that is left: the operation's parameters.
     """
@@ -48,6 +53,7 @@ class Settings:
     shuffle: bool | None
     decode_cf: bool
     resume: bool
+    allow_external: bool
     params: Mapping[str, Any]
 
     @classmethod
@@ -75,6 +81,7 @@ class Settings:
             _flag(rest, "shuffle"),
             bool(_flag(rest, "decode_cf")),
             bool(_flag(rest, "resume")),
+            bool(_flag(rest, "allow_external")),
             rest,
         )
 
@@ -145,6 +152,9 @@ def make_plan(job: Job, settings: Settings) -> Plan:
 
 def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
     """Run a plan on the engine that it names."""
+    source = plan.job.source
+    if isinstance(source, DatasetSource):
+        rehearse(source, rows=plan.engine == "serial", metadata=bool(plan.saved))
     with engine_of(plan.engine, plan.workers, plan.options, team) as engine:
         return execute(plan, engine, listen)
 

@@ -12,6 +12,7 @@ from sharedcompute.engines.repack import Repacked, execute_repack, repack_output
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address, matching_files
+from sharedcompute.hdf5.rehearsal import rehearse
 from sharedcompute.plan.recode import Wanted
 from sharedcompute.plan.repack import RepackPlan, plan_repack
 
@@ -43,7 +44,8 @@ def repack(
         Gets the events of the run.
     **settings
         How to store: ``filter, chunks, shuffle, overwrite``; what is not given stays as it is.
-        How to run: ``workers, threads, schedule, memory, engine, team``.
+        How to run: ``workers, threads, schedule, memory, engine, team``. ``allow_external=True``
+        lets a dataset be read from files that lie elsewhere than in the input's folder.
 
     Warns
     -----
@@ -82,7 +84,13 @@ def make_repack(input: str, output: str, settings: Settings) -> RepackPlan:
     source = Address(files[0], source.path)
     wanted = Wanted.of(settings.filter, settings.chunks, settings.shuffle)
     plan = plan_repack(
-        source, target, wanted, settings.options, settings.overwrite, settings.resume
+        source,
+        target,
+        wanted,
+        settings.options,
+        overwrite=settings.overwrite,
+        resume=settings.resume,
+        allow_external=settings.allow_external,
     )
     repack_output(plan).check(plan.inputs, plan.projection.disk_needed)
     return plan
@@ -90,5 +98,8 @@ def make_repack(input: str, output: str, settings: Settings) -> RepackPlan:
 
 def run_repack(plan: RepackPlan, settings: Settings, listen: Listener) -> Repacked:
     """Run a plan on the engine that it names."""
+    one = plan.path is not None
+    for recoding in plan.recodings.values() if one or plan.engine == "serial" else ():
+        rehearse(recoding.source, rows=plan.engine == "serial", metadata=one)
     with engine_of(plan.engine, plan.workers, plan.options, settings.team) as engine:
         return execute_repack(plan, engine, listen)

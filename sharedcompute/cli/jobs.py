@@ -14,6 +14,7 @@ import click
 from sharedcompute.cli.options import (
     AXIS,
     DECODE,
+    EXTERNAL,
     PARAMETERS,
     RUN,
     STORE,
@@ -66,7 +67,7 @@ def _words(words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, ou
 
 @click.command("map")
 @click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*PARAMETERS, DECODE, *STORE, *RUN)
+@with_options(*PARAMETERS, DECODE, EXTERNAL, *STORE, *RUN)
 def map_(
     words: tuple[str, ...],
     params: tuple[str, ...],
@@ -80,7 +81,7 @@ def map_(
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*PARAMETERS, DECODE, *STORE, *RUN)
+@with_options(*PARAMETERS, DECODE, EXTERNAL, *STORE, *RUN)
 def scan(
     words: tuple[str, ...],
     params: tuple[str, ...],
@@ -112,12 +113,16 @@ def _rowwise(
     sorted_ = Settings.of(made)
     op = expect(said.operations[0], *kinds)
     output = Address.parse(str(said.output))
-    _run(map_job(op, as_source(said.input), output, sorted_), sorted_, options)
+    _run(
+        map_job(op, as_source(said.input, sorted_.allow_external), output, sorted_),
+        sorted_,
+        options,
+    )
 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP[,OP...] INPUT [OUTPUT]")
-@with_options(AXIS, *PARAMETERS, DECODE, *STORE, *RUN)
+@with_options(AXIS, *PARAMETERS, DECODE, EXTERNAL, *STORE, *RUN)
 def reduce(
     words: tuple[str, ...],
     axis: str | None,
@@ -135,7 +140,7 @@ def reduce(
 
     said = _words(words, op_from, "reduce", out=False)
     made = settings(options, parameters(params, skipna))
-    source = as_source(said.input)
+    source = as_source(said.input, options["allow_external"])
     _reduce(said.operations, source, said.output, axis or "rows", made, options)
 
 
@@ -143,13 +148,13 @@ def reduce(
 @click.argument("input")
 @click.argument("output", required=False)
 @click.option("--skipna", is_flag=True, help="Leave NaN out.")
-@with_options(AXIS, DECODE, *STORE, *RUN)
+@with_options(AXIS, DECODE, EXTERNAL, *STORE, *RUN)
 def stats(input: str, output: str | None, skipna: bool, axis: str | None, **options: Any) -> None:
     """count, nan_count, mean, std, min, max; of all elements, or of each column (--axis rows)."""
     from sharedcompute.api.functions import stats_operations  # noqa: PLC0415
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
 
-    source = as_source(input)
+    source = as_source(input, options["allow_external"])
     made = settings(options, parameters((), skipna))
     _reduce(stats_operations(source), source, output, axis or "all", made, options)
 
@@ -187,7 +192,7 @@ def _columns(source: Any) -> int:
 
 @click.command()
 @click.argument("job", type=click.Path(path_type=Path))
-@with_options(DECODE, *STORE, *RUN)
+@with_options(DECODE, EXTERNAL, *STORE, *RUN)
 def run(job: Path, **options: Any) -> None:
     """A pipeline from a TOML file: several operations in as few passes as can be."""
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
@@ -203,7 +208,8 @@ def run(job: Path, **options: Any) -> None:
     # What the command line says goes before what the file says; its defaults do not.
     said = {k: v for k, v in options.items() if context.get_parameter_source(k) != default}
     sorted_ = Settings.of({**told.settings, **settings(said, {})})
-    source, output = as_source(told.input), sorted_.output(told.output)
+    source = as_source(told.input, sorted_.allow_external)
+    output = sorted_.output(told.output)
     made = Job(source, told.steps, output, decode_cf=sorted_.decode_cf)
     _run(made, sorted_, options)
 

@@ -8,13 +8,16 @@ from typing import Any
 
 import click
 
+from sharedcompute.cli.options import EXTERNAL
+
 JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
 @click.command()
 @click.argument("address")
+@EXTERNAL
 @JSON
-def info(address: str, as_json: bool) -> None:
+def info(address: str, allow_external: bool, as_json: bool) -> None:
     """Datasets of a file: shape, dtype, chunks, filters, size, ratio, read path."""
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
@@ -23,7 +26,7 @@ def info(address: str, as_json: bool) -> None:
     from sharedcompute.report import shape  # noqa: PLC0415
 
     where = Address.parse(address)
-    found = describe(where)
+    found = describe(where, allow_external)
     if as_json:
         click.echo(json.dumps([_record(d) for d in found]))
         return

@@ -57,6 +57,12 @@ DECODE = click.option(
     "--decode-cf", is_flag=True, help="Apply scale_factor, add_offset, _FillValue, missing_value."
 )
 
+EXTERNAL = click.option(
+    "--allow-external",
+    is_flag=True,
+    help="Follow links, virtual sources and external storage out of the input's folder.",
+)
+
 AXIS = click.option("--axis", type=click.Choice(["rows", "all"]), help="What is reduced.")
 
 
@@ -95,6 +101,7 @@ RUNNING = (
     "decode_cf",
     "resume",
     "retries",
+    "allow_external",
 )
 STORING = ("filter", "chunks", "shuffle")
 

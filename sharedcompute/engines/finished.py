@@ -13,7 +13,7 @@ import h5py
 
 from sharedcompute.engines.record import inputs, record
 from sharedcompute.hdf5 import filters, provenance
-from sharedcompute.hdf5.lookup import open_file
+from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.output import COMPLETE
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource

@@ -16,7 +16,7 @@ from sharedcompute.engines.outgoing import Outgoing
 from sharedcompute.engines.progress import Section, was_overwriting
 from sharedcompute.engines.work import Engine
 from sharedcompute.events import JobFinished, Listener, PassStarted, ignore
-from sharedcompute.hdf5.lookup import open_file
+from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.metadata import copy_metadata
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import Created, create, created

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sharedcompute.errors import DecodeError, InputError
 from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex, Ints, Places, runs
 from sharedcompute.hdf5.codecs import Decoder, decodes, stored_filters
-from sharedcompute.hdf5.lookup import open_file
+from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.readers import Layout, ReadAhead, Reader, Scratch, read_only
 
 if TYPE_CHECKING:

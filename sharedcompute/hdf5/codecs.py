@@ -67,6 +67,11 @@ def decodes(pipeline: Pipeline) -> tuple[bool, str]:
     return True, ", ".join(phrases) or "no filter"
 
 
+def is_ours(pipeline: Pipeline) -> bool:
+    """Whether no filter is undone by a codec that a damaged chunk could let crash."""
+    return all(step.code in _OWN for step in pipeline)
+
+
 class Decoder:
     """Undoes a dataset's filters, one chunk at a time.
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.chunk_index import ChunkGrid, box_at
+from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.filters import available
-from sharedcompute.hdf5.lookup import open_file
 from sharedcompute.hdf5.readers import Layout, Reader, Scratch, read_only
 
 if TYPE_CHECKING:

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.attributes import UNPACKING
-from sharedcompute.hdf5.lookup import open_file
+from sharedcompute.hdf5.files import open_file
+from sharedcompute.hdf5.links import follow
 from sharedcompute.hdf5.parts import Part, read_paths
+from sharedcompute.hdf5.reach import Reach
+from sharedcompute.hdf5.storage import lies_here
 
 if TYPE_CHECKING:
     from sharedcompute.hdf5.source import DatasetSource
@@ -89,7 +92,7 @@ def rows_of_all(source: DatasetSource, item: h5py.Dataset) -> NDArray[Any] | Non
     values = []
     for part in source.parts:
         with open_file(part.source.file) as file:
-            found = file.get(item.name)
+            found = follow(file, item.name, Reach.of(part.source.file, False))
             if not isinstance(found, h5py.Dataset) or not _goes_on(item, found, part.shape[0]):
                 return None
             values.append(found[()])
@@ -98,5 +101,7 @@ def rows_of_all(source: DatasetSource, item: h5py.Dataset) -> NDArray[Any] | Non
 
 def _goes_on(first: h5py.Dataset, other: h5py.Dataset, rows: int) -> bool:
     if other.shape != (rows, *first.shape[1:]) or other.dtype != first.dtype:
+        return False
+    if not lies_here(other):
         return False
     return all(np.array_equal(first.attrs.get(name), other.attrs.get(name)) for name in MEANING)

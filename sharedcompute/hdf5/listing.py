@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 
+from sharedcompute import disposable
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address, matching_files
-from sharedcompute.hdf5.lookup import (
-    check_file,
-    dataset_paths,
-    external_datasets,
-    find_dataset,
-    open_file,
-)
-from sharedcompute.hdf5.opening import open_source, source_of
+from sharedcompute.hdf5.files import check_file, open_file
+from sharedcompute.hdf5.links import follow
+from sharedcompute.hdf5.look import look
+from sharedcompute.hdf5.lookup import external_links, find_dataset, objects
+from sharedcompute.hdf5.opening import Describer, open_source
+from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.source import DatasetSource
 
 
@@ -58,12 +59,17 @@ class DatasetInfo:
         return self.nbytes / self.stored_nbytes if self.stored_nbytes else 1.0
 
 
-def describe(address: Address | str) -> list[DatasetInfo]:
+def describe(address: Address | str, allow_external: bool = False) -> list[DatasetInfo]:
     """All datasets of a file, or below the group or at the path that is named.
 
     Each dataset comes once, under the first of its names, whatever hard links lead to it; those of
     other files come under the external links that lead to them. The files of a glob are described
     as the one dataset that they are joined to.
+
+    Parameters
+    ----------
+    allow_external : bool
+        Follow links, virtual sources and external storage out of the folder of the file.
 
     Raises
     ------
@@ -71,23 +77,54 @@ def describe(address: Address | str) -> list[DatasetInfo]:
         The file or the path cannot be used.
     """
     address = Address.parse(address)
-    if len(matching_files(address.file)) > 1:
-        return [_joined(open_source(address))]
-    with open_file(check_file(matching_files(address.file)[0])) as file:
-        group = file
-        if address.path is not None:
-            named = file.get(address.path)
-            if not isinstance(named, h5py.Group):
-                return [_info(find_dataset(file, address.path))]
-            group = named
-        found = [_info(group[name]) for name in dataset_paths(group)]
-        return found + [_info(*linked) for linked in external_datasets(group)]
+    files = matching_files(address.file)
+    if len(files) > 1:
+        source = open_source(address, allow_external)
+        return [look(address.file, _joined, source)]
+    return look(files[0], _described, files[0], address.path, Reach.of(files[0], allow_external))
+
+
+def _described(file: str, path: str | None, reach: Reach) -> list[DatasetInfo]:
+    describer = Describer(reach)
+    with open_file(check_file(file)) as opened:
+        group: Any = opened if path is None else follow(opened, path, reach)
+        if not isinstance(group, h5py.Group):
+            return [_info(find_dataset(opened, path, reach), describer)]
+        found = list(_own(group, describer))
+        return found + list(_linked(group, reach, describer))
+
+
+def _own(group: h5py.Group, describer: Describer) -> Iterator[DatasetInfo]:
+    """The datasets below `group`, and what cannot be opened."""
+    for name, item in objects(group):
+        if item is None:
+            yield _unusable(f"{str(group.name).rstrip('/')}/{name}", "it cannot be opened")
+        elif isinstance(item, h5py.Dataset):
+            yield _info(item, describer)
+
+
+def _linked(group: h5py.Group, reach: Reach, describer: Describer) -> Iterator[DatasetInfo]:
+    """The datasets of other files that external links below `group` lead to.
+
+    Links that lead nowhere are left out.
+    """
+    for name in external_links(group):
+        disposable.progress()
+        path = f"{str(group.name).rstrip('/')}/{name}"
+        try:
+            item = follow(group, name, reach)
+        except InputError as error:
+            yield _unusable(path, _short(str(error)))
+            continue
+        if isinstance(item, h5py.Dataset):
+            yield _info(item, describer, path)
 
 
 def _joined(source: DatasetSource) -> DatasetInfo:
     """What the files of a glob are together; how they are stored is told of the first."""
     stored = 0
     for part in source.parts:
+        disposable.progress()
         with open_file(part.source.file) as file:
             stored += file[part.source.path].id.get_storage_size()
     return DatasetInfo(
@@ -103,13 +140,20 @@ def _joined(source: DatasetSource) -> DatasetInfo:
     )
 
 
-def _info(dataset: h5py.Dataset, path: str | None = None) -> DatasetInfo:
+def _unusable(path: str, reason: str) -> DatasetInfo:
+    return DatasetInfo(path, None, "unknown", None, (), 0, 0, None, reason)
+
+
+def _info(dataset: h5py.Dataset, describer: Describer, path: str | None = None) -> DatasetInfo:
     read_path, reason = None, ""
     try:
-        source = source_of(dataset)
+        source = describer.source(dataset)
         read_path, reason = source.read_path, source.reason
     except InputError as error:
         reason = _short(str(error))
+        if dataset.is_virtual:
+            # HDF5 may have to open its sources to tell the shape.
+            return _unusable(path or str(dataset.name), reason)
     try:
         dtype, itemsize = _dtype_name(dataset), dataset.id.get_type().get_size()
     except TypeError:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import difflib
-import errno
-import os
-import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import h5py
-from h5py import h5l
+from h5py import h5l, h5o
 
+from sharedcompute import disposable
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.dtypes import numeric_dtype
+from sharedcompute.hdf5.files import nearest
+from sharedcompute.hdf5.links import walk
+from sharedcompute.hdf5.reach import Reach
 
 LISTED = 8
 """Names that an error lists at most."""
@@ -27,103 +25,24 @@ COMPANIONS = ("coordinates", "grid_mapping")
 """CF attributes of a variable that name others which it cannot be understood without."""
 
 
-def check_file(file: str) -> str:
-    """The absolute path of `file`, links resolved.
-
-    Raises
-    ------
-    InputError
-        It is missing, no regular file, not readable, or not HDF5.
-    """
-    try:
-        mode = Path(file).stat().st_mode
-    except OSError as error:
-        raise InputError(_not_there(file, error)) from None
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-        raise InputError(f"expected an HDF5 file at {file}, found {kind}; name a file")
-    try:
-        with Path(file).open("rb") as opened:
-            magic = opened.read(4)
-    except OSError as error:
-        raise InputError(_not_there(file, error)) from None
-    if not h5py.is_hdf5(file):
-        if magic[:3] == b"CDF":
-            raise InputError(
-                f"expected an HDF5 file, {file} is classic NetCDF; "
-                f"convert it with: nccopy -k netCDF-4 {file} new.nc"
-            )
-        what = "is empty" if not magic else "is not HDF5"
-        raise InputError(f"expected an HDF5 file, {file} {what}; name an HDF5 or NetCDF-4 file")
-    return os.path.realpath(file)
-
-
-def _not_there(file: str, error: OSError) -> str:
-    if error.errno == errno.EACCES:
-        return f"expected a readable file, {file} may not be read; change its permissions"
-    if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-        return f"expected a readable file at {file}, got {error.strerror}; check the path"
-    near: list[str] = []
-    with contextlib.suppress(OSError):
-        near = nearest(Path(file).name, [item.name for item in Path(file).parent.iterdir()])
-    meant = f"; did you mean {Path(file).parent / near[0]}?" if near else "; check the path"
-    return f"expected an HDF5 file at {file}, found nothing{meant}"
-
-
-def open_file(file: str, cache_nbytes: int | None = None) -> h5py.File:
-    """Open `file` for reading; one that is being written in SWMR mode is opened so as well.
-
-    Parameters
-    ----------
-    cache_nbytes : int, optional
-        Bytes of decoded chunks kept for each dataset. None is HDF5's default.
-
-    Raises
-    ------
-    InputError
-        It is being written by another process, is cut short, or is damaged.
-    """
-    cache: dict[str, Any] = {}
-    if cache_nbytes is not None:
-        # 10,007 slots: a prime above the chunks of any strip that fits the cache.
-        cache = {"rdcc_nbytes": cache_nbytes, "rdcc_nslots": 10_007, "rdcc_w0": 1.0}
-    try:
-        return h5py.File(file, "r", **cache)
-    except (OSError, RuntimeError) as error:
-        text = " ".join(str(error).split())
-        if "already open" in text:
-            # What HDF5 says of a file in SWMR mode, and of one that was not closed.
-            with contextlib.suppress(OSError, RuntimeError):
-                return h5py.File(file, "r", swmr=True, **cache)
-        if "lock file" in text:
-            why = "is being written by another process; wait until that has closed it"
-        elif "already open" in text:
-            why = f"is marked as open for writing; close it, or clear the mark: h5clear -s {file}"
-        elif "truncated" in text:
-            why = "is cut short; copy it again from where it came"
-        else:
-            why = f"cannot be opened ({text}); check it with h5debug or copy it again"
-        raise InputError(f"expected a whole HDF5 file, {file} {why}") from None
-
-
-def find_dataset(file: h5py.File, path: str | None) -> h5py.Dataset:
+def find_dataset(file: h5py.File, path: str | None, reach: Reach) -> h5py.Dataset:
     """The dataset at `path`; without a path, the only array of numbers in the file.
 
     Raises
     ------
     InputError
-        There is nothing at `path`, or something else; without a path, there is no candidate or
-        more than one.
+        There is nothing at `path`, or something else, or in a file that may not be read; without
+        a path, there is no candidate or more than one.
     """
     if path is None:
         found = candidates(file)
         if len(found) != 1:
             raise InputError(_no_single(file, found))
         return file[found[0]]
-    item = _follow(file, path)
+    item = _at(file, path, reach)
     if isinstance(item, h5py.Group):
         inside = [f"{path.rstrip('/')}/{name}" for name in dataset_paths(item)]
-        inside += [f"{path.rstrip('/')}{at[len(item.name) :]}" for _, at in external_datasets(item)]
+        inside += [f"{path.rstrip('/')}/{name}" for name in external_links(item)]
         listed = f"choose {some(inside)}" if inside else "it holds no dataset"
         raise InputError(f"expected a dataset at {file.filename}::{path}, found a group; {listed}")
     if not isinstance(item, h5py.Dataset):
@@ -139,7 +58,7 @@ def _no_single(file: h5py.File, found: list[str]) -> str:
         return (
             f"expected FILE::PATH, as {file.filename} has {len(found)} arrays; choose {some(found)}"
         )
-    linked = [path for _, path in external_datasets(file)]
+    linked = [f"/{name}" for name in external_links(file)]
     if linked:
         return (
             f"expected FILE::PATH, as the arrays of {file.filename} lie in other files; choose "
@@ -153,28 +72,18 @@ def _no_single(file: h5py.File, found: list[str]) -> str:
     )
 
 
-def _follow(file: h5py.File, path: str) -> Any:
-    """What is at `path`, each link on the way looked at before it is followed."""
-    here: Any = file
-    parts = [part for part in path.split("/") if part]
-    for depth, part in enumerate(parts):
-        if not isinstance(here, h5py.Group):
-            raise InputError(
-                f"expected a group at {file.filename}::/{'/'.join(parts[:depth])}, found a "
-                "dataset; shorten the path"
-            )
-        link = here.get(part, getlink=True) if part in _names(here) else None
-        if link is None:
-            raise InputError(_missing(file, path))
-        try:
-            here = here[part]
-        except (KeyError, OSError, RuntimeError):
-            raise InputError(_dangling(file, "/" + "/".join(parts[: depth + 1]), link)) from None
-    return here
-
-
-def _names(group: h5py.Group) -> list[str]:
-    return list(group.keys())
+def _at(file: h5py.File, path: str, reach: Reach) -> Any:
+    """What is at `path`, or an error that says how far it leads."""
+    trail = walk(file, path, reach)
+    if trail.item is not None:
+        return trail.item
+    if trail.link is not None:
+        raise InputError(_dangling(file, trail.at, trail.link))
+    if trail.through_dataset:
+        raise InputError(
+            f"expected a group at {file.filename}::{trail.at}, found a dataset; shorten the path"
+        )
+    raise InputError(_missing(file, path))
 
 
 def _dangling(file: h5py.File, path: str, link: Any) -> str:
@@ -206,38 +115,74 @@ def _missing(file: h5py.File, path: str) -> str:
 
 def dataset_paths(group: h5py.Group) -> list[str]:
     """The paths of all datasets below `group`, from it; each object once, whatever links it."""
-    return [name for name, item in _items(group) if isinstance(item, h5py.Dataset)]
+    return [name for name, item in objects(group) if isinstance(item, h5py.Dataset)]
 
 
-def external_datasets(group: h5py.Group) -> Iterator[tuple[h5py.Dataset, str]]:
-    """The datasets of other files that external links below `group` lead to, and the links' paths.
+def external_links(group: h5py.Group) -> list[str]:
+    """The paths, from `group`, of the external links below it. None of them is followed.
 
-    A detector's master file holds nothing else. Links that lead nowhere are left out.
+    A detector's master file holds nothing else.
     """
     links: list[bytes] = []
 
     def note(name: bytes, link: Any) -> None:
+        disposable.progress()
         if link.type == h5l.TYPE_EXTERNAL:
             links.append(name)
 
     # Not `visititems_links`: that fails at a name that is no UTF-8 (h5py 3.16.0).
     group.id.links.visit(note, info=True)
-    for stored in links:
-        with contextlib.suppress(KeyError, OSError, RuntimeError, UnicodeDecodeError):
-            name = stored.decode()
-            item = group[name]
-            if isinstance(item, h5py.Dataset):
-                yield item, f"{str(group.name).rstrip('/')}/{name}"
+    # No address can mean a name that is no UTF-8.
+    return [name.decode() for name in links if _is_text(name)]
 
 
-def _items(group: h5py.Group) -> Iterator[tuple[str, Any]]:
-    names: list[str] = []
-    # Only the names: opening an object may fail, and should then fail for that object alone.
-    group.visit(names.append)
-    # A name that is no UTF-8 comes as bytes; no address can mean it.
-    for name in (name for name in names if isinstance(name, str)):
-        with contextlib.suppress(KeyError, OSError, RuntimeError):
-            yield name, group[name]
+def _is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def objects(group: h5py.Group) -> Iterator[tuple[str, Any]]:
+    """All objects below `group`, from it, under one name each; None for one that cannot be opened.
+
+    Each is opened from its own group. From the root it would take, in a file of 3,000 nested
+    groups, up to 3,000 steps for each of them.
+    """
+    seen = {h5o.get_info(group.id).addr}
+    walks = [("", group, iter(_hard_links(group)))]
+    while walks:
+        path, here, names = walks[-1]
+        name = next(names, None)
+        if name is None:
+            walks.pop()
+            continue
+        disposable.progress()
+        try:
+            item = here[name]
+            address = h5o.get_info(item.id).addr
+        except (KeyError, OSError, RuntimeError):
+            yield path + name, None
+            continue
+        if address not in seen:
+            seen.add(address)
+            yield path + name, item
+            if isinstance(item, h5py.Group):
+                walks.append((f"{path}{name}/", item, iter(_hard_links(item))))
+
+
+def _hard_links(group: h5py.Group) -> list[str]:
+    """The names in a group that lead to its own objects."""
+    links: list[bytes] = []
+
+    def note(name: bytes, link: Any) -> None:
+        if link.type == h5l.TYPE_HARD:
+            links.append(name)
+
+    group.id.links.iterate(note, info=True)
+    # No address can mean a name that is no UTF-8.
+    return [name.decode() for name in links if _is_text(name)]
 
 
 def candidates(file: h5py.File) -> list[str]:
@@ -249,14 +194,16 @@ def candidates(file: h5py.File) -> list[str]:
     """
     found: list[str] = []
     companions: set[str] = set()
-    for name, item in _items(file):
+    for name, item in objects(file):
         if not isinstance(item, h5py.Dataset):
             continue
         parent = name.rpartition("/")[0]
         for key in (*AXIS_ATTRIBUTES, *COMPANIONS):
             named = text_attribute(item, key)
             companions.update(f"{parent}/{word}".strip("/:") for word in named.split())
-        if item.shape and text_attribute(item, "CLASS") != "DIMENSION_SCALE" and _numeric(item):
+        # HDF5 may have to open other files to tell the shape of a virtual dataset. It has one.
+        array = item.is_virtual or item.shape
+        if array and text_attribute(item, "CLASS") != "DIMENSION_SCALE" and _numeric(item):
             found.append(name)
     return ["/" + name for name in found if name not in companions]
 
@@ -294,11 +241,6 @@ def name_of(dataset: h5py.Dataset) -> str:
         f"expected a dataset whose name is UTF-8 in {dataset.file.filename}, got {dataset.name!r}; "
         "give it another name"
     )
-
-
-def nearest(name: str, known: list[str]) -> list[str]:
-    """The names most like `name`."""
-    return difflib.get_close_matches(name, known, n=3, cutoff=0.5)
 
 
 def some(names: list[str]) -> str:

@@ -16,10 +16,16 @@ import numpy as np
 from h5py import h5d, h5s
 from numpy.typing import NDArray
 
+from sharedcompute.errors import InputError
 from sharedcompute.hdf5.attributes import copy_attributes
+from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.joined import rows_of_all
-from sharedcompute.hdf5.lookup import AXIS_ATTRIBUTES, COMPANIONS, open_file, text_attribute
+from sharedcompute.hdf5.links import follow
+from sharedcompute.hdf5.lookup import AXIS_ATTRIBUTES, COMPANIONS, text_attribute
+from sharedcompute.hdf5.opening import Describer
+from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.hdf5.storage import lies_here
 
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
 """How netCDF names the scale of a dimension that has no coordinates."""
@@ -187,14 +193,13 @@ def _copy_data(
     item: h5py.Dataset, group: h5py.Group, name: str, values: NDArray[Any] | None = None
 ) -> h5py.Dataset:
     """Copy a dataset without its attributes; with `values`, as if it had these."""
-    if h5py.check_string_dtype(item.dtype) is not None:
+    if h5py.check_string_dtype(item.dtype) is not None and lies_here(item):
         # H5Ocopy copies a fill value of variable length as a pointer into the old file, and the
         # copy cannot be opened then (HDF5 2.0: bad global heap collection signature).
         data = item[()] if values is None else values
         return group.create_dataset(name, data=data, dtype=item.dtype)
     dcpl = item.id.get_create_plist()
-    plain = dcpl.get_layout() != h5d.VIRTUAL and not dcpl.get_external_count()
-    if item.dtype.kind in "biufc" and plain:
+    if item.dtype.kind in "biufc" and lies_here(item):
         return _copy_numbers(item, group, name, dcpl, values)
     if values is not None:
         return group.create_dataset(name, data=values, dtype=item.dtype)
@@ -226,8 +231,9 @@ def _scales(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
     """The scales of one axis; none where the file's references cannot be followed."""
     if text_attribute(dataset, "CLASS") == "DIMENSION_SCALE":
         return []
+    reach = Reach.of(dataset.file.filename, False)
     try:
-        return list(dataset.dims[axis].values())
+        return [_here(scale, reach) for scale in dataset.dims[axis].values()]
     except (RuntimeError, KeyError, ValueError):
         return []
 
@@ -235,14 +241,39 @@ def _scales(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
 def _beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
     """The dataset that CF means by `name`: in the group of `item`, else in one above it."""
     group = item.parent
+    reach = Reach.of(item.file.filename, False)
     while name:
-        found = group.get(name)
+        found = _within(group, name, reach)
         if isinstance(found, h5py.Dataset):
             return found
         if group.name == "/":
             return None
         group = group.parent
     return None
+
+
+def _within(group: h5py.Group, name: str, reach: Reach) -> Any:
+    """What `name` leads to; None for nothing, and for what a link may not be followed to.
+
+    Also not with --allow-external: that is for the rows.
+    """
+    try:
+        return _here(follow(group, name, reach), reach)
+    except InputError:
+        return None
+
+
+def _here(item: Any, reach: Reach) -> Any:
+    """The `item`; one whose rows lie elsewhere is looked at before anything is asked of it.
+
+    Raises
+    ------
+    InputError
+        Its rows may not be read.
+    """
+    if isinstance(item, h5py.Dataset) and not lies_here(item):
+        Describer(reach).source(item)
+    return item
 
 
 def _relative(path: str, folder: str) -> str:
@@ -256,7 +287,7 @@ def _equal(item: h5py.Dataset, there: Any, values: NDArray[Any] | None) -> bool:
     if not isinstance(there, h5py.Dataset):
         return False
     shape = item.shape if values is None else values.shape
-    if there.shape != shape or there.dtype != item.dtype:
+    if there.shape != shape or there.dtype != item.dtype or not lies_here(item):
         return False
     if text_attribute(there, "CLASS") != text_attribute(item, "CLASS"):
         return False

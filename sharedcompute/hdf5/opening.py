@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -10,30 +11,49 @@ import h5py
 import numpy as np
 from h5py import h5d
 
+from sharedcompute import disposable
+from sharedcompute.disposable import LostError
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address, matching_files
+from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex
+from sharedcompute.hdf5.chunk_reader import ChunkReader, PlainChunkReader
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
+from sharedcompute.hdf5.files import check_file, open_file
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.joined import join
-from sharedcompute.hdf5.lookup import check_file, find_dataset, name_of, open_file
+from sharedcompute.hdf5.look import look
+from sharedcompute.hdf5.lookup import find_dataset, name_of
 from sharedcompute.hdf5.packing import packing_of
 from sharedcompute.hdf5.parts import Part, read_paths
+from sharedcompute.hdf5.reach import Reach, source_file, storage_file
 from sharedcompute.hdf5.read_paths import choose
 from sharedcompute.hdf5.readers import Layout
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import files_of
-from sharedcompute.hdf5.virtual import parts_of, source_file
+from sharedcompute.hdf5.virtual import parts_of
+from sharedcompute.machine import format_size
+
+ABSURD = 1 << 50
+"""Bytes: 1 PiB takes a day to read at 13 GB/s."""
+
+LOOKED_UP = 100_000
+"""Chunks that are looked up where a file is only looked at."""
 
 NESTED = 8
 """Virtual datasets of virtual datasets that are followed at most."""
 
 
-def open_source(address: Address | str) -> DatasetSource:
+def open_source(address: Address | str, allow_external: bool = False) -> DatasetSource:
     """Find and check the dataset that `address` means; the files of a glob are joined along rows.
 
     Without PATH it is the only array of numbers in the file. Dimension scales, their bounds, and
     scalars do not count.
+
+    Parameters
+    ----------
+    allow_external : bool
+        Follow links, virtual sources and external storage out of the folder of their file.
 
     Raises
     ------
@@ -42,81 +62,141 @@ def open_source(address: Address | str) -> DatasetSource:
         says what to do.
     """
     address = Address.parse(address)
-    sources = [_open_one(file, address.path) for file in matching_files(address.file)]
+    files = matching_files(address.file)
+    try:
+        sources = look(address.file, _open_all, files, address.path, allow_external)
+    except LostError:
+        if len(files) == 1:
+            raise
+        # One by one, to name the file.
+        sources = [look(f, _open_all, [f], address.path, allow_external)[0] for f in files]
     return join(sources, address.file) if len(sources) > 1 else sources[0]
 
 
-def _open_one(file: str, path: str | None) -> DatasetSource:
+def _open_all(files: list[str], path: str | None, allow_external: bool) -> list[DatasetSource]:
+    return [_open_one(file, path, allow_external) for file in files]
+
+
+def _open_one(file: str, path: str | None, allow_external: bool) -> DatasetSource:
+    disposable.progress()
+    reach = Reach.of(file, allow_external)
     with open_file(check_file(file)) as opened:
-        return source_of(find_dataset(opened, path))
+        return Describer(reach).source(find_dataset(opened, path, reach))
 
 
-def source_of(dataset: h5py.Dataset) -> DatasetSource:
-    """The plain description of an open dataset.
+def check_size(source: DatasetSource) -> None:
+    """Refuse an array of a size that nothing in its files accounts for.
+
+    A shape of 8e9 x 3e8 takes no space as long as nobody writes to it, and no job would ever end.
 
     Raises
     ------
     InputError
-        It holds no numbers, has no rows, needs a filter that is not installed, its file is cut
-        short, or it is a virtual dataset that maps to itself.
+        It has more than `ABSURD` bytes, and 1,000 times those of its files.
     """
-    return _source_of(dataset, 0)
-
-
-def _source_of(dataset: h5py.Dataset, nested: int) -> DatasetSource:
-    _check_mode(dataset)
-    stored = numeric_dtype(dataset)
-    _check_shape(dataset)
-    dcpl = dataset.id.get_create_plist()
-    pipeline = filters.pipeline_of(dcpl)
-    _check_filters(dataset, pipeline)
-    parts, refusal = _parts(dataset, dcpl, stored, nested)
-    layout = _layout(dataset, dcpl, stored, pipeline, refusal)
-    _check_length(dataset, layout)
-    read_path, reason = choose(layout)
-    if parts:
-        several = len({(part.source.file, part.source.path) for part in parts})
-        read_path = "virtual"
-        reason = f"{several} source{'s' if several > 1 else ''}: {read_paths(parts)}"
-    return DatasetSource(
-        file=os.path.realpath(dataset.file.filename),
-        path=name_of(dataset),
-        shape=tuple(dataset.shape),
-        dtype=stored.newbyteorder("="),
-        stored_dtype=stored,
-        chunks=dataset.chunks,
-        maxshape=tuple(dataset.maxshape),
-        filters=pipeline,
-        fill_value=_fill_value(dataset, dcpl, stored),
-        read_path=read_path,
-        reason=reason,
-        offset=layout.offset,
-        packing=packing_of(dataset),
-        parts=parts,
-        elsewhere=_elsewhere(dataset, dcpl),
-    )
-
-
-def _elsewhere(dataset: h5py.Dataset, dcpl: Any) -> tuple[str, ...]:
-    """The other files that rows lie in, those of them that are there."""
-    here = str(dataset.file.filename)
-    found = (source_file(here, name) for name in files_of(dcpl))
-    return tuple(os.path.realpath(file) for file in found if file is not None)
-
-
-def _parts(
-    dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any], nested: int
-) -> tuple[tuple[Part, ...], str]:
-    """What a virtual dataset is put together from, or why HDF5 must read it."""
-    if dcpl.get_layout() != h5d.VIRTUAL:
-        return (), ""
-    if nested == NESTED:
+    if source.nbytes <= ABSURD:
+        return
+    stored = sum(Path(file).stat().st_size for file in source.files)
+    if source.nbytes > 1000 * stored:
         raise InputError(
-            f"expected stored numbers behind the virtual dataset "
-            f"{dataset.file.filename}::{dataset.name}, found it nested more than {NESTED} deep, or "
-            "mapped to itself; name one of its sources"
+            f"expected an array that can be computed with, {source} has shape {source.shape} "
+            f"({format_size(source.nbytes)}), with {format_size(stored)} in its files; open it "
+            "with sharedcompute.open and slice what is there"
         )
-    return parts_of(dataset, stored.newbyteorder("="), lambda inner: _source_of(inner, nested + 1))
+
+
+class Describer:
+    """Gives the plain descriptions of open datasets, each worked out once.
+
+    Parameters
+    ----------
+    reach : Reach
+        The files that may be read for them.
+    """
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._known: dict[tuple[str, str], DatasetSource] = {}
+        # Those whose sources are being described.
+        self._open: list[tuple[str, str]] = []
+
+    def source(self, dataset: h5py.Dataset) -> DatasetSource:
+        """The plain description of an open dataset.
+
+        Raises
+        ------
+        InputError
+            It holds no numbers, has no rows, needs a filter that is not installed, its file is cut
+            short, its rows lie in files that may not be read, or it is a virtual dataset that maps
+            to itself.
+        """
+        disposable.progress()
+        key = (os.path.realpath(dataset.file.filename), name_of(dataset))
+        if key in self._open or len(self._open) > NESTED:
+            raise InputError(
+                f"expected stored numbers behind the virtual dataset "
+                f"{dataset.file.filename}::{dataset.name}, found it nested more than {NESTED} "
+                "deep, or mapped to itself; name one of its sources"
+            )
+        if key not in self._known:
+            self._open.append(key)
+            try:
+                self._known[key] = self._describe(dataset, *key)
+            finally:
+                self._open.pop()
+        return self._known[key]
+
+    def _describe(self, dataset: h5py.Dataset, file: str, path: str) -> DatasetSource:
+        _check_mode(dataset)
+        stored = numeric_dtype(dataset)
+        dcpl = dataset.id.get_create_plist()
+        elsewhere = self._elsewhere(dataset, dcpl)
+        parts, refusal = self._parts(dataset, dcpl, stored)
+        _check_shape(dataset)
+        pipeline = filters.pipeline_of(dcpl)
+        _check_filters(dataset, pipeline)
+        layout = _layout(dataset, dcpl, stored, pipeline, refusal)
+        _check_length(dataset, layout)
+        read_path, reason = choose(layout)
+        if read_path in (PlainChunkReader.name, ChunkReader.name):
+            _check_index(dataset)
+        if parts:
+            several = len({(part.source.file, part.source.path) for part in parts})
+            read_path = "virtual"
+            reason = f"{several} source{'s' if several > 1 else ''}: {read_paths(parts)}"
+        return DatasetSource(
+            file=file,
+            path=path,
+            shape=tuple(dataset.shape),
+            dtype=stored.newbyteorder("="),
+            stored_dtype=stored,
+            chunks=dataset.chunks,
+            maxshape=tuple(dataset.maxshape),
+            filters=pipeline,
+            fill_value=_fill_value(dataset, dcpl, stored),
+            read_path=read_path,
+            reason=reason,
+            offset=layout.offset,
+            packing=packing_of(dataset),
+            parts=parts,
+            elsewhere=elsewhere,
+        )
+
+    def _elsewhere(self, dataset: h5py.Dataset, dcpl: Any) -> tuple[str, ...]:
+        """The other files that rows lie in, those of them that are there."""
+        here = str(dataset.file.filename)
+        what = f"{here}::{dataset.name}"
+        find = source_file if dcpl.get_layout() == h5d.VIRTUAL else storage_file
+        found = [find(here, name, self._reach, what) for name in files_of(dcpl)]
+        return tuple(os.path.realpath(file) for file in found if file is not None)
+
+    def _parts(
+        self, dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]
+    ) -> tuple[tuple[Part, ...], str]:
+        """What a virtual dataset is put together from, or why HDF5 must read it."""
+        if dcpl.get_layout() != h5d.VIRTUAL:
+            return (), ""
+        return parts_of(dataset, stored.newbyteorder("="), self._reach, self.source)
 
 
 def _check_mode(dataset: h5py.Dataset) -> None:
@@ -175,7 +255,7 @@ def _layout(
         plain=is_plain(dataset, stored),
         native=stored.isnative,
         offset=_offset(dataset) if storage == "contiguous" else None,
-        nbytes=int(np.prod(dataset.shape, dtype=np.int64)) * stored.itemsize,
+        nbytes=math.prod(dataset.shape) * stored.itemsize,
         alignment=stored.alignment,
         filters=pipeline,
     )
@@ -204,6 +284,24 @@ def _check_length(dataset: h5py.Dataset, layout: Layout) -> None:
             f"expected at least {need} bytes in {dataset.file.filename} for {dataset.name}, it has "
             f"{size}: it is cut short; copy it again from where it came"
         )
+
+
+def _check_index(dataset: h5py.Dataset) -> None:
+    """Refuse a dataset whose chunks HDF5 cannot find. Workers would crash on it, or this process.
+
+    It takes 1 us for each chunk; where there may be very many, only who reads them asks.
+    """
+    grid = ChunkGrid(dataset.shape, dataset.chunks)
+    if math.prod(grid.counts) > LOOKED_UP:
+        return
+    try:
+        ChunkIndex(dataset.id, grid)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"expected an index of the chunks of {dataset.file.filename}::{dataset.name}, found "
+            f"one that HDF5 cannot read ({' '.join(str(error).split())}); copy the file again from "
+            "where it came"
+        ) from None
 
 
 def _fill_value(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]) -> np.generic | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from h5py import h5f, h5p
 
 from sharedcompute.errors import InputError, OutputExists
-from sharedcompute.hdf5.lookup import open_file
+from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.writers import full_disk_named
 
 SUFFIX = ".resume"

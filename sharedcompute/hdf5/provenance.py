@@ -23,15 +23,24 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from sharedcompute import disposable
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.lookup import check_file, dataset_paths, find_dataset, open_file
+from sharedcompute.hdf5.files import check_file, open_file
+from sharedcompute.hdf5.links import follow
+from sharedcompute.hdf5.look import look
+from sharedcompute.hdf5.lookup import dataset_paths, find_dataset
 from sharedcompute.hdf5.output import COMPLETE
+from sharedcompute.hdf5.reach import Reach
+from sharedcompute.hdf5.storage import lies_here
 
 VERSION = "sharedcompute_version"
 JOB = "sharedcompute_job"
 BLOCK_ROWS = "sharedcompute_block_rows"
 CRC32 = "sharedcompute_crc32"
+
+BLOCK_SECONDS = 60
+"""Of computing for each block that is read: no decoder takes so long for one."""
 
 ENTRIES = 4096
 """Checksums kept at most: 16 KiB, as attributes above 64 KiB need another form of storage."""
@@ -178,8 +187,13 @@ def verify(address: Address | str) -> Verification:
         The file cannot be read, or nothing in it was made by sharedcompute.
     """
     address = Address.parse(address)
+    return look(address.file, _verified, address, seconds=BLOCK_SECONDS)
+
+
+def _verified(address: Address) -> Verification:
     with open_file(check_file(address.file)) as file:
-        made = [item for item in _named(file, address.path) if JOB in item.attrs]
+        named = _named(file, address.path, Reach.of(address.file, False))
+        made = [item for item in named if JOB in item.attrs and lies_here(item)]
         if not made:
             raise InputError(
                 f"expected results of sharedcompute in {address}, found none; "
@@ -189,11 +203,11 @@ def verify(address: Address | str) -> Verification:
         return Verification(address.file, complete, tuple(_check(item) for item in made))
 
 
-def _named(file: h5py.File, path: str | None) -> list[h5py.Dataset]:
-    found = file.get(path or "/")
+def _named(file: h5py.File, path: str | None, reach: Reach) -> list[h5py.Dataset]:
+    found = follow(file, path or "/", reach)
     if isinstance(found, h5py.Group):
         return [found[name] for name in dataset_paths(found)]
-    return [find_dataset(file, path)]
+    return [find_dataset(file, path, reach)]
 
 
 def _check(dataset: h5py.Dataset) -> DatasetCheck:
@@ -237,6 +251,7 @@ def _crc_of(dataset: h5py.Dataset, start: int, stop: int, block_rows: int, fold:
     """The checksum of one entry as the file is now; None where it cannot be read."""
     crcs = []
     for at in range(start, stop, block_rows):
+        disposable.progress()
         try:
             rows = dataset[at : min(at + block_rows, stop)] if dataset.shape else dataset[()]
         except (OSError, RuntimeError):

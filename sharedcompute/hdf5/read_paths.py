@@ -41,16 +41,20 @@ FEW = 64
 
 
 def open_for(source: DatasetSource, corner: tuple[int, ...], shape: tuple[int, ...]) -> Reader:
-    """Open `source` to read one box, once.
+    """Open `source` to read one box, once."""
+    return H5pyReader(source) if wants_few(source, corner, shape) else source.open()
+
+
+def wants_few(source: DatasetSource, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a box has so few of the chunks that HDF5 had better look them up, one by one.
 
     Asking HDF5 where all chunks lie takes 1 us each: 1 s for a million of them.
     """
-    if source.chunks is not None and source.read_path in (PlainChunkReader.name, ChunkReader.name):
-        axes = zip(corner, shape, source.chunks, strict=True)
-        wanted = math.prod(-(-(at + side) // c) - at // c for at, side, c in axes)
-        if wanted * FEW < len(ChunkGrid(source.shape, source.chunks)):
-            return H5pyReader(source)
-    return source.open()
+    if source.chunks is None or source.read_path not in (PlainChunkReader.name, ChunkReader.name):
+        return False
+    axes = zip(corner, shape, source.chunks, strict=True)
+    wanted = math.prod(-(-(at + side) // c) - at // c for at, side, c in axes)
+    return wanted * FEW < math.prod(ChunkGrid(source.shape, source.chunks).counts)
 
 
 def open_reader(source: DatasetSource) -> Reader:

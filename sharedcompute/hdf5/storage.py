@@ -37,6 +37,8 @@ def may_be_recoded(dataset: Any) -> bool:
 
     Rows of variable length and references need more than new chunks.
     """
+    if dataset.get_create_plist().get_layout() == h5d.VIRTUAL:
+        return False
     kind = dataset.get_type()
     if has_vlen(kind) or has_references(kind):
         return False
@@ -70,6 +72,11 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
         return True
     exact = all(step.portable for step in pipeline_of(dcpl))
     return attributes_change and exact and bool(dcpl.get_obj_track_times())
+
+
+def lies_here(dataset: Any) -> bool:
+    """Whether all rows of an `h5py.Dataset` lie in its own file."""
+    return not files_of(dataset.id.get_create_plist())
 
 
 def files_of(dcpl: Any) -> list[str]:

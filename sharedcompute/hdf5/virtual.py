@@ -7,17 +7,19 @@ HDF5 RFC "Virtual Dataset" (2014); `H5Pset_virtual` for where HDF5 looks for a s
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import h5py
 from h5py import h5s
 
-from sharedcompute.hdf5.lookup import open_file
+from sharedcompute.hdf5.files import open_file
+from sharedcompute.hdf5.links import follow
 from sharedcompute.hdf5.parts import Box, Part, long_axes, merge, overlap
+from sharedcompute.hdf5.reach import Reach, is_pattern, numbered, numbers, source_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +34,7 @@ class _LeftToHdf5(Exception):  # noqa: N818 - it is no error: HDF5 reads the dat
 
 
 def parts_of(
-    dataset: h5py.Dataset, dtype: np.dtype[Any], describe: Describe
+    dataset: h5py.Dataset, dtype: np.dtype[Any], reach: Reach, describe: Describe
 ) -> tuple[tuple[Part, ...], str]:
     """The boxes that a virtual dataset is put together from; without any, why HDF5 must read it.
 
@@ -44,17 +46,21 @@ def parts_of(
     dataset : h5py.Dataset
     dtype : numpy.dtype
         Of its rows, in native byte order.
+    reach : Reach
+        The files that may be its sources.
     describe : callable
         Gives the source for an open dataset.
     """
     parts, refusal = [], ""
-    sources = _Sources(dataset, describe)
+    sources = _Sources(dataset, reach, describe)
     dcpl = dataset.id.get_create_plist()
-    for number in range(dcpl.get_virtual_count()):
+    # All of them before anything asks for the shape: HDF5 opens the sources of an unlimited mapping
+    # to work that out.
+    found = [sources.find(dcpl, number) for number in range(dcpl.get_virtual_count())]
+    for number, source in enumerate(found):
         try:
-            source = sources.find(
-                dcpl.get_virtual_filename(number), dcpl.get_virtual_dsetname(number)
-            )
+            if isinstance(source, _LeftToHdf5):
+                raise source
             if source.dtype != dtype:
                 raise _LeftToHdf5("a source of another dtype")
             here = _box(dcpl.get_virtual_vspace(number), dataset.shape)
@@ -77,62 +83,54 @@ class _Sources:
     Parameters
     ----------
     dataset : h5py.Dataset
+    reach : Reach
     describe : callable
     """
 
-    def __init__(self, dataset: h5py.Dataset, describe: Describe) -> None:
+    def __init__(self, dataset: h5py.Dataset, reach: Reach, describe: Describe) -> None:
         self._file = dataset.file.filename
+        self._what = f"the virtual dataset {self._file}::{dataset.name}"
+        self._reach = reach
         self._describe = describe
-        self._known: dict[tuple[str, str], DatasetSource] = {}
+        self._known: dict[tuple[str, str], DatasetSource | _LeftToHdf5] = {}
 
-    def find(self, file: str, path: str) -> DatasetSource:
+    def find(self, dcpl: Any, number: int) -> DatasetSource | _LeftToHdf5:
+        """The source of a mapping, or why there is none that we could read."""
+        key = dcpl.get_virtual_filename(number), dcpl.get_virtual_dsetname(number)
+        if key not in self._known:
+            try:
+                self._known[key] = self._look_at(*key)
+            except _LeftToHdf5 as why:
+                self._known[key] = why
+        return self._known[key]
+
+    def _look_at(self, file: str, path: str) -> DatasetSource:
         """The source at `path` of what HDF5 takes `file` for."""
-        if (file, path) not in self._known:
-            self._known[file, path] = self._look(file, path)
-        return self._known[file, path]
+        if is_pattern(file) or is_pattern(path):
+            self._look_at_all(file, path)
+            raise _LeftToHdf5("its sources are numbered")
+        return self._look(numbered(file, 0), numbered(path, 0))
+
+    def _look_at_all(self, file: str, path: str) -> None:
+        """Look at each source of a printf-style mapping, up to the first that is missing."""
+        with contextlib.suppress(_LeftToHdf5):
+            for number in numbers():
+                self._look(numbered(file, number), numbered(path, number))
 
     def _look(self, file: str, path: str) -> DatasetSource:
-        name = source_file(self._file, file)
+        name = source_file(self._file, file, self._reach, self._what)
         if name is None:
             raise _LeftToHdf5(f"its source {file} is missing")
         # HDF5 takes a file that it cannot open for one that is missing, and gives fill values.
         # Where it is being written, or damaged, that would be wrong numbers: `open_file` refuses.
         with open_file(os.path.realpath(name)) as opened:
-            try:
-                found = opened[path]
-            except (KeyError, OSError, RuntimeError):
-                found = None
+            found = follow(opened, path, self._reach)
             if not isinstance(found, h5py.Dataset):
                 raise _LeftToHdf5(f"its source {file}::{path} is missing")
-            if found.shape == ():
+            # A virtual dataset has an extent, which is not to be asked for yet.
+            if not found.is_virtual and found.shape == ():
                 raise _LeftToHdf5("a source of a single number")
             return self._describe(found)
-
-
-def source_file(virtual: str, name: str) -> str | None:
-    """The file that HDF5 opens for the source file `name` of a virtual dataset in `virtual`.
-
-    ``.`` is the file itself. Else it looks as named if that is absolute, in the folders of
-    ``HDF5_VDS_PREFIX``, in that of the virtual dataset's file, and in the working folder; where
-    an absolute name is not there, its last part is looked for.
-    """
-    if name == ".":
-        return virtual
-    return next((place for place in _places(virtual, name) if Path(place).is_file()), None)
-
-
-def _places(virtual: str, name: str) -> Iterator[str]:
-    folder = str(Path(virtual).parent)
-    if Path(name).is_absolute():
-        yield name
-        name = Path(name).name
-    prefix = os.environ.get("HDF5_VDS_PREFIX", "")
-    if prefix:
-        for each in prefix.split(":"):
-            yield f"{each}/{name}"
-        yield f"{prefix.replace('${ORIGIN}', folder)}/{name}"
-    yield f"{folder}/{name}"
-    yield name
 
 
 def _box(space: h5s.SpaceID, shape: tuple[int, ...]) -> Box:

@@ -13,6 +13,7 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction, tallies
@@ -207,11 +208,7 @@ def _loaded(op: Operation, params: Mapping[str, Any], decode_cf: bool) -> dict[s
 
 def _read_all(address: str, decode_cf: bool) -> Array:
     source = open_source(address)
-    reader = source.open()
-    try:
-        rows = reader.read(0, source.shape[0]).copy()
-    finally:
-        reader.close()
+    rows = read_box(source, (0,) * source.ndim, source.shape)
     return unpacked(source, rows) if decode_cf else rows
 
 

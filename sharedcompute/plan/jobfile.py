@@ -29,7 +29,7 @@ class JobFile:
         The file; each step's ``save`` is a path in it.
     steps : tuple of Step
     settings : mapping
-        Options of the run and of the output, and ``decode_cf``.
+        Options of the run and of the output, ``decode_cf`` and ``allow_external``.
     """
 
     input: Address
@@ -54,7 +54,7 @@ def read_job(path: Path) -> JobFile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise InputError(f"{path} is not TOML: {problem}") from None
     settings = [f.name for f in (*fields(Options), *fields(OutputSpec)) if f.name != "address"]
-    settings.append("decode_cf")
+    settings += ["decode_cf", "allow_external"]
     _known(path, "", told, ("input", "output", "steps", *settings))
     if not isinstance(told.get("steps"), list) or not told["steps"]:
         raise InputError(f"{path}: expected [[steps]], each with an op, got none: add one")

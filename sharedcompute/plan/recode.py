@@ -18,9 +18,9 @@ from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.chunking import Chunks, auto_chunks, fit_chunks, parse_chunks
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.filters import Pipeline
-from sharedcompute.hdf5.opening import source_of
+from sharedcompute.hdf5.opening import Describer
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.hdf5.storage import Storage
+from sharedcompute.hdf5.storage import Storage, lies_here
 from sharedcompute.plan.loading import Into, units
 
 BOX_NBYTES = 64 * 1024**2
@@ -85,24 +85,29 @@ class Wanted:
         return source.chunks
 
 
-def recodable(dataset: h5py.Dataset, elsewhere: bool = False) -> DatasetSource | None:
+def recodable(
+    dataset: h5py.Dataset, describer: Describer, elsewhere: bool = False
+) -> DatasetSource | None:
     """The source of a dataset whose rows can be stored in another way, else None.
 
     Numbers that are stored as NumPy has them. All else (strings, compounds, enumerations, single
     numbers) is copied by HDF5 as it is, and so are numbers in other files, unless `elsewhere`:
     who names a virtual dataset wants its numbers.
     """
+    # First: HDF5 may have to open other files to tell the shape of a virtual dataset.
+    if not lies_here(dataset):
+        return describer.source(dataset) if elsewhere else None
     if not dataset.shape or not dataset.size:
-        return None
-    if not elsewhere and (dataset.is_virtual or dataset.external):
         return None
     if h5py.check_enum_dtype(dataset.dtype) is not None:
         return None
     try:
         if not is_plain(dataset, numeric_dtype(dataset)):
             return None
-        return source_of(dataset)
+        return describer.source(dataset)
     except InputError:
+        if elsewhere:
+            raise
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import h5py
@@ -10,8 +9,12 @@ from h5py import h5o
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.files import check_file, open_file
 from sharedcompute.hdf5.filters import alike
-from sharedcompute.hdf5.lookup import check_file, dataset_paths, find_dataset, open_file
+from sharedcompute.hdf5.look import look
+from sharedcompute.hdf5.lookup import find_dataset, objects
+from sharedcompute.hdf5.opening import Describer, check_size
+from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import Storage
@@ -101,8 +104,10 @@ def plan_repack(
     output: Address,
     wanted: Wanted,
     options: Options,
+    *,
     overwrite: bool,
     resume: bool = False,
+    allow_external: bool,
 ) -> RepackPlan:
     """Plan it.
 
@@ -113,16 +118,14 @@ def plan_repack(
     MemoryBudgetError
         It would not fit the memory.
     """
-    file = check_file(source.file)
+    file, found = look(source.file, _found, source, Reach.of(source.file, allow_external))
     local = options.engine != "serial" and options.team_size > 1
     workers = options.team_size if local else 1
     empty = _project("local" if local else "serial", workers, [])
     room, shared_room = empty.left(options.memory)
-    with open_file(file) as opened:
-        found = {
-            place(d): (str(d.name), recodable(d, elsewhere=source.path is not None))
-            for d in _datasets(opened, source.path)
-        }
+    for _, made in found.values():
+        if made is not None:
+            check_size(made)
     sources = {at: made for at, (_, made) in found.items() if made is not None}
     _check(source, wanted, list(sources.values()))
     recodings = {}
@@ -156,12 +159,20 @@ def plan_repack(
     )
 
 
-def _datasets(file: h5py.File, path: str | None) -> Iterator[h5py.Dataset]:
-    if path is not None:
-        yield find_dataset(file, path)
-        return
-    for name in dataset_paths(file):
-        yield file[name]
+Found = dict[int, tuple[str, DatasetSource | None]]
+"""Datasets by their addresses: their names, and their sources where they can be recoded."""
+
+
+def _found(source: Address, reach: Reach) -> tuple[str, Found]:
+    """The file, and its datasets; or the one that is named."""
+    file, describer = check_file(source.file), Describer(reach)
+    with open_file(file) as opened:
+        if source.path is not None:
+            datasets = [find_dataset(opened, source.path, reach)]
+        else:
+            datasets = [item for _, item in objects(opened) if isinstance(item, h5py.Dataset)]
+        one = source.path is not None
+        return file, {place(d): (str(d.name), recodable(d, describer, one)) for d in datasets}
 
 
 def _check(source: Address, wanted: Wanted, found: list[DatasetSource]) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from h5py import h5d, h5s, h5t
 
-from sharedcompute.hdf5.opening import open_source, source_of
+from sharedcompute.hdf5.opening import Describer, open_source
+from sharedcompute.hdf5.reach import Reach
 
 A = np.arange(84).reshape(12, 7)
 COLOURS = h5py.enum_dtype({"RED": 0, "GREEN": 1, "BLUE": 2}, basetype="i2")
@@ -242,7 +243,7 @@ def test_an_open_dataset_has_a_source(path):
     with h5py.File(path, "w") as file:
         file["x"] = A
     with h5py.File(path, "r") as file:
-        source = source_of(file["x"])
+        source = Describer(Reach.of(file.filename, False)).source(file["x"])
     assert source == open_source(f"{path}::x")
 
 

@@ -1,0 +1,67 @@
+"""Files looked at where it does no harm: HDF5 crashes and hangs on some that are damaged."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sharedcompute import disposable
+from sharedcompute.errors import Error, InputError
+
+T = TypeVar("T")
+
+LEAST_SECONDS, MOST_SECONDS = 4, 60
+"""Of computing for each object of a file that is looked at, by the size of the file."""
+
+RATE = 20e6
+"""Bytes of a file whose chunks HDF5 lists in a second, at the least: one chunk takes 1 us there and
+50 bytes here."""
+
+
+def look(file: str, f: Callable[..., T], *args: Any, seconds: int | None = None) -> T:
+    """What ``f(*args)`` finds in `file`, worked out in a disposable process.
+
+    Parameters
+    ----------
+    seconds : int, optional
+        Of computing, from one `disposable.progress` to the next. By default what it takes to look
+        at a file of this size, without reading its data.
+
+    Raises
+    ------
+    InputError
+        The file is damaged: HDF5 refuses, crashes or makes no end.
+    Error
+        As `f` does.
+    """
+    found: T = disposable.run(file, _explained, file, f, args, seconds=seconds or _seconds(file))
+    return found
+
+
+def _seconds(file: str) -> int:
+    try:
+        stored = os.stat(file).st_blocks * 512  # noqa: PTH116 - `file` may hold anything
+    except (OSError, ValueError):
+        return LEAST_SECONDS
+    return min(int(LEAST_SECONDS + stored / RATE), MOST_SECONDS)
+
+
+def _explained(file: str, f: Callable[..., T], args: tuple[Any, ...]) -> T:
+    """Let what h5py raises of a damaged file say that it is damaged.
+
+    That may be of any type: it takes names, types and sizes as they come.
+    """
+    try:
+        return f(*args)
+    except Error:
+        raise
+    except Exception as error:  # noqa: BLE001
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        told = InputError(
+            f"expected a whole HDF5 file, {file} cannot be read ({text}); check it with h5debug or "
+            "copy it again from where it came"
+        )
+        told.add_note(traceback.format_exc())
+        raise told from None

@@ -1,0 +1,157 @@
+"""What this process would read with HDF5, read in a disposable one.
+
+A worker may be lost, this process may not: HDF5's index of chunks, its own reader and the codecs of
+third parties crash on some damaged files. Where this process does the work itself, all that is
+tried there first; a box that a user wants is read there and handed over.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from sharedcompute import disposable
+from sharedcompute.errors import MemoryBudgetError
+from sharedcompute.hdf5.codecs import is_ours
+from sharedcompute.hdf5.look import MOST_SECONDS, look
+from sharedcompute.hdf5.metadata import copy_metadata
+from sharedcompute.hdf5.read_paths import wants_few
+from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.machine import format_size
+
+STEP_NBYTES = 8 << 20
+"""Bytes of rows that are read at once."""
+
+
+def rehearse(source: DatasetSource, *, rows: bool, metadata: bool) -> None:
+    """Try what this process is about to do with a source, where it may be lost.
+
+    Parameters
+    ----------
+    rows : bool
+        It will read the rows itself. Those that are decoded by codecs which are not ours are read
+        twice then: data are small where no workers are started for them.
+    metadata : bool
+        It will give a result the source's attributes, scales and companions.
+
+    Raises
+    ------
+    InputError
+        The source is damaged.
+    """
+    if metadata or (rows and not _is_mapped(source)):
+        _survived(source, _identities(source), rows, metadata)
+
+
+@lru_cache(maxsize=256)
+def _survived(
+    source: DatasetSource, identities: tuple[tuple[int, ...], ...], rows: bool, metadata: bool
+) -> None:
+    """Rehearse once for files that stay as they are: many calls on small data are common."""
+    del identities
+    look(str(source), _rehearse, source, rows, metadata, seconds=MOST_SECONDS)
+
+
+def _identities(source: DatasetSource) -> tuple[tuple[int, ...], ...]:
+    found = (Path(file).stat() for file in source.files)
+    return tuple((f.st_dev, f.st_ino, f.st_size, f.st_mtime_ns, f.st_ctime_ns) for f in found)
+
+
+def _rehearse(source: DatasetSource, rows: bool, metadata: bool) -> None:
+    if metadata:
+        with h5py.File("rehearsal", "w", driver="core", backing_store=False) as file:
+            result = file.create_dataset("x", source.shape, source.dtype, chunks=True)
+            copy_metadata(source, result)
+    disposable.progress()
+    if not rows:
+        return
+    with source.open() as reader:
+        step = max(1, STEP_NBYTES // max(1, source.row_nbytes))
+        for start in range(0, source.shape[0] if _is_foreign(source) else 0, step):
+            reader.read(start, start + step)
+            disposable.progress()
+
+
+def read_box(
+    source: DatasetSource, corner: tuple[int, ...], sides: tuple[int, ...]
+) -> NDArray[Any]:
+    """A box of a source, in memory of this process.
+
+    Raises
+    ------
+    InputError
+        The source is damaged.
+    MemoryBudgetError
+        The box is larger than memory can be.
+    """
+    try:
+        values = np.empty(sides, source.dtype)
+    except (MemoryError, ValueError):
+        nbytes = math.prod(sides) * source.dtype.itemsize
+        raise MemoryBudgetError(
+            f"expected memory for {format_size(nbytes)} of {source}, there is none; take a "
+            "smaller slice"
+        ) from None
+    if not values.size:
+        return values
+    if not _is_foreign(source) and not wants_few(source, corner, sides):
+        # The index of the chunks is HDF5's; what lies there is decoded by us.
+        rehearse(source, rows=True, metadata=False)
+        _fill(source, corner, values)
+        return values
+    with _unnamed(values.nbytes) as fd:
+        # Private: what the user writes there is not for children of this process to see.
+        held = mmap.mmap(fd, values.nbytes, access=mmap.ACCESS_COPY)
+        look(str(source), _fill_file, source, corner, sides, fd, seconds=MOST_SECONDS)
+    return np.frombuffer(held, source.dtype).reshape(sides)
+
+
+def _fill_file(
+    source: DatasetSource, corner: tuple[int, ...], sides: tuple[int, ...], fd: int
+) -> None:
+    _fill(source, corner, np.frombuffer(mmap.mmap(fd, 0), source.dtype).reshape(sides))
+
+
+def _fill(source: DatasetSource, corner: tuple[int, ...], values: NDArray[Any]) -> None:
+    with source.open_for(corner, values.shape) as reader:
+        reader.read_box(corner, values)
+
+
+@contextmanager
+def _unnamed(nbytes: int) -> Iterator[int]:
+    """A file in memory that ends with its last user."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("sharedcompute")
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    try:
+        os.ftruncate(fd, nbytes)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _is_mapped(source: DatasetSource) -> bool:
+    """Whether its rows are read without HDF5."""
+    below = source.parts
+    own = source.read_path in ("mmap", "mmap-copy")
+    return all(_is_mapped(part.source) for part in below) if below else own
+
+
+def _is_foreign(source: DatasetSource) -> bool:
+    """Whether its rows are decoded by others than us."""
+    if source.parts:
+        return any(_is_foreign(part.source) for part in source.parts)
+    return source.read_path == "h5py" or not is_ours(source.filters)
