@@ -17,6 +17,8 @@ from sharedcompute.cli.look import info, ops, shm, verify
 from sharedcompute.cli.repack import repack
 from sharedcompute.cli.signals import Signals, Terminated
 from sharedcompute.errors import Error
+from sharedcompute.machine import check_process_limits
+from sharedcompute.shortage import out_of_memory_named
 
 INTERRUPTED = 130
 
@@ -30,6 +32,7 @@ def cli(debug: bool) -> None:
     An ADDRESS is FILE or FILE::PATH, as in run_7.h5::/entry/data.
     """
     del debug
+    check_process_limits()
 
 
 for command in (info, ops, map_, reduce, scan, stats, repack, run, verify, shm):
@@ -49,7 +52,8 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
     debug = "--debug" in arguments
     try:
         words = [a for a in arguments if a != "--debug"]
-        cli.main(words, "sharedcompute", standalone_mode=False, obj=signals or Signals())
+        with out_of_memory_named():
+            cli.main(words, "sharedcompute", standalone_mode=False, obj=signals or Signals())
     except SystemExit as done:
         return int(done.code or 0)
     except click.exceptions.Exit as done:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from sharedcompute.hdf5.writers import EncodedChunk, full_disk_named
+from sharedcompute.hdf5.writers import EncodedChunk
+from sharedcompute.shortage import full_disk_named
 
 HELD_BYTES = 16 * 1024**2
 """Chunks that wait for their turn take this much memory; what comes then waits in a file."""

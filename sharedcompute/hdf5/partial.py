@@ -13,7 +13,7 @@ from h5py import h5f, h5p
 
 from sharedcompute.errors import InputError, OutputExists
 from sharedcompute.hdf5.lookup import open_file
-from sharedcompute.hdf5.writers import full_disk_named
+from sharedcompute.shortage import full_disk_named
 
 FICLONE = 0x40049409
 """Linux: let a file share all blocks of another one (btrfs, XFS), at no cost."""
