@@ -27,9 +27,6 @@ class BoxWork:
         first = self.boxes.box(number)[0]
         return Rows(first.start, first.stop)
 
-    def warm_up(self) -> None:
-        """Kernels that code chunks are compiled when they are first called."""
-
     def combine(self, rank: int, size: int) -> None:
         """Boxes stand for themselves."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sharedcompute.engines.boxes import BoxRunner, BoxWork
-from sharedcompute.engines.work import Deliver, Engine, undeliverable
+from sharedcompute.engines.work import Deliver, Engine, undeliverable, warm_up_coding
 from sharedcompute.events import BlockDone, Listener
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.base import DType
@@ -42,6 +42,10 @@ class LoadWork(BoxWork):
     target: Room
 
     ordered = False
+
+    def warm_up(self) -> None:
+        """Compile what decodes."""
+        warm_up_coding(self.source)
 
     def open(self, rank: int, deliver: Deliver) -> Loader:
         """Open the source and the target."""

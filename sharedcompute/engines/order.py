@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from sharedcompute.hdf5.writers import EncodedChunk
+from sharedcompute.plan.memory import HELD_BYTES
 from sharedcompute.shortage import full_disk_named
-
-HELD_BYTES = 16 * 1024**2
-"""Chunks that wait for their turn take this much memory; what comes then waits in a file."""
 
 Store = Callable[[int, Sequence[EncodedChunk]], None]
 

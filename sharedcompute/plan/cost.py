@@ -22,7 +22,7 @@ from sharedcompute.machine import (
 from sharedcompute.operations.base import Carry
 from sharedcompute.plan.job import Options
 from sharedcompute.plan.loading import Into, Load, load_boxes, units
-from sharedcompute.plan.memory import RING_NBYTES, ArraySink, ArraySource
+from sharedcompute.plan.memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
 from sharedcompute.plan.passes import Pass, Source, needs
 
 PARENT_BYTES = 144 * 1024**2
@@ -55,6 +55,8 @@ class Projection:
     workers : int
     scratch : int
         Private buffers of one worker.
+    parent : int
+        Private buffers of the process that runs the job: results, chunks that wait for their turn.
     shared : int
         What there is of once: states of reductions, results and chunks that stay in memory, files
         without names where those are memory. In shared blocks, but for the serial engine.
@@ -68,6 +70,7 @@ class Projection:
     engine: str
     workers: int
     scratch: int
+    parent: int
     shared: int
     mapped: int
     disk: int
@@ -81,8 +84,8 @@ class Projection:
 
     @property
     def buffers(self) -> int:
-        """Private buffers of all workers."""
-        return self.workers * self.scratch
+        """Private buffers of all workers, and of the parent."""
+        return self.workers * self.scratch + self.parent
 
     @property
     def memory(self) -> int:
@@ -120,8 +123,9 @@ class Projection:
                 f"{format_size(shm_free())} is free in {SHM}: make it larger (docker run "
                 "--shm-size), or use --engine serial"
             )
-        own = self.scratch + (self.shared if self.engine == "serial" else 0)
-        check_process_limits(own, self.scratch + self.shared + self.mapped)
+        serial = self.engine == "serial"
+        own = self.scratch + self.parent + self.shared if serial else max(self.scratch, self.parent)
+        check_process_limits(own, own + self.mapped + (0 if serial else self.shared))
 
 
 @dataclass(frozen=True)
@@ -171,19 +175,23 @@ def project(
     last = passes[-1]
     staged = staging.nbytes(last)
     in_memory = staged["memory"] + (staged["file"] if file_is_memory else 0)
-    scratch = max(_scratch(work, ready) for work in passes)
+    scratch = max(_scratch(work, work.strip, ready) for work in passes)
     filed = _filed(last)
-    shared = _states(passes, workers) + _results(last)
+    parent, shared = _worked_out(passes), _states(passes, workers) + _results(last)
     if engine == "local":
-        shared += _copied(last) + (workers * RING_NBYTES if _encodes(last) else 0)
+        shared += _copied(last) + parent + (workers * RING_NBYTES if _encodes(last) else 0)
+        # It compiles with one made-up row.
+        parent += max(_scratch(work, 1, True) for work in passes)
+        parent += min(HELD_BYTES, sum(nbytes for nbytes, sink in filed if sink.chunks))
     return Projection(
         engine,
         workers,
         max(
             scratch,
-            _load_scratch(last.source) if staging.load else 0,
+            _load_scratch(last.source) if ready else 0,
             *(_release_scratch(sink) for _, sink in filed if any(staging.held)),
         ),
+        parent,
         shared + in_memory,
         last.source.nbytes if isinstance(last.source, DatasetSource) else 0,
         sum(nbytes for nbytes, _ in filed),
@@ -233,16 +241,22 @@ def _copied(last: Pass) -> int:
     return array.nbytes if isinstance(array, np.ndarray) and handle(array) is None else 0
 
 
-def _scratch(work: Pass, ready: bool) -> int:
+def _worked_out(passes: tuple[Pass, ...]) -> int:
+    """The results of reductions, in double precision, and what they are combined from."""
+    specs = (observe.reduction.result_spec for work in passes for observe in work.observes)
+    return sum(2 * 8 * math.prod(spec.shape) for spec in specs)
+
+
+def _scratch(work: Pass, strip: int, ready: bool) -> int:
     """Private buffers of one worker: each stage's rows, with the halo of the stages after it."""
-    rows, halo = min(work.strip, work.source.shape[0]), 0
+    rows, halo = min(strip, work.source.shape[0]), 0
     total = 0
     for depth in range(len(work.stages), 0, -1):
         stage = work.stages[depth - 1]
         total += (rows + 2 * halo) * work.spec(depth).row_bytes
         halo += stage.halo
-        if stage.halo:
-            total += (rows + 2 * halo) * work.spec(depth - 1).row_bytes
+        given = (rows + 2 * halo) * work.spec(depth - 1).row_bytes
+        total += (stage.copies + bool(stage.halo)) * given
     total += 0 if ready else work.source.scratch_nbytes(rows + 2 * halo)
     # An encoder holds the rows and their chunks.
     return total + sum(2 * rows * work.spec(keep.depth).row_bytes for keep in work.keeps)

@@ -19,7 +19,7 @@ from sharedcompute.hdf5.storage import Storage
 from sharedcompute.machine import in_memory
 from sharedcompute.plan.cost import START_SECONDS, Projection
 from sharedcompute.plan.job import Options
-from sharedcompute.plan.memory import RING_NBYTES
+from sharedcompute.plan.memory import HELD_BYTES, RING_NBYTES
 from sharedcompute.plan.recode import (
     Recoding,
     Wanted,
@@ -225,6 +225,7 @@ def _project(
         engine,
         workers,
         max([0, *(made.scratch for made in recodings)]),
+        min(HELD_BYTES, sum(made.source.nbytes for made in recodings)) if engine == "local" else 0,
         max([0, *(made.shared for made in recodings)])
         + (workers * RING_NBYTES if engine == "local" else 0)
         + (file if files_are_memory else 0),
