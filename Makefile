@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INPUT := data/A1B_north_america.nc
 
-.PHONY: help demo test quality bench clean
+.PHONY: help demo test faults quality bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     run the main job on real climate data, draw the result"
 	@echo "make test     lint, type check and all tests"
+	@echo "make faults   the tests of faults that take long: every system call, signals, limits"
 	@echo "make quality  lint and type check only"
 	@echo "make bench    compare the speed with Dask, joblib, h5py and numba prange"
 	@echo "make clean    remove what the others made"
@@ -43,6 +44,11 @@ quality: $(VENV)/.test.stamp
 test: quality
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q -n auto
+
+# As many processes as cores: these tests wait for each other's memory, disks and signals.
+faults: $(VENV)/.test.stamp
+	@echo "== pytest, faults"
+	@$(BIN)/python -m pytest -q -n auto -m faults
 
 bench: $(VENV)/.bench.stamp
 	@$(BIN)/python -m benchmarks

@@ -5,19 +5,30 @@ from __future__ import annotations
 import math
 import os
 import re
+import resource
 import shutil
 from pathlib import Path
 
+from sharedcompute.errors import MemoryBudgetError
+
 SHM = Path("/dev/shm")
+
+LEAST_ADDRESS_SPACE = 1 << 30
+"""Bytes that numba, LLVM, h5py and OpenBLAS map in one process, most of it never touched: 640 MB at
+rest. With 800 MB a worker that compiled was still killed by LLVM."""
+
+LEAST_DATA = 640 << 20
+"""What of it is private: 250 MB at rest, and 400 MB were too few to compile with."""
 
 
 def cores() -> int:
     """How many cores this process may use: its affinity, and a cgroup's CPU quota if lower."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     count = allowed or 1
-    for group in _cgroups():
-        quota = _control(group, "cpu.max").split()
-        if len(quota) == 2 and quota[0] != "max":
+    for group in cgroups():
+        quota = _control(group, "cpu.max").split()  # version 2, and version 1 in two files
+        quota = quota or [_control(group, f"cpu.cfs_{n}_us") for n in ("quota", "period")]
+        if len(quota) == 2 and all(map(str.isdigit, quota)):
             count = max(1, min(count, math.ceil(int(quota[0]) / int(quota[1]))))
     return count
 
@@ -25,24 +36,84 @@ def cores() -> int:
 def memory_available() -> int:
     """Bytes of memory that can be had without swapping.
 
-    The limits of this process's cgroup and of those above it count (version 2); the page cache,
-    which gives way, does not count as used.
+    The limits of this process's cgroups and of those above them count; the page cache, which gives
+    way, does not count as used.
     """
     import psutil  # noqa: PLC0415 - 20 ms, and most callers need no memory figure
 
     available = int(psutil.virtual_memory().available)
-    for group in _cgroups():
-        limit, used = _control(group, "memory.max"), _control(group, "memory.current")
-        if limit.isdigit() and used.isdigit():
-            stat = dict(line.split() for line in _control(group, "memory.stat").splitlines())
-            cache = int(stat.get("inactive_file", 0)) + int(stat.get("active_file", 0))
-            available = min(available, max(0, int(limit) - int(used) + cache))
+    for group in cgroups():
+        for limit_file, used_file, prefix in (
+            ("memory.max", "memory.current", ""),
+            # Version 1: its own figures leave out the groups below, which share the limit.
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+        ):
+            limit, used = _control(group, limit_file), _control(group, used_file)
+            if limit.isdigit() and used.isdigit():
+                stat = dict(line.split() for line in _control(group, "memory.stat").splitlines())
+                cache = sum(int(stat.get(f"{prefix}{k}_file", 0)) for k in ("inactive", "active"))
+                available = min(available, max(0, int(limit) - int(used) + cache))
     return available
+
+
+def process_limits() -> dict[str, int]:
+    """What ``ulimit`` lets one process have, in bytes, by its option; only what is limited.
+
+    ``-v`` counts all that is mapped: libraries, files, shared blocks. ``-d`` counts private memory.
+    Workers inherit both.
+    """
+    limits = {"-v": resource.RLIMIT_AS, "-d": resource.RLIMIT_DATA}
+    soft = {option: resource.getrlimit(limit)[0] for option, limit in limits.items()}
+    return {option: have for option, have in soft.items() if have != resource.RLIM_INFINITY}
+
+
+def check_process_limits(private: int = 0, mapped: int = 0) -> None:
+    """Refuse limits in which a process with our libraries would not live.
+
+    Before the libraries are loaded, as nothing can be done later: under limits a little too low
+    OpenBLAS tries again for ever, in C, and LLVM aborts.
+
+    Parameters
+    ----------
+    private, mapped : int
+        Bytes that one process takes beside the libraries, of its own and in all.
+
+    Raises
+    ------
+    MemoryBudgetError
+        With need and have.
+    """
+    needed = {"-v": LEAST_ADDRESS_SPACE + mapped, "-d": LEAST_DATA + private}
+    for option, have in process_limits().items():
+        if needed[option] > have:
+            raise MemoryBudgetError(
+                f"a process of the job needs {format_size(needed[option])} of memory and "
+                f"{format_size(have)} is allowed: raise the limit (ulimit {option})"
+            )
+
+
+def file_size_limit() -> int | None:
+    """How long a file may become (``ulimit -f``), shared blocks included; None without a limit."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def shm_free() -> int:
     """Bytes free for shared blocks; as much as memory where they have no file system."""
-    return shutil.disk_usage(SHM).free if SHM.is_dir() else memory_available()
+    return disk_free(SHM) if SHM.is_dir() else memory_available()
+
+
+def in_memory(folder: Path) -> bool:
+    """Whether files in `folder` take memory and not a disk: a tmpfs."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+        device = folder.stat().st_dev
+    except OSError:
+        return False
+    number = f"{os.major(device)}:{os.minor(device)}"
+    lines = (line.partition(" - ") for line in mounts)
+    kinds = {left.split()[2]: right.split()[0] for left, _, right in lines}
+    return kinds.get(number) in ("tmpfs", "ramfs")
 
 
 def disk_free(folder: Path) -> int:
@@ -71,15 +142,24 @@ def format_size(size: float) -> str:
     return f"{size:.4g} TB"
 
 
-def _cgroups() -> list[Path]:
-    """The folders of this process's cgroup (version 2) and of those above it."""
+def cgroups() -> list[Path]:
+    """The folders of this process's cgroups, and of those above them.
+
+    One of version 2, or one for each controller of version 1. In a container what is mounted at the
+    root may be the process's own group already, whatever name it has outside.
+    """
     root = Path("/sys/fs/cgroup")
     try:
-        own = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2]
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
         return []
-    folder = root / own.lstrip("/")
-    return [f for f in (folder, *folder.parents) if f.is_relative_to(root)]
+    found: dict[Path, None] = {}
+    for line in lines:
+        _, controllers, own = line.split(":", 2)
+        for mount in (root / name for name in controllers.split(",")):
+            folder = mount / own.lstrip("/")
+            found |= dict.fromkeys(f for f in (folder, *folder.parents) if f.is_relative_to(mount))
+    return list(found)
 
 
 def _control(group: Path, name: str) -> str:

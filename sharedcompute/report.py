@@ -63,7 +63,7 @@ def _engine(name: str, workers: int, options: Options) -> str:
 
 def _memory(p: Projection, options: Options) -> str:
     have = format_size(options.memory or memory_available())
-    parts = (("processes", p.processes), ("buffers", p.scratch), ("shared", p.shared))
+    parts = (("processes", p.processes), ("buffers", p.buffers), ("shared", p.shared))
     listed = ", ".join(f"{name} {format_size(size)}" for name, size in parts)
     return f"{format_size(p.memory)} of {have}: {listed}"
 

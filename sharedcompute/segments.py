@@ -188,6 +188,12 @@ def _allocate(descriptor: int, size: int) -> None:
         if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.ENOMEM):
             raise
         need, have = machine.format_size(size), machine.format_size(machine.shm_free())
+        if error.errno == errno.EFBIG:
+            longest = machine.format_size(machine.file_size_limit() or 0)
+            raise MemoryBudgetError(
+                f"expected {need} of shared memory, blocks are limited to {longest}; raise the "
+                "limit on the size of files (ulimit -f), or use --engine serial"
+            ) from None
         raise MemoryBudgetError(
             f"expected {need} of shared memory, {machine.SHM} has {have} free; "
             "free shared arrays, use a smaller one, or enlarge it"

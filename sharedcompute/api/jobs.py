@@ -20,6 +20,7 @@ from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import parse_size
 from sharedcompute.plan.build import Plan, build
 from sharedcompute.plan.job import Job, Options, OutputSpec
+from sharedcompute.shortage import out_of_memory_named
 from sharedcompute.team import Team
 
 
@@ -162,13 +163,14 @@ def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
 @contextlib.contextmanager
 def engine_of(name: str, workers: int, options: Options, team: Team | None) -> Iterator[Engine]:
     """The engine that a plan names, on a team that is there, or one for this run."""
-    if name == "serial":
-        yield Serial()
-        return
-    from sharedcompute.engines.local import Local  # noqa: PLC0415
+    with out_of_memory_named():
+        if name == "serial":
+            yield Serial()
+            return
+        from sharedcompute.engines.local import Local  # noqa: PLC0415
 
-    if team is not None:
-        yield Local(team, options.schedule, options.retries)
-        return
-    with Team(workers, options.threads) as own:
-        yield Local(own, options.schedule, options.retries)
+        if team is not None:
+            yield Local(team, options.schedule, options.retries)
+            return
+        with Team(workers, options.threads) as own:
+            yield Local(own, options.schedule, options.retries)

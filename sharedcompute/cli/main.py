@@ -16,6 +16,8 @@ from sharedcompute.cli.look import info, ops, shm, verify
 from sharedcompute.cli.repack import repack
 from sharedcompute.cli.signals import Signals
 from sharedcompute.errors import KEPT, Error
+from sharedcompute.machine import check_process_limits
+from sharedcompute.shortage import out_of_memory_named
 
 INTERRUPTED = 130
 
@@ -29,6 +31,7 @@ def cli(debug: bool) -> None:
     An ADDRESS is FILE or FILE::PATH, as in run_7.h5::/entry/data.
     """
     del debug
+    check_process_limits()
 
 
 for command in (info, ops, map_, reduce, scan, stats, repack, run, verify, shm):
@@ -44,7 +47,8 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
     try:
         try:
             signals.begin()
-            cli.main(words, "sharedcompute", standalone_mode=False, obj=signals)
+            with out_of_memory_named():
+                cli.main(words, "sharedcompute", standalone_mode=False, obj=signals)
         finally:
             signals.end()
     except BaseException as problem:  # noqa: BLE001 - all of them become an exit code

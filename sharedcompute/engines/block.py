@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.arrays import check_returned
-from sharedcompute.engines.work import Deliver
+from sharedcompute.engines.work import Deliver, warm_up_coding
 from sharedcompute.events import BlockDone, StateTaken
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.provenance import block_crc
@@ -66,6 +66,7 @@ class PassWork:
 
     def warm_up(self) -> None:
         """Compile the kernels of the pass."""
+        warm_up_coding(self.work.source, *(keep.sink for keep in self.work.keeps))
         warm_up(self.work)
 
     def open(self, rank: int, deliver: Deliver) -> BlockRunner:

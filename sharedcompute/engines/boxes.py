@@ -39,9 +39,6 @@ class BoxWork:
         nbytes: int = math.prod(sides) * self.source.dtype.itemsize
         return nbytes
 
-    def warm_up(self) -> None:
-        """Kernels that code chunks are compiled when they are first called."""
-
     def combine(self, rank: int, size: int) -> None:
         """Boxes stand for themselves."""
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from sharedcompute.engines.boxes import BoxRunner, BoxWork
-from sharedcompute.engines.work import Deliver, Engine, undeliverable
+from sharedcompute.engines.work import Deliver, Engine, undeliverable, warm_up_coding
 from sharedcompute.events import BlockDone, Listener
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.operations.base import DType
-from sharedcompute.plan.loading import Into, stripe_shape, units
+from sharedcompute.plan.loading import Into, load_boxes, stripe_shape
 from sharedcompute.plan.memory import ArraySource, FileArray, Room, opened
+from sharedcompute.shortage import full_disk_named
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,10 @@ class LoadWork(BoxWork):
     target: Room
 
     ordered = False
+
+    def warm_up(self) -> None:
+        """Compile what decodes."""
+        warm_up_coding(self.source)
 
     def open(self, rank: int, deliver: Deliver) -> Loader:
         """Open the source and the target."""
@@ -84,7 +88,7 @@ def loaded(
         when they are idle, so with one for each there were two at a time.
     """
     shape = stripe_shape(source, stripe)
-    grid = units(shape, source.chunks or shape, source.dtype.itemsize)
+    grid = load_boxes(source, shape)
     target = _begin_of(held, shape)
     engine.run(LoadWork(grid, source, stripe[0], target), undeliverable, listen)
     return ArraySource(target)

@@ -15,10 +15,9 @@ import deflate
 from sharedcompute import faults
 from sharedcompute.engines.progress import Section
 from sharedcompute.engines.work import TAKE_SECONDS
-from sharedcompute.hdf5.writers import EncodedChunk, full_disk_named
-
-HELD_BYTES = 16 * 1024**2
-"""Chunks that wait for their turn take this much memory; what comes then waits in a file."""
+from sharedcompute.hdf5.writers import EncodedChunk
+from sharedcompute.plan.memory import HELD_BYTES
+from sharedcompute.shortage import full_disk_named
 
 Store = Callable[[int, Sequence[EncodedChunk]], None]
 

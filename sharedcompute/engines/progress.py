@@ -18,8 +18,8 @@ from typing import Any
 from sharedcompute import faults
 from sharedcompute.errors import OutputExists, StaleResumeError
 from sharedcompute.hdf5.partial import StateFolder
-from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.journal import Journal, Record, read
+from sharedcompute.shortage import full_disk_named
 
 FORMAT = 1
 """Of the journal's records."""

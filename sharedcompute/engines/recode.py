@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharedcompute.engines.boxes import BoxRunner, BoxWork
-from sharedcompute.engines.work import Deliver
+from sharedcompute.engines.work import Deliver, warm_up_coding
 from sharedcompute.events import BlockDone
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.provenance import block_crc
@@ -32,6 +32,10 @@ class RecodeWork(BoxWork):
     def ordered(self) -> bool:
         """Chunks are stored in the order of their boxes."""
         return isinstance(self.target, ChunkTarget)
+
+    def warm_up(self) -> None:
+        """Compile what decodes and encodes."""
+        warm_up_coding(self.source, self.target)
 
     def open(self, rank: int, deliver: Deliver) -> Recoder:
         """Open both sides."""

@@ -14,9 +14,10 @@ from sharedcompute import faults
 from sharedcompute.engines.progress import Section
 from sharedcompute.engines.work import TAKE_SECONDS
 from sharedcompute.events import BlockDone, Event, StateTaken
-from sharedcompute.hdf5.writers import full_disk_named, write_all
+from sharedcompute.hdf5.writers import write_all
 from sharedcompute.operations.accumulate import Tally
 from sharedcompute.operations.base import Array, State
+from sharedcompute.shortage import full_disk_named
 
 SMALL_NBYTES = 1 << 16
 """A state up to here is written as soon as its block is done: that takes 20 us."""

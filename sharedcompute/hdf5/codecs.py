@@ -155,6 +155,12 @@ def _unzipped(room: int, data: Bytes, out: Bytes | None) -> Bytes:
     return _placed(_bytes(made), out)
 
 
+def warm_up(pipeline: Pipeline) -> None:
+    """Compile here what decoding takes, so that workers find it in numba's cache."""
+    if any(step.code == SHUFFLE for step in pipeline):
+        _unshuffled(1, np.frombuffer(b"0", np.uint8), None)
+
+
 def _unshuffled(itemsize: int, data: Bytes, out: Bytes | None) -> Bytes:
     if out is None:
         made = np.empty(data.size, np.uint8)

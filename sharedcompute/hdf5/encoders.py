@@ -131,6 +131,12 @@ def deflate_level(level: int, shuffled: bool) -> int:
     return min(9, max(6, level + 1))
 
 
+def warm_up(pipeline: Pipeline) -> None:
+    """Compile here what encoding takes, so that workers find it in numba's cache."""
+    if any(step.code == SHUFFLE for step in pipeline):
+        _shuffled(1, b"0")
+
+
 def _shuffled(itemsize: int, data: Any) -> Any:
     planes = np.empty(len(data), np.uint8)
     # Read-only: numba compiles a kernel again for an array that can be written.

@@ -28,8 +28,8 @@ from sharedcompute.hdf5.partial import (
     make_like,
     sync_folder,
 )
-from sharedcompute.hdf5.writers import full_disk_named
 from sharedcompute.machine import disk_free, format_size
+from sharedcompute.shortage import full_disk_named
 
 COMPLETE = "sharedcompute_complete"
 """Attribute of the root: 1 once every row of every result is in the file.

@@ -13,7 +13,7 @@ from h5py import h5f, h5p
 
 from sharedcompute.errors import InputError, OutputExists
 from sharedcompute.hdf5.files import open_file
-from sharedcompute.hdf5.writers import full_disk_named
+from sharedcompute.shortage import full_disk_named
 
 SUFFIX = ".resume"
 """Of the folder beside an output."""

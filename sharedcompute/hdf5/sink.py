@@ -20,7 +20,8 @@ from sharedcompute.hdf5.chunking import auto_chunks, fit_chunks, parse_chunks
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk, RowTarget, full_disk_named
+from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk, RowTarget
+from sharedcompute.shortage import full_disk_named
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from sharedcompute.hdf5.storage import (
     stored_so,
 )
 from sharedcompute.hdf5.values import copy_attribute, copy_dataset
-from sharedcompute.hdf5.writers import full_disk_named
+from sharedcompute.shortage import full_disk_named
 
 Choose = Callable[[h5py.Dataset], Storage | None]
 """None copies the dataset as it is."""

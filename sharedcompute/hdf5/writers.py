@@ -7,13 +7,9 @@ through the HDF5 library.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import math
 import os
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -22,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute import faults
-from sharedcompute.errors import MemoryBudgetError
+from sharedcompute.shortage import full_disk_named
 
 
 class EncodedChunk(NamedTuple):
@@ -146,31 +142,3 @@ def write_all(fd: int, data: memoryview, place: int, file: str) -> None:
             written = os.pwrite(fd, data, place)
         data = data[written:]
         place += written
-
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What the kernel says of a full disk, a full quota, and a limit on a file's size."""
-
-
-@contextlib.contextmanager
-def full_disk_named(file: str) -> Iterator[None]:
-    """Turn the many errors for a full disk into one.
-
-    HDF5 gives the kernel's number in the text of its own error only.
-
-    Raises
-    ------
-    MemoryBudgetError
-        The disk or the quota is full.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError) as error:
-        found = re.search(r"errno = (\d+)", str(error))
-        number = int(found[1]) if found else getattr(error, "errno", None)
-        if number not in FULL:
-            raise
-        raise MemoryBudgetError(
-            f"expected room for {file}, got {os.strerror(number)!r}; "
-            "free some space or choose another folder"
-        ) from None

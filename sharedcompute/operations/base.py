@@ -105,6 +105,8 @@ class Stage:
         every number of dimensions.
     elementwise : bool
         Each element of `out` depends on that of `x` alone, so that columns may run by themselves.
+    copies : int
+        Arrays of the size of `x` that the kernel makes for itself.
     """
 
     label: str
@@ -116,6 +118,7 @@ class Stage:
     cval: float = 0.0
     matrix: bool = False
     elementwise: bool = False
+    copies: int = 0
 
 
 def same(dtype: DType, _: Params) -> DType:

@@ -286,9 +286,9 @@ def _median(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
         ),
     )
     fill = _as_fill("median", cval, spec) if mode == "constant" else spec.dtype.type(0)
-    return (
-        Stage("median", rank_filter, (size, tables, fill), spec.dtype, size[0] // 2, mode, cval),
-    )
+    args = (size, tables, fill)
+    # Padded along two axes at a time; then the keys, and those found.
+    return (Stage("median", rank_filter, args, spec.dtype, size[0] // 2, mode, cval, copies=3),)
 
 
 def _as_fill(name: str, cval: float, spec: ArraySpec) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,26 @@ from sharedcompute.arrays import handle
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.machine import SHM, format_size, memory_available, shm_free
+from sharedcompute.machine import (
+    SHM,
+    check_process_limits,
+    format_size,
+    memory_available,
+    shm_free,
+)
 from sharedcompute.operations.base import Carry
 from sharedcompute.plan.job import Options
-from sharedcompute.plan.loading import Into, Load
-from sharedcompute.plan.memory import RING_NBYTES, ArraySink, ArraySource, Room
-from sharedcompute.plan.passes import Pass, needs
+from sharedcompute.plan.loading import Into, Load, load_boxes, units
+from sharedcompute.plan.memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
+from sharedcompute.plan.passes import Pass, Source, needs
 
-PROCESS_BYTES = 64 * 1024**2
-"""Private memory of one process with numba and h5py loaded; measured 35 to 60 MiB."""
+PARENT_BYTES = 144 * 1024**2
+"""Private memory of the process that runs the job, with its libraries; measured 80 to 90 MB, and
+145 where it compiles kernels for the first time."""
+
+WORKER_BYTES = 104 * 1024**2
+"""The same of a worker, or of the server that forks them, whose pages they share for the most part:
+measured 70 to 80 MB, and 105 after a first compilation."""
 
 START_SECONDS = 1.0
 """A team starts and loads its kernels in about 0.7 s: shorter jobs run in this process."""
@@ -39,30 +51,46 @@ class Projection:
 
     Parameters
     ----------
-    processes : int
-        Interpreters and libraries.
+    engine : str
+    workers : int
     scratch : int
-        Private buffers of all workers.
+        Private buffers of one worker.
+    parent : int
+        Private buffers of the process that runs the job: results, chunks that wait for their turn.
     shared : int
-        Shared memory: states of reductions, results that stay in memory.
+        What there is of once: states of reductions, results and chunks that stay in memory, files
+        without names where those are memory. In shared blocks, but for the serial engine.
+    mapped : int
+        Files that each process maps. They take address space only.
     disk, disk_needed : int
         What the output takes if no filter makes it smaller; and what of it has no filter, with the
         files without names.
-    shared_blocks : bool
-        Whether `shared` lies in shared blocks; the serial engine uses private memory.
     """
 
-    processes: int
+    engine: str
+    workers: int
     scratch: int
+    parent: int
     shared: int
+    mapped: int
     disk: int
     disk_needed: int
-    shared_blocks: bool = False
+
+    @property
+    def processes(self) -> int:
+        """Interpreters and libraries; beside the workers there is the server that forks them."""
+        others = self.workers + 1 if self.engine == "local" else 0
+        return PARENT_BYTES + others * WORKER_BYTES
+
+    @property
+    def buffers(self) -> int:
+        """Private buffers of all workers, and of the parent."""
+        return self.workers * self.scratch + self.parent
 
     @property
     def memory(self) -> int:
         """All memory."""
-        return self.processes + self.scratch + self.shared
+        return self.processes + self.buffers + self.shared
 
     def fits(self, budget: int | None) -> bool:
         """Whether the memory given, or what is available, will do, and the room for blocks."""
@@ -71,7 +99,7 @@ class Projection:
     def left(self, budget: int | None) -> tuple[int, int]:
         """Bytes that this leaves of the memory given, and of the room for shared blocks."""
         have = memory_available() if budget is None else budget
-        shared_room = shm_free() if self.shared_blocks else have
+        shared_room = shm_free() if self.engine == "local" else have
         return have - self.memory, shared_room - self.shared
 
     def check(self, budget: int | None) -> None:
@@ -89,83 +117,165 @@ class Projection:
                 f"the job needs {format_size(self.memory)} of memory and {format_size(have)} "
                 f"{given}: use fewer workers (-j), or give more (--memory)"
             )
-        if self.shared_blocks and self.shared > shm_free():
+        if self.engine == "local" and self.shared > shm_free():
             raise MemoryBudgetError(
                 f"the job needs {format_size(self.shared)} of shared memory and "
                 f"{format_size(shm_free())} is free in {SHM}: make it larger (docker run "
                 "--shm-size), or use --engine serial"
             )
+        serial = self.engine == "serial"
+        own = self.scratch + self.parent + self.shared if serial else max(self.scratch, self.parent)
+        check_process_limits(own, own + self.mapped + (0 if serial else self.shared))
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What lies somewhere else than in its file before and after the passes.
+
+    Parameters
+    ----------
+    load : Load or None
+        Chunks are decoded before the passes begin.
+    held : tuple of ({"memory", "file"} or None)
+        For each keep of the last pass: where its rows are held until all are there.
+    """
+
+    load: Load | None = None
+    held: tuple[Into | None, ...] = ()
+
+    def nbytes(self, last: Pass) -> dict[Into, int]:
+        """Bytes in memory, and in files without names."""
+        taken: dict[Into, int] = {"memory": 0, "file": 0}
+        if self.load is not None and isinstance(last.source, DatasetSource):
+            taken[self.load.into] += self.load.nbytes(last.source)
+        for into, keep in zip(self.held, last.keeps, strict=False):
+            if into is not None:
+                taken[into] += last.spec(keep.depth).nbytes
+        return taken
 
 
 def project(
     passes: tuple[Pass, ...],
     engine: str,
     workers: int,
-    load: Load | None = None,
-    held: tuple[Into | None, ...] = (),
+    staging: Staging,
+    *,
+    file_is_memory: bool,
+    ready: bool,
 ) -> Projection:
     """The peak of a plan's passes; they run one after the other.
 
-    `load` and `held` as in `Staged`.
+    Parameters
+    ----------
+    file_is_memory : bool
+        Files without names go to a file system that takes memory.
+    ready : bool
+        Rows come decoded, from where `staging` has them or would have them.
     """
     last = passes[-1]
-    filed = [k for k in last.keeps if isinstance(k.sink, DatasetSink)]
-    in_memory = [k for k in last.keeps if k not in filed and not isinstance(k.sink, ArraySink)]
-    shared = max(
+    staged = staging.nbytes(last)
+    in_memory = staged["memory"] + (staged["file"] if file_is_memory else 0)
+    scratch = max(_scratch(work, work.strip, ready) for work in passes)
+    filed = _filed(last)
+    parent, shared = _worked_out(passes), _states(passes, workers) + _results(last)
+    if engine == "local":
+        shared += _copied(last) + parent + (workers * RING_NBYTES if _encodes(last) else 0)
+        # It compiles with one made-up row.
+        parent += max(_scratch(work, 1, True) for work in passes)
+        parent += min(HELD_BYTES, sum(nbytes for nbytes, sink in filed if sink.chunks))
+    return Projection(
+        engine,
+        workers,
+        max(
+            scratch,
+            _load_scratch(last.source) if ready else 0,
+            *(_release_scratch(sink) for _, sink in filed if any(staging.held)),
+        ),
+        parent,
+        shared + in_memory,
+        last.source.nbytes if isinstance(last.source, DatasetSource) else 0,
+        sum(nbytes for nbytes, _ in filed),
+        sum(nbytes for nbytes, sink in filed if not sink.filters) + staged["file"],
+    )
+
+
+def _filed(last: Pass) -> list[tuple[int, DatasetSink]]:
+    """The results that go to the output file, and their bytes."""
+    return [
+        (last.spec(keep.depth).nbytes, keep.sink)
+        for keep in last.keeps
+        if isinstance(keep.sink, DatasetSink)
+    ]
+
+
+def _encodes(last: Pass) -> bool:
+    """Whether workers send chunks to the one writer."""
+    return any(sink.chunks for _, sink in _filed(last))
+
+
+def _states(passes: tuple[Pass, ...], workers: int) -> int:
+    """What blocks keep for the reductions of the largest pass, and what scans carry over."""
+    kept = max(
         sum(t.nbytes * t.slots(len(p.blocks), workers) for _, t in p.tallies) for p in passes
     )
-    shared += sum(last.spec(keep.depth).nbytes for keep in in_memory)
-    shared += sum(
+    last = passes[-1]
+    return kept + sum(
         len(last.blocks) * last.spec(i).row_size * 8
         for i, argument in needs(last.stages)
         if isinstance(argument, Carry)
     )
-    local = engine == "local"
-    if local and isinstance(last.source, ArraySource):
-        shared += _copied(last.source.array)
-    if local and any(isinstance(k.sink, DatasetSink) and k.sink.chunks for k in filed):
-        shared += workers * RING_NBYTES
-    source, scratch = last.source, max(_scratch(work, load) for work in passes)
-    if load is not None and isinstance(source, DatasetSource):
-        shared += load.nbytes(source) if load.into == "memory" else 0
-        scratch = max(scratch, source.box_nbytes)
-    waiting = dict.fromkeys(("memory", "file"), 0)
-    for into, keep in zip(held, last.keeps, strict=False):
-        if into is not None:
-            waiting[into] += last.spec(keep.depth).nbytes
-    shared += waiting["memory"]
-    file = waiting["file"]
-    if load is not None and load.into == "file" and isinstance(source, DatasetSource):
-        file += load.nbytes(source)
-    plain = [k for k in filed if isinstance(k.sink, DatasetSink) and not k.sink.filters]
-    return Projection(
-        (workers + 2 if local else 1) * PROCESS_BYTES,
-        workers * scratch,
-        shared,
-        sum(last.spec(keep.depth).nbytes for keep in filed),
-        sum(last.spec(keep.depth).nbytes for keep in plain) + file,
-        shared_blocks=local,
+
+
+def _results(last: Pass) -> int:
+    """Results that are arrays in memory; one that was given is there already."""
+    return sum(
+        last.spec(keep.depth).nbytes
+        for keep in last.keeps
+        if not isinstance(keep.sink, DatasetSink | ArraySink)
     )
 
 
-def _copied(array: Room) -> int:
-    """Bytes of the copy in shared memory that workers get of an array in private memory."""
+def _copied(last: Pass) -> int:
+    """The copy in shared memory that workers get of an array in private memory."""
+    array = last.source.array if isinstance(last.source, ArraySource) else None
     return array.nbytes if isinstance(array, np.ndarray) and handle(array) is None else 0
 
 
-def _scratch(work: Pass, load: Load | None) -> int:
+def _worked_out(passes: tuple[Pass, ...]) -> int:
+    """The results of reductions, in double precision, and what they are combined from."""
+    specs = (observe.reduction.result_spec for work in passes for observe in work.observes)
+    return sum(2 * 8 * math.prod(spec.shape) for spec in specs)
+
+
+def _scratch(work: Pass, strip: int, ready: bool) -> int:
     """Private buffers of one worker: each stage's rows, with the halo of the stages after it."""
-    rows, halo = min(work.strip, work.source.shape[0]), 0
+    rows, halo = min(strip, work.source.shape[0]), 0
     total = 0
     for depth in range(len(work.stages), 0, -1):
         stage = work.stages[depth - 1]
         total += (rows + 2 * halo) * work.spec(depth).row_bytes
         halo += stage.halo
-        if stage.halo:
-            total += (rows + 2 * halo) * work.spec(depth - 1).row_bytes
-    total += 0 if load else work.source.scratch_nbytes(rows + 2 * halo)
+        given = (rows + 2 * halo) * work.spec(depth - 1).row_bytes
+        total += (stage.copies + bool(stage.halo)) * given
+    total += 0 if ready else work.source.scratch_nbytes(rows + 2 * halo)
     # An encoder holds the rows and their chunks.
     return total + sum(2 * rows * work.spec(keep.depth).row_bytes for keep in work.keeps)
+
+
+def _load_scratch(source: Source) -> int:
+    """Private buffers of a worker that decodes boxes into their places."""
+    if not isinstance(source, DatasetSource):
+        return 0
+    box = load_boxes(source, source.shape).chunks
+    return source.box_nbytes if source.chunks else source.scratch_nbytes(box[0])
+
+
+def _release_scratch(sink: DatasetSink) -> int:
+    """Private buffers of a worker that encodes boxes of what was held: a box, padded, encoded."""
+    if not sink.chunks:
+        return 0
+    box = math.prod(units(sink.shape, sink.chunks, sink.dtype.itemsize).chunks)
+    return 2 * (box + math.prod(sink.chunks)) * sink.dtype.itemsize
 
 
 def serial_seconds(work: Pass) -> float:

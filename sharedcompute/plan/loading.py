@@ -77,6 +77,12 @@ def units(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> Chu
     return ChunkGrid(shape, tuple(sides))
 
 
+def load_boxes(source: DatasetSource, shape: tuple[int, ...]) -> ChunkGrid:
+    """What a worker decodes at a time of `shape`, all of the source or a stripe of it."""
+    # Without chunks, rows: as one box, one worker would convert everything, in a buffer as large.
+    return units(shape, source.chunks or (1, *shape[1:]), source.dtype.itemsize)
+
+
 def times_decoded(work: Pass) -> float:
     """How often a chunk is decoded in a pass, on average."""
     source = work.source

@@ -13,6 +13,10 @@ RING_NBYTES = 8 << 20
 """Shared memory in which one worker's encoded chunks wait for the writer of the file."""
 
 
+HELD_BYTES = 16 * 1024**2
+"""Chunks that wait in the parent for their turn take this much; what comes then waits in a file."""
+
+
 @dataclass(frozen=True)
 class FileArray:
     """An array in a file, as plain data: where memory is too small for it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import h5py
 from h5py import h5o
@@ -18,9 +19,10 @@ from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import Storage
-from sharedcompute.plan.cost import PROCESS_BYTES, START_SECONDS, Projection
+from sharedcompute.machine import in_memory
+from sharedcompute.plan.cost import START_SECONDS, Projection
 from sharedcompute.plan.job import Options
-from sharedcompute.plan.memory import RING_NBYTES
+from sharedcompute.plan.memory import HELD_BYTES, RING_NBYTES
 from sharedcompute.plan.recode import (
     Recoding,
     Wanted,
@@ -30,6 +32,25 @@ from sharedcompute.plan.recode import (
 
 CODE_RATE = 0.1e9
 """Bytes per second of one core, decoding and encoding, within a factor of a few."""
+
+
+@dataclass(frozen=True)
+class Sized:
+    """How the work fits the machine.
+
+    Parameters
+    ----------
+    engine : str
+    workers : int
+    recodings : dict of Recoding
+        The datasets that are stored in another way, by their addresses in the input.
+    projection : Projection
+    """
+
+    engine: str
+    workers: int
+    recodings: dict[int, Recoding]
+    projection: Projection
 
 
 @dataclass(frozen=True)
@@ -47,13 +68,9 @@ class RepackPlan:
     resume : bool
         Go on with a stopped job.
     options : Options
-    recodings : dict of Recoding
-        The datasets that are stored in another way, by their addresses in the input.
     copied : tuple of str
         The datasets that HDF5 copies as they are.
-    engine : str
-    workers : int
-    projection : Projection
+    sized : Sized
     """
 
     file: str
@@ -62,11 +79,28 @@ class RepackPlan:
     overwrite: bool
     resume: bool
     options: Options
-    recodings: dict[int, Recoding]
     copied: tuple[str, ...]
-    engine: str
-    workers: int
-    projection: Projection
+    sized: Sized
+
+    @property
+    def recodings(self) -> dict[int, Recoding]:
+        """The datasets that are stored in another way."""
+        return self.sized.recodings
+
+    @property
+    def engine(self) -> str:
+        """``serial`` or ``local``."""
+        return self.sized.engine
+
+    @property
+    def workers(self) -> int:
+        """How many."""
+        return self.sized.workers
+
+    @property
+    def projection(self) -> Projection:
+        """Bytes it will take."""
+        return self.sized.projection
 
     @property
     def inputs(self) -> list[str]:
@@ -118,45 +152,55 @@ def plan_repack(
     MemoryBudgetError
         It would not fit the memory.
     """
-    file, found = look(source.file, _found, source, Reach.of(source.file, allow_external))
-    local = options.engine != "serial" and options.team_size > 1
-    workers = options.team_size if local else 1
-    empty = _project("local" if local else "serial", workers, [])
-    room, shared_room = empty.left(options.memory)
-    for _, made in found.values():
+    file, names = look(source.file, _found, source, Reach.of(source.file, allow_external))
+    one = source.path is not None
+    for _, made in names.values():
         if made is not None:
             check_size(made)
-    sources = {at: made for at, (_, made) in found.items() if made is not None}
+    sources = {at: made for at, (_, made) in names.items() if made is not None}
     _check(source, wanted, list(sources.values()))
-    recodings = {}
-    for at, made in sources.items():
-        storage = wanted.storage(made)
-        # What is stored so already is copied; one dataset is brought over by its rows alone.
-        if source.path is not None or not _is_stored_so(made, storage):
-            recodings[at] = plan_recoding(made, storage, workers, room, shared_room)
-    work = sum(made.source.nbytes for made in recodings.values())
-    if options.engine == "auto" and work < CODE_RATE * START_SECONDS:
-        local, workers = False, 1
-    engine = "local" if local else "serial"
-    projection = _project(engine, workers, list(recodings.values()))
-    while options.workers is None and workers > 1 and not projection.fits(options.memory):
-        workers -= 1
-        projection = _project(engine, workers, list(recodings.values()))
-    projection.check(options.memory)
-    copied = tuple(name for at, (name, _) in found.items() if at not in recodings)
-    return RepackPlan(
-        file,
-        source.path,
-        output,
-        overwrite,
-        resume,
-        options,
-        recodings,
-        copied,
-        engine,
-        workers,
-        projection,
-    )
+    ways = {at: wanted.storage(made) for at, made in sources.items()}
+    # What is stored so already is copied; one dataset is brought over by its rows alone.
+    changed = {at: m for at, m in sources.items() if one or not _is_stored_so(m, ways[at])}
+    sized = _size([(at, made, ways[at]) for at, made in changed.items()], options, output)
+    sized.projection.check(options.memory)
+    copied = tuple(name for at, (name, _) in names.items() if at not in changed)
+    return RepackPlan(file, source.path, output, overwrite, resume, options, copied, sized)
+
+
+Change = tuple[int, DatasetSource, Storage]
+"""A dataset's place in the input, the dataset, and how it is to be stored."""
+
+
+def _size(changes: list[Change], options: Options, output: Address) -> Sized:
+    """Choose the engine and the workers.
+
+    Unless somebody asked for so many, as many as fit the memory without decoding a dataset into a
+    file first: fewer workers with a box each are faster than that detour. Else as many as fit.
+    """
+    work = sum(made.nbytes for _, made, _ in changes)
+    small = options.engine == "auto" and work < CODE_RATE * START_SECONDS
+    if options.engine == "serial" or options.team_size == 1 or small:
+        return _sized("serial", 1, changes, options, output)
+    counts = range(options.team_size, 0, -1)
+    fitting = None
+    for count in counts if options.workers is None else counts[:1]:
+        sized = _sized("local", count, changes, options, output)
+        if sized.projection.fits(options.memory):
+            fitting = fitting or sized
+            if all(made.load != "file" for made in sized.recodings.values()):
+                return sized
+    return fitting or sized
+
+
+def _sized(
+    engine: str, workers: int, changes: list[Change], options: Options, output: Address
+) -> Sized:
+    room, shared_room = _project(engine, workers, [], False).left(options.memory)
+    made = {at: plan_recoding(d, way, workers, room, shared_room) for at, d, way in changes}
+    files_are_memory = in_memory(Path(output.file).absolute().parent)
+    projection = _project(engine, workers, list(made.values()), files_are_memory)
+    return Sized(engine, workers, made, projection)
 
 
 Found = dict[int, tuple[str, DatasetSource | None]]
@@ -194,17 +238,22 @@ def _is_stored_so(source: DatasetSource, storage: Storage) -> bool:
     return storage.chunks == source.chunks and alike(storage.filters, source.filters)
 
 
-def _project(engine: str, workers: int, recodings: list[Recoding]) -> Projection:
+def _project(
+    engine: str, workers: int, recodings: list[Recoding], files_are_memory: bool
+) -> Projection:
     """The peak: datasets are stored one after the other."""
-    local = engine == "local"
+    file = max([0, *(made.file for made in recodings)])
     return Projection(
-        (workers + 2 if local else 1) * PROCESS_BYTES,
-        workers * max([0, *(made.scratch for made in recodings)]),
-        max([0, *(made.shared for made in recodings)]) + (workers * RING_NBYTES if local else 0),
+        engine,
+        workers,
+        max([0, *(made.scratch for made in recodings)]),
+        min(HELD_BYTES, sum(made.source.nbytes for made in recodings)) if engine == "local" else 0,
+        max([0, *(made.shared for made in recodings)])
+        + (workers * RING_NBYTES if engine == "local" else 0)
+        + (file if files_are_memory else 0),
+        max([0, *(made.source.nbytes for made in recodings)]),
         sum(made.source.nbytes for made in recodings),
-        sum(made.source.nbytes for made in recodings if not made.storage.filters)
-        + max([0, *(made.file for made in recodings)]),
-        shared_blocks=local,
+        sum(made.source.nbytes for made in recodings if not made.storage.filters) + file,
     )
 
 

@@ -7,34 +7,35 @@ follow, which are held until all rows are there and then encoded in boxes of who
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.machine import disk_free
+from sharedcompute.machine import disk_free, in_memory
 from sharedcompute.operations.base import ArraySpec
 from sharedcompute.plan.blocks import followed
-from sharedcompute.plan.cost import Projection, project
+from sharedcompute.plan.cost import Projection, Staging, project
 from sharedcompute.plan.loading import Into, Load, choose_load
 from sharedcompute.plan.passes import Keep, Pass
 
 
 @dataclass(frozen=True)
 class Staged:
-    """What lies somewhere else than in its file.
+    """What lies somewhere else than in its file, and the bytes that the plan takes so."""
 
-    Parameters
-    ----------
-    load : Load or None
-        Chunks are decoded before the passes begin.
-    held : tuple of ({"memory", "file"} or None)
-        For each keep of the last pass: where its rows are held until all are there.
-    projection : Projection
-    """
-
-    load: Load | None
-    held: tuple[Into | None, ...]
+    staging: Staging
     projection: Projection
+
+    @property
+    def load(self) -> Load | None:
+        """How chunks are decoded before the passes begin."""
+        return self.staging.load
+
+    @property
+    def held(self) -> tuple[Into | None, ...]:
+        """For each keep of the last pass: where its rows are held until all are there."""
+        return self.staging.held
 
 
 def followed_by(keep: Keep, spec: ArraySpec) -> int:
@@ -54,9 +55,11 @@ def stage(
     folder : Path
         Where files may be made.
     """
-    nothing = Load("file", ((0, 0),), 0.0)
-    room, shared_room = project(passes, engine, workers, nothing).left(budget)
-    load = choose_load(passes, room, shared_room, disk_free(folder))
+    costs = partial(project, passes, engine, workers, file_is_memory=in_memory(folder))
+    # What the passes leave, where readers need no room for chunks of their own.
+    room, shared_room = costs(Staging(), ready=True).left(budget)
+    files = min(disk_free(folder), room) if in_memory(folder) else disk_free(folder)
+    load = choose_load(passes, room, shared_room, files)
     room = min(room, shared_room)
     source = passes[-1].source
     if load is not None and load.into == "memory" and isinstance(source, DatasetSource):
@@ -69,8 +72,8 @@ def stage(
             continue
         held.append("memory" if spec.nbytes <= room else "file")
         room -= spec.nbytes if spec.nbytes <= room else 0
-    projection = project(passes, engine, workers, load, tuple(held))
-    return Staged(load, tuple(held), projection)
+    staging = Staging(load, tuple(held))
+    return Staged(staging, costs(staging, ready=load is not None))
 
 
 def _fits_strips(keep: Keep, spec: ArraySpec) -> bool:

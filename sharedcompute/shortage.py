@@ -1,0 +1,89 @@
+"""Running out of disk or memory: the many ways to say so become one error.
+
+What can be known is refused before anything is computed (`sharedcompute.plan.cost`); this is for
+what cannot: a quota, a disk that somebody else fills, memory that somebody else takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterator
+
+from sharedcompute import faults
+from sharedcompute.errors import MemoryBudgetError
+from sharedcompute.machine import file_size_limit, format_size
+
+CURE = {
+    errno.ENOSPC: "free some space or choose another folder",
+    errno.EDQUOT: "free some of your quota or choose another folder",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+}
+"""What the kernel says of a full disk, a full quota, and a limit on a file's size; what to do."""
+
+_UNLOADED = re.compile(r"failed to map segment|[Cc]annot allocate memory|libllvmlite")
+"""How the loader says that a library did not fit; numba has a text of its own for LLVM."""
+
+
+@contextlib.contextmanager
+def full_disk_named(file: str) -> Iterator[None]:
+    """Turn the many errors for a full disk into one.
+
+    HDF5 gives the kernel's number in the text of its own error only.
+
+    Raises
+    ------
+    MemoryBudgetError
+        The disk or the quota is full, or the file would be longer than is allowed.
+    """
+    try:
+        faults.point("disk")
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        found = re.search(r"errno = (\d+)", str(error))
+        number = int(found[1]) if found else getattr(error, "errno", None)
+        if number not in CURE:
+            raise
+        limit = file_size_limit() if number == errno.EFBIG else None
+        least = f" ({format_size(limit)})" if limit is not None else ""
+        raise MemoryBudgetError(
+            f"expected room for {file}, got {os.strerror(number)!r}{least}; {CURE[number]}"
+        ) from None
+
+
+@contextlib.contextmanager
+def out_of_memory_named() -> Iterator[None]:
+    """Turn the many errors for too little memory into one.
+
+    Raises
+    ------
+    MemoryBudgetError
+        An array, a mapping or a library did not fit, here or in a worker.
+    """
+    try:
+        yield
+    except MemoryBudgetError:
+        raise
+    except Exception as error:
+        if not _is_memory(error):
+            raise
+        text = " ".join(str(error).split()) or "no memory"
+        raise MemoryBudgetError(
+            f"expected more memory than this process may have, got {text!r}: use fewer workers "
+            "(-j) or smaller blocks (--block-rows), or raise the limit (ulimit, cgroup)"
+        ) from error
+
+
+def _is_memory(error: BaseException | None) -> bool:
+    """Whether it, or what it came from, is for want of memory. numba wraps what it meets."""
+    if error is None:
+        return False
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    if isinstance(error, ImportError | OSError) and _UNLOADED.search(str(error)):
+        return True
+    return _is_memory(error.__cause__ or error.__context__)
