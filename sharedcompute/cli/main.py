@@ -18,7 +18,7 @@ from sharedcompute.cli.repack import repack
 from sharedcompute.cli.signals import Signals, Terminated
 from sharedcompute.errors import Error
 from sharedcompute.machine import check_process_limits
-from sharedcompute.shortage import out_of_memory_named
+from sharedcompute.shortage import shortage_named
 
 INTERRUPTED = 130
 
@@ -52,7 +52,7 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
     debug = "--debug" in arguments
     try:
         words = [a for a in arguments if a != "--debug"]
-        with out_of_memory_named():
+        with shortage_named():
             cli.main(words, "sharedcompute", standalone_mode=False, obj=signals or Signals())
     except SystemExit as done:
         return int(done.code or 0)

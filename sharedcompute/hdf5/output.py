@@ -155,12 +155,13 @@ class OutputFile:
                 copy_into(self.file, self._lock, self.temporary)
             if self._like is not None:
                 make_like(self.temporary, self._like)
-            self._h5 = _open_h5(self.temporary, keeps or self._like is not None)
-            for path in self._results if keeps else ():
-                if path in self._h5:
-                    del self._h5[path]
-            if self._like is None:
-                self._h5.attrs[COMPLETE] = 0
+            with full_disk_named(str(self.file)):
+                self._h5 = _open_h5(self.temporary, keeps or self._like is not None)
+                for path in self._results if keeps else ():
+                    if path in self._h5:
+                        del self._h5[path]
+                if self._like is None:
+                    self._h5.attrs[COMPLETE] = 0
             self._behind = WriteBehind(self._lock)
         except BaseException:
             self.abort()
