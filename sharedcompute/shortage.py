@@ -27,11 +27,12 @@ _UNLOADED = re.compile(r"failed to map segment|[Cc]annot allocate memory|libllvm
 """How the loader says that a library did not fit; numba has a text of its own for LLVM."""
 
 
+_HDF5 = (OSError, RuntimeError, ValueError)
+
+
 @contextlib.contextmanager
 def full_disk_named(file: str) -> Iterator[None]:
     """Turn the many errors for a full disk into one.
-
-    HDF5 gives the kernel's number in the text of its own error only.
 
     Raises
     ------
@@ -41,9 +42,8 @@ def full_disk_named(file: str) -> Iterator[None]:
     try:
         faults.point("disk")
         yield
-    except (OSError, RuntimeError, ValueError) as error:
-        found = re.search(r"errno = (\d+)", str(error))
-        number = int(found[1]) if found else getattr(error, "errno", None)
+    except _HDF5 as error:
+        number = _number(error)
         if number not in CURE:
             raise
         limit = file_size_limit() if number == errno.EFBIG else None
@@ -54,8 +54,8 @@ def full_disk_named(file: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def out_of_memory_named() -> Iterator[None]:
-    """Turn the many errors for too little memory into one.
+def shortage_named() -> Iterator[None]:
+    """Turn the many errors for too little memory into one, and those of a disk that nobody named.
 
     Raises
     ------
@@ -67,13 +67,34 @@ def out_of_memory_named() -> Iterator[None]:
     except MemoryBudgetError:
         raise
     except Exception as error:
+        number = _number(error)
+        if number in CURE:
+            raise _with_notes(
+                f"expected room for the job's files, got {os.strerror(number)!r}; {CURE[number]}",
+                error,
+            ) from error
         if not _is_memory(error):
             raise
         text = " ".join(str(error).split()) or "no memory"
-        raise MemoryBudgetError(
+        raise _with_notes(
             f"expected more memory than this process may have, got {text!r}: use fewer workers "
-            "(-j) or smaller blocks (--block-rows), or raise the limit (ulimit, cgroup)"
+            "(-j) or smaller blocks (--block-rows), or raise the limit (ulimit, cgroup)",
+            error,
         ) from error
+
+
+def _with_notes(text: str, error: BaseException) -> MemoryBudgetError:
+    """The error, with what was noted on the one that it stands for: that the job can go on."""
+    made = MemoryBudgetError(text)
+    for note in getattr(error, "__notes__", ()):
+        made.add_note(note)
+    return made
+
+
+def _number(error: BaseException) -> int:
+    """The kernel's number of an error, 0 where there is none. HDF5 gives it in its text only."""
+    found = re.search(r"errno = (\d+)", str(error)) if isinstance(error, _HDF5) else None
+    return int(found[1]) if found else getattr(error, "errno", None) or 0
 
 
 def _is_memory(error: BaseException | None) -> bool:

@@ -20,7 +20,7 @@ from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import parse_size
 from sharedcompute.plan.build import Plan, build
 from sharedcompute.plan.job import Job, Options, OutputSpec
-from sharedcompute.shortage import out_of_memory_named
+from sharedcompute.shortage import shortage_named
 from sharedcompute.team import Team
 
 
@@ -163,7 +163,7 @@ def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
 @contextlib.contextmanager
 def engine_of(name: str, workers: int, options: Options, team: Team | None) -> Iterator[Engine]:
     """The engine that a plan names, on a team that is there, or one for this run."""
-    with out_of_memory_named():
+    with shortage_named():
         if name == "serial":
             yield Serial()
             return

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from sharedcompute.cli.options import EXTERNAL
+from sharedcompute.cli.stopped import tell_stopped
 
 JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
@@ -26,6 +27,8 @@ def info(address: str, allow_external: bool, as_json: bool) -> None:
     from sharedcompute.report import shape  # noqa: PLC0415
 
     where = Address.parse(address)
+    if tell_stopped(where.file, as_json):
+        return
     found = describe(where, allow_external)
     if as_json:
         click.echo(json.dumps([_record(d) for d in found]))
@@ -120,8 +123,11 @@ def _operation(op: Any) -> dict[str, Any]:
 @JSON
 def verify(output: str, as_json: bool) -> None:
     """Is an output complete and intact, and what made it."""
+    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.hdf5.provenance import verify as check  # noqa: PLC0415
 
+    if tell_stopped(Address.parse(output).file, as_json):
+        raise SystemExit(1)
     found = check(output)
     if as_json:
         click.echo(json.dumps({**dataclasses.asdict(found), "ok": found.ok}))

@@ -17,7 +17,7 @@ from sharedcompute.cli.repack import repack
 from sharedcompute.cli.signals import Signals
 from sharedcompute.errors import KEPT, Error
 from sharedcompute.machine import check_process_limits
-from sharedcompute.shortage import out_of_memory_named
+from sharedcompute.shortage import shortage_named
 
 INTERRUPTED = 130
 
@@ -47,7 +47,7 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
     try:
         try:
             signals.begin()
-            with out_of_memory_named():
+            with shortage_named():
                 cli.main(words, "sharedcompute", standalone_mode=False, obj=signals)
         finally:
             signals.end()

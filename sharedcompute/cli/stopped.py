@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,19 @@ def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
         )
 
 
-def tell_stopped(file: str) -> bool:
-    """Say what is known of the job that a file is to come from; whether there is one."""
+def tell_stopped(file: str, as_json: bool) -> bool:
+    """Say what is known of the job that a file is to come from; whether that is all there is."""
     from sharedcompute.engines.progress import stopped  # noqa: PLC0415
     from sharedcompute.hdf5.partial import SUFFIX  # noqa: PLC0415
 
-    found = stopped(Path(file.removesuffix(SUFFIX)))
-    if found is not None:
-        click.echo(f"sharedcompute: note: {found}", err=True)
-    return found is not None
+    output = Path(file.removesuffix(SUFFIX))
+    found = stopped(output)
+    if found is None:
+        return False
+    is_all = file.endswith(SUFFIX) or not output.exists()
+    if is_all and as_json:
+        record = {**dataclasses.asdict(found), "folder": str(found.folder)}
+        click.echo(json.dumps({"stopped": record}))
+    else:
+        click.echo(str(found) if is_all else f"sharedcompute: note: {found}", err=not is_all)
+    return is_all

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sharedcompute import disposable
 from sharedcompute.engines.fill import fill
 from sharedcompute.engines.identity import repack_header_of
 from sharedcompute.engines.load import loaded, room
@@ -18,12 +19,12 @@ from sharedcompute.engines.work import Engine
 from sharedcompute.events import JobFinished, Listener, PassStarted, ignore
 from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.metadata import copy_metadata
-from sharedcompute.hdf5.output import OutputFile
+from sharedcompute.hdf5.output import OutputFile, open_written
 from sharedcompute.hdf5.sink import Created, create, created
 from sharedcompute.hdf5.tree import copy_tree
 from sharedcompute.plan.loading import everything
 from sharedcompute.plan.recode import Recoding
-from sharedcompute.plan.repack import RepackPlan, result_path, sink_of
+from sharedcompute.plan.repack import RepackPlan, place, result_path, sink_of
 
 
 @dataclass(frozen=True)
@@ -89,19 +90,25 @@ def _make(plan: RepackPlan, outgoing: Outgoing) -> tuple[Made, list[str]]:
             create(sink_of(recoding, path), outgoing.file)
             outgoing.settle()
         return [(path, recoding)], []
-    with open_file(plan.file) as source:
-        if outgoing.goes_on:
-            (told,) = (r for r in outgoing.progress.earlier[-1].records if "recoded" in r)
-            paths, warnings = told["recoded"], told["warnings"]
-        else:
-            recoded, warnings = copy_tree(
-                source, outgoing.file.h5, outgoing.file.file.parent, plan.storage
-            )
-            paths = [made.source_path for made in recoded]
-            del recoded
-            outgoing.progress.append({"recoded": paths, "warnings": warnings})
-            outgoing.settle()
-        return [(path, plan.of(source[path])) for path in paths], warnings
+    if outgoing.goes_on:
+        (told,) = (r for r in outgoing.progress.earlier[-1].records if "recoded" in r)
+        copied = told["recoded"], told["warnings"]
+    else:
+        with outgoing.file.lent() as temporary:
+            # HDF5 reads all of a file here that nobody vouches for.
+            copied = disposable.run(plan.file, _copy, plan, temporary, outgoing.file.file.parent)
+        outgoing.progress.append({"recoded": copied[0], "warnings": copied[1]})
+        outgoing.settle()
+    made, warnings = copied
+    return [(path, plan.recodings[at]) for path, at in made], warnings
+
+
+def _copy(plan: RepackPlan, temporary: Path, home: Path) -> tuple[list[tuple[str, int]], list[str]]:
+    """Copy the structure; the paths of what is recoded, with their places in the input."""
+    with open_file(plan.file) as source, open_written(temporary) as target:
+        recoded, warnings = copy_tree(source, target, home, plan.storage)
+        paths = [made.source_path for made in recoded]
+        return [(path, place(source[path])) for path in paths], warnings
 
 
 def _fill(

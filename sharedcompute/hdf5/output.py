@@ -192,12 +192,14 @@ class OutputFile:
                 copy_into(self.file, self._fd, self.temporary)
             if self._like is not None:
                 make_like(self.temporary, self._like)
-            self._h5 = _open_h5(self.temporary, keeps or self._like is not None)
-            for path in self._results if keeps else ():
-                if path in self._h5:
-                    del self._h5[path]
-            if self._like is None:
-                self._h5.attrs[COMPLETE] = 0
+            with full_disk_named(str(self.file)):
+                begun = keeps or self._like is not None
+                self._h5 = open_written(self.temporary, new=not begun)
+                for path in self._results if keeps else ():
+                    if path in self._h5:
+                        del self._h5[path]
+                if self._like is None:
+                    self._h5.attrs[COMPLETE] = 0
             self._behind = WriteBehind(self._fd)
         except BaseException:
             self.abort()
@@ -210,10 +212,16 @@ class OutputFile:
         What HDF5 hands out next depends on that: a job that goes on after a stop opens the file
         here, and is to end in the same bytes. Open objects of the file are closed.
         """
+        with self.lent():
+            faults.point("output.settle")
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[Path]:
+        """Close the file meanwhile, so that another process can open it by `open_written`."""
         with full_disk_named(str(self.file)):
             self.h5.close()
-        faults.point("output.settle")
-        self._h5 = _open_h5(self.temporary, keeps=True)
+        yield self.temporary
+        self._h5 = open_written(self.temporary)
 
     def reopen(self, number: int) -> None:
         """Open the temporary file that another run has left, as it was settled."""
@@ -221,7 +229,7 @@ class OutputFile:
         self._base = self.base
         self.fresh = self._base is None
         self._fd = os.open(self.temporary, os.O_RDWR | os.O_CLOEXEC)
-        self._h5 = _open_h5(self.temporary, keeps=True)
+        self._h5 = open_written(self.temporary)
         self._behind = WriteBehind(self._fd)
 
     def commit(self, published: Callable[[], None] = lambda: None) -> None:
@@ -375,7 +383,7 @@ def _without_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _open_h5(file: Path, keeps: bool) -> h5py.File:
+def open_written(file: Path, new: bool = False) -> h5py.File:
     """Open the temporary file through HDF5, whose own locks would stand in the way of ours.
 
     The low bound is HDF5 1.8's format: what netCDF-4 writes, with room for attributes above 64 KiB.
@@ -383,7 +391,7 @@ def _open_h5(file: Path, keeps: bool) -> h5py.File:
     options: dict[str, Any] = {"locking": False, "libver": ("v108", "latest")}
     # Data on multiples of a cache line, or our own results could not be mapped as they lie.
     options |= {"alignment_threshold": 2048, "alignment_interval": 64}
-    if keeps:
+    if not new:
         return h5py.File(file, "r+", **options)
     # Links and attributes in the order of their creation, as netCDF-4 wants.
     return h5py.File(file, "w", track_order=True, **options)

@@ -247,7 +247,7 @@ def _project(
         engine,
         workers,
         max([0, *(made.scratch for made in recodings)]),
-        min(HELD_BYTES, sum(made.source.nbytes for made in recodings)) if engine == "local" else 0,
+        HELD_BYTES if engine == "local" else 0,
         max([0, *(made.shared for made in recodings)])
         + (workers * RING_NBYTES if engine == "local" else 0)
         + (file if files_are_memory else 0),

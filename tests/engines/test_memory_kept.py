@@ -29,7 +29,7 @@ JOBS = {
     "zscore": "map zscore in.h5::/w out.h5",
     "wide": "reduce mean,std,min in.h5::/w out.h5",
     "wide stencil": "map gaussian -p sigma=2 in.h5::/w out.h5",
-    "load": "reduce mean,std in.h5::/c out.h5",
+    "load": "reduce mean,std in.h5::/t out.h5",
     "held": "map cast -p dtype=f8 in.h5::/x out.h5 --chunks 10000,10 --filter gzip:1",
     "load and held": "map gaussian -p sigma=2 in.h5::/c out.h5",
     "repack": "repack in.h5 out.h5 --filter gzip:1",
@@ -48,6 +48,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file["x"] = x
         file.create_dataset("z", data=x, chunks=(250, 300), **packed)
         file.create_dataset("c", data=x, chunks=(15_000, 10), **packed)
+        file.create_dataset("t", data=x.reshape(1500, -1), chunks=(750, 60), **packed)
         file.create_dataset("w", data=x.reshape(15, -1), chunks=(1, 600_000), **packed)
     return folder
 
