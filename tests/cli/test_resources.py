@@ -199,7 +199,8 @@ def test_every_limit_on_address_space_ends_in_a_result_or_in_code_4(
 def test_every_limit_on_private_memory_ends_in_a_result_or_in_code_4(
     jobs: Path, engine: str
 ) -> None:
-    sizes = range(50 << 20, 1000 << 20, 75 << 20)
+    # Below this NumPy's own OpenBLAS ends the process when it is imported.
+    sizes = range(100 << 20, 1000 << 20, 75 << 20)
     command = words("chunks", "--engine", engine, "-j", "2")
     codes, bad = sweep(resource.RLIMIT_DATA, sizes, jobs, command)
     assert (codes, bad) == ({0, 4}, [])
@@ -275,7 +276,7 @@ def test_every_size_of_a_disk_ends_in_a_result_or_in_code_4(
 ) -> None:
     disk = tmp_path.with_name(tmp_path.name + ".disk")
     disk.mkdir()
-    sizes = [*range(12, 260, 16), 4000]
+    sizes = [8, *range(12, 260, 16), 4000]
     assert small_sweep(jobs, disk, sizes, words(job, "--engine", "serial")) == {0, 4}
 
 
@@ -286,4 +287,5 @@ def test_every_size_of_a_disk_ends_in_a_result_or_in_code_4(
 def test_every_size_of_shared_memory_ends_in_a_result_or_in_code_4(jobs: Path, job: str) -> None:
     sizes = [4, 8, 12, 16, 32, 64, 128, 256, 1000, 8000, 16_384, 16_400, 16_500, 16_800, 40_000]
     command = words(job, "--engine", "local", "-j", "2")
-    assert small_sweep(jobs, Path("/dev/shm"), sizes, command) == {0, 4}
+    # A map of contiguous rows needs no more than the 4 kB in which the team synchronises.
+    assert small_sweep(jobs, Path("/dev/shm"), sizes, command) == ({0} if job == "map" else {0, 4})
