@@ -161,8 +161,9 @@ def test_repack_takes_fewer_workers_before_it_decodes_into_a_file(tmp_path, monk
 
     def plan(**options):
         wanted = Wanted.of(None, "8,4096", None)
+        place = {"overwrite": False, "allow_external": False}
         source, output = Address(str(path), "/x"), Address(str(tmp_path / "out.h5"))
-        return plan_repack(source, output, wanted, Options(engine="local", **options), False)
+        return plan_repack(source, output, wanted, Options(engine="local", **options), **place)
 
     def loads(made):
         return {recoding.load for recoding in made.recodings.values()}
