@@ -133,8 +133,7 @@ class _Run:
             return
         with self._results.notes(name, work, last=last) as notes:
             left = notes.left(self._listen)
-            watch = _folding(work, notes.watch(self._listen))
-            self._engine.run(work, notes.deliver, watch, left)
+            self._engine.run(work, notes.deliver, notes.watch(self._listen), left)
 
     def loaded(self, load: Load) -> Iterator[tuple[str, tuple[Pass, ...]]]:
         """Decode all chunks of one stripe after the other; yield passes that read what is there."""

@@ -13,7 +13,14 @@ from sharedcompute.engines.restore import restore
 from sharedcompute.engines.states import SavedStates
 from sharedcompute.engines.work import Work
 from sharedcompute.errors import MemoryBudgetError
-from sharedcompute.events import BlockDone, BlocksRestored, Event, Listener, WorkerReplaced
+from sharedcompute.events import (
+    BlockDone,
+    BlocksRestored,
+    Event,
+    Listener,
+    StateTaken,
+    WorkerReplaced,
+)
 from sharedcompute.hdf5.sink import Created
 from sharedcompute.operations.base import Array
 
@@ -93,6 +100,8 @@ class Notes:
                 self._order.done(event.block, event.checksums)
             elif isinstance(event, WorkerReplaced):
                 self._order.restart()
+            if isinstance(event, StateTaken):
+                self._states.take(event)
             self._states.note(event)
             if self._states.due:
                 self._save()

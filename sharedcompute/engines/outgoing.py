@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from sharedcompute.engines.progress import Progress
+from sharedcompute.engines.progress import Progress, runs
 from sharedcompute.errors import KEPT, StaleResumeError
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.journal import Record
@@ -70,13 +70,14 @@ class Outgoing:
         traceback: TracebackType | None,
     ) -> None:
         progress, self._progress = self._progress, None
-        # What does not belong to this job is somebody's all the same.
-        keep = isinstance(value, StaleResumeError)
         if progress is not None:
             progress.close()
-            keep = keep or progress.any_done
-            if value is not None and progress.any_done:
-                value.add_note(f"{KEPT} {self.file.folder.path.name}: --resume goes on with it")
+            keep = progress.any_done
+        else:
+            # What other runs have left, of this job or of another, is not this one's to remove.
+            keep = self._resume and bool(runs(self.file.folder.path))
+        if keep and not isinstance(value, StaleResumeError | None):
+            value.add_note(f"{KEPT} {self.file.folder.path.name}: --resume goes on with it")
         self.file.abort(keep)
 
     def settle(self) -> None:
@@ -86,6 +87,6 @@ class Outgoing:
 
     def commit(self, published: Callable[[], None]) -> None:
         """Put the file in its place, and say so."""
+        self.file.commit(published)
         self.progress.close()
         self._progress = None
-        self.file.commit(published)

@@ -9,6 +9,7 @@ a new file, takes over what the older ones hold, and removes these.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from typing import Any
 
 from sharedcompute import faults
 from sharedcompute.errors import OutputExists, StaleResumeError
-from sharedcompute.hdf5.partial import StateFolder
+from sharedcompute.hdf5.output import open_written
+from sharedcompute.hdf5.partial import OWN, StateFolder
 from sharedcompute.journal import Journal, Record, read
 from sharedcompute.shortage import full_disk_named
 
@@ -49,7 +51,7 @@ class Run:
         kinds = {
             kind for record in self.records for kind in record.keys() & {"settled", "finishing"}
         }
-        return kinds == {"settled"} and self.output.is_file()
+        return kinds == {"settled"} and _opens(self.output)
 
     @property
     def output(self) -> Path:
@@ -260,8 +262,8 @@ class Progress:
         # What has no journal is of no use to anybody.
         known = {run.number for run in runs(self._folder)}
         for file in self._folder.iterdir():
-            number = file.name.replace(".", "-").split("-")[1:2]
-            if number and number[0].isdecimal() and int(number[0]) not in known:
+            own = OWN.fullmatch(file.name)
+            if own and int(own[1]) not in known:
                 file.unlink(missing_ok=True)
 
 
@@ -299,6 +301,19 @@ class Section:
         self._progress.restored_section(self.name)
 
 
+def _opens(file: Path) -> bool:
+    """Whether HDF5 opens a file that a killed job has left.
+
+    It refuses one that began as a copy of a file in the format of HDF5 1.10: a mark in it says that
+    somebody writes it.
+    """
+    try:
+        open_written(file).close()
+    except OSError:
+        return False
+    return True
+
+
 def _is_done(record: Record) -> bool:
     return not {"kept", "states", "taken"}.isdisjoint(record)
 
@@ -321,7 +336,8 @@ def check_same(folder: Path, then: Record, now: Record) -> None:
         It says what has changed.
     """
     for name in [*now, *(then.keys() - now.keys())]:
-        if then.get(name) != now.get(name):
+        # As text: NaN is a parameter like others.
+        if json.dumps(then.get(name)) != json.dumps(now.get(name)):
             raise StaleResumeError(
                 f"expected to go on with the job in {folder}, and {name} has changed from "
                 f"{_short(then.get(name))} to {_short(now.get(name))}; undo that, or leave out "

@@ -83,10 +83,12 @@ def _take_over(
     ]
     if any(data is None for _, data in (*chunks, *plain)):
         return False
-    if section.goes_on and record["where"] == "output":
+    # A run that goes on in the files of the last one may find blocks in those of an older one too.
+    here = run.number == section.run.number
+    if here and record["where"] == "output":
         order.present(block)
         return True
-    for target, data in plain if not section.goes_on else ():
+    for target, data in plain if not here else ():
         with target.open() as writer:
             writer.write(rows.start, data)
     for number, chunk in chunks:

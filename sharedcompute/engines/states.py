@@ -51,6 +51,7 @@ class SavedStates:
         self._pending: set[int] = set()
         self._blocks: set[int] = set()
         self._dirty = False
+        self._whole = True
         self._turn = 0
         self._fd = -1
         self._saved = time.monotonic()
@@ -59,9 +60,15 @@ class SavedStates:
         """Note what is done."""
         if isinstance(event, BlockDone) and self._each:
             self._pending.add(event.block)
-        elif isinstance(event, StateTaken):
-            self._blocks.update(event.blocks)
-            self._dirty = True
+
+    def take(self, event: StateTaken) -> None:
+        """Add up what was taken over from a worker, and note it."""
+        # A signal may come in between: a state is not saved then that has more than is noted.
+        self._whole = False
+        for (tally, state), taken in zip(self._exact, event.states, strict=True):
+            tally.fold(state, taken)
+        self._blocks.update(event.blocks)
+        self._dirty = self._whole = True
 
     @property
     def due(self) -> bool:
@@ -79,7 +86,7 @@ class SavedStates:
             ]
             self._section.append(states=notes)
             self._pending = set()
-        if self._dirty:
+        if self._dirty and self._whole:
             place = self._behind + self._turn * _nbytes(self._taken)
             crc = self._write(self._taken, -2, place)
             self._section.append(taken=_ranges(self._blocks), place=place, crc=crc)

@@ -86,6 +86,7 @@ class OutputFile:
         self.fresh = True
         self._like = like
         self._fd = -1
+        self._published = False
         self._base: tuple[int, int] | None = None
         self._behind: WriteBehind | None = None
         self._h5: h5py.File | None = None
@@ -131,7 +132,8 @@ class OutputFile:
         self._check_existing()
         self.folder.check()
         kept = self.file.stat().st_size if self._keeps() else 0
-        free = disk_free(self.file.parent)
+        # What a stopped job has taken is gone on with, or removed.
+        free = disk_free(self.file.parent) + self.folder.nbytes
         if nbytes + kept > free:
             raise MemoryBudgetError(
                 f"expected {format_size(nbytes + kept)} free in {self.file.parent} for the output, "
@@ -159,7 +161,7 @@ class OutputFile:
         try:
             self._check_existing()
         except BaseException:
-            self.abort()
+            self.abort(keep=any(self.folder.path.glob("journal-*")))
             raise
 
     def open(self, number: int = 1) -> Self:
@@ -175,7 +177,8 @@ class OutputFile:
         InputError, OutputExists, MemoryBudgetError
             As `check`.
         """
-        if not self.folder.locked:
+        alone = not self.folder.locked
+        if alone:
             self.lock()
         self.temporary = self.folder.path / f"output-{number}.h5"
         faults.point("output.create")
@@ -202,7 +205,9 @@ class OutputFile:
                     self._h5.attrs[COMPLETE] = 0
             self._behind = WriteBehind(self._fd)
         except BaseException:
-            self.abort()
+            # Whoever has locked the folder knows whether anything in it is to be kept.
+            if alone:
+                self.abort()
             raise
         return self
 
@@ -258,6 +263,7 @@ class OutputFile:
             self.temporary.replace(self.file)
             # Before anything else can fail: what is done is done.
             self._h5 = None
+            self._published = True
             published()
         faults.point("output.renamed")
         sync_folder(self.file.parent)
@@ -282,7 +288,7 @@ class OutputFile:
             self._stop_flushing()
         self._close()
         if self.folder.locked:
-            if keep:
+            if keep and not self._published:
                 self.folder.release()
             else:
                 self.folder.remove()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -20,6 +21,9 @@ SUFFIX = ".resume"
 
 LOCK = "lock"
 """The file in it that is locked."""
+
+OWN = re.compile(r"(?:journal|output|waiting|states)-(\d+)(?:\.h5|-[-\d]+|-held-\d+)?")
+"""The names of all other files in it, with the number of the run; the rest is somebody else's."""
 
 FICLONE = 0x40049409
 """Linux: let a file share all blocks of another one (btrfs, XFS), at no cost."""
@@ -47,6 +51,11 @@ class StateFolder:
         """Whether this object holds the lock."""
         return self._lock >= 0
 
+    @property
+    def nbytes(self) -> int:
+        """What the outputs in it take on the disk."""
+        return sum(file.stat().st_blocks * 512 for file in self.path.glob("output-*.h5"))
+
     def take(self) -> None:
         """Make the folder if need be, and lock it.
 
@@ -62,14 +71,15 @@ class StateFolder:
         """
         while self._lock < 0:
             try:
-                self.path.mkdir(exist_ok=True)
+                with contextlib.suppress(FileExistsError):
+                    self.path.mkdir()
                 fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            except FileNotFoundError:
-                continue
+            except FileNotFoundError as error:
+                if self.path.parent.is_dir() and not self.path.is_symlink():
+                    continue
+                raise self._unmade(error) from None
             except OSError as error:
-                raise InputError(
-                    f"expected to make {self.path}, got {error.strerror!r}; choose another folder"
-                ) from None
+                raise self._unmade(error) from None
             try:
                 self._flock(fd)
                 stands = _stands_at(fd, self.path / LOCK)
@@ -100,11 +110,11 @@ class StateFolder:
 
     def remove(self) -> None:
         """Remove the folder, and drop the lock. The lock's file goes last, and while locked."""
-        for item in [item for item in self.path.iterdir() if item.name != LOCK]:
+        for item in [item for item in self.path.iterdir() if OWN.fullmatch(item.name)]:
             item.unlink(missing_ok=True)
         (self.path / LOCK).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
-            self.path.rmdir()  # unless the next job is in it already
+            self.path.rmdir()  # unless the next job is in it already, or a user's own file
         self.release()
 
     def release(self) -> None:
@@ -113,6 +123,11 @@ class StateFolder:
         fcntl.flock(self._lock, fcntl.LOCK_UN)
         os.close(self._lock)
         self._lock = -1
+
+    def _unmade(self, error: OSError) -> InputError:
+        return InputError(
+            f"expected to make {self.path}, got {error.strerror!r}; choose another folder"
+        )
 
     def _flock(self, fd: int) -> None:
         try:

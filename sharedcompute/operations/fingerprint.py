@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import sys
 import types
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -17,15 +18,19 @@ from typing import Any
 import numpy as np
 
 
+Seen = dict[int, Any]
+"""Objects by their ids: kept, as the id of one that is gone may become another one's."""
+
+
 def fingerprint(value: Any) -> str:
     """A short text that is the same in every process as long as `value` is."""
     digest = hashlib.blake2b(digest_size=8)
-    for piece in _pieces(value, set()):
+    for piece in _pieces(value, {}):
         digest.update(piece + b"\0")
     return digest.hexdigest()
 
 
-def _pieces(value: Any, seen: set[int]) -> Iterator[bytes]:
+def _pieces(value: Any, seen: Seen) -> Iterator[bytes]:
     """All that counts of a value; each object once, as functions may refer to each other."""
     if isinstance(value, np.ndarray | np.generic):
         array = np.ascontiguousarray(value)
@@ -34,11 +39,11 @@ def _pieces(value: Any, seen: set[int]) -> Iterator[bytes]:
     elif isinstance(value, str | bytes | int | float | complex | bool | None | np.dtype):
         yield f"{type(value).__name__} {value!r}".encode()
     elif id(value) not in seen:
-        seen.add(id(value))
+        seen[id(value)] = value
         yield from _of_object(value, seen)
 
 
-def _of_object(value: Any, seen: set[int]) -> Iterator[bytes]:
+def _of_object(value: Any, seen: Seen) -> Iterator[bytes]:
     inner = getattr(value, "py_func", None) or getattr(value, "func", None)
     if isinstance(value, types.FunctionType):
         yield from _of_function(value, seen)
@@ -60,19 +65,35 @@ def _of_object(value: Any, seen: set[int]) -> Iterator[bytes]:
         # numba's dispatchers, and partials with what they bind.
         yield from _of_items((inner, *getattr(value, "args", ())), seen)
         yield from _pieces(getattr(value, "keywords", None) or {}, seen)
+        # As fastmath, which gives other bits.
+        yield from _pieces(getattr(value, "targetoptions", None) or {}, seen)
+    elif isinstance(value, types.MethodType):
+        yield from _of_items((value.__func__, value.__self__), seen)
     else:
-        name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value))}"
-        yield name.encode()
+        yield from _of_instance(value, seen)
 
 
-def _of_items(items: Any, seen: set[int]) -> Iterator[bytes]:
+def _of_instance(value: Any, seen: Seen) -> Iterator[bytes]:
+    """What has a name, by that; an object of a class of one's own by its methods and its state."""
+    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    yield f"{getattr(value, '__module__', '')}.{name or type(value).__qualname__}".encode()
+    kind = value if isinstance(value, type) else type(value)
+    if " " in _of_module(kind.__module__) or _is_standard(kind.__module__):
+        return
+    methods = {n: f for n, f in vars(kind).items() if isinstance(f, types.FunctionType)}
+    yield from _of_items(sorted(methods.items()), seen)
+    if kind is not value:
+        yield from _pieces(value.__getstate__(), seen)
+
+
+def _of_items(items: Any, seen: Seen) -> Iterator[bytes]:
     yield b"("
     for item in items:
         yield from _pieces(item, seen)
     yield b")"
 
 
-def _of_function(f: types.FunctionType, seen: set[int]) -> Iterator[bytes]:
+def _of_function(f: types.FunctionType, seen: Seen) -> Iterator[bytes]:
     package = _of_module(f.__module__ or "")
     if " " in package:
         yield f"{package} {f.__qualname__}".encode()
@@ -86,9 +107,27 @@ def _of_function(f: types.FunctionType, seen: set[int]) -> Iterator[bytes]:
         if name in f.__globals__:
             yield name.encode()
             yield from _pieces(f.__globals__[name], seen)
+    for value in _of_own_modules(f):
+        yield from _pieces(value, seen)
 
 
-def _of_code(code: types.CodeType, seen: set[int]) -> Iterator[bytes]:
+def _of_own_modules(f: types.FunctionType) -> Iterator[Any]:
+    """What a function names of modules that are not installed: their code may change."""
+    names = sorted(_names(f.__code__))
+    named = [f.__globals__[name] for name in names if name in f.__globals__]
+    found: list[Any] = [value for value in named if isinstance(value, types.ModuleType)]
+    for module in found:
+        if " " in _of_module(module.__name__) or _is_standard(module.__name__):
+            continue
+        for name in names:
+            value = vars(module).get(name)
+            if isinstance(value, types.ModuleType) and value not in found:
+                found.append(value)
+            elif name in vars(module):
+                yield value
+
+
+def _of_code(code: types.CodeType, seen: Seen) -> Iterator[bytes]:
     yield code.co_code
     yield " ".join((*code.co_names, *code.co_varnames)).encode()
     yield from _of_items(code.co_consts, seen)
@@ -106,6 +145,10 @@ def _is_full(cell: types.CellType) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_standard(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
 
 
 def _of_module(name: str) -> str:
