@@ -178,7 +178,7 @@ def compressed(folder: Path, nbytes: int, team: sc.Team, pool: Any, repeats: int
     ]
 
 
-def faults(folder: Path, nbytes: int, team: sc.Team, pool: Any, repeats: int) -> list[Row]:
+def faults(folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
     """What reliability costs."""
     return reliability.costs(folder, nbytes, WORKERS, repeats)
 

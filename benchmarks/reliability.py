@@ -24,10 +24,10 @@ from sharedcompute.journal import Journal
 def _without() -> Iterator[None]:
     """No checksum is worked out, and nothing is written to a journal."""
     with (
-        mock.patch.object(block, "block_crc", lambda *_: 0),
-        mock.patch.object(recode, "block_crc", lambda *_: 0),
-        mock.patch.object(order.deflate, "crc32", lambda *_: 0),
-        mock.patch.object(Journal, "append", lambda *_: None),
+        mock.patch.object(block, "block_crc", return_value=0),
+        mock.patch.object(recode, "block_crc", return_value=0),
+        mock.patch.object(order.deflate, "crc32", return_value=0),
+        mock.patch.object(Journal, "append", return_value=None),
     ):
         yield
 
