@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 import sharedcompute as sc
-from benchmarks import chunks, peers
+from benchmarks import chunks, peers, reliability
 from benchmarks.data import normal
 from benchmarks.memory import peak
 from benchmarks.timing import Row, at_most, medians, ratio, show
@@ -178,7 +178,12 @@ def compressed(folder: Path, nbytes: int, team: sc.Team, pool: Any, repeats: int
     ]
 
 
-PARTS = {"fundamentals": fundamentals, "compressed": compressed}
+def faults(folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """What reliability costs."""
+    return reliability.costs(folder, nbytes, WORKERS, repeats)
+
+
+PARTS = {"fundamentals": fundamentals, "compressed": compressed, "reliability": faults}
 
 
 def main() -> None:

@@ -207,7 +207,8 @@ def run(job: Path, **options: Any) -> None:
     default = click.core.ParameterSource.DEFAULT
     # What the command line says goes before what the file says; its defaults do not.
     said = {k: v for k, v in options.items() if context.get_parameter_source(k) != default}
-    sorted_ = Settings.of({**told.settings, **settings(said, {})})
+    batch = {"retries": options["retries"]}
+    sorted_ = Settings.of({**batch, **told.settings, **settings(said, {})})
     source = as_source(told.input, sorted_.allow_external)
     output = sorted_.output(told.output)
     made = Job(source, told.steps, output, decode_cf=sorted_.decode_cf)

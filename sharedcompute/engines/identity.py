@@ -77,11 +77,11 @@ def _input(job: Job) -> Record:
 
 
 def _files(files: Any) -> Record:
-    """Size and time of each file."""
+    """Size and time of each file. Files in several folders often have the same name."""
     found = {}
     for file in files:
         status = Path(file).stat()
-        found[f"the file {Path(file).name}"] = [status.st_size, status.st_mtime_ns]
+        found[f"the file {Path(file).resolve()}"] = [status.st_size, status.st_mtime_ns]
     return found
 
 

@@ -188,8 +188,8 @@ class Progress:
         self._folder = folder
         self.earlier = runs(folder)
         if not resume:
-            self._remove(self.earlier)
-            self.earlier = []
+            self._drop_earlier()
+            _remove_strays(folder)
         for run in self.earlier:
             check_same(folder, run.header["identity"], header["identity"])
         last = self.earlier[-1] if self.earlier else None
@@ -249,22 +249,23 @@ class Progress:
         """
         self._to_restore.discard(name)
         if not self._to_restore and not self.goes_on:
-            self._remove(self.earlier)
-            self.earlier = []
+            self._drop_earlier()
 
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()
 
-    def _remove(self, found: list[Run]) -> None:
-        for run in found:
+    def _drop_earlier(self) -> None:
+        for run in self.earlier:
             run.remove()
-        # What has no journal is of no use to anybody.
-        known = {run.number for run in runs(self._folder)}
-        for file in self._folder.iterdir():
-            own = OWN.fullmatch(file.name)
-            if own and int(own[1]) not in known:
-                file.unlink(missing_ok=True)
+        self.earlier = []
+
+
+def _remove_strays(folder: Path) -> None:
+    """Remove the files of runs whose journal is gone or damaged: they are of no use to anybody."""
+    for file in folder.iterdir():
+        if OWN.fullmatch(file.name):
+            file.unlink(missing_ok=True)
 
 
 class Section:

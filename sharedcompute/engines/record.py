@@ -64,11 +64,11 @@ def record(job: Job, number: int) -> dict[str, Any]:
 
 
 def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON takes them: an array by its shape and dtype, a file without its folder."""
+    """Parameters as JSON takes them: an array by what tells it apart, a file without its folder."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):
-            return f"array of {value.dtype} {value.shape}"
+            return f"array of {value.dtype} {value.shape} ({fingerprint(value)})"
         if isinstance(value, str) and "::" in value:
             address = Address.parse(value)
             return str(Address(Path(address.file).name, address.path))

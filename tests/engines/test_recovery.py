@@ -171,3 +171,26 @@ def test_a_fingerprint_sees_what_is_used_of_ones_own_module() -> None:
         exec("def kernel(x, out): out[...] = own.f(x)", used)  # noqa: S102
         found.append(fingerprint(used["kernel"]))
     assert found[0] != found[1]
+
+
+def test_a_finished_job_with_another_array_is_another_job(place: Path) -> None:
+    job = functools.partial(sc.map, "anomaly", f"{place}/in.h5::/plain", place / "out.h5")
+    job(mean=np.zeros(40), engine="serial")
+    with pytest.raises(sc.OutputExists):
+        job(mean=np.ones(40), engine="serial", resume=True)
+
+
+def test_one_of_two_inputs_of_the_same_name_has_changed(place: Path) -> None:
+    for name in ("a", "b"):
+        (place / name).mkdir()
+        shutil.copy(place / "in.h5", place / name)
+    out = place / "out.h5"
+
+    def job(f: Path, out: Path, **how: Any) -> None:
+        sc.map("gaussian", f"{f.parent}/[ab]/in.h5::/plain", out, sigma=1.5, block_rows=10, **how)
+
+    assert run(place, job, "unit.4:1:kill", engine="serial") == KILLED
+    with h5py.File(place / "a" / "in.h5", "r+") as file:
+        file["plain"][0] = 0
+    with pytest.raises(sc.StaleResumeError, match=r"a/in.h5 has changed"):
+        job(place / "in.h5", out, engine="serial", resume=True)
