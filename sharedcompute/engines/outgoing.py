@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from sharedcompute.engines.progress import Progress
+from sharedcompute.engines.progress import Progress, runs
 from sharedcompute.errors import KEPT, StaleResumeError
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.journal import Record
@@ -36,6 +36,7 @@ class Outgoing:
         self._resume = resume
         self._in_place = in_place
         self._progress: Progress | None = None
+        self._ended = False
 
     @property
     def progress(self) -> Progress:
@@ -70,14 +71,19 @@ class Outgoing:
         traceback: TracebackType | None,
     ) -> None:
         progress, self._progress = self._progress, None
-        # What does not belong to this job is somebody's all the same.
-        keep = isinstance(value, StaleResumeError)
         if progress is not None:
             progress.close()
-            keep = keep or progress.any_done
-            if value is not None and progress.any_done:
-                value.add_note(f"{KEPT} {self.file.folder.path.name}: --resume goes on with it")
-        self.file.abort(keep)
+            kept = progress.any_done
+        else:
+            # The notes could not be opened, on a full disk say: what a stopped job left is there
+            # as before. Who goes on loses nothing by a try that fails.
+            going_on = self._resume and not self._ended and value is not None
+            kept = going_on and bool(runs(self.file.folder.path))
+        # What does not belong to this job is somebody's all the same.
+        stale = isinstance(value, StaleResumeError)
+        if value is not None and kept and not stale:
+            value.add_note(f"{KEPT} {self.file.folder.path.name}: --resume goes on with it")
+        self.file.abort(kept or stale)
 
     def settle(self) -> None:
         """Note that all datasets are made; objects of the file that are open are closed."""
@@ -87,5 +93,5 @@ class Outgoing:
     def commit(self, published: Callable[[], None]) -> None:
         """Put the file in its place, and say so."""
         self.progress.close()
-        self._progress = None
+        self._progress, self._ended = None, True
         self.file.commit(published)
