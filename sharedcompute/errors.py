@@ -38,7 +38,7 @@ class StaleResumeError(Error):
 
 
 class MemoryBudgetError(Error, MemoryError):
-    """The job would not fit the memory or the disk that it was given."""
+    """The job would not fit the memory, the disk or the files that it was given."""
 
     exit_code = 4
 

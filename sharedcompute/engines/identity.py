@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,13 @@ def header_of(plan: Plan, base: Base) -> Record:
         Size and time of the file that the output began as.
     """
     identity: Record = {**_versions(), **_input(plan.job), **_steps(plan.job)}
-    identity["the rows of a block"] = [plan.blocks.rows, plan.passes[-1].strip]
     kept = [keep.sink for keep in plan.passes[-1].keeps]
     for sink in (*kept, *plan.observe_sinks):
         if isinstance(sink, DatasetSink):
             identity[f"the storage of {sink.path}"] = _storage(sink)
-    identity["the file that results are added to"] = None if base is None else list(base)
+    # After the storage: other chunks move the bounds of blocks, and are what was asked for.
+    identity["the number of rows in a block"] = [plan.blocks.rows, plan.passes[-1].strip]
+    identity["the file that results are added to"] = None if base is None else _state(*base)
     overwrite = plan.job.output is not None and plan.job.output.overwrite
     return {"identity": identity, "what": _what(plan.job), "overwrite": overwrite}
 
@@ -49,7 +51,7 @@ def repack_header_of(plan: RepackPlan, base: Base) -> Record:
         source, storage = recoding.source, recoding.storage
         identity |= _files(source.files)
         identity[f"the storage of {source.path}"] = fingerprint(storage)
-    identity["the file that results are added to"] = None if base is None else list(base)
+    identity["the file that results are added to"] = None if base is None else _state(*base)
     what = f"repack of {Address(Path(plan.file).name, plan.path)}"
     return {"identity": identity, "what": what, "overwrite": plan.overwrite}
 
@@ -81,8 +83,15 @@ def _files(files: Any) -> Record:
     found = {}
     for file in files:
         status = Path(file).stat()
-        found[f"the file {Path(file).resolve()}"] = [status.st_size, status.st_mtime_ns]
+        found[f"the file {Path(file).resolve()}"] = _state(status.st_size, status.st_mtime_ns)
     return found
+
+
+def _state(size: int, time_ns: int) -> str:
+    """Size and time for a person, and exact."""
+    seconds, rest = divmod(time_ns, 10**9)
+    time = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{size} bytes of {time}.{rest:09} UTC"
 
 
 def _steps(job: Job) -> Record:

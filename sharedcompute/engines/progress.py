@@ -348,4 +348,4 @@ def check_same(folder: Path, then: Record, now: Record) -> None:
 
 def _short(value: Any) -> str:
     text = "nothing" if value is None else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= 150 else f"{text[:147]}..."

@@ -51,9 +51,13 @@ def _not_there(file: str, error: OSError) -> str:
         return f"expected a readable file, {file} may not be read; change its permissions"
     if error.errno not in (errno.ENOENT, errno.ENOTDIR):
         return f"expected a readable file at {file}, got {error.strerror}; check the path"
+    if Path(file).is_symlink():
+        return f"expected an HDF5 file at {file}, found a link to nothing; mend the link"
     near: list[str] = []
     with contextlib.suppress(OSError):
-        near = nearest(Path(file).name, [item.name for item in Path(file).parent.iterdir()])
+        # No folders: what a stopped job left is named much like a file, and holds no input.
+        known = [item.name for item in Path(file).parent.iterdir() if not item.is_dir()]
+        near = nearest(Path(file).name, known)
     meant = f"; did you mean {Path(file).parent / near[0]}?" if near else "; check the path"
     return f"expected an HDF5 file at {file}, found nothing{meant}"
 

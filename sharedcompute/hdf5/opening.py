@@ -135,8 +135,8 @@ class Describer:
         if key in self._open or len(self._open) > NESTED:
             raise InputError(
                 f"expected stored numbers behind the virtual dataset "
-                f"{dataset.file.filename}::{dataset.name}, found it nested more than {NESTED} "
-                "deep, or mapped to itself; name one of its sources"
+                f"{dataset.file.filename}::{dataset.name}, found sources nested more than "
+                f"{NESTED} deep, or the dataset mapped to itself; name one of its sources"
             )
         if key not in self._known:
             self._open.append(key)

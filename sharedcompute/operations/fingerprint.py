@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-
 Seen = dict[int, Any]
 """Objects by their ids: kept, as the id of one that is gone may become another one's."""
 

@@ -185,7 +185,9 @@ class Options:
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
             if value is not None and (not whole or value < least):
-                raise InputError(f"{name}: expected a whole number of at least 1, got {value!r}")
+                raise InputError(
+                    f"{name}: expected a whole number of at least {least}, got {value!r}"
+                )
         for name, known in (("schedule", SCHEDULES), ("engine", ENGINES)):
             if getattr(self, name) not in known:
                 raise InputError(

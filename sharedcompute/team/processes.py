@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sharedcompute import segments
-from sharedcompute.errors import Error, InputError
+from sharedcompute.errors import Error, InputError, MemoryBudgetError
 from sharedcompute.team.messages import Channel, Recycled
 
 _PRELOAD = ["sharedcompute.team.preload"]
@@ -106,14 +106,14 @@ def check_descriptors(size: int) -> None:
 
     Raises
     ------
-    InputError
+    MemoryBudgetError
     """
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     opened = Path("/proc/self/fd")
     used = len(list(opened.iterdir())) if opened.is_dir() else 0
     need = _EACH * size + _SPARE
     if limit != resource.RLIM_INFINITY and need > limit - used:
-        raise InputError(
+        raise MemoryBudgetError(
             f"expected {need} file descriptors for a team of {size}, got {max(0, limit - used)} of "
             f"the limit of {limit}; use fewer workers, or raise it with ulimit -n {need + used}"
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 import sharedcompute as sc
 from sharedcompute import events, faults, journal
 from sharedcompute.api import jobs
-from sharedcompute.engines import local, order, serial, states
+from sharedcompute.engines import local, order, progress, serial, states
 from sharedcompute.engines.progress import stopped
 
 
@@ -199,6 +201,22 @@ def test_a_job_that_did_nothing_yet_leaves_nothing(field: Path) -> None:
         JOBS["gzip"](field / "in.h5", field / "out.h5", listen=Watch(0), engine="serial")
     # The block that was done before the listener raised is kept.
     assert sorted(p.name for p in field.iterdir()) in (["in.h5"], ["in.h5", "out.h5.resume"])
+
+
+def test_a_disk_still_full_costs_nothing_that_is_kept(
+    field: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stop_early(field)
+    left = sorted((p.name, p.read_bytes()) for p in folder.iterdir())
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(progress, "Journal", full)
+        with pytest.raises(sc.MemoryBudgetError, match="No space left"):
+            JOBS["contiguous"](field / "in.h5", field / "out.h5", resume=True)
+    assert sorted((p.name, p.read_bytes()) for p in folder.iterdir()) == left
 
 
 def double(x: Any, out: Any) -> None:

@@ -279,7 +279,7 @@ def test_too_few_descriptors_are_refused_before_anything_starts(tmp_path):
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     try:
         sc.Team(40)
-    except sc.InputError as error:
+    except sc.MemoryBudgetError as error:
         print(error)
     with sc.Team(2) as team:
         print(team.run(lambda w: w.rank))
