@@ -8,7 +8,7 @@ from typing import Any
 
 from sharedcompute import events
 from sharedcompute.api.jobs import Settings, engine_of
-from sharedcompute.engines.repack import Repacked, execute_repack, repack_output
+from sharedcompute.engines.repack import Repacked, check_repack, execute_repack
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address, matching_files
@@ -93,7 +93,7 @@ def make_repack(input: str, output: str, settings: Settings) -> RepackPlan:
         resume=settings.resume,
         allow_external=settings.allow_external,
     )
-    repack_output(plan).check(plan.inputs, plan.projection.disk_needed)
+    check_repack(plan)
     return plan
 
 

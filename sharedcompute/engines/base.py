@@ -15,9 +15,9 @@ import numpy as np
 
 from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.fill import fill
-from sharedcompute.engines.finished import finished_results, is_finished
+from sharedcompute.engines.finished import finished_results
 from sharedcompute.engines.load import loaded, room
-from sharedcompute.engines.results import Results, clear_output
+from sharedcompute.engines.results import Results, nothing_to_do
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Event, JobFinished, Listener, PassStarted, StateTaken
 from sharedcompute.hdf5.source import DatasetSource
@@ -49,8 +49,7 @@ class Outcome:
 def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
     """Run a plan to its end. If it fails, the output path is as it was."""
     began = time.monotonic()
-    if is_finished(plan):
-        clear_output(plan)
+    if nothing_to_do(plan):
         reductions = [observe.reduction for observe in plan.passes[-1].observes]
         found = list(zip(reductions, finished_results(plan), strict=False))
         return Outcome(_by_step(plan, plan.passes[-1].keeps, found), 0.0)

@@ -1,4 +1,4 @@
-"""A job whose output is there already, whole and newer than what it was made of.
+"""Jobs whose output is there already, and is what they would write.
 
 `--resume` may come too late: in a script that goes over many files again, or because the job was
 stopped after its output was in its place.
@@ -6,41 +6,44 @@ stopped after its output was in its place.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import hashlib
+import json
 
-import h5py
-
-from sharedcompute.engines.record import inputs, record
-from sharedcompute.hdf5 import filters, provenance
+from sharedcompute.engines.identity import BASE, header_of, repack_header_of
 from sharedcompute.hdf5.files import open_file
-from sharedcompute.hdf5.output import COMPLETE
-from sharedcompute.hdf5.sink import DatasetSink
-from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.hdf5.output import OutputFile
+from sharedcompute.hdf5.partial import mark_of
+from sharedcompute.journal import Record
 from sharedcompute.operations.base import Array
 from sharedcompute.plan.build import Plan
+from sharedcompute.plan.repack import RepackPlan
 
 
-def is_finished(plan: Plan) -> bool:
-    """Whether the output has all results of this very job.
+def mark(header: Record) -> str:
+    """What marks the output of a job: a digest of all that decides its bytes.
 
-    As `make` does it: nothing that it was made of may be newer than the output. Of an input in
-    memory nobody knows.
+    Not of the file that results are added to: that is another one afterwards.
     """
-    out = plan.job.output
-    if out is None or not out.resume or not isinstance(plan.job.source, DatasetSource):
+    identity = {name: value for name, value in header["identity"].items() if name != BASE}
+    text = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def is_finished(plan: Plan | RepackPlan, file: OutputFile) -> bool:
+    """Whether the output is what this very job has written, and was not changed since."""
+    found = mark_of(file.file)
+    if found is None:
         return False
-    file = Path(out.address.file)
-    if not file.is_file() or not h5py.is_hdf5(file):
-        return False
-    made = file.stat().st_mtime_ns
-    if any(Path(item).stat().st_mtime_ns > made for item in inputs(plan.job)):
-        return False
-    with open_file(str(file)) as opened:
-        return bool(opened.attrs.get(COMPLETE, 0)) and all(
-            _is_result(opened, sink, provenance.as_text(record(plan.job, step)))
-            for step, sink in _results(plan)
-        )
+    if isinstance(plan, RepackPlan):
+        return found == mark(repack_header_of(plan, None))
+    return found == mark(header_of(plan, None))
+
+
+def clear(file: OutputFile) -> None:
+    """Remove what a job that was stopped behind its last step has left beside its output."""
+    if file.folder.path.is_dir():
+        file.folder.take()
+        file.folder.remove()
 
 
 def finished_results(plan: Plan) -> list[Array]:
@@ -48,26 +51,3 @@ def finished_results(plan: Plan) -> list[Array]:
     assert plan.job.output is not None
     with open_file(plan.job.output.address.file) as opened:
         return [opened[sink.path][...] for sink in plan.observe_sinks if sink is not None]
-
-
-def _results(plan: Plan) -> list[tuple[int, DatasetSink]]:
-    kept = [keep.sink for keep in plan.passes[-1].keeps]
-    pairs: list[tuple[int, Any]] = list(zip(plan.keep_steps, kept, strict=True))
-    pairs += zip(plan.observe_steps, plan.observe_sinks, strict=True)
-    return [(step, sink) for step, sink in pairs if isinstance(sink, DatasetSink)]
-
-
-def _is_result(file: h5py.File, sink: DatasetSink, job: str) -> bool:
-    found: Any = file.get(sink.path)
-    return (
-        isinstance(found, h5py.Dataset)
-        and found.attrs.get(provenance.JOB) == job
-        and found.attrs.get(provenance.VERSION) == provenance.version()
-        and (found.shape, found.chunks, found.dtype) == (sink.shape, sink.chunks, sink.stored_dtype)
-        and _codes(filters.pipeline_of(found.id.get_create_plist())) == _codes(sink.filters)
-    )
-
-
-def _codes(pipeline: filters.Pipeline) -> list[Any]:
-    """The filters as a file tells them: not which library encodes."""
-    return [(step.code, step.options) for step in pipeline]

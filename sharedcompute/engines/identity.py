@@ -23,6 +23,9 @@ from sharedcompute.plan.repack import RepackPlan
 
 Base = tuple[int, int] | None
 
+BASE = "the file that results are added to"
+"""The one entry of an identity that the job itself changes."""
+
 
 def header_of(plan: Plan, base: Base) -> Record:
     """What the journal of a plan begins with.
@@ -39,7 +42,7 @@ def header_of(plan: Plan, base: Base) -> Record:
             identity[f"the storage of {sink.path}"] = _storage(sink)
     # After the storage: other chunks move the bounds of blocks, and are what was asked for.
     identity["the number of rows in a block"] = [plan.blocks.rows, plan.passes[-1].strip]
-    identity["the file that results are added to"] = None if base is None else _state(*base)
+    identity[BASE] = None if base is None else _state(*base)
     overwrite = plan.job.output is not None and plan.job.output.overwrite
     return {"identity": identity, "what": _what(plan.job), "overwrite": overwrite}
 
@@ -51,7 +54,7 @@ def repack_header_of(plan: RepackPlan, base: Base) -> Record:
         source, storage = recoding.source, recoding.storage
         identity |= _files(source.files)
         identity[f"the storage of {source.path}"] = fingerprint(storage)
-    identity["the file that results are added to"] = None if base is None else _state(*base)
+    identity[BASE] = None if base is None else _state(*base)
     what = f"repack of {Address(Path(plan.file).name, plan.path)}"
     return {"identity": identity, "what": what, "overwrite": plan.overwrite}
 

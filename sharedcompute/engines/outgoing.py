@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from sharedcompute.engines.finished import mark
 from sharedcompute.engines.progress import Progress, runs
 from sharedcompute.errors import KEPT, StaleResumeError
 from sharedcompute.hdf5.output import OutputFile
@@ -87,6 +88,6 @@ class Outgoing:
 
     def commit(self, published: Callable[[], None]) -> None:
         """Put the file in its place, and say so."""
-        self.file.commit(published)
+        self.file.commit(published, mark(self.progress.run.header))
         self.progress.close()
         self._progress = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from sharedcompute import disposable
 from sharedcompute.engines.fill import fill
+from sharedcompute.engines.finished import clear, is_finished
 from sharedcompute.engines.identity import repack_header_of
 from sharedcompute.engines.load import loaded, room
 from sharedcompute.engines.outgoing import Outgoing
@@ -52,11 +53,22 @@ def repack_output(plan: RepackPlan) -> OutputFile:
     return file
 
 
+def check_repack(plan: RepackPlan) -> None:
+    """Refuse an output that cannot be written, before anything is started or changed."""
+    file = repack_output(plan)
+    if not (plan.resume and is_finished(plan, file)):
+        file.check(plan.inputs, plan.projection.disk_needed)
+
+
 def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repacked:
     """Run a plan to its end. If it fails, the output path is as it was."""
     began = time.monotonic()
+    file = repack_output(plan)
+    if plan.resume and is_finished(plan, file):
+        clear(file)
+        return Repacked((), 0.0)
     outgoing = Outgoing(
-        repack_output(plan),
+        file,
         lambda base: repack_header_of(plan, base),
         plan.resume,
         in_place=not any(made.storage.filters for made in plan.recodings.values()),

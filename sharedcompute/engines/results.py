@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from sharedcompute.engines.block import PassWork
-from sharedcompute.engines.finished import is_finished
+from sharedcompute.engines.finished import clear, is_finished
 from sharedcompute.engines.identity import header_of
 from sharedcompute.engines.notes import Notes
 from sharedcompute.engines.outgoing import Outgoing
@@ -29,17 +29,17 @@ from sharedcompute.plan.job import Job, OutputSpec, Transform
 def check_output(plan: Plan) -> None:
     """Refuse an output that cannot be written, before anything is started or changed."""
     out = plan.job.output
-    if out is not None and not is_finished(plan):
+    if out is not None and not (out.resume and is_finished(plan, _file(plan, out))):
         _file(plan, out).check(inputs(plan.job), plan.projection.disk_needed)
 
 
-def clear_output(plan: Plan) -> None:
-    """Remove what a job that was stopped behind its last step has left beside its output."""
-    assert plan.job.output is not None
-    folder = _file(plan, plan.job.output).folder
-    if folder.path.is_dir():
-        folder.take()
-        folder.remove()
+def nothing_to_do(plan: Plan) -> bool:
+    """Whether a job that is to go on has nothing left to do; what it left is removed then."""
+    out = plan.job.output
+    if out is None or not out.resume or not is_finished(plan, _file(plan, out)):
+        return False
+    clear(_file(plan, out))
+    return True
 
 
 def _file(plan: Plan, out: OutputSpec) -> OutputFile:

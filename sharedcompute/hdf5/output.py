@@ -26,6 +26,7 @@ from sharedcompute.hdf5.partial import (
     WriteBehind,
     copy_into,
     make_like,
+    set_mark,
     sync_folder,
 )
 from sharedcompute.machine import disk_free, format_size
@@ -237,11 +238,13 @@ class OutputFile:
         self._h5 = open_written(self.temporary)
         self._behind = WriteBehind(self._fd)
 
-    def commit(self, published: Callable[[], None] = lambda: None) -> None:
+    def commit(self, published: Callable[[], None] = lambda: None, job: str = "") -> None:
         """Mark the file complete, bring it to the disk and put it in its place.
 
         Parameters
         ----------
+        job : str
+            The file is marked with it; see `mark_of`.
         published : callable
             Called once it is in its place. No signal of the user's comes between: what it would
             be told, that the output is as it was, would not be true.
@@ -251,6 +254,7 @@ class OutputFile:
                 self.h5.attrs[COMPLETE] = 1
             self.h5.close()
             self._stop_flushing()
+            set_mark(self._fd, job)
             faults.point("output.fsync")
             os.fsync(self._fd)
         if self.base != self._base:

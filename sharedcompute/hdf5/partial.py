@@ -25,6 +25,9 @@ LOCK = "lock"
 OWN = re.compile(r"(?:journal|output|waiting|states)-(\d+)(?:\.h5|-[-\d]+|-held-\d+)?")
 """The names of all other files in it, with the number of the run; the rest is somebody else's."""
 
+MARK = "user.sharedcompute.job"
+"""An attribute in the file system, as the bytes of a result are to be the same elsewhere."""
+
 FICLONE = 0x40049409
 """Linux: let a file share all blocks of another one (btrfs, XFS), at no cost."""
 
@@ -237,6 +240,25 @@ class WriteBehind:
             except OSError as problem:
                 self._problem = problem
                 return
+
+
+def set_mark(fd: int, job: str) -> None:
+    """Mark a file that is complete with the job that made it, where the file system can."""
+    status = os.fstat(fd)
+    text = f"{job} {status.st_size} {status.st_mtime_ns}"
+    with contextlib.suppress(OSError, AttributeError):
+        os.setxattr(fd, MARK, text.encode())
+
+
+def mark_of(file: Path) -> str | None:
+    """The job that made a file; None where nobody knows, or it was changed since."""
+    try:
+        job, *state = os.getxattr(file, MARK).decode().split()
+        status = file.stat()
+    except (OSError, AttributeError, ValueError):
+        return None
+    same = state == [str(status.st_size), str(status.st_mtime_ns)]
+    return job if same else None
 
 
 def sync_folder(folder: Path) -> None:

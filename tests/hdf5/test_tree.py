@@ -257,7 +257,8 @@ def test_rows_in_other_files_are_kept_there_or_brought_in(paths, storage):
     with h5py.File(paths[1], "r") as file:
         for name in ("virtual", "external"):
             assert file[name][:].tolist() == [0, 1, 2, 3]
-        assert file["virtual"].is_virtual == (storage is None)
+        # To tell what it is of HDF5 would open its sources.
+        assert file["virtual"].is_virtual
         assert bool(file["external"].external) == (storage is None)
 
 
