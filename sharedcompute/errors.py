@@ -88,7 +88,8 @@ class WorkerDied(Error, RuntimeError):
             how = "ended unseen, as the fork server is gone too"
         where = f" while on rows {rows[0]}:{rows[1]}" if rows else " while starting" * starting
         again = f", the last of {times} that died there" if times > 1 else ""
-        super().__init__(f"worker {rank} (pid {pid}) {how}{where}{again}; run the job again")
+        cure = "look at what is done with these rows" if again else "run the job again"
+        super().__init__(f"worker {rank} (pid {pid}) {how}{where}{again}; {cure}")
 
     def again(self, times: int) -> WorkerDied:
         """The same of a worker that was the last of several."""

@@ -56,7 +56,13 @@ class Bar:
             self._task = self._progress.add_task(count + event.purpose, total=event.nbytes)
         elif isinstance(event, BlockDone | BlocksRestored) and self._task is not None:
             self._progress.advance(self._task, event.nbytes)
-        elif isinstance(event, WorkerReplaced) and not self._quiet:
+        if isinstance(event, BlocksRestored) and not self._quiet:
+            click.echo(
+                f"sharedcompute: note: {event.blocks} blocks that a stopped job has done are taken "
+                "over",
+                err=True,
+            )
+        if isinstance(event, WorkerReplaced) and not self._quiet:
             how = f"was killed by signal {event.signal}" if event.signal else "ended"
             rows = f" on rows {event.rows[0]}:{event.rows[1]}" if event.rows else ""
             click.echo(

@@ -153,11 +153,8 @@ class _Copy:
         return False
 
     def _copy_object(self, old_group: Any, new_group: Any, link: Link) -> bool:
-        try:
-            old = h5o.open(old_group, link.name)
-        except (KeyError, OSError, RuntimeError) as error:
-            self._warn(link.path, f"an object that cannot be opened is left out ({_line(error)})")
-            return False
+        # One that cannot be opened is an error: a copy without it would pass for the whole.
+        old = h5o.open(old_group, link.name)
         known = self._places.paths.get(h5o.get_info(old).addr)
         if known is not None:
             new_group.links.create_hard(link.name, self._target.id, known, link.properties)

@@ -123,7 +123,7 @@ TARGETS = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(case=cases(), target=TARGETS, data=st.data())
 def test_any_dataset_goes_into_any_chunks_and_filters(tmp_path_factory, case, target, data):
     folder = Path(tempfile.mkdtemp(dir=tmp_path_factory.getbasetemp()))

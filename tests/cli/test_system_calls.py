@@ -75,6 +75,7 @@ def sweep(place: Path, name: str, action: str, numbers: range) -> int:
         if code == 3:
             # Nothing had been noted: nobody knows that the old one may be replaced.
             code, said = command(place, words, "--resume", *replace)
+        said = "".join(line for line in said.splitlines() if ": note: " not in line)
         assert (code, said) == (0, ""), number
         assert out.read_bytes() == whole, number
         assert not (place / "out.h5.resume").exists(), number

@@ -194,3 +194,25 @@ def test_one_of_two_inputs_of_the_same_name_has_changed(place: Path) -> None:
         file["plain"][0] = 0
     with pytest.raises(sc.StaleResumeError, match=r"a/in.h5 has changed"):
         job(place / "in.h5", out, engine="serial", resume=True)
+
+
+def test_another_input_under_the_same_name_is_another_job(tmp_path: Path) -> None:
+    for number, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        with h5py.File(tmp_path / name / "in.h5", "w") as file:
+            file["x"] = np.full((4, 4), number, "f4")
+    out = tmp_path / "out.h5"
+    for write in (
+        lambda name, **how: sc.map("scale", f"{tmp_path}/{name}/in.h5::/x", out, factor=2.0, **how),
+        lambda name, **how: sc.repack(f"{tmp_path}/{name}/in.h5", out, filter="gzip:1", **how),
+    ):
+        write("a", overwrite=True)
+        before = out.stat()
+        write("a", resume=True)
+        assert out.stat().st_ino == before.st_ino
+        with pytest.raises(sc.OutputExists):
+            write("b", resume=True)
+        with h5py.File(out, "r+") as file:
+            file["x"][0] = 7
+        with pytest.raises(sc.OutputExists):
+            write("a", resume=True)

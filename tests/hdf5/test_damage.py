@@ -175,12 +175,13 @@ def test_a_flipped_byte_anywhere_ends_no_process(path, filters, seed):
     at, size = place_of(path, BAD)
     checked = filters == "all" or "gzip" in filters
     rng = np.random.default_rng(seed)
+    source = open_source(f"{path}::x")
     # All bytes of the headers, where the lengths are.
     for offset in (*range(min(size, 40)), *rng.integers(0, size, 60)):
         bits = int(rng.integers(1, 256))
         flip(path, at + offset, bits)
         try:
-            with open_source(f"{path}::x").open() as reader:
+            with source.open() as reader:
                 got = reader.read(0, 40).copy()
         except sc.InputError as problem:
             assert_named(str(problem), path)
