@@ -133,7 +133,7 @@ INPUTS = {
     "classic.nc": "nccopy",
     "cut.h5::/x": "cut short",
     "folder": "found a folder",
-    "dangling.h5": "found nothing",
+    "dangling.h5": "found a link to nothing",
 }
 OUTPUTS = {
     "in.h5 --overwrite": (2, "other than the input"),
