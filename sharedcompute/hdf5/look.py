@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from sharedcompute import disposable
@@ -36,8 +36,25 @@ def look(file: str, f: Callable[..., T], *args: Any, seconds: int | None = None)
     Error
         As `f` does.
     """
-    found: T = disposable.run(file, _explained, file, f, args, seconds=seconds or _seconds(file))
+    found: T = disposable.run(file, explained, file, f, args, seconds=seconds or _seconds(file))
     return found
+
+
+States = tuple[tuple[int, ...] | None, ...]
+"""What tells whether files are as they were."""
+
+
+def states_of(files: Iterable[str]) -> States:
+    """Device, number, size and times of each file; None for one that is not there."""
+    return tuple(map(_state, files))
+
+
+def _state(file: str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(file)  # noqa: PTH116 - `file` may hold anything
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _seconds(file: str) -> int:
@@ -48,7 +65,7 @@ def _seconds(file: str) -> int:
     return min(int(LEAST_SECONDS + stored / RATE), MOST_SECONDS)
 
 
-def _explained(file: str, f: Callable[..., T], args: tuple[Any, ...]) -> T:
+def explained(file: str, f: Callable[..., T], args: tuple[Any, ...]) -> T:
     """Let what h5py raises of a damaged file say that it is damaged.
 
     That may be of any type: it takes names, types and sizes as they come.

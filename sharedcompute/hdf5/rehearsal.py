@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from sharedcompute import disposable
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.codecs import is_ours
-from sharedcompute.hdf5.look import MOST_SECONDS, look
+from sharedcompute.hdf5.look import MOST_SECONDS, States, look, states_of
 from sharedcompute.hdf5.metadata import copy_metadata
 from sharedcompute.hdf5.read_paths import wants_few
 from sharedcompute.hdf5.source import DatasetSource
@@ -51,21 +50,14 @@ def rehearse(source: DatasetSource, *, rows: bool, metadata: bool) -> None:
         The source is damaged.
     """
     if metadata or (rows and not _is_mapped(source)):
-        _survived(source, _identities(source), rows, metadata)
+        _survived(source, states_of(source.files), rows, metadata)
 
 
 @lru_cache(maxsize=256)
-def _survived(
-    source: DatasetSource, identities: tuple[tuple[int, ...], ...], rows: bool, metadata: bool
-) -> None:
+def _survived(source: DatasetSource, states: States, rows: bool, metadata: bool) -> None:
     """Rehearse once for files that stay as they are: many calls on small data are common."""
-    del identities
+    del states
     look(str(source), _rehearse, source, rows, metadata, seconds=MOST_SECONDS)
-
-
-def _identities(source: DatasetSource) -> tuple[tuple[int, ...], ...]:
-    found = (Path(file).stat() for file in source.files)
-    return tuple((f.st_dev, f.st_ino, f.st_size, f.st_mtime_ns, f.st_ctime_ns) for f in found)
 
 
 def _rehearse(source: DatasetSource, rows: bool, metadata: bool) -> None:
