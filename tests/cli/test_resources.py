@@ -184,28 +184,20 @@ def sweep(
     return codes, bad
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("engine", ["serial", "local"])
-def test_every_limit_on_address_space_ends_in_a_result_or_in_code_4(
-    jobs: Path, engine: str
-) -> None:
-    sizes = range(200 << 20, 1600 << 20, 100 << 20)
-    command = words("chunks", "--engine", engine, "-j", "2")
-    codes, bad = sweep(resource.RLIMIT_AS, sizes, jobs, command)
-    assert (codes, bad) == ({0, 4}, [])
+ADDRESS_SPACE = resource.RLIMIT_AS, range(200 << 20, 1600 << 20, 100 << 20)
+# Below this NumPy's own OpenBLAS ends the process when it is imported.
+PRIVATE_MEMORY = resource.RLIMIT_DATA, range(100 << 20, 1000 << 20, 75 << 20)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("limit", [ADDRESS_SPACE, PRIVATE_MEMORY], ids=["-v", "-d"])
 @pytest.mark.parametrize("engine", ["serial", "local"])
-def test_every_limit_on_private_memory_ends_in_a_result_or_in_code_4(
-    jobs: Path, engine: str
+def test_every_limit_on_memory_ends_in_a_result_or_in_code_4(
+    jobs: Path, engine: str, limit: tuple[int, range]
 ) -> None:
-    # Below this NumPy's own OpenBLAS ends the process when it is imported.
-    sizes = range(100 << 20, 1000 << 20, 75 << 20)
     command = words("chunks", "--engine", engine, "-j", "2")
-    codes, bad = sweep(resource.RLIMIT_DATA, sizes, jobs, command)
+    codes, bad = sweep(*limit, jobs, command)
     assert (codes, bad) == ({0, 4}, [])
 
 
