@@ -1,0 +1,145 @@
+"""What a fit is: an algorithm that goes over the rows, or over a grid, until it is content.
+
+A `Fit` is a declaration like every operation; its `make` gives the algorithm for the data at hand.
+There are two kinds of algorithm. `Rounds` look at all rows in each round: every block contributes a
+state, the states are combined in a fixed binary tree over block numbers, and `update` makes the
+next model of them. `Sweeps` work on grids in shared memory, all ranks in step, with a barrier
+inside the compiled loop. Engines know these two only, so a new fit needs no new engine code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from sharedcompute.operations.base import Array, ArraySpec, Params, Stage, State
+from sharedcompute.operations.parameters import Parameter
+
+Specs = Mapping[str, ArraySpec]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a round came to.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        What is told to whoever watches, and kept as the history: ``{"inertia": 12.5, ...}``. The
+        same names each time.
+    done : bool
+        No other round is needed.
+    converged : bool
+        It is done because it has converged, and not because `max_iter` was reached.
+    """
+
+    values: Mapping[str, float]
+    done: bool = False
+    converged: bool = False
+
+
+class RowsAt(Protocol):
+    """The input's rows, for the first model: read when they are asked for."""
+
+    def __call__(self, start: int, stop: int) -> Array:
+        """Rows, as the algorithm will see them."""
+
+
+class Rounds(Protocol):
+    """An algorithm that looks at all rows in each round. Plain data that pickles.
+
+    All arrays are made by the engine: `model` holds what rounds read, `state` what one block comes
+    to. Both are dicts of plain ndarrays by the names of the specs. Bits must not depend on who
+    calls what where: `add` is called for the strips of a block in order, blocks in any order.
+    """
+
+    @property
+    def model(self) -> Specs:
+        """What the rounds work out. It is zero before `begin`."""
+
+    @property
+    def state(self) -> Specs:
+        """What one block contributes."""
+
+    def begin(self, model: State, rows: RowsAt) -> None:
+        """Make the first model. Called once, before the workers start."""
+
+    def reset(self, state: State) -> None:
+        """Make a state that of no rows: the identity of `combine`."""
+
+    def add(self, x: Array, start: int, block: int, model: State, state: State) -> None:
+        """Add the strip `x`, shape (rows, ...), that begins at row `start`, to a block's state."""
+
+    def combine(self, a: State, b: State) -> None:
+        """Add the state `b` of later rows to `a`, in place."""
+
+    def update(self, model: State, state: State) -> Step:
+        """Make the next model, in place, from the state of all rows. Called on one rank."""
+
+    def results(self, model: State, state: State) -> dict[str, Array]:
+        """What the fit gives, from the last model and the state of one more round with it.
+
+        Only where `needs_last` the extra round is made; else `state` is that of the last update.
+        """
+
+    @property
+    def needs_last(self) -> bool:
+        """Whether `results` wants the state of all rows under the last model."""
+
+    def stages(self, model: State) -> Mapping[str, Stage]:
+        """What the fit gives for each row, by name: one stage each on the input's rows."""
+
+
+class Sweeps(Protocol):
+    """An algorithm on grids that lie in shared memory, all ranks in step. Plain data that pickles.
+
+    `model` has the grids themselves.
+    """
+
+    @property
+    def model(self) -> Specs:
+        """The grids, and what ranks tell each other. Zero before `begin`."""
+
+    def begin(self, model: State, rows: RowsAt) -> None:
+        """Fill in the grids. Called once, before the workers start."""
+
+    def sweep(self, control: Any, model: State) -> None:
+        """Do the sweeps of one round, with all other ranks.
+
+        `control` is what `sharedcompute.sync.barrier` takes, in nopython code too; it has `rank`
+        and `size`. Each rank writes its own rows: ``rows.share(n, size, rank)``.
+        """
+
+    def update(self, model: State) -> Step:
+        """Look at what the sweeps came to. Called on one rank, while the others wait."""
+
+    def results(self, model: State) -> dict[str, Array]:
+        """What the fit gives."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """An iterative operation.
+
+    Parameters
+    ----------
+    name : str
+    make : callable
+        ``make(params, spec)``: the algorithm for data of `spec`. Raises `InputError` where they do
+        not go together (more clusters than rows).
+    summary : str
+        One line.
+    parameters : tuple of Parameter
+    kinds : str
+        The kinds of data it takes, as in `numpy.dtype.kind`.
+    """
+
+    name: str
+    make: Callable[[Params, ArraySpec], Rounds | Sweeps]
+    summary: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    kinds: str = "biuf"
+    kind: ClassVar[str] = "fit"
+    aligned: tuple[str, ...] = field(default=())
+    """Parameters that have a row for each row of the input (the target of a regression)."""
