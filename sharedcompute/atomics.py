@@ -109,6 +109,24 @@ def _syscall(typing: Any, number: Any, address: Any, operation: Any, value: Any,
     return types.int64(*[types.int64] * 5), code
 
 
+def raising(error: type[BaseException]) -> Any:
+    """Return an intrinsic that raises `error` where its argument is true.
+
+    numba's own ``raise`` refuses what is no `Exception`; the code that it makes takes any.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        with builder.if_then(args[0], likely=False):
+            context.call_conv.return_user_exc(builder, error)
+        return context.get_dummy_value()
+
+    @_intrinsic
+    def raise_if(typing: Any, condition: Any) -> Any:
+        return types.void(types.boolean), code
+
+    return raise_if
+
+
 _usleep: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
 _poll: Any = types.ExternalFunction("poll", types.int32(types.int64, types.uint64, types.int32))
 _exit: Any = types.ExternalFunction("_exit", types.void(types.int32))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from sharedcompute.atomics import (
     exchange,
     fetch_add,
     load,
+    raising,
     sleep_on,
     swap,
     wake,
@@ -56,6 +58,12 @@ CLAIM_BITS = 36
 """A claim word holds the claim's number above and the next block below: 2**36 blocks."""
 
 
+_LEFT = (
+    "expected all ranks at the barrier, another one has returned from the program; "
+    "call barrier the same number of times on every rank"
+)
+
+
 class Aborted(BaseException):
     """The job is over, another worker failed. Not an Exception: programs should not catch it."""
 
@@ -64,8 +72,32 @@ class ProgramLeftError(Error, RuntimeError):
     """A barrier can never open: another rank has returned from the program."""
 
 
+class ControlBlock(NamedTuple):
+    """One rank's view of the control block: what `barrier` takes, from Python and in nopython code.
+
+    Attributes
+    ----------
+    words : ndarray of int64
+        The block itself; for the functions of this module only.
+    rank, size : int
+        This rank's number, from 0, and how many there are.
+    spins : int
+        How often a wait looks before it sleeps.
+    """
+
+    words: Words
+    rank: int
+    size: int
+    spins: int
+
+
+def alone() -> ControlBlock:
+    """Return a control block for a party of one, in private memory: its barrier never waits."""
+    return Control(np.zeros(Control.size_for(1), np.int64), 1, 0).block
+
+
 @compiled
-def barrier(words: Words, size: int, spins: int) -> int:
+def _wait_for_all(words: Words, size: int, spins: int) -> int:
     """Wait until `size` ranks are here; OK, ABORTED, or LEFT where one has left the program."""
     if words[ABORT] != 0:
         return ABORTED
@@ -92,6 +124,26 @@ def barrier(words: Words, size: int, spins: int) -> int:
         sleep_on(words, GENERATION, generation)
     add(words, BARRIER_SLEEPERS, -1)
     return status
+
+
+_leave_if = raising(Aborted)
+
+
+@compiled
+def barrier(control: ControlBlock) -> None:
+    """Wait until all ranks are here; in Python and in nopython code.
+
+    Raises
+    ------
+    Aborted
+        The job is over, another worker failed.
+    ProgramLeftError
+        Another rank has returned from the program.
+    """
+    status = _wait_for_all(control.words, control.size, control.spins)
+    _leave_if(status == ABORTED)
+    if status == LEFT:
+        raise ProgramLeftError(_LEFT)
 
 
 @compiled
@@ -178,6 +230,7 @@ class Control:
         self.words = words.view(np.ndarray)
         self.size = size
         self.spins = SPINS if size <= cores else 0
+        self.block = ControlBlock(self.words, rank, size, self.spins)
         self._rank = rank
         self._row = RANKS + LINE * rank
 
@@ -243,13 +296,7 @@ class Control:
     def barrier(self) -> None:
         """Wait for all ranks."""
         faults.point("worker.barrier", self._rank)
-        status = barrier(self.words, self.size, self.spins)
-        if status == LEFT:
-            raise ProgramLeftError(
-                "expected all ranks at the barrier, another one has returned from the program; "
-                "call barrier the same number of times on every rank"
-            )
-        _raise_if(status)
+        barrier(self.block)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

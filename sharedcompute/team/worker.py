@@ -8,7 +8,7 @@ from typing import Any
 
 from sharedcompute.errors import InputError
 from sharedcompute.rows import SCHEDULES, Blocks, Rows, Schedule, share
-from sharedcompute.sync import Control
+from sharedcompute.sync import Control, ControlBlock
 from sharedcompute.team.messages import POST, Channel, dumps
 
 
@@ -28,6 +28,11 @@ class Worker:
         self._channel = channel
         self._job = job
         self._claims = 0
+
+    @property
+    def control(self) -> ControlBlock:
+        """The control block: what `sharedcompute.sync.barrier` takes, in nopython code too."""
+        return self._control.block
 
     def rows(self, n: int) -> Rows:
         """Return this worker's share of `n` rows: the static schedule."""
