@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sharedcompute.api.functions import map, reduce, run, scan, stats
+    from sharedcompute.api.fitted import Fitted
+    from sharedcompute.api.functions import fit, map, reduce, run, scan, stats
     from sharedcompute.api.inputs import Dataset
     from sharedcompute.api.inputs import open_dataset as open
     from sharedcompute.api.repack import repack
@@ -33,7 +34,8 @@ __version__ = "0.1.0"
 
 # NumPy, numba and h5py take 0.7 s to import: each name brings what it needs when first used.
 _HOMES = {
-    "sharedcompute.api.functions": ("map", "reduce", "run", "scan", "stats"),
+    "sharedcompute.api.functions": ("fit", "map", "reduce", "run", "scan", "stats"),
+    "sharedcompute.api.fitted": ("Fitted",),
     "sharedcompute.api.inputs": ("Dataset",),
     "sharedcompute.api.repack": ("repack",),
     "sharedcompute.api.team": ("Team",),
@@ -66,6 +68,7 @@ __all__ = [
     "Dataset",
     "Error",
     "Field",
+    "Fitted",
     "InputError",
     "Map",
     "MemoryBudgetError",
@@ -85,6 +88,7 @@ __all__ = [
     "asarray",
     "empty",
     "empty_like",
+    "fit",
     "full",
     "map",
     "open",

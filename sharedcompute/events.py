@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class PassStarted:
-    """A pass over all rows begins."""
+    """A pass over all rows begins; or a fit, which makes many, and can be stopped."""
 
     number: int
     passes: int
     purpose: str
     rows: int
     nbytes: int
+    fit: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,27 @@ class StateTaken:
 
 
 @dataclass(frozen=True)
+class RoundDone:
+    """A round of a fit is done.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    values : mapping of str to float
+        What the fit says of itself: its inertia, how far it moved.
+    done : bool
+        It was the last one.
+    converged : bool
+    """
+
+    number: int
+    values: Mapping[str, float]
+    done: bool
+    converged: bool
+
+
+@dataclass(frozen=True)
 class WorkerReplaced:
     """A worker died; what it had in hand is done again.
 
@@ -108,7 +130,9 @@ class JobFinished:
     seconds: float
 
 
-Event = PassStarted | BlockDone | StateTaken | WorkerReplaced | BlocksRestored | JobFinished
+Event = (
+    PassStarted | BlockDone | StateTaken | RoundDone | WorkerReplaced | BlocksRestored | JobFinished
+)
 Listener = Callable[[Event], None]
 
 

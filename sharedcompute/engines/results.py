@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.finished import clear, is_finished
+from sharedcompute.engines.fitting import FitOutcome
 from sharedcompute.engines.identity import header_of
 from sharedcompute.engines.notes import Notes
 from sharedcompute.engines.outgoing import Outgoing
@@ -21,7 +23,7 @@ from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import Created, DatasetSink, create, created
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction
-from sharedcompute.operations.base import Array, Operation
+from sharedcompute.operations.base import Array, ArraySpec, Operation
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Job, OutputSpec, Transform
 
@@ -114,7 +116,10 @@ class Results:
         return self._outgoing.progress.section(f"held-{number}", units)
 
     def finish(
-        self, reduced: Sequence[tuple[Reduction, Array]], published: Callable[[], None]
+        self,
+        reduced: Sequence[tuple[Reduction, Array]],
+        fitted: FitOutcome | None,
+        published: Callable[[], None],
     ) -> None:
         """Write what is small, say what made it, put the file in its place, and say so."""
         plan = self._plan
@@ -128,12 +133,34 @@ class Results:
                 small.write(values)
                 provenance.record_whole(small.dataset, values)
                 self._describe(small.dataset, number, reduction)
+        if fitted is not None:
+            self._write_fit(fitted)
         self._outgoing.commit(published)
+
+    def _write_fit(self, fitted: FitOutcome) -> None:
+        """Write what a fit gives beside its rows, and how it went."""
+        job, number = self._plan.job, len(self._plan.job.steps) - 1
+        assert job.output is not None
+        out = replace(job.output, chunks=None, filter=None, shuffle=None)
+        group = str(job.steps[number].save)
+        for name, values in fitted.datasets.items():
+            spec = ArraySpec(values.shape, values.dtype)
+            made = create(out.sink(None, f"{group}/{name}", spec), self._file)
+            made.write(values)
+            provenance.record_whole(made.dataset, values)
+            provenance.stamp(made.dataset, record(job, number))
+        history = self._file.h5[f"{group}/history"]
+        history.attrs["converged"] = int(fitted.converged)
+        history.attrs["stopped"] = int(fitted.stopped)
 
     def _describe(self, dataset: Any, number: int, reduction: Reduction | None = None) -> None:
         """Give a result what still holds of the input's metadata, and say what made it."""
         job, source = self._plan.job, self._plan.job.source
-        if isinstance(source, DatasetSource) and not (reduction and reduction.over_all):
+        # Attributes and scales of the columns hold only where columns are still columns.
+        other = (reduction and reduction.over_all) or (
+            reduction is None and dataset.shape != source.shape
+        )
+        if isinstance(source, DatasetSource) and not other:
             metadata.copy_metadata(
                 source,
                 dataset,
