@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
+from sharedcompute.engines.earlier import runs, was_overwriting
 from sharedcompute.engines.identity import mark
-from sharedcompute.engines.progress import Progress, runs, was_overwriting
+from sharedcompute.engines.progress import Progress
 from sharedcompute.errors import KEPT, StaleResumeError
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.partial import mark_of

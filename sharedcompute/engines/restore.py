@@ -16,8 +16,9 @@ from typing import IO, Any
 import deflate
 import numpy as np
 
+from sharedcompute.engines.earlier import Run
 from sharedcompute.engines.order import InOrder
-from sharedcompute.engines.progress import Run, Section
+from sharedcompute.engines.progress import Section
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.sink import Created
 from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk
