@@ -15,10 +15,9 @@ import numpy as np
 
 from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.fill import fill
-from sharedcompute.engines.finished import finished_results
 from sharedcompute.engines.fitting import FitOutcome, run_fit
 from sharedcompute.engines.load import loaded, room
-from sharedcompute.engines.results import Results, nothing_to_do
+from sharedcompute.engines.results import Results, finished_results, nothing_to_do
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Event, JobFinished, Listener, PassStarted, StateTaken
 from sharedcompute.hdf5.source import DatasetSource

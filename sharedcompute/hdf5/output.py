@@ -31,6 +31,7 @@ from sharedcompute.hdf5.partial import (
 )
 from sharedcompute.machine import disk_free, format_size
 from sharedcompute.shortage import full_disk_named
+from sharedcompute.signal_mask import blocked
 
 COMPLETE = "sharedcompute_complete"
 """Attribute of the root: 1 once every row of every result is in the file.
@@ -263,7 +264,7 @@ class OutputFile:
                 "it; run the job again"
             )
         faults.point("output.rename")
-        with _without_signals():
+        with blocked({signal.SIGINT, signal.SIGTERM, signal.SIGHUP}):
             self.temporary.replace(self.file)
             # Before anything else can fail: what is done is done.
             self._h5 = None
@@ -380,17 +381,6 @@ class OutputFile:
         return InputError(
             f"expected a whole HDF5 file at {self.file}, got {text}; name another file"
         )
-
-
-@contextlib.contextmanager
-def _without_signals() -> Iterator[None]:
-    """Let those signals wait that end a job."""
-    ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def open_written(file: Path, new: bool = False) -> h5py.File:

@@ -15,7 +15,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.engines import states
-from sharedcompute.engines.progress import stopped
+from sharedcompute.engines.earlier import stopped
 from sharedcompute.operations.accumulate import Tally
 from sharedcompute.operations.fingerprint import fingerprint
 

@@ -17,7 +17,7 @@ import sharedcompute as sc
 from sharedcompute import events, faults, journal
 from sharedcompute.api import jobs
 from sharedcompute.engines import local, order, progress, serial, states
-from sharedcompute.engines.progress import stopped
+from sharedcompute.engines.earlier import stopped
 
 
 class Stop(Exception):
