@@ -20,7 +20,6 @@ from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows
 
-
 OWN_NBYTES = 1 << 20
 """Results up to here are copied: a model that is kept is not to keep a shared block each."""
 

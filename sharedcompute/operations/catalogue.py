@@ -17,7 +17,6 @@ from sharedcompute.operations.reductions import REDUCTIONS
 from sharedcompute.operations.scans import SCANS
 from sharedcompute.operations.stencils import STENCILS
 from sharedcompute.operations.sweeps import SWEEPS
-from sharedcompute.operations.sweeps import SWEEPS
 
 _KINDS = Map | Stencil | Reduce | Scan | Fit
 KINDS = ("map", "stencil", "reduce", "scan")
