@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 
-from sharedcompute.atomics import compiled
 from sharedcompute.errors import InputError
+from sharedcompute.kernels.cache import cached
 from sharedcompute.kernels.sweeps import SEGMENT, relax
 from sharedcompute.operations.base import Array, ArraySpec, DType, Params, State
 from sharedcompute.operations.fitting import Fit, RowsAt, Step
@@ -172,7 +173,7 @@ class Relaxation:
         return (first + edge, end + edge, int(rank > 0), -int(rank < parts - 1)), depth
 
 
-@compiled
+@cached(njit(nogil=True))
 def _in_step(
     control: ControlBlock,
     arrays: tuple[Array, Array, Array],
