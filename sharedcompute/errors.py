@@ -47,6 +47,14 @@ class ProgramError(Error, RuntimeError):
     """A worker raised something that could not be sent back as it was."""
 
 
+class WaitTimeoutError(Error, TimeoutError):
+    """A wait for another rank took longer than the caller allowed."""
+
+
+class QueueClosedError(Error, RuntimeError):
+    """A queue is closed: nothing more will come out of it, or may be put in."""
+
+
 class WorkerDied(Error, RuntimeError):
     """A worker process ended while it was at work.
 

@@ -239,6 +239,11 @@ class Control:
         """How many words a team of `size` needs."""
         return RANKS + LINE * (size + 1)
 
+    @property
+    def generation(self) -> int:
+        """How often all ranks were at the barrier, in this job."""
+        return int(self.words[GENERATION])
+
     def reset(self) -> None:
         """Make ready for a job. Only while every rank is idle."""
         self.words[:RANKS] = 0  # claims count from 1: a cleared word belongs to none of them
