@@ -184,18 +184,24 @@ class Collectives:
         if out is not None:
             reductions.check_out(out, array)
         text = _text(op, root, array.dtype, array.shape)
-        result = self._fold(text, array, cast(np.ufunc, ufunc), root)
-        if result is None:
+        into = (
+            out if out is not None and out.flags.c_contiguous else np.empty_like(array, order="C")
+        )
+        if not self._fold(text, array, cast(np.ufunc, ufunc), root, into.reshape(-1)):
             return None
         if out is None:
-            return reductions.like(value, result)
-        out[...] = result
+            return reductions.like(value, into)
+        if into is not out:
+            out[...] = into
         return out
 
     def _fold(
-        self, text: str, array: NDArray[Any], ufunc: np.ufunc, root: int | None
-    ) -> NDArray[Any] | None:
-        """Fold arrays of one shape: each rank all of it, or where that is long a share."""
+        self, text: str, array: NDArray[Any], ufunc: np.ufunc, root: int | None, out: NDArray[Any]
+    ) -> bool:
+        """Fold arrays of one shape: each rank all of it, or where that is long a share.
+
+        `out` may be `array`: what is combined are the copies that all ranks show.
+        """
         exchange, n, kind = self._exchange, array.size, array.dtype
 
         def write(room: memoryview) -> None:
@@ -213,15 +219,14 @@ class Collectives:
 
             half = exchange.call(f"the end of {text}", own[0].nbytes, write_share)
         if root not in (None, self.rank):
-            return None
-        result: NDArray[Any] = np.empty(n, kind)
+            return False
         if not is_shared:
-            reductions.fold(ufunc, shown, result)
+            reductions.fold(ufunc, shown, out)
         else:
             for rank, at in enumerate(shares):
-                part = result[at]
+                part = out[at]
                 part[...] = np.ndarray(part.shape, kind, buffer=exchange.shown(rank, half))
-        return result.reshape(array.shape)
+        return True
 
     def _combine_by(self, value: Any, f: Any, root: int | None, out: NDArray[Any] | None) -> Any:
         """Combine by a user's function, on one rank: it may give what it likes, but once."""

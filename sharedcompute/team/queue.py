@@ -130,9 +130,10 @@ class Queue:
 
 def _meet(exchange: Exchange, maxsize: int, producers: int) -> SharedArray:
     """Make the words of the queue on rank 0, and map them on all others."""
-    for what, number in (("maxsize", maxsize), ("producers", producers)):
-        if not isinstance(number, int) or number < 1:
-            raise InputError(f"expected {what} from 1 up, got {number!r}")
+    if not isinstance(maxsize, int) or maxsize < 1:
+        raise InputError(f"expected maxsize from 1 up, got {maxsize!r}")
+    if not isinstance(producers, int) or not 1 <= producers <= exchange.size:
+        raise InputError(f"expected producers from 1 to {exchange.size}, got {producers!r}")
     text = f"queue({maxsize}, producers={producers})"
     words = None
     if exchange.rank == 0:

@@ -73,7 +73,9 @@ def like(value: Any, result: NDArray[Any]) -> Any:
 
 
 def fold_integers(values: list[Any], op: str) -> Any:
-    """Combine Python integers exactly."""
+    """Combine Python integers exactly. Sums and products of booleans are integers."""
+    if op in ("sum", "prod"):
+        values = [int(value) for value in values]
     return functools.reduce(lambda a, b: UFUNCS[op](a, b, dtype=object), values)
 
 
@@ -82,15 +84,16 @@ def fold(ufunc: np.ufunc, parts: list[NDArray[Any]], out: NDArray[Any]) -> None:
 
     A slice at a time; `out` must not share memory with the parts.
     """
-    first, *rest = parts
-    for start in range(0, first.size, _SLICE):
+    *earlier, last = parts
+    for start in range(0, last.size, _SLICE):
         at = slice(start, start + _SLICE)
-        if not rest:
-            out[at] = first[at]
+        if not earlier:
+            out[at] = last[at]
             continue
-        ufunc(first[at], rest[0][at], out=out[at])
-        for part in rest[1:]:
-            ufunc(out[at], part[at], out=out[at])
+        # Not into `out` each time: NumPy takes what is combined in place, where it has one element,
+        # for a reduction, and multiplies complex numbers in another way then.
+        total = functools.reduce(ufunc, [part[at] for part in earlier])
+        ufunc(total, last[at], out=out[at])
 
 
 def fold_by(f: Combine, values: list[Any]) -> Any:
