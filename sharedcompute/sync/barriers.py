@@ -117,7 +117,8 @@ def _sleep_for_all(control: ControlBlock, generation: int, timeout: float) -> in
             exchange(words, BROKEN, 1)
             status = TIMED_OUT
         elif status == OK and left:
-            status = LEFT
+            # Who has raised has set the abort word before it left.
+            status = ABORTED if load(words, ABORT) != 0 else LEFT
         if status != OK:
             break
         turn = nap(control, GENERATION, generation, turn)

@@ -17,6 +17,7 @@ from sharedcompute.sync.failures import Aborted
 from sharedcompute.sync.layout import (
     ABORT,
     FINISHED,
+    GENERATION,
     JOB_DONE,
     LINE,
     LOOKS,
@@ -60,6 +61,11 @@ class Control:
     def settle(self) -> None:
         """Settle how waits sleep: ``SHAREDCOMPUTE_WAIT=sleep`` is for systems without a futex."""
         self.words[SHORT_SLEEPS] = os.environ.get("SHAREDCOMPUTE_WAIT") == "sleep"
+
+    @property
+    def generation(self) -> int:
+        """How often all ranks were at the barrier, in this job."""
+        return int(self.words[GENERATION])
 
     def reset(self) -> None:
         """Make ready for a job. Only while every rank is idle."""

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from sharedcompute.atomics import raising
-from sharedcompute.errors import Error
+from sharedcompute.errors import DeadlockError, ProgramLeftError, WaitTimeoutError
+
+__all__ = ["Aborted", "DeadlockError", "ProgramLeftError", "WaitTimeoutError"]
 
 
 class Aborted(BaseException):
     """The job is over, another worker failed. Not an Exception: programs should not catch it."""
-
-
-class ProgramLeftError(Error, RuntimeError):
-    """A barrier can never open: another rank has returned from the program."""
-
-
-class DeadlockError(Error, RuntimeError):
-    """All ranks that still run wait for each other, or one waits for itself."""
-
-
-class WaitTimeoutError(Error, TimeoutError):
-    """What was waited for did not come within the time limit of the wait."""
 
 
 OK, ABORTED, LEFT, TIMED_OUT, STUCK, MISUSED = range(6)

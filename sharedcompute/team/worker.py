@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,12 @@ from sharedcompute.rows import SCHEDULES, Blocks, Rows, Schedule, share, split_w
 from sharedcompute.sync import Control, ControlBlock
 from sharedcompute.sync.claims import check_steal
 from sharedcompute.sync.handles import Counter, Event, Lock, Semaphore
+from sharedcompute.team.collectives import Collectives
+from sharedcompute.team.exchange import Exchange
+from sharedcompute.team.fifo import check_timeout
+from sharedcompute.team.mail import Mail
 from sharedcompute.team.messages import POST, Channel, dumps
+from sharedcompute.team.queue import Queue
 
 Weights = Sequence[float] | NDArray[np.generic]
 
@@ -27,7 +32,7 @@ _BLOCK_SECONDS = 2e-3
 blocks end close to each other."""
 
 
-class Worker:
+class Worker(Collectives):
     """What a program gets: its rank, its share of the rows, and how to wait for the others.
 
     Attributes
@@ -36,12 +41,14 @@ class Worker:
         This worker's number, from 0, and how many there are.
     """
 
-    def __init__(self, rank: int, size: int, control: Control, channel: Channel, job: int) -> None:
-        self.rank = rank
-        self.size = size
-        self._control = control
+    def __init__(self, exchange: Exchange, channel: Channel, job: int) -> None:
+        self.rank = exchange.rank
+        self.size = exchange.size
+        self._exchange = exchange
+        self._control: Control = exchange.control
         self._channel = channel
         self._job = job
+        exchange.begin(job)
         self._claims = 0
         self._steals = 0
 
@@ -178,6 +185,65 @@ class Worker:
         Waits while the parent is behind. Bytes from 64 kB up arrive as a read-only memoryview.
         """
         self._channel.send(POST, self._job, *dumps(obj))
+
+    def send(self, obj: Any, rank: int, timeout: float | None = None) -> None:
+        """Send an object to another rank, or to this one.
+
+        Returns when the message is on its way: up to 32 wait for a rank that does not receive. Then
+        the sender waits for room, and takes in meanwhile what others send it, so that ranks which
+        send to each other never hang.
+
+        Parameters
+        ----------
+        obj : object
+            Anything that can be pickled. Shared arrays remain the same memory, all else is copied.
+        rank : int
+        timeout : float, optional
+            The longest wait, in seconds.
+
+        Raises
+        ------
+        WaitTimeoutError
+        ProgramLeftError
+            There is no room, and `rank` has returned from the program.
+        """
+        self._check_rank(rank)
+        check_timeout(timeout)
+        self._mail.send(obj, rank, timeout)
+
+    def recv(self, rank: int, timeout: float | None = None) -> Any:
+        """Receive the next object that a rank has sent to this one, in the order it sent them.
+
+        Raises
+        ------
+        WaitTimeoutError
+        ProgramLeftError
+            `rank` has returned from the program and sent nothing more.
+        """
+        self._check_rank(rank)
+        check_timeout(timeout)
+        return self._mail.receive(rank, timeout)[1]
+
+    def recv_any(self, timeout: float | None = None) -> tuple[int, Any]:
+        """Receive the next object from whatever rank: ``(rank, obj)``. See `recv`."""
+        check_timeout(timeout)
+        return self._mail.receive(None, timeout)
+
+    def queue(self, maxsize: int, producers: int = 1) -> Queue:
+        """Make a queue between the ranks. All of them call this together, like a collective.
+
+        Parameters
+        ----------
+        maxsize : int
+            How many objects it holds before `Queue.put` waits.
+        producers : int
+            How many ranks put objects in and then `Queue.close` it.
+        """
+        return Queue(self._exchange, maxsize, producers)
+
+    @cached_property
+    def _mail(self) -> Mail:
+        return Mail(self._exchange)
 
     def _hold(self, blocks: list[Rows]) -> Iterator[Rows]:
         for block in blocks:
