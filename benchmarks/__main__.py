@@ -16,8 +16,7 @@ import h5py
 import numpy as np
 
 import sharedcompute as sc
-from benchmarks import chunks, collectives, peers, reliability
-from benchmarks import chunks, peers, reliability, synchronisation
+from benchmarks import chunks, collectives, peers, reliability, synchronisation
 from benchmarks.data import normal
 from benchmarks.memory import peak
 from benchmarks.timing import Row, at_most, medians, ratio, show
@@ -189,6 +188,8 @@ def faults(folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) 
 def together(_folder: Path, _nbytes: int, team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
     """Collectives and messages."""
     return collectives.calls(team, repeats)
+
+
 def in_step(_folder: Path, _nbytes: int, _team: sc.Team, _pool: Any, _repeats: int) -> list[Row]:
     """Barriers, locks and counters."""
     return synchronisation.costs(WORKERS, CROWD)
