@@ -22,7 +22,9 @@ if TYPE_CHECKING:
         MemoryBudgetError,
         OutputExists,
         ProgramError,
+        QueueClosedError,
         StaleResumeError,
+        WaitTimeoutError,
         WorkerDied,
     )
     from sharedcompute.operations.base import Field, Map, Partial, Reduce, Scan, Stage, Stencil
@@ -44,7 +46,9 @@ _HOMES = {
         "MemoryBudgetError",
         "OutputExists",
         "ProgramError",
+        "QueueClosedError",
         "StaleResumeError",
+        "WaitTimeoutError",
         "WorkerDied",
     ),
     "sharedcompute.operations.base": (
@@ -73,6 +77,7 @@ __all__ = [
     "Parameter",
     "Partial",
     "ProgramError",
+    "QueueClosedError",
     "Reduce",
     "Scan",
     "SharedArray",
@@ -80,6 +85,7 @@ __all__ = [
     "StaleResumeError",
     "Stencil",
     "Team",
+    "WaitTimeoutError",
     "Worker",
     "WorkerDied",
     "asarray",
