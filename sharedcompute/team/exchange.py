@@ -45,6 +45,7 @@ class Exchange:
 
     def __init__(self, board: Board, control: Control, rank: int, attached: Attached) -> None:
         self.board = board
+        self._records = [[board.record(r, half) for r in range(control.size)] for half in (0, 1)]
         self.control = control
         self.rank = rank
         self.size = control.size
@@ -85,7 +86,7 @@ class Exchange:
         own = self._own[half]
         called = _CALL.pack(self.job, generation, _short(text))
         place = _PLACE.pack(len(own), own.name.encode()) if own else _PLACE.pack(0, b"")
-        self.board.record(self.rank, half)[: len(called) + len(place)] = called + place
+        self._records[half][self.rank][: len(called) + len(place)] = called + place
         try:
             self.control.barrier()
         except ProgramLeftError:
@@ -104,7 +105,7 @@ class Exchange:
 
     def _find(self, rank: int, half: int) -> Segment:
         """Give the block of another rank, mapped once while it is the same."""
-        size, name = _PLACE.unpack_from(self.board.record(rank, half), _CALL.size)
+        size, name = _PLACE.unpack_from(self._records[half][rank], _CALL.size)
         text = name.rstrip(b"\0").decode()
         known = self._others[half].get(rank)
         if known is None or known.name != text:
@@ -119,8 +120,8 @@ class Exchange:
         return memoryview(own)
 
     def _compare(self, half: int, called: bytes) -> None:
-        notes = [bytes(self.board.record(r, half)[: len(called)]) for r in range(self.size)]
-        if all(note == called for note in notes):
+        notes = [bytes(record[: _CALL.size]) for record in self._records[half]]
+        if notes.count(called) == self.size:
             return
         ranks: dict[str, list[str]] = {}
         for rank, note in enumerate(notes):
