@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 import sharedcompute as sc
-from benchmarks import chunks, peers, reliability
+from benchmarks import chunks, peers, reliability, sweeps
 from benchmarks.data import normal
 from benchmarks.memory import peak
 from benchmarks.timing import Row, at_most, medians, ratio, show
@@ -183,7 +183,12 @@ def faults(folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) 
     return reliability.costs(folder, nbytes, WORKERS, repeats)
 
 
-PARTS = {"fundamentals": fundamentals, "compressed": compressed, "reliability": faults}
+PARTS = {
+    "fundamentals": fundamentals,
+    "compressed": compressed,
+    "reliability": faults,
+    "sweeps": sweeps.heat,
+}
 
 
 def main() -> None:
