@@ -16,8 +16,7 @@ import h5py
 import numpy as np
 
 import sharedcompute as sc
-from benchmarks import chunks, collectives, peers, reliability, synchronisation
-from benchmarks import chunks, peers, reliability, sweeps
+from benchmarks import chunks, collectives, peers, reliability, sweeps, synchronisation
 from benchmarks.data import normal
 from benchmarks.memory import peak
 from benchmarks.timing import Row, at_most, medians, ratio, show
