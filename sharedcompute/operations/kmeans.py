@@ -198,7 +198,7 @@ class KMeans:
         _prepare(model)
         model["n_iter"][0] += 1
         tolerance = self.tol * model["scatter"][0] / (self.spec.rows * self.spec.row_size)
-        converged = shift <= tolerance
+        converged = bool(shift <= tolerance)
         done = converged or bool(model["n_iter"][0] >= self.max_iter)
         model["phase"][0] = MEASURE if done else LLOYD
         return Step({"inertia": float(inertia), "shift": shift**0.5}, done, converged)
