@@ -17,13 +17,14 @@ from sharedcompute.operations.parameters import nearest
 from sharedcompute.operations.reductions import REDUCTIONS
 from sharedcompute.operations.scans import SCANS
 from sharedcompute.operations.stencils import STENCILS
+from sharedcompute.operations.sweeps import SWEEPS
 
 _KINDS = Map | Stencil | Reduce | Scan | Fit
 KINDS = ("map", "stencil", "reduce", "scan")
 
 _ALL: tuple[Operation, ...] = (*MAPS, *STENCILS, *REDUCTIONS, *SCANS)
 
-_FITS: tuple[Fit, ...] = (KMEANS,)
+_FITS: tuple[Fit, ...] = (KMEANS, *SWEEPS)
 
 CATALOGUE: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _ALL})
 

@@ -19,10 +19,7 @@ from sharedcompute.engines.earlier import stopped
 from sharedcompute.operations.accumulate import Tally
 from sharedcompute.operations.fingerprint import fingerprint
 
-from .test_kill_anywhere import place, run
-from .test_resume import JOBS, Watch, map_of
-
-__all__ = ["place"]
+from .stopping import JOBS, Watch, map_of, run
 
 KILLED = -9
 
