@@ -18,13 +18,14 @@ FEATURES = 16
 ITERATIONS = 10
 
 
-def blobs(rows: int) -> Array:
-    """Well separated clusters, in an order without order."""
+def blobs(rows: int) -> tuple[Array, Array]:
+    """Well separated clusters, in an order without order, and a row of each."""
     random = np.random.default_rng(0)
     centres = random.uniform(-10, 10, (CLUSTERS, FEATURES)).astype("f4")
     x = random.normal(size=(rows, FEATURES)).astype("f4")
-    x += centres[random.integers(0, CLUSTERS, rows)]
-    return x
+    cluster = random.integers(0, CLUSTERS, rows)
+    x += centres[cluster]
+    return x, x[np.unique(cluster, return_index=True)[1]]
 
 
 def sklearn_kmeans(x: Array, init: Array, threads: int) -> Array:
@@ -43,15 +44,15 @@ def sklearn_kmeans(x: Array, init: Array, threads: int) -> Array:
 
 def clustering(team: sc.Team, folder: Path, repeats: int, rows: int = 1_000_000) -> list[Row]:
     """k-means of 1,000,000 x 16, k = 16."""
-    x = blobs(rows)
-    # One row of each cluster is not what a user has; but then no round is without work.
+    x, separate = blobs(rows)
+    # From a row of each cluster it would be done after two iterations.
     init = x[:CLUSTERS].copy()
     shared = sc.asarray(x)
 
-    def ours(source: Any) -> Any:
+    def ours(source: Any, init: Array = init) -> Any:
         return sc.fit("kmeans", source, init=init, max_iter=ITERATIONS, tol=0, team=team)
 
-    same = float((ours(shared).labels_ == sklearn_kmeans(x, init, 2)).mean())
+    other = int((ours(shared, separate).labels_ != sklearn_kmeans(x, separate, 2)).sum())
     in_memory = medians(
         {
             "sharedcompute": lambda: ours(shared),
@@ -74,6 +75,6 @@ def clustering(team: sc.Team, folder: Path, repeats: int, rows: int = 1_000_000)
     what = f"k-means of {rows:,} x {FEATURES} f4, k = {CLUSTERS}, {ITERATIONS} iterations"
     return [
         ratio(what, in_memory, "scikit-learn, 2 threads", 1),
-        Row("labels as scikit-learn's", f"{100 * same:.4f} %", "-", None),
+        Row("labels that are not scikit-learn's", str(other), "0", other == 0),
         at_most_times(f"{what}, from gzip 4", from_file, "decoding it", 1.3),
     ]
