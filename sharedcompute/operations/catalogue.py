@@ -12,6 +12,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.operations.base import Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.elementwise import MAPS
 from sharedcompute.operations.fitting import Fit
+from sharedcompute.operations.kmeans import KMEANS
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.operations.reductions import REDUCTIONS
 from sharedcompute.operations.scans import SCANS
@@ -23,7 +24,7 @@ KINDS = ("map", "stencil", "reduce", "scan")
 
 _ALL: tuple[Operation, ...] = (*MAPS, *STENCILS, *REDUCTIONS, *SCANS)
 
-_FITS: tuple[Fit, ...] = SWEEPS
+_FITS: tuple[Fit, ...] = (KMEANS, *SWEEPS)
 
 CATALOGUE: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _ALL})
 
