@@ -15,7 +15,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute import arrays, faults
-from sharedcompute.engines import local, order, serial, states
+from sharedcompute.engines import order, states, threads
 
 from .test_resume import JOBS, Job, map_of
 
@@ -73,7 +73,7 @@ def run(place: Path, job: Job, script: str, **how: Any) -> int:
     def work() -> None:
         os.environ["SHAREDCOMPUTE_FAULTS_FOLDER"] = str(counts)
         faults.SCRIPT = tuple(tuple(word.split(":")) for word in script.split())
-        for module in (local, order, serial, states):
+        for module in (order, states, threads):
             module.TAKE_SECONDS = 0.0
         job(place / "in.h5", place / "out.h5", **how)
 

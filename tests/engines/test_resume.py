@@ -16,7 +16,7 @@ import pytest
 import sharedcompute as sc
 from sharedcompute import events, faults, journal
 from sharedcompute.api import jobs
-from sharedcompute.engines import local, order, progress, serial, states
+from sharedcompute.engines import local, order, progress, states, threads
 from sharedcompute.engines.progress import stopped
 
 
@@ -44,7 +44,7 @@ class Watch:
 @pytest.fixture(autouse=True)
 def all_is_noted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done is noted as soon as it is, and not after a second."""
-    for module in (local, order, serial, states):
+    for module in (order, states, threads):
         monkeypatch.setattr(module, "TAKE_SECONDS", 0.0)
     monkeypatch.setattr(local, "POST_SECONDS", 0.0)
 
@@ -97,7 +97,7 @@ JOBS: dict[str, Job] = {
 def crew() -> Iterator[sc.Team]:
     """Two workers that are forks, and so see what is patched here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local, "TAKE_SECONDS", 0.0)
+        patch.setattr(threads, "TAKE_SECONDS", 0.0)
         with sc.Team(2, start_method="fork") as team:
             team.run(lambda _: None)
             yield team
