@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.engines.fill import fill
-from sharedcompute.engines.finished import finished_results
 from sharedcompute.engines.fitting import FitOutcome, run_fit
 from sharedcompute.engines.load import loaded, room
 from sharedcompute.engines.passes import PassWork
-from sharedcompute.engines.results import Results, nothing_to_do
+from sharedcompute.engines.results import Results, finished_fit, finished_results, nothing_to_do
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Event, JobFinished, Listener, PassStarted, StateTaken
 from sharedcompute.hdf5.source import DatasetSource
@@ -54,7 +53,8 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
     if nothing_to_do(plan):
         reductions = [observe.reduction for observe in plan.passes[-1].observes]
         found = list(zip(reductions, finished_results(plan), strict=False))
-        return Outcome(_by_step(plan, plan.passes[-1].keeps, found, None), 0.0)
+        fit = finished_fit(plan) if plan.fit is not None else None
+        return Outcome(_by_step(plan, plan.passes[-1].keeps, found, fit), 0.0)
     with contextlib.ExitStack() as stack:
         results = stack.enter_context(Results(plan)) if plan.job.output else None
         run = _Run(plan, engine, results, listen, stack)
@@ -140,7 +140,8 @@ class _Run:
         before = replace(last, stages=last.stages[: part.depth], keeps=(), observes=())
         work = replace(before.bind(values), source=self._engine.reach(last.source))
         self._begin(part.name, work.spec(0), fit=True)
-        self.fitted = run_fit(part, work, self._engine, self._listen)
+        section = self._results.fit_section() if self._results is not None else None
+        self.fitted = run_fit(part, work, self._engine, self._listen, section)
         wanted = fitted(last.stages)
         return {(i, a): self._engine.share(self.fitted.model[a.name]) for i, a in wanted}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from datetime import UTC, datetime
 from importlib import metadata
@@ -57,6 +59,16 @@ def repack_header_of(plan: RepackPlan, base: Base) -> Record:
     identity[BASE] = None if base is None else _state(*base)
     what = f"repack of {Address(Path(plan.file).name, plan.path)}"
     return {"identity": identity, "what": what, "overwrite": plan.overwrite}
+
+
+def mark(header: Record) -> str:
+    """What marks the output of a job: a digest of all that decides its bytes.
+
+    Not of the file that results are added to: that is another one afterwards.
+    """
+    identity = {name: value for name, value in header["identity"].items() if name != BASE}
+    text = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _versions() -> Record:

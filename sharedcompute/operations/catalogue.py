@@ -16,13 +16,14 @@ from sharedcompute.operations.parameters import nearest
 from sharedcompute.operations.reductions import REDUCTIONS
 from sharedcompute.operations.scans import SCANS
 from sharedcompute.operations.stencils import STENCILS
+from sharedcompute.operations.sweeps import SWEEPS
 
 _KINDS = Map | Stencil | Reduce | Scan | Fit
 KINDS = ("map", "stencil", "reduce", "scan")
 
 _ALL: tuple[Operation, ...] = (*MAPS, *STENCILS, *REDUCTIONS, *SCANS)
 
-_FITS: tuple[Fit, ...] = ()
+_FITS: tuple[Fit, ...] = SWEEPS
 
 CATALOGUE: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _ALL})
 

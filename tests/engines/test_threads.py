@@ -19,7 +19,8 @@ from sharedcompute.engines import threads as engine_threads
 from sharedcompute.engines.threads import Claims, side_by_side
 from sharedcompute.rows import Rows
 from tests.engines.cases import REDUCTIONS, data
-from tests.engines.test_resume import JOBS, failing, field
+from tests.engines.stopping import JOBS
+from tests.engines.test_resume import failing, field
 
 __all__ = ["failing", "field"]
 
