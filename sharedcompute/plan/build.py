@@ -122,7 +122,8 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
     passes = (*_preludes(frame), frame.make(keeps, tuple(chain.observes), _purpose(job)))
     engine, workers = choose_engine(passes, options, chain.fit, have_team=have_team)
-    stage = partial(staged_for, passes, engine, chain.fit, options.memory, scratch_folder(job))
+    folder, threads = scratch_folder(job), options.threads
+    stage = partial(staged_for, passes, engine, chain.fit, options.memory, folder, threads)
     staged = stage(workers)
     # Nobody asked for so many workers: as many as fit.
     while options.workers is None and workers > 1 and not staged.projection.fits(options.memory):
