@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 import sharedcompute as sc
-from benchmarks import chunks, peers, reliability, sweeps
+from benchmarks import chunks, collectives, peers, reliability, sweeps
 from benchmarks.data import normal
 from benchmarks.memory import peak
 from benchmarks.timing import Row, at_most, medians, ratio, show
@@ -183,10 +183,16 @@ def faults(folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) 
     return reliability.costs(folder, nbytes, WORKERS, repeats)
 
 
+def together(_folder: Path, _nbytes: int, team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """Collectives and messages."""
+    return collectives.calls(team, repeats)
+
+
 PARTS = {
     "fundamentals": fundamentals,
     "compressed": compressed,
     "reliability": faults,
+    "collectives": together,
     "sweeps": sweeps.heat,
 }
 

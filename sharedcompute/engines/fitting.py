@@ -11,7 +11,7 @@ import numpy as np
 from sharedcompute.engines.block import BlockRunner
 from sharedcompute.engines.checkpoint import Checkpoints
 from sharedcompute.engines.progress import Section
-from sharedcompute.engines.rounds import CONVERGED, Loop, Values, Watch
+from sharedcompute.engines.rounds import CONVERGED, Loop, Values, Watch, check_finite
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Listener
 from sharedcompute.operations.base import Array, State
@@ -19,6 +19,9 @@ from sharedcompute.operations.fitting import RowsAt, Sweeps
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows
+
+OWN_NBYTES = 1 << 20
+"""Results up to here are copied: a model that is kept is not to keep a shared block each."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,16 @@ def _unsaved(_model: State, _values: Values) -> None:
 
 
 def _results(loop: Loop) -> dict[str, Array]:
-    """What the fit gives, in memory of its own."""
+    """What the fit gives; what is small in memory of its own."""
     algorithm = loop.part.algorithm
     if isinstance(algorithm, Sweeps):
         found = algorithm.results(loop.model)
     else:
         found = algorithm.results(loop.model, loop.state(0) if algorithm.needs_last else None)
-    return {name: np.array(values) for name, values in found.items()}
+    return {
+        name: np.asarray(values) if np.asarray(values).nbytes > OWN_NBYTES else np.array(values)
+        for name, values in found.items()
+    }
 
 
 @contextmanager
@@ -106,7 +112,9 @@ def _reading(part: FitPart, work: Pass) -> Iterator[RowsAt]:
     runner = BlockRunner(work, (), undeliverable)
 
     def read(start: int, stop: int) -> Array:
-        return runner.rows_at(part.depth, Rows(start, stop)).copy()
+        rows = runner.rows_at(part.depth, Rows(start, stop))
+        check_finite(rows, start, part.name)
+        return rows.copy()
 
     try:
         yield read
