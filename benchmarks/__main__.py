@@ -17,7 +17,6 @@ import numpy as np
 
 import sharedcompute as sc
 from benchmarks import chunks, collectives, peers, reliability, sweeps, synchronisation
-from benchmarks import chunks, collectives, peers, reliability, sweeps
 from benchmarks.data import normal
 from benchmarks.memory import peak
 from benchmarks.timing import Row, at_most, medians, ratio, show
