@@ -85,6 +85,7 @@ class _Components:
 
     def _model(self, vectors: int) -> dict[str, ArraySpec]:
         return {
+            "origin": numbers(self.d),
             "mean": numbers(self.d),
             "variance": numbers(vectors),
             "components": numbers(vectors, self.d),
@@ -138,16 +139,17 @@ class Covariance(_Components):
         return moments.scatter_state(self.d)
 
     def begin(self, model: State, rows: RowsAt) -> None:
-        """Nothing is known before the round."""
+        """Look for a mean that is near."""
+        model["origin"][:] = moments.near(rows(0, min(self.n, moments.NEAR_ROWS)))
 
     def reset(self, state: State) -> None:
         """No rows."""
         moments.clear(state)
 
-    def add(self, x: Array, _start: int, _block: int, _model: State, state: State) -> None:
+    def add(self, x: Array, _start: int, _block: int, model: State, state: State) -> None:
         """Add a strip."""
         for tile in moments.tiles(x):
-            moments.add_rows(tile, self.dtype, state)
+            moments.add_rows(tile, self.dtype, model["origin"], state)
 
     def combine(self, a: State, b: State) -> None:
         """Pool two groups of rows."""
@@ -157,7 +159,7 @@ class Covariance(_Components):
         """Find the eigenvectors."""
         moments.check_squares("pca", state["scatter"])
         values, vectors = np.linalg.eigh(moments.scatter_matrix(state) / (self.n - 1))
-        model["mean"][:] = state["mean"]
+        model["mean"][:] = model["origin"] + state["mean"]
         # Rounding may leave a little less than nothing where there is no variance.
         model["variance"][:] = np.maximum(values[::-1], 0)
         model["components"][:] = upright(vectors.T[::-1])
@@ -205,7 +207,7 @@ class Randomized(_Components):
 
     @property
     def state(self) -> Specs:
-        """Means, the scatter matrix times the basis, the means times the basis, and squares."""
+        """Means, the scatter matrix times the basis, means times the basis, and squares."""
         return {
             "n": numbers(1),
             "mean": numbers(self.d),
@@ -214,8 +216,9 @@ class Randomized(_Components):
             "squares": numbers(self.d),
         }
 
-    def begin(self, model: State, _rows: RowsAt) -> None:
-        """Draw random directions."""
+    def begin(self, model: State, rows: RowsAt) -> None:
+        """Look for a mean that is near, and draw random directions."""
+        model["origin"][:] = moments.near(rows(0, min(self.n, moments.NEAR_ROWS)))
         random = np.random.Generator(np.random.PCG64(self.seed))
         drawn = random.standard_normal((self.d, self.directions))
         model["basis"][:] = np.linalg.qr(drawn)[0]
@@ -229,7 +232,7 @@ class Randomized(_Components):
         basis = model["basis"]
         for tile in moments.tiles(x):
             squares = np.zeros(self.d)
-            y, shift, total = moments.centred(tile, self.dtype, squares)
+            y, shift, total = moments.centred(tile, self.dtype, model["origin"], squares)
             own = total / len(tile)
             product: Array = np.dot(y.T, np.dot(y, basis)).astype(np.float64)
             product -= np.outer(total, np.dot(own, basis))
@@ -263,7 +266,7 @@ class Randomized(_Components):
         moments.check_squares("pca", product)
         moments.check_squares("pca", state["squares"])
         values, vectors = self._nystroem(model["basis"].astype(np.float64), product)
-        model["mean"][:] = state["mean"]
+        model["mean"][:] = model["origin"] + state["mean"]
         model["variance"][:] = values / (self.n - 1)
         model["components"][:] = upright(vectors)
         model["total"][0] = state["squares"].sum() / (self.n - 1)
@@ -343,4 +346,5 @@ PCA = Fit(
         Parameter("n_iter", order, "power iterations (randomized); 4 or 7 if not given", None),
         Parameter("random_state", order, "seed of the random directions", 0),
     ),
+    strip_rows=moments.TILE_ROWS,
 )

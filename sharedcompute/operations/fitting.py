@@ -146,6 +146,8 @@ class Fit:
     parameters : tuple of Parameter
     kinds : str
         The kinds of data it takes, as in `numpy.dtype.kind`.
+    strip_rows : int
+        Rows that a strip had better have: what a BLAS wants to be fast.
     """
 
     name: str
@@ -155,6 +157,7 @@ class Fit:
     summary: str = ""
     parameters: tuple[Parameter, ...] = ()
     kinds: str = "biuf"
+    strip_rows: int = 1
     kind: ClassVar[str] = "fit"
 
     @property

@@ -51,11 +51,17 @@ class _Regression:
 
     def _shared_model(self) -> dict[str, ArraySpec]:
         return {
+            "origin": numbers(self.d + self.targets),
             "coef": numbers(self.d, self.targets),
             "intercept": numbers(self.targets),
             "residuals": numbers(self.targets),
             "r2": numbers(self.targets),
         }
+
+    def _begin(self, model: State, rows: RowsAt) -> None:
+        few = min(self.n, moments.NEAR_ROWS)
+        model["origin"][: self.d] = moments.near(rows(0, few))
+        model["origin"][self.d :] = moments.near(self._targets_of(0, few))
 
     def _targets_of(self, start: int, stop: int) -> Array:
         """Rows of y, as (rows, targets)."""
@@ -94,9 +100,8 @@ class LeastSquares(_Regression):
 
     @property
     def model(self) -> Specs:
-        """The solution, and what is taken off the columns."""
-        shift = self.d + self.targets
-        return {**self._shared_model(), "singular_values": numbers(self.d), "shift": numbers(shift)}
+        """The solution."""
+        return {**self._shared_model(), "singular_values": numbers(self.d)}
 
     @property
     def state(self) -> Specs:
@@ -107,10 +112,7 @@ class LeastSquares(_Regression):
     def begin(self, model: State, rows: RowsAt) -> None:
         """Look for a mean that is near."""
         if self.intercept:
-            few = min(self.n, moments.NEAR_ROWS)
-            x = rows(0, few).reshape(few, -1)
-            model["shift"][: self.d] = x.mean(axis=0, dtype=np.float64)
-            model["shift"][self.d :] = self._targets_of(0, few).mean(axis=0, dtype=np.float64)
+            self._begin(model, rows)
 
     def reset(self, state: State) -> None:
         """No rows."""
@@ -118,15 +120,15 @@ class LeastSquares(_Regression):
 
     def add(self, x: Array, start: int, _block: int, model: State, state: State) -> None:
         """Put the strip's rows below R, and reduce that to R again."""
-        r, shift, first = state["r"], model["shift"], int(self.intercept)
+        r, origin, first = state["r"], model["origin"], int(self.intercept)
         for tile in moments.tiles(x):
             stacked = np.empty((len(r) + len(tile), len(r)))
             stacked[: len(r)], below = r, stacked[len(r) :]
             below[:, :first] = 1
             end = first + self.d
-            np.subtract(tile, shift[: self.d], out=below[:, first:end])
+            np.subtract(tile, origin[: self.d], out=below[:, first:end])
             y = self._targets_of(start, start + len(tile))
-            np.subtract(y, shift[self.d :], out=below[:, end:])
+            np.subtract(y, origin[self.d :], out=below[:, end:])
             r[...] = np.linalg.qr(stacked, mode="r")
             start += len(tile)
 
@@ -145,9 +147,9 @@ class LeastSquares(_Regression):
         right = r[first:end, end:]
         model["coef"][:] = vectors.T @ ((u.T @ right) / sigma[:, None])
         if self.intercept:
-            shift = model["shift"]
+            origin = model["origin"]
             apart = (r[0, end:] - r[0, first:end] @ model["coef"]) / r[0, 0]
-            model["intercept"][:] = apart + shift[self.d :] - shift[: self.d] @ model["coef"]
+            model["intercept"][:] = apart + origin[self.d :] - origin[: self.d] @ model["coef"]
         residuals = np.square(r[end:, end:]).sum(axis=0)
         return self._step(model, residuals, np.square(r[first:, end:]).sum(axis=0))
 
@@ -199,19 +201,20 @@ class Ridge(_Regression):
         return moments.scatter_state(self.d + self.targets)
 
     def begin(self, model: State, rows: RowsAt) -> None:
-        """Nothing is known before the round."""
+        """Look for a mean that is near."""
+        self._begin(model, rows)
 
     def reset(self, state: State) -> None:
         """No rows."""
         moments.clear(state)
 
-    def add(self, x: Array, start: int, _block: int, _model: State, state: State) -> None:
+    def add(self, x: Array, start: int, _block: int, model: State, state: State) -> None:
         """Add a strip."""
         for tile in moments.tiles(x):
             both = np.empty((len(tile), self.d + self.targets))
             both[:, : self.d] = tile
             both[:, self.d :] = self._targets_of(start, start + len(tile))
-            moments.add_rows(both, moments.FLOAT64, state)
+            moments.add_rows(both, moments.FLOAT64, model["origin"], state)
             start += len(tile)
 
     def combine(self, a: State, b: State) -> None:
@@ -221,7 +224,8 @@ class Ridge(_Regression):
     def update(self, model: State, state: State) -> Step:
         """Solve by the eigenvectors of the scatter matrix."""
         moments.check_squares("ridge", state["scatter"])
-        d, mean, scatter = self.d, state["mean"], moments.scatter_matrix(state)
+        d, scatter = self.d, moments.scatter_matrix(state)
+        mean = model["origin"] + state["mean"]
         if not self.intercept:
             scatter += self.n * np.outer(mean, mean)
         own, cross, total = scatter[:d, :d], scatter[:d, d:], np.diagonal(scatter)[d:]
@@ -279,6 +283,7 @@ LSTSQ = Fit(
     watched=("r2",),
     summary="linear regression by least squares; residuals are sums of squares",
     parameters=(Y, INTERCEPT),
+    strip_rows=moments.TILE_ROWS,
 )
 
 RIDGE = Fit(
@@ -288,4 +293,5 @@ RIDGE = Fit(
     watched=("r2",),
     summary="linear regression with a penalty on the squares of the coefficients",
     parameters=(Y, Parameter("alpha", positive, "weight of the penalty", 1.0), INTERCEPT),
+    strip_rows=moments.TILE_ROWS,
 )

@@ -21,7 +21,7 @@ def _project_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
         )
     mean = _per(params["mean"], spec.row_size, "mean")
     k = len(components)
-    matrix = np.ascontiguousarray(components.T)
+    matrix = components.T.copy(order="C")
     if params["variance"] is not None:
         variance = _per(params["variance"], k, "variance")
         if not (variance > 0).all():

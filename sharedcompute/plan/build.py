@@ -304,6 +304,7 @@ def _blocks(
         state_bytes=used,
         kept_bytes=kept,
         block_rows=options.block_rows,
+        strip_rows=chain.fit.operation.strip_rows if chain.fit else 1,
     )
 
 
