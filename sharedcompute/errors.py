@@ -51,6 +51,14 @@ class WaitTimeoutError(Error, TimeoutError):
     """A wait for another rank took longer than the caller allowed."""
 
 
+class ProgramLeftError(Error, RuntimeError):
+    """What is waited for can never come: another rank has returned from the program."""
+
+
+class DeadlockError(Error, RuntimeError):
+    """All ranks that still run wait for each other, or one waits for itself."""
+
+
 class QueueClosedError(Error, RuntimeError):
     """A queue is closed: nothing more will come out of it, or may be put in."""
 

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-Schedule = Literal["static", "dynamic", "guided"]
+Schedule = Literal["static", "dynamic", "guided", "stealing"]
 SCHEDULES: tuple[str, ...] = get_args(Schedule)
 
 Mode = Literal["reflect", "constant", "nearest", "mirror", "wrap"]

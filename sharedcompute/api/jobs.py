@@ -155,7 +155,9 @@ def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
     """Run a plan on the engine that it names."""
     source = plan.job.source
     if isinstance(source, DatasetSource):
-        rehearse(source, rows=plan.engine == "serial", metadata=bool(plan.saved))
+        # The first model of a fit is made here, of rows that are read here.
+        here = plan.engine == "serial" or plan.fit is not None
+        rehearse(source, rows=here, metadata=bool(plan.saved))
     with engine_of(plan.engine, plan.workers, plan.options, team) as engine:
         return execute(plan, engine, listen)
 

@@ -71,12 +71,18 @@ class PassWork:
 
     def open(self, rank: int, deliver: Deliver) -> BlockRunner:
         """Open source and sinks."""
-        return BlockRunner(self.work, self.states, deliver, rank)
+        return BlockRunner(self.work, accumulators(self.work, self.states, rank), deliver, rank)
 
     def combine(self, rank: int, size: int) -> None:
         """Combine the states of all blocks, or of all workers."""
         for (_, tally), state in zip(self.work.tallies, self.states, strict=True):
             tally.combine_slots(state, rank, size)
+
+
+def accumulators(work: Pass, states: list[State], rank: int) -> list[tuple[int, Accumulator]]:
+    """What adds up the rows of each tally of a pass, with the depth at which it looks."""
+    pairs = zip(work.tallies, states, strict=True)
+    return [(depth, Accumulator(tally, state, rank)) for (depth, tally), state in pairs]
 
 
 class Scratch:
@@ -127,15 +133,23 @@ class BlockRunner:
 
     Parameters
     ----------
-    work, states
-        As for `PassWork`.
+    work : Pass
+        With all arguments bound.
+    accumulators : sequence of (int, Accumulator)
+        What rows are added to, with the depth at which it looks.
     deliver : callable
         Takes what a sink's writer could not write itself.
     rank : int
         Of this process.
     """
 
-    def __init__(self, work: Pass, states: list[State], deliver: Deliver, rank: int = 0) -> None:
+    def __init__(
+        self,
+        work: Pass,
+        accumulators: Sequence[tuple[int, Any]],
+        deliver: Deliver,
+        rank: int = 0,
+    ) -> None:
         self._work = work
         self._deliver = deliver
         self._rank = rank
@@ -143,11 +157,8 @@ class BlockRunner:
         self._scratch = Scratch()
         self._clock = _Clock()
         self._latest: dict[int, tuple[Rows, Array]] = {}
-        self._accumulators = [
-            (depth, Accumulator(tally, state, rank))
-            for (depth, tally), state in zip(work.tallies, states, strict=True)
-        ]
-        self._top = max([k.depth for k in work.keeps] + [d for d, _ in self._accumulators])
+        self._accumulators = accumulators
+        self._top = max([0] + [k.depth for k in work.keeps] + [d for d, _ in accumulators])
         self._kept = [_Kept(i, keep) for i, keep in enumerate(work.keeps)]
         at_top = [k for k in self._kept if k.depth == self._top and k.array is not None]
         self._direct = at_top[0] if at_top and self._top > 0 else None
@@ -164,7 +175,7 @@ class BlockRunner:
 
     def take(self) -> StateTaken | None:
         """What the blocks since the last time were reduced to, where that is kept by worker."""
-        exact = [accumulator for _, accumulator in self._accumulators if accumulator.tally.exact]
+        exact = [accumulator for _, accumulator in self._accumulators if accumulator.exact]
         if not exact or not self._since:
             return None
         taken = StateTaken(
@@ -208,6 +219,11 @@ class BlockRunner:
             clock.write,
             tuple(kept.crc for kept in self._kept),
         )
+
+    def rows_at(self, depth: int, rows: Rows) -> Array:
+        """Rows after the first `depth` stages, whatever blocks they are of."""
+        self._latest.clear()
+        return self._rows(depth, rows)
 
     def _begin(self, block: int) -> None:
         self._block = block
@@ -289,8 +305,8 @@ class BlockRunner:
     def _call(self, index: int, stage: Stage, x: Array, out: Array) -> None:
         args = tuple(self._carries[index] if isinstance(a, BlockCarry) else a for a in stage.args)
         if stage.matrix:
-            size = self._work.spec(index).row_size
-            x, out = x.reshape(len(x), size), out.reshape(len(out), size)
+            given, made = (self._work.spec(i).row_size for i in (index, index + 1))
+            x, out = x.reshape(len(x), given), out.reshape(len(out), made)
         if not _is_ours(stage.kernel):
             # What a user's kernel forgets to write is 0, and not what stood in this memory before.
             out[...] = 0
@@ -311,7 +327,8 @@ def warm_up(work: Pass) -> None:
     if not work.observes:
         small = replace(small, keeps=(Keep(len(work.stages), _Nowhere()),))
     states = [t.states(1, np.empty) for _, t in work.tallies]
-    runner = BlockRunner(small, states, lambda _block, _number, _chunks: None)
+    adding = accumulators(small, states, 0)
+    runner = BlockRunner(small, adding, lambda _block, _number, _chunks: None)
     # The made-up row need not suit a user's kernel; what is wrong with it, a worker will report.
     try:
         runner.run(0)

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from sharedcompute import arrays, faults
 from sharedcompute.engines.outbox import Outbox, Rings, Sent
+from sharedcompute.engines.rounds import Loop, iterate, warm_up
 from sharedcompute.engines.work import TAKE_SECONDS, Deliver, Runner, Work
 from sharedcompute.errors import WorkerDied
-from sharedcompute.events import BlockDone, Event, Listener, StateTaken, WorkerReplaced
+from sharedcompute.events import (
+    BlockDone,
+    Event,
+    Listener,
+    RoundDone,
+    StateTaken,
+    WorkerReplaced,
+)
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.plan.memory import ArraySource
-from sharedcompute.rows import Schedule
+from sharedcompute.rows import Rows, Schedule
 from sharedcompute.team import Team, Worker
 
 POST_SECONDS = 0.05
@@ -83,6 +91,33 @@ class Local:
                 if deaths[died.rows] > self._retries:
                     raise died.again(deaths[died.rows]) from None
                 listen(WorkerReplaced(died.rank, died.pid, died.signal, died.rows))
+
+    def iterate(self, loop: Loop, again: Callable[[], None], listen: Listener) -> None:
+        """Do the rounds on the team; when a worker dies, from the last model that holds."""
+        warm_up(loop)
+
+        def hear(_: int, events: Sequence[Event]) -> None:
+            for event in events:
+                listen(event)
+
+        deaths = 0
+        while True:
+            try:
+                self._team.run(
+                    iterate_here,
+                    loop,
+                    self._schedule,
+                    on_message=hear,
+                )
+                return
+            except WorkerDied as died:
+                deaths += 1
+                if deaths > self._retries:
+                    raise died.again(deaths) from None
+                listen(WorkerReplaced(died.rank, died.pid, died.signal, died.rows))
+                if loop.part.rounds is None and not loop.finished:
+                    # Sweeps work in place: nobody knows what the dead one left.
+                    again()
 
     def _round(self, work: Work, left: Sequence[int], deliver: Deliver, listen: Listener) -> None:
         """Do units until all are done or a worker dies."""
@@ -192,6 +227,41 @@ def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule)
         worker.at(work.rows(number))
         faults.point("unit", number)
         yield number
+
+
+class _Ranked:
+    """A worker as one rank of those that iterate together."""
+
+    def __init__(self, worker: Worker, schedule: Schedule) -> None:
+        self.rank = worker.rank
+        self.size = worker.size
+        self.control = worker.control
+        self.barrier = worker.barrier
+        self._worker = worker
+        self._schedule = schedule
+        self._events: list[Event] = []
+        self._due = time.monotonic() + POST_SECONDS
+
+    def units(self, count: int, rows: Callable[[int], Rows]) -> Iterator[int]:
+        """The blocks of a round that fall to this rank."""
+        for claimed in self._worker.claim(count, 1, self._schedule):
+            self._worker.check()
+            self._worker.at(rows(claimed.start))
+            faults.point("unit", claimed.start)
+            yield claimed.start
+
+    def tell(self, event: Event) -> None:
+        """Post events together; a round's at once, before it holds."""
+        self._events.append(event)
+        if isinstance(event, RoundDone) or time.monotonic() >= self._due:
+            self._worker.post(self._events)
+            self._events = []
+            self._due = time.monotonic() + POST_SECONDS
+
+
+def iterate_here(worker: Worker, loop: Loop, schedule: Schedule) -> None:
+    """What each worker does of a fit."""
+    iterate(_Ranked(worker, schedule), loop)
 
 
 def run_units(

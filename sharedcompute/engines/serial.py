@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from sharedcompute import faults
+from sharedcompute.engines.rounds import Alone, Loop, iterate
 from sharedcompute.engines.work import TAKE_SECONDS, Deliver, Work
 from sharedcompute.events import Listener
 from sharedcompute.operations.base import Array, DType
+from sharedcompute.sync import alone
 
 
 class Serial:
@@ -57,3 +59,8 @@ class Serial:
         finally:
             runner.close()
         work.combine(0, 1)
+
+    def iterate(self, loop: Loop, again: Callable[[], None], listen: Listener) -> None:
+        """Do the rounds here."""
+        del again
+        iterate(Alone(alone(), listen), loop)

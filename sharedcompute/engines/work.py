@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sharedcompute.events import BlockDone, Listener, StateTaken
 from sharedcompute.hdf5 import codecs, encoders
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.rows import Rows
+
+if TYPE_CHECKING:
+    from sharedcompute.engines.rounds import Loop
 
 Deliver = Callable[[int, int, Sequence[Any]], None]
 """Hands encoded chunks, of unit ... and result number ..., to the one writer of the output file."""
@@ -103,3 +106,6 @@ class Engine(Protocol):
         self, work: Work, deliver: Deliver, listen: Listener, left: Sequence[int] | None = None
     ) -> None:
         """Do all units, or those that are `left`, in any order; then what is to do after all."""
+
+    def iterate(self, loop: Loop, again: Callable[[], None], listen: Listener) -> None:
+        """Do the rounds of a fit; `again` makes its first model where it cannot be gone on with."""

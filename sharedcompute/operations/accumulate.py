@@ -255,6 +255,11 @@ class Accumulator:
         if tally.exact:
             self._open(worker)
 
+    @property
+    def exact(self) -> bool:
+        """Whether all blocks are added to one state."""
+        return self.tally.exact
+
     def begin(self, block: int) -> None:
         """Begin a block."""
         if not self.tally.exact:

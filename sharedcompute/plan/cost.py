@@ -20,6 +20,7 @@ from sharedcompute.machine import (
     shm_free,
 )
 from sharedcompute.operations.base import Carry
+from sharedcompute.plan.fit import ROUNDS, FitPart
 from sharedcompute.plan.job import Options
 from sharedcompute.plan.loading import Into, Load, load_boxes, units
 from sharedcompute.plan.memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
@@ -43,6 +44,7 @@ STAGE_RATE = 2e9
 STENCIL_RATE = 0.1e9
 WRITE_RATE = 1e9
 COMPRESSED_RATE = 0.05e9
+FIT_RATE = 1e9
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ def project(
     workers: int,
     staging: Staging,
     *,
+    fit: FitPart | None,
     file_is_memory: bool,
     ready: bool,
 ) -> Projection:
@@ -167,6 +170,8 @@ def project(
 
     Parameters
     ----------
+    fit : FitPart or None
+        What is iterated before the last pass.
     file_is_memory : bool
         Files without names go to a file system that takes memory.
     ready : bool
@@ -178,6 +183,7 @@ def project(
     scratch = max(_scratch(work, work.strip, ready) for work in passes)
     filed = _filed(last)
     parent, shared = _worked_out(passes), _states(passes, workers) + _results(last)
+    shared += 0 if fit is None else fit.shared_nbytes(len(last.blocks))
     if engine == "local":
         shared += _copied(last) + parent + (workers * RING_NBYTES if _encodes(last) else 0)
         # It compiles with one made-up row.
@@ -292,14 +298,21 @@ def serial_seconds(work: Pass) -> float:
     return seconds + len(work.tallies) * size / STAGE_RATE
 
 
+def _fit_seconds(work: Pass) -> float:
+    """How long one core would take for the rounds of a fit; nobody knows how many there will be."""
+    return ROUNDS * (serial_seconds(work) + work.spec(0).nbytes / FIT_RATE)
+
+
 def choose_engine(
-    passes: tuple[Pass, ...], options: Options, *, have_team: bool
+    passes: tuple[Pass, ...], options: Options, fit: FitPart | None, *, have_team: bool
 ) -> tuple[str, int]:
     """The engine and how many workers it has; a worker without a block would only wait."""
-    workers = max(1, min(options.team_size, len(passes[-1].blocks)))
+    parts = len(passes[-1].blocks) if fit is None or fit.rounds else passes[-1].source.shape[0]
+    workers = max(1, min(options.team_size, parts))
     if options.engine == "local" or have_team:
         return "local", workers
-    gains = workers > 1 and sum(map(serial_seconds, passes)) > START_SECONDS
+    seconds = sum(map(serial_seconds, passes)) + (0.0 if fit is None else _fit_seconds(passes[-1]))
+    gains = workers > 1 and seconds > START_SECONDS
     if options.engine == "serial" or not gains:
         return "serial", 1
     return "local", workers

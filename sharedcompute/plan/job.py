@@ -15,6 +15,7 @@ from sharedcompute.hdf5.sink import DatasetSink, sink_like
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import cores
 from sharedcompute.operations.base import Array, ArraySpec, Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import bind
 from sharedcompute.plan.passes import Source
 from sharedcompute.rows import SCHEDULES, Schedule
@@ -64,7 +65,23 @@ class Summary:
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
-Step = Transform | Summary
+@dataclass(frozen=True)
+class Fitting:
+    """A step that iterates over the rows at this point of the chain. It is the last one.
+
+    Parameters
+    ----------
+    save : str or None
+        Path of the group that keeps the results, a dataset each; None where they are only returned.
+    """
+
+    operation: Fit
+    params: Mapping[str, Any]
+    save: str | None
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+Step = Transform | Summary | Fitting
 
 
 @dataclass(frozen=True)
@@ -140,12 +157,21 @@ class Job:
             taken.append(path)
 
 
+def operations_of(step: Step) -> list[tuple[Operation | Fit, Mapping[str, Any]]]:
+    """The operations of a step, with their parameters."""
+    if isinstance(step, Summary):
+        return list(step.operations)
+    return [(step.operation, step.params)]
+
+
 def saved(step: Step) -> list[str]:
     """The paths of the datasets that a step puts into the output."""
     if step.save is None:
         return []
     if isinstance(step, Summary):
         return [normal_path(f"{step.save}/{op.name}") for op, _ in step.operations]
+    if isinstance(step, Fitting):
+        return [normal_path(f"{step.save}/{name}") for name in step.operation.saved]
     return [normal_path(step.save)]
 
 
@@ -202,10 +228,17 @@ class Options:
 
 def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> Transform:
     """A step of a map, stencil or scan."""
-    if isinstance(operation, Reduce):
-        raise InputError(f"{operation.name} is a reduce, expected a map, stencil or scan")
+    if isinstance(operation, Reduce | Fit):
+        kind = operation.kind
+        raise InputError(f"{operation.name} is a {kind}, expected a map, stencil or scan")
     params = bind(operation.name, operation.parameters, given)
     return Transform(operation, params, save, {name: params[name] for name in given})
+
+
+def fitting(operation: Fit, given: Mapping[str, Any], save: str | None) -> Fitting:
+    """A step of a fit."""
+    params = bind(operation.name, operation.parameters, given)
+    return Fitting(operation, params, save, {name: params[name] for name in given})
 
 
 def summary(

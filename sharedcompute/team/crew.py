@@ -23,6 +23,7 @@ from sharedcompute import arrays, machine, segments
 from sharedcompute.arrays import Handle, SharedArray
 from sharedcompute.errors import Error, InputError, ProgramError, WorkerDied
 from sharedcompute.sync import Control
+from sharedcompute.sync.deadlock import DeadlockWatch
 from sharedcompute.team import processes
 from sharedcompute.team.board import Board
 from sharedcompute.team.functions import Named, Token, Tokens
@@ -49,6 +50,9 @@ OnMessage = Callable[[int, Any], None]
 _GRACE = 0.5
 """Seconds that workers have to notice the end of a job before they are killed."""
 
+_LOOK_MS = 150
+"""How often the parent looks for a deadlock while it hears nothing."""
+
 
 @dataclass
 class _Job:
@@ -74,6 +78,7 @@ class Crew:
         self._shared = words, board
         self._board = Board(board)
         self._control = Control(words, size)
+        self._control.settle()
         self._origin = Origin(-1, size, cores, threads, _handle(words), _handle(board), pid, start)
         self._number = 0  # of the job
         self._running = False
@@ -133,9 +138,13 @@ class Crew:
 
     def _collect(self, job: _Job) -> None:
         """Wait for the end of the job. Only the last worker says it: one wake-up, not one each."""
+        watch = DeadlockWatch(self._control.words, self._number)
         while not job.all_left and not job.failures:
-            for descriptor, _ in self._poll.poll():
+            heard = self._poll.poll(_LOOK_MS)
+            for descriptor, _ in heard:
                 self._hear(job, descriptor)
+            if not heard:
+                watch.look()
         if job.failures:
             self._stop(job)
             raise _exception(job.failures[min(job.failures)])

@@ -15,14 +15,11 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.engines import states
-from sharedcompute.engines.progress import stopped
+from sharedcompute.engines.earlier import stopped
 from sharedcompute.operations.accumulate import Tally
 from sharedcompute.operations.fingerprint import fingerprint
 
-from .test_kill_anywhere import place, run
-from .test_resume import JOBS, Watch, map_of
-
-__all__ = ["place"]
+from .stopping import JOBS, Watch, map_of, run
 
 KILLED = -9
 
