@@ -73,7 +73,8 @@ class WorkerDied(Error, RuntimeError):
     signal : int or None
         The signal that killed it; None when it exited by itself.
     rows : tuple of int or None
-        The half-open row range ``(start, stop)`` that it had in hand.
+        The half-open row range ``(start, stop)`` that it had in hand; with several threads, from
+        the first rows of any to the last.
     exitcode : int or None
         What it exited with, when no signal killed it. Where this is None as well nobody knows.
     starting : bool
@@ -107,9 +108,9 @@ class WorkerDied(Error, RuntimeError):
         cure = "look at what is done with these rows" if again else "run the job again"
         super().__init__(f"worker {rank} (pid {pid}) {how}{where}{again}; {cure}")
 
-    def again(self, times: int) -> WorkerDied:
-        """The same of a worker that was the last of several."""
-        how = self.signal, self.rows, self.exitcode, self.starting
+    def again(self, times: int, rows: tuple[int, int] | None = None) -> WorkerDied:
+        """The same of a worker that was the last of several, which all had `rows` in hand."""
+        how = self.signal, rows or self.rows, self.exitcode, self.starting
         return WorkerDied(self.rank, self.pid, *how, times)
 
     def __reduce__(self) -> tuple[object, ...]:

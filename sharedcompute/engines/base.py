@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.fill import fill
 from sharedcompute.engines.fitting import FitOutcome, run_fit
 from sharedcompute.engines.load import loaded, room
+from sharedcompute.engines.passes import PassWork
 from sharedcompute.engines.results import Results, finished_fit, finished_results, nothing_to_do
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Event, JobFinished, Listener, PassStarted, StateTaken
@@ -126,7 +126,7 @@ class _Run:
             if not (work.keeps or work.observes):
                 return []  # a fit gives nothing for each row
             self._begin(work.purpose, work.spec(0))
-            states = [_block_states(t, len(work.blocks), self._engine) for _, t in work.tallies]
+            states = [_block_states(t, work, self._engine) for _, t in work.tallies]
             self._run(f"{number}{part}", PassWork(bound, states), last=work is passes[-1])
             if number < len(passes):
                 found = _worked_out(work, states, passes[-1])
@@ -228,9 +228,11 @@ def _side_by_side(stripes: list[Reduced]) -> Reduced:
     ]
 
 
-def _block_states(tally: Tally, blocks: int, engine: Engine) -> State:
+def _block_states(tally: Tally, work: Pass, engine: Engine) -> State:
     """Room for the states, which the blocks fill in; without rows, the identity."""
-    states = tally.states(tally.slots(blocks, engine.workers), engine.allocate)
+    blocks = len(work.blocks)
+    runners = engine.workers * work.threads(engine.threads)
+    states = tally.states(tally.slots(blocks, runners), engine.allocate)
     if blocks == 0:
         tally.reset(states)
     elif tally.exact:

@@ -9,12 +9,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.checkpoint import NAME
 from sharedcompute.engines.fitting import FitOutcome
 from sharedcompute.engines.identity import header_of
 from sharedcompute.engines.notes import Notes
 from sharedcompute.engines.outgoing import Outgoing
+from sharedcompute.engines.passes import PassWork
 from sharedcompute.engines.progress import Section
 from sharedcompute.engines.record import inputs, record
 from sharedcompute.hdf5 import metadata, provenance

@@ -10,9 +10,14 @@ from types import FunctionType, MappingProxyType
 
 from sharedcompute.errors import InputError
 from sharedcompute.operations.base import Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.decomposition import PCA
 from sharedcompute.operations.elementwise import MAPS
 from sharedcompute.operations.fitting import Fit
+from sharedcompute.operations.kmeans import KMEANS
+from sharedcompute.operations.linear import LSTSQ, RIDGE
 from sharedcompute.operations.parameters import nearest
+from sharedcompute.operations.power import POWER
+from sharedcompute.operations.projections import LINEAR, PROJECT
 from sharedcompute.operations.reductions import REDUCTIONS
 from sharedcompute.operations.scans import SCANS
 from sharedcompute.operations.stencils import STENCILS
@@ -21,9 +26,9 @@ from sharedcompute.operations.sweeps import SWEEPS
 _KINDS = Map | Stencil | Reduce | Scan | Fit
 KINDS = ("map", "stencil", "reduce", "scan")
 
-_ALL: tuple[Operation, ...] = (*MAPS, *STENCILS, *REDUCTIONS, *SCANS)
+_ALL: tuple[Operation, ...] = (*MAPS, PROJECT, LINEAR, *STENCILS, *REDUCTIONS, *SCANS)
 
-_FITS: tuple[Fit, ...] = SWEEPS
+_FITS: tuple[Fit, ...] = (KMEANS, PCA, LSTSQ, RIDGE, POWER, *SWEEPS)
 
 CATALOGUE: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _ALL})
 

@@ -7,6 +7,9 @@ the `ControlBlock` of a worker first, in Python and in nopython code alike.
 Every wait spins a little, then sleeps in slices (a futex on Linux, else a short sleep), and looks
 at the abort word between slices: whoever waits learns within a slice that the job is over. So
 nobody hangs on a dead worker, as they would on `multiprocessing.Lock` or `Barrier`.
+
+An exception that goes through compiled code leaves references behind (numba 0.68): a worker that
+came out of a wait in such code keeps the arrays of that call mapped until its team is closed.
 """
 
 from sharedcompute.sync.barriers import barrier

@@ -14,7 +14,7 @@ import numpy as np
 
 import sharedcompute as sc
 from sharedcompute import events, faults
-from sharedcompute.engines import local, order, serial, states
+from sharedcompute.engines import order, states, threads
 
 
 def write_input(path: Path, rows: int) -> None:
@@ -102,7 +102,7 @@ def run(place: Path, job: Job, script: str, **how: Any) -> int:
     def work() -> None:
         os.environ["SHAREDCOMPUTE_FAULTS_FOLDER"] = str(counts)
         faults.SCRIPT = tuple(tuple(word.split(":")) for word in script.split())
-        for module in (local, order, serial, states):
+        for module in (order, states, threads):
             module.TAKE_SECONDS = 0.0
         job(place / "in.h5", place / "out.h5", **how)
 

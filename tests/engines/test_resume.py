@@ -16,7 +16,7 @@ import pytest
 import sharedcompute as sc
 from sharedcompute import events, faults, journal
 from sharedcompute.api import jobs
-from sharedcompute.engines import local, order, progress, serial, states
+from sharedcompute.engines import local, order, progress, states, threads
 from sharedcompute.engines.earlier import stopped
 
 from .stopping import JOBS, Job, Stop, Watch, map_of, write_input
@@ -25,7 +25,7 @@ from .stopping import JOBS, Job, Stop, Watch, map_of, write_input
 @pytest.fixture(autouse=True)
 def all_is_noted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done is noted as soon as it is, and not after a second."""
-    for module in (local, order, serial, states):
+    for module in (order, states, threads):
         monkeypatch.setattr(module, "TAKE_SECONDS", 0.0)
     monkeypatch.setattr(local, "POST_SECONDS", 0.0)
 
@@ -43,7 +43,7 @@ def field(tmp_path: Path) -> Path:
 def crew() -> Iterator[sc.Team]:
     """Two workers that are forks, and so see what is patched here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local, "TAKE_SECONDS", 0.0)
+        patch.setattr(threads, "TAKE_SECONDS", 0.0)
         with sc.Team(2, start_method="fork") as team:
             team.run(lambda _: None)
             yield team
