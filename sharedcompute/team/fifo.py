@@ -112,7 +112,8 @@ class Fifo:
         self._control = control
         self._blocks = blocks
         self._reader = Reader(attached)
-        self._block = control.block._replace(words=words)
+        block = control.block
+        self._block = ControlBlock.of(words, block.rank, block.size, block.spins)
         self._bytes = words.data.cast("B")
 
     @staticmethod
@@ -253,7 +254,7 @@ def warm_up() -> None:
     fifo.try_get()
     with suppress(WaitTimeoutError):
         fifo.wait(fifo.try_get, lambda: None, 0, "nothing")
-    await_change(control.block._replace(words=words), -1, 0)
+    await_change(ControlBlock.of(words, 0, 1, 0), -1, 0)
 
 
 def check_timeout(timeout: float | None) -> None:
