@@ -53,7 +53,7 @@ def map(
     listen : callable
         Gets the events of the run.
     **settings
-        How to run: ``workers, threads, schedule, block_rows, memory, engine, team``, and
+        How to run: ``workers, threads, pin, schedule, block_rows, memory, engine, team``, and
         ``retries``, the times that rows are computed again whose worker died (0). How to store:
         ``overwrite, filter, chunks, shuffle``, and ``resume=True`` to go on with a job that was
         stopped. ``decode_cf=True`` unpacks the numbers of a dataset by its CF attributes first;

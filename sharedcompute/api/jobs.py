@@ -97,7 +97,7 @@ class Settings:
 
 def _on_team(team: Team, running: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a run on a team, which has its own size and threads."""
-    own = {"engine": "local", "workers": team.size, "threads": team.threads}
+    own = {"engine": "local", "workers": team.size, "threads": team.threads, "pin": team.pin}
     for name, value in own.items():
         if running.get(name, value) not in (value, "auto"):
             raise InputError(
@@ -174,5 +174,5 @@ def engine_of(name: str, workers: int, options: Options, team: Team | None) -> I
         if team is not None:
             yield Local(team, options.schedule, options.retries)
             return
-        with Team(workers, options.threads) as own:
+        with Team(workers, options.threads, pin=options.pin) as own:
             yield Local(own, options.schedule, options.retries)

@@ -26,7 +26,7 @@ REQUIRED = _Required()
 RESERVED = frozenset(
     {
         *("op", "input", "output", "listen", "team"),
-        *("workers", "threads", "schedule", "block_rows", "memory", "engine"),
+        *("workers", "threads", "pin", "schedule", "block_rows", "memory", "engine"),
         *("overwrite", "filter", "chunks", "shuffle"),
     }
 )

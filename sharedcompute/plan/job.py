@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sharedcompute import topology
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.hdf5.packing import Packing
@@ -196,6 +197,8 @@ class Options:
         ``auto``, ``serial`` or ``local``.
     retries : int
         How many times rows are computed again whose worker died.
+    pin : bool
+        Keep each worker on cores of its own.
     """
 
     workers: int | None = None
@@ -205,6 +208,7 @@ class Options:
     memory: int | None = None
     engine: str = "auto"
     retries: int = 0
+    pin: bool = False
 
     def __post_init__(self) -> None:
         least_of = {"workers": 1, "threads": 1, "block_rows": 1, "memory": 1, "retries": 0}
@@ -220,11 +224,15 @@ class Options:
                 raise InputError(
                     f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
                 )
+        if not isinstance(self.pin, bool):
+            raise InputError(f"pin: expected true or false, got {self.pin!r}")
+        if self.pin:
+            topology.check_pins(self.team_size, self.threads)
 
     @property
     def team_size(self) -> int:
         """Workers, worked out."""
-        return self.workers or default_workers()
+        return self.workers or default_workers(self.threads if self.pin else 1)
 
 
 def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> Transform:

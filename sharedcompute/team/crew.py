@@ -44,6 +44,7 @@ from sharedcompute.team.messages import (
 )
 from sharedcompute.team.processes import Seat
 from sharedcompute.team.serve import Failure, Origin
+from sharedcompute.topology import Cores
 
 OnMessage = Callable[[int, Any], None]
 
@@ -67,7 +68,7 @@ class _Job:
 class Crew:
     """The seats of a team and their supervision. See `Team` for what the methods promise."""
 
-    def __init__(self, context: Any, size: int, threads: int) -> None:
+    def __init__(self, context: Any, size: int, threads: int, pins: tuple[Cores, ...] = ()) -> None:
         words = arrays.zeros(Control.size_for(size), np.int64)
         board = arrays.zeros(Board.size_for(size), np.int64)
         pid = os.getpid()
@@ -79,7 +80,8 @@ class Crew:
         self._board = Board(board)
         self._control = Control(words, size)
         self._control.settle()
-        self._origin = Origin(-1, size, cores, threads, _handle(words), _handle(board), pid, start)
+        handles = _handle(words), _handle(board)
+        self._origin = Origin(-1, size, cores, threads, *handles, pid, start, pins)
         self._number = 0  # of the job
         self._running = False
         self._clean = True

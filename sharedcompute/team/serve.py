@@ -40,6 +40,7 @@ from sharedcompute.team.messages import (
     loads,
 )
 from sharedcompute.team.worker import Worker
+from sharedcompute.topology import Cores, pin
 
 _SPIN_SECONDS = 100e-6
 """How long a worker looks for its next job before it sleeps: loops of short jobs took 55 us a job
@@ -68,6 +69,7 @@ class Origin:
     board: Handle
     parent: int
     parent_start: int | None
+    pins: tuple[Cores, ...] = ()
 
 
 def main(origin: Origin, connection: Connection) -> None:
@@ -94,6 +96,8 @@ def _set_up(origin: Origin) -> Exchange:
     """Make this process a worker; give its hold on what the team shares."""
     end_with(origin.parent, origin.parent_start)
     limit_threads(origin.threads)
+    if origin.pins:
+        pin(origin.pins[origin.rank])
     keep_freed_memory()
     faults.point("worker.attach", origin.rank)
     words = arrays.attach(origin.control)
