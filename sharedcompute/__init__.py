@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from sharedcompute.api.team import Team
     from sharedcompute.arrays import SharedArray, asarray, empty, empty_like, full, zeros
     from sharedcompute.errors import (
+        DeadlockError,
         Error,
         InputError,
         MemoryBudgetError,
         OutputExists,
         ProgramError,
+        ProgramLeftError,
+        QueueClosedError,
         StaleResumeError,
+        WaitTimeoutError,
         WorkerDied,
     )
     from sharedcompute.operations.base import Field, Map, Partial, Reduce, Scan, Stage, Stencil
@@ -41,12 +45,16 @@ _HOMES = {
     "sharedcompute.api.team": ("Team",),
     "sharedcompute.arrays": ("SharedArray", "asarray", "empty", "empty_like", "full", "zeros"),
     "sharedcompute.errors": (
+        "DeadlockError",
         "Error",
         "InputError",
         "MemoryBudgetError",
         "OutputExists",
         "ProgramError",
+        "ProgramLeftError",
+        "QueueClosedError",
         "StaleResumeError",
+        "WaitTimeoutError",
         "WorkerDied",
     ),
     "sharedcompute.operations.base": (
@@ -66,6 +74,7 @@ _HOME["open"] = ("sharedcompute.api.inputs", "open_dataset")
 
 __all__ = [
     "Dataset",
+    "DeadlockError",
     "Error",
     "Field",
     "Fitted",
@@ -76,6 +85,8 @@ __all__ = [
     "Parameter",
     "Partial",
     "ProgramError",
+    "ProgramLeftError",
+    "QueueClosedError",
     "Reduce",
     "Scan",
     "SharedArray",
@@ -83,6 +94,7 @@ __all__ = [
     "StaleResumeError",
     "Stencil",
     "Team",
+    "WaitTimeoutError",
     "Worker",
     "WorkerDied",
     "asarray",

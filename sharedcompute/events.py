@@ -81,12 +81,15 @@ class RoundDone:
     done : bool
         It was the last one.
     converged : bool
+    model : mapping of str to ndarray or None
+        Now and then what the fit has come to, to be saved; listeners get none.
     """
 
     number: int
     values: Mapping[str, float]
     done: bool
     converged: bool
+    model: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

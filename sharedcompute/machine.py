@@ -9,9 +9,12 @@ import resource
 import shutil
 from pathlib import Path
 
-from sharedcompute.errors import MemoryBudgetError
+from sharedcompute.errors import InputError, MemoryBudgetError
 
 SHM = Path("/dev/shm")
+
+WORKERS_VARIABLE = "SHAREDCOMPUTE_WORKERS"
+"""The environment variable that says how many workers there are where the caller does not."""
 
 LEAST_ADDRESS_SPACE = 1 << 30
 """Bytes that numba, LLVM, h5py and OpenBLAS map in one process, most of it never touched: 640 MB at
@@ -31,6 +34,22 @@ def cores() -> int:
         if len(quota) == 2 and all(map(str.isdigit, quota)):
             count = max(1, min(count, math.ceil(int(quota[0]) / int(quota[1]))))
     return count
+
+
+def default_workers() -> int:
+    """How many workers there are where nobody says: `WORKERS_VARIABLE`, else one for each core.
+
+    Raises
+    ------
+    InputError
+        The variable is no whole number of at least 1.
+    """
+    given = os.environ.get(WORKERS_VARIABLE)
+    if given is None:
+        return cores()
+    if not given.isdecimal() or int(given) < 1:
+        raise InputError(f"{WORKERS_VARIABLE}: expected a number of workers, got {given!r}")
+    return int(given)
 
 
 def memory_available() -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
-from sharedcompute.events import BlockDone, BlocksRestored, Event, WorkerReplaced
+from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import format_size, memory_available
@@ -99,7 +101,16 @@ def place(source: Any) -> str:
 
 
 class Totals:
-    """Adds up the events of a run."""
+    """Adds up the events of a run.
+
+    Attributes
+    ----------
+    nbytes, blocks, restored, replaced : int
+    ranks : set of int
+        The workers that have done blocks.
+    seconds : dict of str to float
+        Of all workers together, by what they did.
+    """
 
     def __init__(self) -> None:
         self.nbytes = 0
@@ -108,10 +119,30 @@ class Totals:
         self.replaced = 0
         self.ranks: set[int] = set()
         self.seconds = {"read": 0.0, "compute": 0.0, "write": 0.0}
+        self._began = math.inf
+        # Of each pass: when its first block was taken, and when its last one was done.
+        self._spans: list[tuple[float, float]] = []
+
+    @property
+    def start_seconds(self) -> float:
+        """From the beginning to the first block: kernels are compiled, workers come up."""
+        first = min((first for first, _ in self._spans), default=math.inf)
+        return max(0.0, first - self._began) if math.isfinite(first) else 0.0
+
+    @property
+    def parallel_seconds(self) -> float:
+        """While there were blocks in work, of all passes; beside it only the parent works."""
+        return sum(last - first for first, last in self._spans if last > first)
 
     def __call__(self, event: Event) -> None:
         """Listen."""
-        if isinstance(event, BlockDone):
+        if isinstance(event, PassStarted):
+            self._began = min(self._began, time.monotonic())
+            self._spans.append((math.inf, -math.inf))
+        elif isinstance(event, BlockDone):
+            first, last = self._spans.pop() if self._spans else (math.inf, -math.inf)
+            ended = event.began + event.read + event.compute + event.write
+            self._spans.append((min(first, event.began), max(last, ended)))
             self.nbytes += event.nbytes
             self.blocks += 1
             self.ranks.add(event.rank)
@@ -160,6 +191,8 @@ def done_record(totals: Totals, seconds: float) -> dict[str, Any]:
         "seconds": seconds,
         "bytes_per_second": totals.nbytes / seconds if seconds else 0.0,
         "worker_seconds": totals.seconds,
+        "start_seconds": totals.start_seconds,
+        "parallel_seconds": totals.parallel_seconds,
         "restored_blocks": totals.restored,
         "workers_replaced": totals.replaced,
     }

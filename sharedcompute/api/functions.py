@@ -56,9 +56,9 @@ def map(
         How to run: ``workers, threads, schedule, block_rows, memory, engine, team``, and
         ``retries``, the times that rows are computed again whose worker died (0). How to store:
         ``overwrite, filter, chunks, shuffle``, and ``resume=True`` to go on with a job that was
-        stopped. ``decode_cf=True`` unpacks the numbers of a dataset
-        by its CF attributes first; ``allow_external=True`` lets it be read from files that lie
-        elsewhere than in the input's folder. All others are parameters of the operation.
+        stopped. ``decode_cf=True`` unpacks the numbers of a dataset by its CF attributes first;
+        ``allow_external=True`` lets it be read from files that lie elsewhere than in the input's
+        folder. All others are parameters of the operation.
 
     Returns
     -------

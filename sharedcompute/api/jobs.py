@@ -167,7 +167,7 @@ def engine_of(name: str, workers: int, options: Options, team: Team | None) -> I
     """The engine that a plan names, on a team that is there, or one for this run."""
     with shortage_named():
         if name == "serial":
-            yield Serial()
+            yield Serial(options.threads)
             return
         from sharedcompute.engines.local import Local  # noqa: PLC0415
 

@@ -14,7 +14,8 @@ class Team(team.Team):
     Parameters
     ----------
     workers : int, optional
-        How many; by default the cores that this process may use.
+        How many; by default what SHAREDCOMPUTE_WORKERS says, else the cores that this process may
+        use.
     threads : int
         Threads of numba, BLAS and OpenMP inside each.
     start_method : {"forkserver", "spawn", "fork"}, optional

@@ -42,7 +42,9 @@ def _names(word: str) -> list[str]:
     return [name.strip() for name in word.split(",")]
 
 
-def _words(words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, out: bool) -> Words:
+def read_words(
+    words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, out: bool
+) -> Words:
     """OP INPUT OUTPUT; OP may be left out where ``--op-from`` names it."""
     from sharedcompute.operations.catalogue import find, find_fit, load  # noqa: PLC0415
 
@@ -110,7 +112,7 @@ def _rowwise(
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.operations.catalogue import expect  # noqa: PLC0415
 
-    said = _words(words, op_from, command, out=True)
+    said = read_words(words, op_from, command, out=True)
     if len(said.operations) != 1:
         raise InputError(f"{command} takes one operation, got {len(said.operations)}: use `run`")
     kinds = ("map", "stencil") if command == "map" else (command,)
@@ -142,7 +144,7 @@ def reduce(
     """
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
 
-    said = _words(words, op_from, "reduce", out=False)
+    said = read_words(words, op_from, "reduce", out=False)
     made = settings(options, parameters(params, skipna))
     source = as_source(said.input, options["allow_external"])
     _reduce(said.operations, source, said.output, axis or "rows", made, options)
@@ -226,16 +228,19 @@ def _columns(source: Any) -> int:
 
 @click.command()
 @click.argument("job", type=click.Path(path_type=Path))
+@click.option("--output", metavar="ADDRESS", help="Instead of the job file's.")
 @with_options(DECODE, EXTERNAL, *STORE, *RUN)
-def run(job: Path, **options: Any) -> None:
+def run(job: Path, output: str | None, **options: Any) -> None:
     """A pipeline from a TOML file: several operations in as few passes as can be."""
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
     from sharedcompute.api.jobs import Settings  # noqa: PLC0415
+    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.plan.job import Job, Summary  # noqa: PLC0415
     from sharedcompute.plan.jobfile import read_job  # noqa: PLC0415
 
     told = read_job(job)
-    if told.output is None and not any(isinstance(step, Summary) for step in told.steps):
+    address = told.output if output is None else Address.parse(output)
+    if address is None and not any(isinstance(step, Summary) for step in told.steps):
         raise InputError(f'{job}: expected output = "FILE", or reductions to print, got neither')
     context = click.get_current_context()
     default = click.core.ParameterSource.DEFAULT
@@ -244,8 +249,7 @@ def run(job: Path, **options: Any) -> None:
     batch = {"retries": options["retries"]}
     sorted_ = Settings.of({**batch, **told.settings, **settings(said, {})})
     source = as_source(told.input, sorted_.allow_external)
-    output = sorted_.output(told.output)
-    made = Job(source, told.steps, output, decode_cf=sorted_.decode_cf)
+    made = Job(source, told.steps, sorted_.output(address), decode_cf=sorted_.decode_cf)
     _run(made, sorted_, options)
 
 

@@ -14,6 +14,7 @@ from sharedcompute import __version__
 from sharedcompute.cli.jobs import fit, map_, reduce, run, scan, stats
 from sharedcompute.cli.look import info, ops, shm, verify
 from sharedcompute.cli.repack import repack
+from sharedcompute.cli.scaling import scaling
 from sharedcompute.cli.signals import Signals
 from sharedcompute.errors import KEPT, Error
 from sharedcompute.machine import check_process_limits
@@ -34,7 +35,7 @@ def cli(debug: bool) -> None:
     check_process_limits()
 
 
-for command in (info, ops, map_, reduce, scan, fit, stats, repack, run, verify, shm):
+for command in (info, ops, map_, reduce, scan, fit, stats, repack, run, verify, scaling, shm):
     cli.add_command(command)
 
 

@@ -15,9 +15,10 @@ def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
     from sharedcompute.engines.earlier import stopped  # noqa: PLC0415
 
     found = None if resume or quiet else stopped(Path(output.file))
-    if found is not None and found.done:
+    if found is not None and (found.done or found.rounds):
+        what = f"{found.rounds} rounds" if found.rounds else f"{found.done} blocks"
         click.echo(
-            f"sharedcompute: note: {found.done} blocks that a stopped job has left in "
+            f"sharedcompute: note: {what} that a stopped job has left in "
             f"{found.folder.name} are dropped; with --resume it would have gone on",
             err=True,
         )

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.fill import fill
 from sharedcompute.engines.fitting import FitOutcome, run_fit
 from sharedcompute.engines.load import loaded, room
-from sharedcompute.engines.results import Results, finished_results, nothing_to_do
+from sharedcompute.engines.passes import PassWork
+from sharedcompute.engines.results import Results, finished_fit, finished_results, nothing_to_do
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Event, JobFinished, Listener, PassStarted, StateTaken
 from sharedcompute.hdf5.source import DatasetSource
@@ -53,7 +53,8 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
     if nothing_to_do(plan):
         reductions = [observe.reduction for observe in plan.passes[-1].observes]
         found = list(zip(reductions, finished_results(plan), strict=False))
-        return Outcome(_by_step(plan, plan.passes[-1].keeps, found, None), 0.0)
+        fit = finished_fit(plan) if plan.fit is not None else None
+        return Outcome(_by_step(plan, plan.passes[-1].keeps, found, fit), 0.0)
     with contextlib.ExitStack() as stack:
         results = stack.enter_context(Results(plan)) if plan.job.output else None
         run = _Run(plan, engine, results, listen, stack)
@@ -125,7 +126,7 @@ class _Run:
             if not (work.keeps or work.observes):
                 return []  # a fit gives nothing for each row
             self._begin(work.purpose, work.spec(0))
-            states = [_block_states(t, len(work.blocks), self._engine) for _, t in work.tallies]
+            states = [_block_states(t, work, self._engine) for _, t in work.tallies]
             self._run(f"{number}{part}", PassWork(bound, states), last=work is passes[-1])
             if number < len(passes):
                 found = _worked_out(work, states, passes[-1])
@@ -139,7 +140,8 @@ class _Run:
         before = replace(last, stages=last.stages[: part.depth], keeps=(), observes=())
         work = replace(before.bind(values), source=self._engine.reach(last.source))
         self._begin(part.name, work.spec(0), fit=True)
-        self.fitted = run_fit(part, work, self._engine, self._listen)
+        section = self._results.fit_section() if self._results is not None else None
+        self.fitted = run_fit(part, work, self._engine, self._listen, section)
         wanted = fitted(last.stages)
         return {(i, a): self._engine.share(self.fitted.model[a.name]) for i, a in wanted}
 
@@ -226,9 +228,11 @@ def _side_by_side(stripes: list[Reduced]) -> Reduced:
     ]
 
 
-def _block_states(tally: Tally, blocks: int, engine: Engine) -> State:
+def _block_states(tally: Tally, work: Pass, engine: Engine) -> State:
     """Room for the states, which the blocks fill in; without rows, the identity."""
-    states = tally.states(tally.slots(blocks, engine.workers), engine.allocate)
+    blocks = len(work.blocks)
+    runners = engine.workers * work.threads(engine.threads)
+    states = tally.states(tally.slots(blocks, runners), engine.allocate)
     if blocks == 0:
         tally.reset(states)
     elif tally.exact:

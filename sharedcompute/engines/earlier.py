@@ -110,6 +110,8 @@ class Stopped:
         The job, for a person.
     done, units : int
         Blocks, as far as they are known: of passes that have begun.
+    rounds : int
+        Of a fit.
     running : bool
         Another process is at work on it.
     """
@@ -118,10 +120,13 @@ class Stopped:
     what: str
     done: int
     units: int
+    rounds: int
     running: bool
 
     def __str__(self) -> str:
         share = f"{self.done} of {self.units} blocks"
+        if self.rounds:
+            share = f"{self.rounds} rounds" + (f" and {share}" if self.units else "")
         if self.running:
             return f"{self.folder.name}: a job is at work ({self.what}), {share} are done"
         return (
@@ -154,6 +159,7 @@ def stopped(output: Path) -> Stopped | None:
         found[-1].header["what"],
         sum(map(len, done.values())),
         sum(units.values()),
+        max((record.get("rounds", 0) for run in found for record in run.records), default=0),
         running,
     )
 
@@ -172,8 +178,8 @@ def _opens(file: Path) -> bool:
 
 
 def is_done(record: Record) -> bool:
-    """Whether a record says that blocks are done."""
-    return not {"kept", "states", "taken"}.isdisjoint(record)
+    """Whether a record says that blocks, or rounds of a fit, are done."""
+    return not {"kept", "states", "taken", "rounds"}.isdisjoint(record)
 
 
 def _blocks(record: Record) -> list[int]:
@@ -182,7 +188,7 @@ def _blocks(record: Record) -> list[int]:
         return [record["kept"]]
     if "states" in record:
         return [block for block, _ in record["states"]]
-    return [block for first, end in record["taken"] for block in range(first, end)]
+    return [block for first, end in record.get("taken", ()) for block in range(first, end)]
 
 
 def check_same(folder: Path, then: Record, now: Record) -> None:

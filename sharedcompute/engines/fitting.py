@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharedcompute.engines.block import BlockRunner
-from sharedcompute.engines.rounds import CONVERGED, Loop, Watch
+from sharedcompute.engines.checkpoint import Checkpoints
+from sharedcompute.engines.progress import Section
+from sharedcompute.engines.rounds import CONVERGED, Loop, Values, Watch, check_finite
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Listener
 from sharedcompute.operations.base import Array, State
@@ -17,6 +19,9 @@ from sharedcompute.operations.fitting import RowsAt, Sweeps
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows
+
+OWN_NBYTES = 1 << 20
+"""Results up to here are copied: a model that is kept is not to keep a shared block each."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,9 @@ class FitOutcome:
         return {**self.results, **{f"history/{name}": v for name, v in self.history.items()}}
 
 
-def run_fit(part: FitPart, work: Pass, engine: Engine, listen: Listener) -> FitOutcome:
+def run_fit(
+    part: FitPart, work: Pass, engine: Engine, listen: Listener, section: Section | None
+) -> FitOutcome:
     """Do the rounds of a fit.
 
     Parameters
@@ -56,26 +63,47 @@ def run_fit(part: FitPart, work: Pass, engine: Engine, listen: Listener) -> FitO
         Gives the rows that the fit sees; bound.
     listen : callable
         Raises StopIteration to stop the fit: what it has come to then is its result.
+    section : Section or None
+        Takes the notes of what is saved, and has those of an earlier run.
     """
-    loop = Loop.make(part, work, engine.allocate)
-    watch = Watch(loop, listen)
+    loop = Loop.make(part, work, engine.allocate, saved=section is not None)
+    checkpoints = Checkpoints(section, part.algorithm.model) if section is not None else None
+    reached = checkpoints.restore() if checkpoints is not None else None
+    watch = Watch(loop, listen, checkpoints.save if checkpoints is not None else _unsaved)
     with _reading(part, work) as read:
-        loop.begin(read)
-        engine.iterate(loop, lambda: loop.begin(read), watch)
-    history = {name: watch.column(name) for name in part.operation.watched}
+
+        def begin() -> None:
+            if reached is None:
+                loop.begin(read)
+            else:
+                loop.go_on(reached.number, reached.model)
+
+        watch.history = [] if reached is None else [list(row) for row in reached.values]
+        begin()
+        engine.iterate(loop, begin, watch)
+    table = np.array(watch.history, np.float64).reshape(-1, len(part.operation.watched))
+    history = dict(zip(part.operation.watched, table.T, strict=True))
     converged = bool(loop.words[CONVERGED])
     stopped = watch.stopped and not converged
     return FitOutcome(_results(loop), history, converged, stopped, loop.model)
 
 
+def _unsaved(_model: State, _values: Values) -> None:
+    """Nobody asks for models where there is no output."""
+    raise AssertionError("no output, nothing to be saved beside it")
+
+
 def _results(loop: Loop) -> dict[str, Array]:
-    """What the fit gives, in memory of its own."""
+    """What the fit gives; what is small in memory of its own."""
     algorithm = loop.part.algorithm
     if isinstance(algorithm, Sweeps):
         found = algorithm.results(loop.model)
     else:
         found = algorithm.results(loop.model, loop.state(0) if algorithm.needs_last else None)
-    return {name: np.array(values) for name, values in found.items()}
+    return {
+        name: np.asarray(values) if np.asarray(values).nbytes > OWN_NBYTES else np.array(values)
+        for name, values in found.items()
+    }
 
 
 @contextmanager
@@ -84,7 +112,9 @@ def _reading(part: FitPart, work: Pass) -> Iterator[RowsAt]:
     runner = BlockRunner(work, (), undeliverable)
 
     def read(start: int, stop: int) -> Array:
-        return runner.rows_at(part.depth, Rows(start, stop)).copy()
+        rows = runner.rows_at(part.depth, Rows(start, stop))
+        check_finite(rows, start, part.name)
+        return rows.copy()
 
     try:
         yield read

@@ -12,7 +12,8 @@ import numpy as np
 from sharedcompute import arrays, faults
 from sharedcompute.engines.outbox import Outbox, Rings, Sent
 from sharedcompute.engines.rounds import Loop, iterate, warm_up
-from sharedcompute.engines.work import TAKE_SECONDS, Deliver, Runner, Work
+from sharedcompute.engines.threads import Claims, do_units
+from sharedcompute.engines.work import Deliver, Work
 from sharedcompute.errors import WorkerDied
 from sharedcompute.events import (
     BlockDone,
@@ -24,7 +25,7 @@ from sharedcompute.events import (
 )
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.plan.memory import ArraySource
-from sharedcompute.rows import Rows, Schedule
+from sharedcompute.rows import Rows, Schedule, hull
 from sharedcompute.team import Team, Worker
 
 POST_SECONDS = 0.05
@@ -60,6 +61,11 @@ class Local:
         """The size of the team."""
         return self._team.size
 
+    @property
+    def threads(self) -> int:
+        """Threads of each worker."""
+        return self._team.threads
+
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """Shared memory."""
         return arrays.empty(shape, dtype)
@@ -87,9 +93,12 @@ class Local:
                 self._round(work, remaining.units(), deliver, remaining.listen)
                 return
             except WorkerDied as died:
-                deaths[died.rows] += 1
-                if deaths[died.rows] > self._retries:
-                    raise died.again(deaths[died.rows]) from None
+                suspects = _suspects(work, remaining.units(), died.rows)
+                deaths.update(suspects)
+                times = max(deaths[rows] for rows in suspects)
+                if times > self._retries:
+                    most = [rows for rows in suspects if rows and deaths[rows] == times]
+                    raise died.again(times, hull(most) if most else None) from None
                 listen(WorkerReplaced(died.rank, died.pid, died.signal, died.rows))
 
     def iterate(self, loop: Loop, again: Callable[[], None], listen: Listener) -> None:
@@ -134,10 +143,25 @@ class Local:
                 for event in message:
                     listen(event)
 
-        self._team.run(run_units, work, left, self._schedule, rings, on_message=receive)
+        threads = self.threads if work.side_by_side else 1
+        self._team.run(run_units, work, left, self._schedule, rings, threads, on_message=receive)
         if work.taken:
             # Only now all that was taken over is added up here.
             self._team.run(combine, work)
+
+
+def _suspects(
+    work: Work, left: Sequence[int], rows: tuple[int, int] | None
+) -> set[tuple[int, int] | None]:
+    """The rows of each unit that may have been in a dead worker's hands.
+
+    With several threads `rows` goes from the first of its units to the last, and differs from death
+    to death though it is the same unit that kills.
+    """
+    if rows is None:
+        return {None}
+    each = set(map(work.rows, left))
+    return {r for r in each if rows[0] <= r.start and r.stop <= rows[1]} or {rows}
 
 
 class _Remaining:
@@ -183,24 +207,18 @@ class _Mail:
         self._outbox = None if rings is None else Outbox(rings, worker)
         self._events: list[Event] = []
         self._due = time.monotonic() + POST_SECONDS
-        self._take_due = time.monotonic() + TAKE_SECONDS
 
     def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
         """Send chunks on their way."""
         assert self._outbox is not None
         self._outbox.put(block, number, chunks)
 
-    def done(self, event: BlockDone, runner: Runner) -> None:
-        """Note a finished block; all its chunks are sent. Now and then its state goes with it."""
+    def done(self, event: BlockDone, taken: StateTaken | None) -> None:
+        """Note a finished block; all its chunks are sent."""
         if self._outbox is not None:
             self._outbox.send()
-        self._events.append(event)
-        now = time.monotonic()
-        if now >= self._take_due:
-            taken = runner.take()
-            self._events += [] if taken is None else [taken]
-            self._take_due = now + TAKE_SECONDS
-        if now >= self._due:
+        self._events += [event] if taken is None else [event, taken]
+        if time.monotonic() >= self._due:
             self.flush()
 
     def flush(self) -> None:
@@ -211,7 +229,7 @@ class _Mail:
         self._due = time.monotonic() + POST_SECONDS
 
 
-def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule) -> Iterator[int]:
+def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule) -> Claims:
     """The units of this worker.
 
     Chunks are stored in the order of their units, so a static schedule deals these out in turn
@@ -221,12 +239,13 @@ def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule)
         places: Iterator[int] = iter(range(worker.rank, len(left), worker.size))
     else:
         places = (claimed.start for claimed in worker.claim(len(left), 1, schedule))
-    for place in places:
-        number = left[place]
-        worker.check()
-        worker.at(work.rows(number))
-        faults.point("unit", number)
-        yield number
+
+    def numbers() -> Iterator[int]:
+        for place in places:
+            worker.check()
+            yield left[place]
+
+    return Claims(numbers(), work.rows, worker.at)
 
 
 class _Ranked:
@@ -265,18 +284,18 @@ def iterate_here(worker: Worker, loop: Loop, schedule: Schedule) -> None:
 
 
 def run_units(
-    worker: Worker, work: Work, left: Sequence[int], schedule: Schedule, rings: Rings | None
+    worker: Worker,
+    work: Work,
+    left: Sequence[int],
+    schedule: Schedule,
+    rings: Rings | None,
+    threads: int,
 ) -> None:
-    """What each worker does: take units and do them."""
+    """What each worker does: take units and do them, `threads` of them at a time."""
     mail = _Mail(worker, rings)
-    runner = work.open(worker.rank, mail.deliver)
-    try:
-        for number in _claims(worker, work, left, schedule):
-            mail.done(runner.run(number), runner)
-        runner.finish()
-        mail.flush()
-    finally:
-        runner.close()
+    slots = range(worker.rank * threads, (worker.rank + 1) * threads)
+    do_units(work, slots, _claims(worker, work, left, schedule), mail)
+    mail.flush()
     if not work.taken:
         worker.barrier()
         combine(worker, work)

@@ -113,8 +113,14 @@ class Outgoing:
         self.file.settle()
         self.progress.settled()
 
-    def commit(self, published: Callable[[], None]) -> None:
-        """Put the file in its place, and say so."""
-        self.file.commit(published, mark(self.progress.run.header))
+    def commit(self, published: Callable[[], None], *, whole: bool = True) -> None:
+        """Put the file in its place, and say so.
+
+        Parameters
+        ----------
+        whole : bool
+            It is what the job would write whenever it is run, and is marked so.
+        """
+        self.file.commit(published, mark(self.progress.run.header) if whole else "")
         self.progress.close()
         self._progress = None

@@ -9,11 +9,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from sharedcompute.engines.block import PassWork
+from sharedcompute.engines.checkpoint import NAME
 from sharedcompute.engines.fitting import FitOutcome
 from sharedcompute.engines.identity import header_of
 from sharedcompute.engines.notes import Notes
 from sharedcompute.engines.outgoing import Outgoing
+from sharedcompute.engines.passes import PassWork
 from sharedcompute.engines.progress import Section
 from sharedcompute.engines.record import inputs, record
 from sharedcompute.hdf5 import metadata, provenance
@@ -25,7 +26,7 @@ from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array, ArraySpec, Operation
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.job import Job, Transform
+from sharedcompute.plan.job import Fitting, Job, Transform, saved
 
 
 def check_output(plan: Plan) -> None:
@@ -44,6 +45,23 @@ def finished_results(plan: Plan) -> list[Array]:
     assert plan.job.output is not None
     with open_file(plan.job.output.address.file) as opened:
         return [opened[sink.path][...] for sink in plan.observe_sinks if sink is not None]
+
+
+def finished_fit(plan: Plan) -> FitOutcome:
+    """What a fit gave, as the output of a job with nothing left to do has it."""
+    assert plan.job.output is not None
+    step = plan.job.steps[-1]
+    assert isinstance(step, Fitting)
+    kept = {sink.path for sink in _kept(plan)}
+    with open_file(plan.job.output.address.file) as opened:
+        group = opened[step.save]
+        history = group["history"]
+        paths = zip(step.operation.saved, saved(step), strict=True)
+        found = {name: opened[path][()] for name, path in paths if path not in kept}
+        converged, stopped = (bool(history.attrs[name]) for name in ("converged", "stopped"))
+    told = {n.removeprefix("history/"): v for n, v in found.items() if n.startswith("history/")}
+    results = {n: np.asarray(v) for n, v in found.items() if not n.startswith("history/")}
+    return FitOutcome(results, told, converged, stopped, {})
 
 
 def outgoing_of(plan: Plan) -> Outgoing:
@@ -120,6 +138,10 @@ class Results:
         """Takes the notes on keep `number`, which is written once all of it is there."""
         return self._outgoing.progress.section(f"held-{number}", units)
 
+    def fit_section(self) -> Section:
+        """Takes the notes on a fit."""
+        return self._outgoing.progress.section(NAME, 0)
+
     def finish(
         self,
         reduced: Sequence[tuple[Reduction, Array]],
@@ -140,7 +162,7 @@ class Results:
                 self._describe(small.dataset, number, reduction)
         if fitted is not None:
             self._write_fit(fitted)
-        self._outgoing.commit(published)
+        self._outgoing.commit(published, whole=fitted is None or not fitted.stopped)
 
     def _write_fit(self, fitted: FitOutcome) -> None:
         """Write what a fit gives beside its rows, and how it went."""

@@ -8,8 +8,9 @@ one holds. So the last model is whole at any moment, whatever dies, and the next
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,7 +29,18 @@ from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows
 
+SAVE_SECONDS = 1.0
+"""How often the model is handed over to be saved: what came after the last time is lost in a
+death."""
+
+SAVE_SHARE = 10
+"""The fit takes this many times as long as to hand over its model, however large that is."""
+
 ROUNDS_DONE, FINISHED, CONVERGED, STOP = range(4)
+
+
+Values = list[list[float]]
+"""What each round said of itself, in the order of the names that the fit watches."""
 
 
 class Party(Protocol):
@@ -72,6 +84,8 @@ class Loop:
     words : ndarray of int64
         Rounds that are done, whether they all are, whether the fit has converged, and whether
         somebody wants it to stop.
+    saved : bool
+        Somebody saves the model.
     """
 
     part: FitPart
@@ -79,9 +93,10 @@ class Loop:
     models: tuple[State, ...]
     states: State
     words: Array
+    saved: bool
 
     @classmethod
-    def make(cls, part: FitPart, work: Pass, allocate: Allocate) -> Loop:
+    def make(cls, part: FitPart, work: Pass, allocate: Allocate, *, saved: bool) -> Loop:
         """Make the arrays."""
 
         def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -97,7 +112,7 @@ class Loop:
         blocks = len(work.blocks)
         kept = {} if rounds is None else rounds.state
         states = {name: zeros((blocks, *spec.shape), spec.dtype) for name, spec in kept.items()}
-        return cls(part, work, models, states, zeros((4,), np.dtype(np.int64)))
+        return cls(part, work, models, states, zeros((4,), np.dtype(np.int64)), saved)
 
     @property
     def model(self) -> State:
@@ -113,8 +128,15 @@ class Loop:
         """The state of a block; after `combine` that of block 0 is of all rows."""
         return {name: s[block, ...] for name, s in plain(self.states).items()}
 
+    def go_on(self, number: int, model: State) -> None:
+        """Take over the model of so many rounds."""
+        self.words[:] = 0
+        self.words[ROUNDS_DONE] = number
+        for name, array in self.model.items():
+            array[...] = model[name]
+
     def begin(self, read: RowsAt) -> None:
-        """Make the first model, or make it again."""
+        """Make the first model."""
         self.words[:] = 0
         for array in self.models[0].values():
             array[...] = 0
@@ -159,6 +181,7 @@ def _rounds(party: Party, loop: Loop, algorithm: Rounds) -> None:
     runner = BlockRunner(
         loop.work, [(loop.part.depth, Contribution(loop, algorithm))], undeliverable, party.rank
     )
+    saves = _Saves(loop)
     try:
         while not loop.finished:
             if not _look_at_all(party, loop, algorithm, runner):
@@ -168,7 +191,7 @@ def _rounds(party: Party, loop: Loop, algorithm: Rounds) -> None:
                 for name, array in new.items():
                     array[...] = old[name]
                 step = algorithm.update(plain(new), loop.state(0))
-                _told(party, loop, step)
+                _told(party, loop, step, saves, plain(new))
             party.barrier()
         if algorithm.needs_last:
             _look_at_all(party, loop, algorithm, runner)
@@ -177,20 +200,42 @@ def _rounds(party: Party, loop: Loop, algorithm: Rounds) -> None:
 
 
 def _sweep(party: Party, loop: Loop, algorithm: Sweeps) -> None:
+    saves = _Saves(loop)
     while not loop.finished:
         algorithm.sweep(party.control, loop.model)
         party.barrier()
         if party.rank == 0:
-            _told(party, loop, algorithm.update(loop.model))
+            _told(party, loop, algorithm.update(loop.model), saves, loop.model)
             if loop.stopping:
                 loop.drop()
         party.barrier()
 
 
-def _told(party: Party, loop: Loop, step: Step) -> None:
+class _Saves:
+    """When the model is handed over to be saved."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._wanted = loop.saved
+        self._due = time.monotonic() + SAVE_SECONDS
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time."""
+        return self._wanted and time.monotonic() >= self._due
+
+    def took(self, seconds: float) -> None:
+        """Note how long it took to hand the model over."""
+        self._due = time.monotonic() + max(SAVE_SECONDS, SAVE_SHARE * seconds)
+
+
+def _told(party: Party, loop: Loop, step: Step, saves: _Saves, model: State) -> None:
     """Tell of a round, then let it hold: should this process die between, it is told again."""
     number = int(loop.words[ROUNDS_DONE]) + 1
-    party.tell(RoundDone(number, dict(step.values), step.done, step.converged))
+    due, began = saves.due, time.monotonic()
+    held = {name: array.copy() for name, array in model.items()} if due else None
+    party.tell(RoundDone(number, dict(step.values), step.done, step.converged, held))
+    if due:
+        saves.took(time.monotonic() - began)
     faults.point("round", number)
     loop.commit(step)
 
@@ -312,12 +357,17 @@ class Watch:
     ----------
     listen : callable
         Stops the loop by raising StopIteration.
+    save : callable
+        Saves a model and the history up to it.
     """
 
-    def __init__(self, loop: Loop, listen: Callable[[Event], None]) -> None:
+    def __init__(
+        self, loop: Loop, listen: Callable[[Event], None], save: Callable[[State, Values], None]
+    ) -> None:
         self._loop = loop
         self._listen = listen
-        self.history: list[RoundDone] = []
+        self._save = save
+        self.history: Values = []
         self.stopped = False
 
     def __call__(self, event: Event) -> None:
@@ -326,13 +376,13 @@ class Watch:
             # Told again where its process died before it held, or where sweeps began anew.
             if event.number <= len(self.history):
                 return
-            self.history.append(event)
+            watched = self._loop.part.operation.watched
+            self.history.append([float(event.values[name]) for name in watched])
+            if event.model is not None:
+                self._save(dict(event.model), self.history)
+                event = replace(event, model=None)
         try:
             self._listen(event)
         except StopIteration:
             self.stopped = True
             self._loop.stop()
-
-    def column(self, name: str) -> Array:
-        """One of the values of all rounds."""
-        return np.array([event.values[name] for event in self.history], np.float64)

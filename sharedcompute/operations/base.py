@@ -351,3 +351,9 @@ class Scan:
 
 
 Operation = Map | Stencil | Reduce | Scan
+
+
+def is_ours(kernel: Any) -> bool:
+    """Whether a kernel comes with this package, and not from a user."""
+    inner = getattr(kernel, "func", kernel)
+    return (getattr(inner, "__module__", None) or "").startswith("sharedcompute.")

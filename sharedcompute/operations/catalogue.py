@@ -13,6 +13,7 @@ from sharedcompute.operations.base import Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.decomposition import PCA
 from sharedcompute.operations.elementwise import MAPS
 from sharedcompute.operations.fitting import Fit
+from sharedcompute.operations.kmeans import KMEANS
 from sharedcompute.operations.linear import LSTSQ, RIDGE
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.operations.power import POWER
@@ -20,13 +21,14 @@ from sharedcompute.operations.projections import LINEAR, PROJECT
 from sharedcompute.operations.reductions import REDUCTIONS
 from sharedcompute.operations.scans import SCANS
 from sharedcompute.operations.stencils import STENCILS
+from sharedcompute.operations.sweeps import SWEEPS
 
 _KINDS = Map | Stencil | Reduce | Scan | Fit
 KINDS = ("map", "stencil", "reduce", "scan")
 
 _ALL: tuple[Operation, ...] = (*MAPS, PROJECT, LINEAR, *STENCILS, *REDUCTIONS, *SCANS)
 
-_FITS: tuple[Fit, ...] = (PCA, LSTSQ, RIDGE, POWER)
+_FITS: tuple[Fit, ...] = (KMEANS, PCA, LSTSQ, RIDGE, POWER, *SWEEPS)
 
 CATALOGUE: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _ALL})
 

@@ -21,7 +21,7 @@ from sharedcompute.operations.accumulate import Reduction, tallies
 from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.fitting import Fit
-from sharedcompute.operations.parameters import array, bind
+from sharedcompute.operations.parameters import bind, is_address
 from sharedcompute.operations.unpack import unpack_stage, unpacked
 from sharedcompute.plan.blocks import choose_blocks, followed
 from sharedcompute.plan.cost import Projection, choose_engine
@@ -122,7 +122,8 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
     passes = (*_preludes(frame), frame.make(keeps, tuple(chain.observes), _purpose(job)))
     engine, workers = choose_engine(passes, options, chain.fit, have_team=have_team)
-    stage = partial(staged_for, passes, engine, chain.fit, options.memory, scratch_folder(job))
+    folder, threads = scratch_folder(job), options.threads
+    stage = partial(staged_for, passes, engine, chain.fit, options.memory, folder, threads)
     staged = stage(workers)
     # Nobody asked for so many workers: as many as fit.
     while options.workers is None and workers > 1 and not staged.projection.fits(options.memory):
@@ -223,9 +224,7 @@ def _loaded(op: Operation | Fit, params: Mapping[str, Any], decode_cf: bool) -> 
     """The parameters with the arrays that addresses stand for."""
     kinds = {p.name: p.kind for p in op.parameters}
     return {
-        name: _read_all(value, decode_cf)
-        if kinds[name] is array and isinstance(value, str)
-        else value
+        name: _read_all(value, decode_cf) if is_address(kinds[name], value) else value
         for name, value in params.items()
     }
 

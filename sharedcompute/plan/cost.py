@@ -160,6 +160,7 @@ def project(
     passes: tuple[Pass, ...],
     engine: str,
     workers: int,
+    threads: int,
     staging: Staging,
     *,
     fit: FitPart | None,
@@ -180,9 +181,9 @@ def project(
     last = passes[-1]
     staged = staging.nbytes(last)
     in_memory = staged["memory"] + (staged["file"] if file_is_memory else 0)
-    scratch = max(_scratch(work, work.strip, ready) for work in passes)
+    scratch = max(_scratch(p, p.strip, ready) * p.threads(threads) for p in passes)
     filed = _filed(last)
-    parent, shared = _worked_out(passes), _states(passes, workers) + _results(last)
+    parent, shared = _worked_out(passes), _states(passes, workers, threads) + _results(last)
     shared += 0 if fit is None else fit.shared_nbytes(len(last.blocks))
     if engine == "local":
         shared += _copied(last) + parent + (workers * RING_NBYTES if _encodes(last) else 0)
@@ -194,8 +195,8 @@ def project(
         workers,
         max(
             scratch,
-            _load_scratch(last.source) if ready else 0,
-            *(_release_scratch(sink) for _, sink in filed if any(staging.held)),
+            threads * _load_scratch(last.source) if ready else 0,
+            *(threads * _release_scratch(sink) for _, sink in filed if any(staging.held)),
         ),
         parent,
         shared + in_memory,
@@ -219,10 +220,11 @@ def _encodes(last: Pass) -> bool:
     return any(sink.chunks for _, sink in _filed(last))
 
 
-def _states(passes: tuple[Pass, ...], workers: int) -> int:
+def _states(passes: tuple[Pass, ...], workers: int, threads: int) -> int:
     """What blocks keep for the reductions of the largest pass, and what scans carry over."""
     kept = max(
-        sum(t.nbytes * t.slots(len(p.blocks), workers) for _, t in p.tallies) for p in passes
+        sum(t.nbytes * t.slots(len(p.blocks), workers * p.threads(threads)) for _, t in p.tallies)
+        for p in passes
     )
     last = passes[-1]
     return kept + sum(
@@ -254,7 +256,7 @@ def _worked_out(passes: tuple[Pass, ...]) -> int:
 
 
 def _scratch(work: Pass, strip: int, ready: bool) -> int:
-    """Private buffers of one worker: each stage's rows, with the halo of the stages after it."""
+    """Private buffers of one thread: each stage's rows, with the halo of the stages after it."""
     rows, halo = min(strip, work.source.shape[0]), 0
     total = 0
     for depth in range(len(work.stages), 0, -1):
@@ -269,7 +271,7 @@ def _scratch(work: Pass, strip: int, ready: bool) -> int:
 
 
 def _load_scratch(source: Source) -> int:
-    """Private buffers of a worker that decodes boxes into their places."""
+    """Private buffers of a thread that decodes boxes into their places."""
     if not isinstance(source, DatasetSource):
         return 0
     box = load_boxes(source, source.shape).chunks
@@ -277,7 +279,7 @@ def _load_scratch(source: Source) -> int:
 
 
 def _release_scratch(sink: DatasetSink) -> int:
-    """Private buffers of a worker that encodes boxes of what was held: a box, padded, encoded."""
+    """Private buffers of a thread that encodes boxes of what was held: a box, padded, encoded."""
     if not sink.chunks:
         return 0
     box = math.prod(units(sink.shape, sink.chunks, sink.dtype.itemsize).chunks)

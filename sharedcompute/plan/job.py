@@ -13,7 +13,7 @@ from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.hdf5.packing import Packing
 from sharedcompute.hdf5.sink import DatasetSink, sink_like
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.machine import cores
+from sharedcompute.machine import default_workers
 from sharedcompute.operations.base import Array, ArraySpec, Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import bind
@@ -182,7 +182,8 @@ class Options:
     Parameters
     ----------
     workers : int or None
-        Worker processes; None: the cores that this process may use.
+        Worker processes; None: what SHAREDCOMPUTE_WORKERS says, else the cores that this process
+        may use.
     threads : int
         Threads in each worker.
     schedule : str
@@ -223,7 +224,7 @@ class Options:
     @property
     def team_size(self) -> int:
         """Workers, worked out."""
-        return self.workers or cores()
+        return self.workers or default_workers()
 
 
 def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> Transform:

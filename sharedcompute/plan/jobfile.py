@@ -13,7 +13,7 @@ from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.operations.base import Operation, Reduce
 from sharedcompute.operations.catalogue import FITS, expect, find, load
 from sharedcompute.operations.fitting import Fit
-from sharedcompute.operations.parameters import array, is_address, nearest
+from sharedcompute.operations.parameters import is_address, nearest
 from sharedcompute.plan.job import Options, OutputSpec, Step, fitting, summary, transform
 
 STEP_KEYS = ("op", "op-from", "save", "axis", "params")
@@ -111,10 +111,10 @@ def _operations(path: Path, where: str, told: Mapping[str, Any]) -> list[Operati
 
 def _beside(path: Path, ops: list[Operation | Fit], params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters, with addresses of arrays relative to the job file, as its input is."""
-    arrays = {p.name for op in ops for p in op.parameters if p.kind is array}
+    kinds = {p.name: p.kind for op in ops for p in op.parameters}
     return {
-        name: str(_address(path, params, name)) if name in arrays and is_address(v) else v
-        for name, v in params.items()
+        name: str(_address(path, params, name)) if is_address(kinds.get(name), value) else value
+        for name, value in params.items()
     }
 
 

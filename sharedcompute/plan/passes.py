@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from sharedcompute.operations.accumulate import Reduction, Tally, tallies
-from sharedcompute.operations.base import Array, ArraySpec, Carry, DType, Fitted, Needed, Stage
+from sharedcompute.operations.base import (
+    Array,
+    ArraySpec,
+    Carry,
+    DType,
+    Fitted,
+    Needed,
+    Stage,
+    is_ours,
+)
 from sharedcompute.rows import Blocks
 
 
@@ -136,6 +145,24 @@ class Pass:
     def reductions(self, depth: int) -> tuple[Reduction, ...]:
         """The reductions at one depth."""
         return tuple(o.reduction for o in self.observes if o.depth == depth)
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether threads of one process may run blocks of it at the same time.
+
+        A user's kernel has a worker's threads for itself: numba's own, of ``parallel=True``, end
+        the process where two threads enter them (its workqueue layer).
+        """
+        partials = (tally.partial.kernel for _, tally in self.tallies)
+        return all(map(is_ours, (*(stage.kernel for stage in self.stages), *partials)))
+
+    def threads(self, each: int) -> int:
+        """How many blocks of it a process runs at a time that has so many threads."""
+        return each if self.side_by_side else 1
+
+    def block_nbytes(self, number: int) -> int:
+        """The bytes of a block in the source."""
+        return self.blocks[number].size * self.spec(0).row_bytes
 
     def bind(self, values: BoundValues) -> Pass:
         """The same pass with what earlier passes worked out in its stages' arguments."""

@@ -50,6 +50,7 @@ def staged_for(
     fit: FitPart | None,
     budget: int | None,
     folder: Path,
+    threads: int,
     workers: int,
 ) -> Staged:
     """Choose what is loaded and held, in the memory that the passes leave.
@@ -63,7 +64,9 @@ def staged_for(
     folder : Path
         Where files may be made.
     """
-    costs = partial(project, passes, engine, workers, fit=fit, file_is_memory=in_memory(folder))
+    costs = partial(
+        project, passes, engine, workers, threads, fit=fit, file_is_memory=in_memory(folder)
+    )
     # What the passes leave, where readers need no room for chunks of their own.
     room, shared_room = costs(Staging(), ready=True).left(budget)
     files = min(disk_free(folder), room) if in_memory(folder) else disk_free(folder)

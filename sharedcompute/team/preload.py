@@ -18,7 +18,8 @@ import numpy as np
 
 from sharedcompute import kernels
 from sharedcompute.atomics import exit_after
-from sharedcompute.sync import Control
+from sharedcompute.sync.warm import warm_up
+from sharedcompute.team import fifo
 from sharedcompute.team import mapping as _mapping  # noqa: F401
 from sharedcompute.team import serve as _serve  # noqa: F401
 
@@ -35,11 +36,12 @@ def prepare() -> None:
 
 def _wake_numba() -> None:
     """Load all that programs synchronise with; compile it here where it is not cached yet."""
-    control = Control(np.zeros(Control.size_for(1), np.int64), 1, 0)
-    control.claim(1, 1, guided=False)
-    control.barrier()
-    with control.lock(), control.semaphore(1):
-        control.leave()
+    warm_up()
+    words = np.zeros(fifo.Fifo.size_for(1), np.int64)
+    fifo.claim_to_write(words, 1)
+    fifo.take_turn(words, fifo.SLOTS)
+    fifo.claim_to_read(words, 1)
+    fifo.await_change(words, 0, 0)
     compiled: Any = exit_after
     compiled.compile((numba.int64, numba.int64))
 

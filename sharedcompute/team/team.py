@@ -27,7 +27,8 @@ class Team:
     Parameters
     ----------
     workers : int, optional
-        How many; by default the cores that this process may use.
+        How many; by default what SHAREDCOMPUTE_WORKERS says, else the cores that this process may
+        use.
     threads : int
         Threads of numba, BLAS and OpenMP inside each.
     start_method : {"forkserver", "spawn", "fork"}, optional
@@ -47,7 +48,7 @@ class Team:
     def __init__(
         self, workers: int | None = None, threads: int = 1, start_method: str | None = None
     ) -> None:
-        size = machine.cores() if workers is None else workers
+        size = machine.default_workers() if workers is None else workers
         if size < 1 or threads < 1:
             raise InputError(f"expected 1 or more workers and threads, got {size} and {threads}")
         self.size = size

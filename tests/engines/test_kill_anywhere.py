@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,9 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import arrays, faults
-from sharedcompute.engines import local, order, serial, states
+from sharedcompute import arrays
 
-from .test_resume import JOBS, Job, map_of
+from .stopping import JOBS, map_of, run
 
 POINTS = (
     "output.create",
@@ -36,48 +33,6 @@ POINTS = (
 )
 
 KINDS = ("contiguous", "gzip", "scan", "one state a worker", "repack a file")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder with an input."""
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(60, 40)).astype("f4").cumsum(0)
-    with h5py.File(tmp_path / "in.h5", "w") as file:
-        file.create_dataset("plain", data=x)
-        file.create_dataset("gzip", data=x, chunks=(5, 40), compression=4, shuffle=True)
-        file.create_dataset("counts", data=rng.integers(0, 999, (60, 40), dtype="u2"))
-    return tmp_path
-
-
-def in_a_fork(work: Callable[[], Any]) -> int:
-    """Do `work` in a process of its own; its exit status, or the signal that killed it, below 0."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            signal.alarm(60)
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def run(place: Path, job: Job, script: str, **how: Any) -> int:
-    """Run a job in a fork that fails as `script` says."""
-    counts = place / "counts"
-    shutil.rmtree(counts, ignore_errors=True)
-    counts.mkdir()
-
-    def work() -> None:
-        os.environ["SHAREDCOMPUTE_FAULTS_FOLDER"] = str(counts)
-        faults.SCRIPT = tuple(tuple(word.split(":")) for word in script.split())
-        for module in (local, order, serial, states):
-            module.TAKE_SECONDS = 0.0
-        job(place / "in.h5", place / "out.h5", **how)
-
-    return in_a_fork(work)
 
 
 @pytest.mark.parametrize("point", POINTS)

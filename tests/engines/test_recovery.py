@@ -19,10 +19,7 @@ from sharedcompute.engines.earlier import stopped
 from sharedcompute.operations.accumulate import Tally
 from sharedcompute.operations.fingerprint import fingerprint
 
-from .test_kill_anywhere import place, run
-from .test_resume import JOBS, Watch, map_of
-
-__all__ = ["place"]
+from .stopping import JOBS, Watch, map_of, run
 
 KILLED = -9
 
@@ -106,7 +103,7 @@ def test_results_are_added_to_a_file_of_the_newest_format_by_a_job_that_was_kill
 def test_a_state_that_a_signal_has_left_half_added_up_is_not_kept(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("serial", "states"):
+    for module in ("threads", "states"):
         monkeypatch.setattr(f"sharedcompute.engines.{module}.TAKE_SECONDS", 0.0)
     job = JOBS["one state a worker"]
     want = job(place / "in.h5", None, engine="serial")

@@ -16,88 +16,34 @@ import pytest
 import sharedcompute as sc
 from sharedcompute import events, faults, journal
 from sharedcompute.api import jobs
-from sharedcompute.engines import local, order, progress, serial, states
+from sharedcompute.engines import local, order, progress, states, threads
 from sharedcompute.engines.earlier import stopped
 
-
-class Stop(Exception):
-    """What stops a job in these tests."""
-
-
-class Watch:
-    """A listener that counts, and stops the job after some blocks."""
-
-    def __init__(self, after: float = np.inf) -> None:
-        self.after = after
-        self.done: list[int] = []
-        self.restored = 0
-
-    def __call__(self, event: events.Event) -> None:
-        if isinstance(event, events.BlocksRestored):
-            self.restored += event.blocks
-        if isinstance(event, events.BlockDone):
-            if len(self.done) >= self.after:
-                raise Stop
-            self.done.append(event.block)
+from .stopping import JOBS, Job, Stop, Watch, map_of, write_input
 
 
 @pytest.fixture(autouse=True)
 def all_is_noted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done is noted as soon as it is, and not after a second."""
-    for module in (local, order, serial, states):
+    for module in (order, states, threads):
         monkeypatch.setattr(module, "TAKE_SECONDS", 0.0)
     monkeypatch.setattr(local, "POST_SECONDS", 0.0)
 
 
 @pytest.fixture
 def field(tmp_path: Path) -> Path:
-    """A file with rows of several kinds: contiguous, gzip, integers."""
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(200, 40)).astype("f4").cumsum(0)
-    with h5py.File(tmp_path / "in.h5", "w") as file:
-        file.create_dataset("plain", data=x)
-        file.create_dataset("gzip", data=x, chunks=(5, 40), compression=4, shuffle=True)
-        file.create_dataset("chunks", data=x, chunks=(5, 40))
-        file.create_dataset("counts", data=rng.integers(0, 999, (200, 40), dtype="u2"))
+    """A file with rows of several kinds."""
+    write_input(tmp_path / "in.h5", rows=200)
+    with h5py.File(tmp_path / "in.h5", "r+") as file:
+        file.create_dataset("chunks", data=file["plain"][...], chunks=(5, 40))
     return tmp_path
-
-
-Job = Callable[..., Any]
-
-
-def map_of(op: str, path: str, **params: Any) -> Job:
-    return lambda f, out, **how: sc.map(op, f"{f}::/{path}", out, block_rows=10, **params, **how)
-
-
-def reduce_of(ops: str, path: str, **params: Any) -> Job:
-    names = ops.split(",")
-    return lambda f, out, **how: sc.reduce(
-        names, f"{f}::/{path}", out, block_rows=10, **params, **how
-    )
-
-
-JOBS: dict[str, Job] = {
-    "contiguous": map_of("gaussian", "plain", sigma=1.5),
-    "gzip": map_of("gaussian", "gzip", sigma=1.5),
-    "chunks without filter": map_of("scale", "chunks", factor=2.0),
-    "two passes": map_of("zscore", "gzip"),
-    "scan": lambda f, out, **how: sc.scan("cumsum", f"{f}::/gzip", out, block_rows=10, **how),
-    "one state a block": reduce_of("mean,std", "plain"),
-    "one state a worker": reduce_of("mean,max", "counts"),
-    "held until all is there": map_of(
-        "scale", "plain", factor=2.0, chunks="200,8", filter="gzip:1"
-    ),
-    "repack a file": lambda f, out, **how: sc.repack(f, out, filter="gzip:1", **how),
-    "repack a dataset": lambda f, out, **how: sc.repack(f"{f}::/gzip", out, chunks="20,10", **how),
-    "repack without filter": lambda f, out, **how: sc.repack(f, out, filter="none", **how),
-}
 
 
 @pytest.fixture(scope="module")
 def crew() -> Iterator[sc.Team]:
     """Two workers that are forks, and so see what is patched here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local, "TAKE_SECONDS", 0.0)
+        patch.setattr(threads, "TAKE_SECONDS", 0.0)
         with sc.Team(2, start_method="fork") as team:
             team.run(lambda _: None)
             yield team
