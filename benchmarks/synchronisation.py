@@ -17,9 +17,9 @@ import sharedcompute as sc
 from benchmarks.timing import Row, at_most, at_most_times
 from sharedcompute.sync import alone, barrier, fetch_add, lock, unlock
 
-_TURNS = 5000
-_ROUNDS = 15
-"""Runs of which the fastest counts: a loop of some ms is disturbed or it is not."""
+_TURNS = 200
+_ROUNDS = 300
+"""Runs of which the fastest counts. Short ones: a loop is disturbed by others or it is not."""
 
 
 @numba.njit(cache=True, nogil=True)

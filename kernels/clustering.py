@@ -193,21 +193,13 @@ def squares(x: Array, centres: Array, label: Labels, square: Floats) -> None:
     square : ndarray of float64, shape (rows,)
         The result.
     """
-    features = x.shape[1]
-    whole = features - features % 4
     for i in range(x.shape[0]):
         row, centre = x[i], centres[label[i]]
-        p, q, r, s = 0.0, 0.0, 0.0, 0.0
-        for j in range(0, whole, 4):
-            a = np.float64(row[j]) - np.float64(centre[j])
-            b = np.float64(row[j + 1]) - np.float64(centre[j + 1])
-            c = np.float64(row[j + 2]) - np.float64(centre[j + 2])
-            d = np.float64(row[j + 3]) - np.float64(centre[j + 3])
-            p, q, r, s = p + a * a, q + b * b, r + c * c, s + d * d
-        for j in range(whole, features):
-            a = np.float64(row[j]) - np.float64(centre[j])
-            p += a * a
-        square[i] = (p + q) + (r + s)
+        total = 0.0
+        for j in range(row.size):
+            apart = np.float64(row[j]) - np.float64(centre[j])
+            total += apart * apart
+        square[i] = total
 
 
 @kernel

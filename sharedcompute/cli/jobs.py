@@ -171,7 +171,7 @@ def fit(
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.operations.catalogue import expect_fit  # noqa: PLC0415
 
-    said = _words(words, op_from, "fit", out=True)
+    said = read_words(words, op_from, "fit", out=True)
     if len(said.operations) != 1:
         raise InputError(f"fit takes one operation, got {len(said.operations)}: fit one at a time")
     sorted_ = Settings.of(settings(options, parameters(params, skipna)))

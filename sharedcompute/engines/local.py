@@ -25,7 +25,7 @@ from sharedcompute.events import (
 )
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.plan.memory import ArraySource
-from sharedcompute.rows import Rows, Schedule, hull
+from sharedcompute.rows import Blocks, Schedule, hull
 from sharedcompute.team import Team, Worker
 
 POST_SECONDS = 0.05
@@ -112,12 +112,7 @@ class Local:
         deaths = 0
         while True:
             try:
-                self._team.run(
-                    iterate_here,
-                    loop,
-                    self._schedule,
-                    on_message=hear,
-                )
+                self._team.run(iterate_here, loop, self._schedule, self.threads, on_message=hear)
                 return
             except WorkerDied as died:
                 deaths += 1
@@ -238,7 +233,7 @@ def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule)
     if schedule == "static" and work.ordered:
         places: Iterator[int] = iter(range(worker.rank, len(left), worker.size))
     else:
-        places = (claimed.start for claimed in worker.claim(len(left), 1, schedule))
+        places = _places(worker, len(left), schedule)
 
     def numbers() -> Iterator[int]:
         for place in places:
@@ -248,10 +243,16 @@ def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule)
     return Claims(numbers(), work.rows, worker.at)
 
 
+def _places(worker: Worker, count: int, schedule: Schedule) -> Iterator[int]:
+    """What of `count` units falls to this worker."""
+    return (claimed.start for claimed in worker.claim(count, 1, schedule))
+
+
 class _Ranked:
     """A worker as one rank of those that iterate together."""
 
-    def __init__(self, worker: Worker, schedule: Schedule) -> None:
+    def __init__(self, worker: Worker, schedule: Schedule, threads: int) -> None:
+        self.threads = threads
         self.rank = worker.rank
         self.size = worker.size
         self.control = worker.control
@@ -261,13 +262,10 @@ class _Ranked:
         self._events: list[Event] = []
         self._due = time.monotonic() + POST_SECONDS
 
-    def units(self, count: int, rows: Callable[[int], Rows]) -> Iterator[int]:
+    def claims(self, blocks: Blocks) -> Claims:
         """The blocks of a round that fall to this rank."""
-        for claimed in self._worker.claim(count, 1, self._schedule):
-            self._worker.check()
-            self._worker.at(rows(claimed.start))
-            faults.point("unit", claimed.start)
-            yield claimed.start
+        places = _places(self._worker, len(blocks), self._schedule)
+        return Claims(places, blocks.__getitem__, self._worker.at)
 
     def tell(self, event: Event) -> None:
         """Post events together; a round's at once, before it holds."""
@@ -278,9 +276,9 @@ class _Ranked:
             self._due = time.monotonic() + POST_SECONDS
 
 
-def iterate_here(worker: Worker, loop: Loop, schedule: Schedule) -> None:
+def iterate_here(worker: Worker, loop: Loop, schedule: Schedule, threads: int) -> None:
     """What each worker does of a fit."""
-    iterate(_Ranked(worker, schedule), loop)
+    iterate(_Ranked(worker, schedule, threads), loop)
 
 
 def run_units(

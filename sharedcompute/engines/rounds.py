@@ -8,8 +8,9 @@ one holds. So the last model is whole at any moment, whatever dies, and the next
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -18,16 +19,17 @@ import threadpoolctl  # type: ignore[import-untyped]
 
 from sharedcompute import faults
 from sharedcompute.engines.block import BlockRunner
+from sharedcompute.engines.threads import Claims, side_by_side
 from sharedcompute.engines.work import undeliverable
 from sharedcompute.errors import InputError
 from sharedcompute.events import Event, RoundDone
 from sharedcompute.kernels.elementwise import all_finite
 from sharedcompute.operations.accumulate import Allocate
-from sharedcompute.operations.base import Array, State
+from sharedcompute.operations.base import Array, State, is_ours
 from sharedcompute.operations.fitting import Rounds, RowsAt, Step, Sweeps
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.passes import Pass
-from sharedcompute.rows import Rows
+from sharedcompute.rows import Blocks, Rows
 
 SAVE_SECONDS = 1.0
 """How often the model is handed over to be saved: what came after the last time is lost in a
@@ -36,7 +38,7 @@ death."""
 SAVE_SHARE = 10
 """The fit takes this many times as long as to hand over its model, however large that is."""
 
-ROUNDS_DONE, FINISHED, CONVERGED, STOP = range(4)
+ROUNDS_DONE, FINISHED, CONVERGED, STOP, DROPPED = range(5)
 
 
 Values = list[list[float]]
@@ -58,10 +60,14 @@ class Party(Protocol):
     def control(self) -> Any:
         """What `sharedcompute.sync.barrier` takes."""
 
+    @property
+    def threads(self) -> int:
+        """Blocks that it may do at a time."""
+
     def barrier(self) -> None:
         """Wait for all ranks."""
 
-    def units(self, count: int, rows: Callable[[int], Rows]) -> Iterator[int]:
+    def claims(self, blocks: Blocks) -> Claims:
         """The blocks of a round that fall to this rank."""
 
     def tell(self, event: Event) -> None:
@@ -82,8 +88,8 @@ class Loop:
     states : State
         A state for each block, fields of shape (blocks, ...).
     words : ndarray of int64
-        Rounds that are done, whether they all are, whether the fit has converged, and whether
-        somebody wants it to stop.
+        Rounds that are done, whether they all are, whether the fit has converged, whether somebody
+        wants it to stop, and whether the round in hand was dropped for that.
     saved : bool
         Somebody saves the model.
     """
@@ -112,7 +118,7 @@ class Loop:
         blocks = len(work.blocks)
         kept = {} if rounds is None else rounds.state
         states = {name: zeros((blocks, *spec.shape), spec.dtype) for name, spec in kept.items()}
-        return cls(part, work, models, states, zeros((4,), np.dtype(np.int64)), saved)
+        return cls(part, work, models, states, zeros((5,), np.dtype(np.int64)), saved)
 
     @property
     def model(self) -> State:
@@ -153,7 +159,7 @@ class Loop:
 
     def drop(self) -> None:
         """End with the model that holds."""
-        self.words[FINISHED] = 1
+        self.words[[FINISHED, DROPPED]] = 1
 
     def commit(self, step: Step) -> None:
         """Say that the other copy of the model holds."""
@@ -178,13 +184,18 @@ def iterate(party: Party, loop: Loop) -> None:
 
 
 def _rounds(party: Party, loop: Loop, algorithm: Rounds) -> None:
-    runner = BlockRunner(
-        loop.work, [(loop.part.depth, Contribution(loop, algorithm))], undeliverable, party.rank
-    )
+    # A user's own may start threads itself.
+    ours = loop.work.side_by_side and is_ours(type(algorithm))
+    runners = [
+        BlockRunner(
+            loop.work, [(loop.part.depth, Contribution(loop, algorithm))], undeliverable, party.rank
+        )
+        for _ in range(party.threads if ours else 1)
+    ]
     saves = _Saves(loop)
     try:
         while not loop.finished:
-            if not _look_at_all(party, loop, algorithm, runner):
+            if not _look_at_all(party, loop, algorithm, runners):
                 break
             if party.rank == 0:
                 old, new = loop.model, loop.models[(int(loop.words[ROUNDS_DONE]) + 1) % 2]
@@ -194,9 +205,10 @@ def _rounds(party: Party, loop: Loop, algorithm: Rounds) -> None:
                 _told(party, loop, step, saves, plain(new))
             party.barrier()
         if algorithm.needs_last:
-            _look_at_all(party, loop, algorithm, runner)
+            _look_at_all(party, loop, algorithm, runners)
     finally:
-        runner.close()
+        for runner in runners:
+            runner.close()
 
 
 def _sweep(party: Party, loop: Loop, algorithm: Sweeps) -> None:
@@ -240,22 +252,34 @@ def _told(party: Party, loop: Loop, step: Step, saves: _Saves, model: State) -> 
     loop.commit(step)
 
 
-def _look_at_all(party: Party, loop: Loop, algorithm: Rounds, runner: BlockRunner) -> bool:
+def _look_at_all(party: Party, loop: Loop, algorithm: Rounds, runners: list[BlockRunner]) -> bool:
     """Run all blocks and combine what they come to; the state of block 0 is of all rows then.
 
     Gives False where the round was dropped, on all ranks.
     """
     blocks, last = loop.work.blocks, loop.finished
-    for number in party.units(len(blocks), blocks.__getitem__):
-        party.tell(runner.run(number))
-        if loop.stopping:
-            break
+    claims, lock = party.claims(blocks), threading.Lock()
+
+    def body(thread: int) -> None:
+        for number in claims.of(thread):
+            try:
+                done = runners[thread].run(number)
+            except Exception:
+                claims.blame(thread)
+                raise
+            with lock:
+                party.tell(done)
+            if loop.stopping:
+                claims.stop()
+
+    side_by_side(len(runners), body, claims.stop)
     party.barrier()
     # Whoever broke off had seen the word before this barrier, so rank 0 sees it behind.
     if party.rank == 0 and loop.stopping:
         loop.drop()
     party.barrier()
-    if loop.finished and not last:
+    # Not whether it is finished: rank 0 may be past the next model by now.
+    if loop.words[DROPPED] and not last:
         return False
     step = 1
     while step < len(blocks):
@@ -313,19 +337,22 @@ class Alone:
 
     rank, size = 0, 1
 
-    def __init__(self, control: Any, tell: Callable[[Event], None]) -> None:
+    def __init__(self, control: Any, threads: int, tell: Callable[[Event], None]) -> None:
         self.control = control
+        self.threads = threads
         self.tell = tell
+        self.failed: Rows | None = None
+        """What it had in hand when it failed."""
 
     def barrier(self) -> None:
         """Nobody is waited for."""
 
-    def units(self, count: int, rows: Callable[[int], Rows]) -> Iterator[int]:
+    def claims(self, blocks: Blocks) -> Claims:
         """All blocks, in order."""
-        del rows
-        for number in range(count):
-            faults.point("unit", number)
-            yield number
+        return Claims(iter(range(len(blocks))), blocks.__getitem__, self._note)
+
+    def _note(self, rows: Rows) -> None:
+        self.failed = rows
 
 
 def warm_up(loop: Loop) -> None:

@@ -60,7 +60,13 @@ class Serial:
     def iterate(self, loop: Loop, again: Callable[[], None], listen: Listener) -> None:
         """Do the rounds here."""
         del again
-        iterate(Alone(alone(), listen), loop)
+        party = Alone(alone(), self.threads, listen)
+        try:
+            iterate(party, loop)
+        except Exception as problem:
+            if party.failed is not None:
+                problem.add_note("raised on rows {}:{}".format(*party.failed))
+            raise
 
 
 class _Desk:

@@ -49,7 +49,7 @@ class Control:
         self.words = words.view(np.ndarray)
         self.size = size
         self.spins = SPINS if size <= cores else 0
-        self.block = ControlBlock(self.words, rank, size, self.spins)
+        self.block = ControlBlock.of(self.words, rank, size, self.spins)
         self._rank = rank
         self._row = _line(rank)
 

@@ -39,25 +39,38 @@ SHARES = 3 * LINE  # CLAIM_SLOTS words: its share of claims from which others st
 RANK_WORDS = SHARES + CLAIM_SLOTS
 
 
-class ControlBlock(NamedTuple):
+class _Fields(NamedTuple):
+    words: int
+    rank: int
+    size: int
+    spins: int
+
+
+class ControlBlock(_Fields):
     """One rank's view of the control block: the first argument of all that synchronises.
 
     In Python and in nopython code alike.
 
     Attributes
     ----------
-    words : ndarray of int64
-        The block itself; for the functions of this package only.
+    words : int
+        The address of the block; for the functions of this package only.
     rank, size : int
         This rank's number, from 0, and how many there are.
     spins : int
         How often a wait looks before it sleeps; 0 where there are more ranks than cores.
+    held : ndarray
+        The block, so that it lives as long as this. Unknown to nopython code.
     """
 
-    words: Words
-    rank: int
-    size: int
-    spins: int
+    held: Words
+
+    @classmethod
+    def of(cls, words: Words, rank: int, size: int, spins: int) -> ControlBlock:
+        """One rank's view of a block."""
+        made = cls(words.ctypes.data, rank, size, spins)
+        made.held = words
+        return made
 
 
 def words_for(size: int) -> int:
@@ -67,4 +80,4 @@ def words_for(size: int) -> int:
 
 def alone() -> ControlBlock:
     """Return a control block for a party of one, in private memory: its barrier never waits."""
-    return ControlBlock(np.zeros(words_for(1), np.int64), 0, 1, 0)
+    return ControlBlock.of(np.zeros(words_for(1), np.int64), 0, 1, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sharedcompute.atomics import add, compiled, exchange, load, swap
+from sharedcompute.atomics import add, compiled, exchange, inlined, load, swap
 from sharedcompute.errors import InputError
 from sharedcompute.sync.failures import (
     ABORTED,
@@ -60,7 +60,7 @@ _NOT_TAKEN = "expected a semaphore of which a permit is held, none is; acquire i
 # A lock's word is 0 where it is free, else 2 * (holder + 1), and 1 more where others wait for it.
 
 
-@compiled
+@inlined
 def lock(control: ControlBlock, number: int, timeout: float = -1.0) -> None:
     """Take lock `number`, waiting while another rank holds it.
 
@@ -86,12 +86,14 @@ def lock(control: ControlBlock, number: int, timeout: float = -1.0) -> None:
     """
     if number < 0 or number >= LOCKS_IN_ALL:
         raise InputError(_NO_LOCK)
-    status = OK
-    if swap(control.words, LOCKS + LINE * number, 0, 2 * (control.rank + 1)) != 0:
-        status = _wait_for_lock(control, number, timeout)
-    elif load(control.words, ABORT) != 0:
-        unlock(control, number)
-        status = ABORTED
+    at, mine = LOCKS + LINE * number, 2 * (control.rank + 1)
+    if load(control.words, ABORT) != 0 or swap(control.words, at, 0, mine) != 0:
+        _lock_later(control, number, timeout)
+
+
+@compiled
+def _lock_later(control: ControlBlock, number: int, timeout: float) -> None:
+    status = _wait_for_lock(control, number, timeout)
     leave_if(status == ABORTED)
     if status == STUCK:
         raise DeadlockError(_HELD)
@@ -99,7 +101,7 @@ def lock(control: ControlBlock, number: int, timeout: float = -1.0) -> None:
         raise WaitTimeoutError(_LATE)
 
 
-@compiled
+@inlined
 def unlock(control: ControlBlock, number: int) -> None:
     """Give lock `number` back.
 
@@ -112,15 +114,22 @@ def unlock(control: ControlBlock, number: int) -> None:
         raise InputError(_NO_LOCK)
     words, at, mine = control.words, LOCKS + LINE * number, 2 * (control.rank + 1)
     if swap(words, at, mine, 0) != mine:
-        if load(words, at) != mine + 1:
-            raise InputError(_NOT_HELD)
-        exchange(words, at, 0)
-        rouse(control, at, 1)
+        _unlock_and_wake(control, at, mine)
+
+
+@compiled
+def _unlock_and_wake(control: ControlBlock, at: int, mine: int) -> None:
+    if load(control.words, at) != mine + 1:
+        raise InputError(_NOT_HELD)
+    exchange(control.words, at, 0)
+    rouse(control, at, 1)
 
 
 @compiled
 def _wait_for_lock(control: ControlBlock, number: int, timeout: float) -> int:
     words, at, mine = control.words, LOCKS + LINE * number, 2 * (control.rank + 1)
+    if load(words, ABORT) != 0:
+        return ABORTED
     seen = load(words, at)
     if seen | 1 == mine + 1:
         return STUCK

@@ -20,7 +20,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.segments import Segment
 from sharedcompute.sync import Control, ProgramLeftError
 from sharedcompute.team.board import Board
-from sharedcompute.team.fifo import Blocks
+from sharedcompute.team.letters import Blocks
 from sharedcompute.team.messages import Attached
 
 Write = Callable[[memoryview], None]

@@ -10,28 +10,19 @@ D. Vyukov, "Bounded MPMC queue", 1024cores.net, 2010.
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any, TypeVar
 
-from sharedcompute import segments
-from sharedcompute.atomics import (
-    EVERYONE,
-    Words,
-    add,
-    compiled,
-    fetch_add,
-    load,
-    sleep_on,
-    swap,
-    wake,
-)
+import numpy as np
+
+from sharedcompute.atomics import EVERYONE, Words, add, compiled, load, swap, wake
 from sharedcompute.errors import Error, InputError, WaitTimeoutError
-from sharedcompute.segments import Segment
-from sharedcompute.sync import Control
+from sharedcompute.sync import Control, ControlBlock
+from sharedcompute.sync.waiting import first_turn, linger, nap
+from sharedcompute.team.letters import LETTER, Blocks, Letter, Reader
 from sharedcompute.team.messages import Attached
-from sharedcompute.team.parcels import Parcel, read
 
 T = TypeVar("T")
 
@@ -42,10 +33,7 @@ CHANGES = 16  # of anything: what waiters sleep on
 SLEEPERS = 17
 CLOSED = 24  # how many writers have said that they write no more
 SLOTS = 32
-SLOT = 128  # words: the turns that were taken, then what `_ENTRY` says, then the object
-_ENTRY = struct.Struct("<qq48s")  # rank of the writer; bytes of the block that holds the object
-_INLINE = 8 * (SLOT - 1) - _ENTRY.size
-"""Longer objects lie in a block of their own."""
+SLOT = 1 + LETTER // 8  # words: the turns that were taken, and a letter
 
 
 @compiled
@@ -85,74 +73,16 @@ def take_turn(words: Words, at: int) -> None:
 
 
 @compiled
-def await_change(words: Words, seen: int, spins: int) -> None:
-    """Wait until there were more than `seen` changes, one slice at most."""
-    for _ in range(spins):
-        if load(words, CHANGES) != seen:
-            return
-    add(words, SLEEPERS, 1)
-    if load(words, CHANGES) == seen:
-        sleep_on(words, CHANGES, seen)
-    add(words, SLEEPERS, -1)
+def await_change(queue: ControlBlock, seen: int, turn: int) -> int:
+    """Wait until there were more than `seen` changes, one slice at most; gives the next turn.
 
-
-class Letter(NamedTuple):
-    """What goes into a slot, and the block that holds the object where it is long."""
-
-    content: bytes
-    block: Segment | None
-
-
-class _Lent(NamedTuple):
-    """A block, and where the reader counts when it has read it."""
-
-    block: Segment
-    words: Words
-    at: int
-    turns: int
-
-
-class Blocks:
-    """The blocks that this process has long objects in. Used again once they are read."""
-
-    def __init__(self) -> None:
-        self._lent: list[_Lent] = []
-        self._free: list[Segment] = []
-
-    def seal(self, rank: int, obj: Any) -> Letter:
-        """Pack an object of `rank`."""
-        parcel = Parcel(obj)
-        if parcel.nbytes <= _INLINE:
-            content = bytearray(_ENTRY.size + parcel.nbytes)
-            _ENTRY.pack_into(content, 0, rank, 0, b"")
-            parcel.write(memoryview(content)[_ENTRY.size :])
-            return Letter(bytes(content), None)
-        block = self._take(parcel.nbytes)
-        parcel.write(memoryview(block))
-        return Letter(_ENTRY.pack(rank, len(block), block.name.encode()), block)
-
-    def lend(self, block: Segment, words: Words, at: int, turns: int) -> None:
-        """Keep a block until `turns` are counted at `at`: then it is read."""
-        self._lent.append(_Lent(block, words, at, turns))
-
-    def clear(self) -> None:
-        """Free all, read or not."""
-        self._lent.clear()
-        self._free.clear()
-
-    def _take(self, nbytes: int) -> Segment:
-        """Give a block of `nbytes`, or not many more. What is free and does not fit is dropped."""
-        unread = []
-        for lent in self._lent:
-            if load(lent.words, lent.at) < lent.turns:
-                unread.append(lent)
-            else:
-                self._free.append(lent.block)
-        self._lent = unread
-        free, self._free = [b for b in self._free if nbytes <= len(b) <= 4 * nbytes], []
-        block = free.pop() if free else segments.create(nbytes)
-        self._free = free
-        return block
+    `queue` is a control block whose words are those of a queue.
+    """
+    add(queue.words, SLEEPERS, 1)
+    if load(queue.words, CHANGES) == seen:
+        turn = nap(queue, CHANGES, seen, turn)
+    add(queue.words, SLEEPERS, -1)
+    return turn
 
 
 class Fifo:
@@ -175,14 +105,15 @@ class Fifo:
         self, words: Words, slots: int, rank: int, control: Control, blocks: Blocks,
         attached: Attached,
     ) -> None:  # fmt: skip
-        self._words = words
+        # numba takes 20 us, not 1, to see what a subclass of an ndarray is.
+        self._words = words = words.view(np.ndarray)
         self._slots = slots
         self._rank = rank
         self._control = control
         self._blocks = blocks
-        self._attached = attached
+        self._reader = Reader(attached)
+        self._block = control.block._replace(words=words)
         self._bytes = words.data.cast("B")
-        self._mapped: dict[str, Segment] = {}
 
     @staticmethod
     def size_for(slots: int) -> int:
@@ -199,7 +130,7 @@ class Fifo:
         take_turn(self._words, at)
         if letter.block is not None:
             turns = 2 * (place // self._slots) + 2
-            self._blocks.lend(letter.block, self._words, at, turns)
+            self._blocks.lend(letter.block, lambda: load(self._words, at) >= turns)
         return True
 
     def seal(self, obj: Any) -> Letter:
@@ -213,9 +144,7 @@ class Fifo:
             return None
         at, room = self._slot(place)
         try:
-            rank, size, name = _ENTRY.unpack_from(room)
-            room = self._map(name.rstrip(b"\0").decode(), size) if size else room[_ENTRY.size :]
-            return rank, read(room, self._attached)
+            return self._reader.read(room)
         finally:
             take_turn(self._words, at)
 
@@ -237,52 +166,94 @@ class Fifo:
         hopeless: Callable[[], Error | None],
         timeout: float | None,
         what: str,
+        take_in: Callable[[], bool] = lambda: False,
     ) -> T:
         """Wait until `attempt` gives something, trying again at each change.
 
         This is the one place where a rank sleeps for a message or a queue: for `what`.
 
+        Parameters
+        ----------
+        attempt : callable
+            Leaves everything as it is where it gives None.
+        hopeless : callable
+            Gives the error to be raised where nobody is left who could end the wait.
+        timeout : float or None
+            Seconds.
+        what : str
+        take_in : callable
+            What others may wait for that this rank does. Whether there was anything to do.
+
         Raises
         ------
-        Error
-            What `hopeless` gives: nobody is left who could end the wait.
         WaitTimeoutError
         Aborted
         """
         self._control.check()
-        result = attempt()
-        if result is not None:
-            return result
         end = None if timeout is None else time.monotonic() + timeout
-        with self._control.waiting(what) as look:
+        while True:
+            seen = self._changes()
+            result = attempt()
+            if result is None and take_in():
+                result = attempt()
+            if result is None:
+                linger(self._block, CHANGES, seen)
+                result = self._sleep(attempt, hopeless, take_in, end, what)
+            if result is not None:
+                return result
+
+    def _sleep(
+        self,
+        attempt: Callable[[], T | None],
+        hopeless: Callable[[], Error | None],
+        take_in: Callable[[], bool],
+        end: float | None,
+        what: str,
+    ) -> T | None:
+        """Wait, noted as waiting, until something was done. None where that was for others.
+
+        Then the note ends as well: ranks are in a deadlock when nothing changes while all wait.
+        """
+        turn = first_turn(self._control.block)
+        with self._noted(what, end) as look:
             while True:
-                seen = fetch_add(self._words, CHANGES, 0)
+                seen = self._changes()
                 # Before the attempt: who has left did so after its last message.
                 error = hopeless()
+                done = take_in()
                 result = attempt()
-                if result is not None:
+                if done or result is not None:
                     return result
                 look()
                 if error is not None:
                     raise error
                 if end is not None and time.monotonic() >= end:
-                    raise WaitTimeoutError(
-                        f"expected {what} within {timeout:g} s, got none; wait on"
-                    )
-                await_change(self._words, seen, self._control.spins)
+                    raise WaitTimeoutError(f"expected {what}, none came in time; wait longer")
+                turn = await_change(self._block, seen, turn)
+
+    def _noted(self, what: str, end: float | None) -> AbstractContextManager[Callable[[], None]]:
+        """Note a wait; not one that ends by itself, which is nobody's deadlock."""
+        return self._control.waiting(what) if end is None else nullcontext(self._control.check)
+
+    def _changes(self) -> int:
+        return int(load(self._words, CHANGES))
 
     def _slot(self, place: int) -> tuple[int, memoryview]:
         """Where the turns of a place are counted, and its room."""
         at = SLOTS + place % self._slots * SLOT
         return at, self._bytes[8 * (at + 1) : 8 * (at + SLOT)]
 
-    def _map(self, name: str, size: int) -> memoryview:
-        segment = self._mapped.get(name)
-        if segment is None:
-            if len(self._mapped) >= self._slots:
-                self._mapped.clear()
-            segment = self._mapped[name] = segments.open_segment(name, size)
-        return memoryview(segment)
+
+def warm_up() -> None:
+    """Call each compiled function once, so that no worker has to compile it."""
+    control = Control(np.zeros(Control.size_for(1), np.int64), 1, 0)
+    words = np.zeros(Fifo.size_for(1), np.int64)
+    fifo = Fifo(words, 1, 0, control, Blocks(), Attached())
+    fifo.try_put(fifo.seal(None))
+    fifo.try_get()
+    with suppress(WaitTimeoutError):
+        fifo.wait(fifo.try_get, lambda: None, 0, "nothing")
+    await_change(control.block._replace(words=words), -1, 0)
 
 
 def check_timeout(timeout: float | None) -> None:

@@ -32,12 +32,6 @@ class Mail:
         box = self._boxes[rank]
         letter = box.seal(obj)
 
-        def attempt() -> bool | None:
-            done = box.try_put(letter)
-            if done is None:
-                self._sort()
-            return done
-
         def hopeless() -> Error | None:
             if not self._exchange.has_left(rank):
                 return None
@@ -46,15 +40,12 @@ class Mail:
                 f"{BOX_SLOTS} messages unread; receive as often as others send"
             )
 
-        box.wait(attempt, hopeless, timeout, f"room for a message to rank {rank}")
+        what = f"room for a message to rank {rank}"
+        box.wait(lambda: box.try_put(letter), hopeless, timeout, what, self._sort)
 
     def receive(self, rank: int | None, timeout: float | None) -> tuple[int, Any]:
         """Take the next message of a rank, or of any, after its sender."""
         who = "any rank" if rank is None else f"rank {rank}"
-
-        def attempt() -> tuple[int, Any] | None:
-            self._sort()
-            return self._take(rank)
 
         def hopeless() -> Error | None:
             if not self._have_left(rank):
@@ -65,14 +56,17 @@ class Mail:
                 why = "it is this rank itself, and has sent nothing; send first"
             return ProgramLeftError(f"expected a message from {who}, {why}")
 
-        return self._own.wait(attempt, hopeless, timeout, f"a message from {who}")
+        what = f"a message from {who}"
+        return self._own.wait(lambda: self._take(rank), hopeless, timeout, what, self._sort)
 
-    def _sort(self) -> None:
-        """Empty the own box."""
+    def _sort(self) -> bool:
+        """Empty the own box; whether there was anything in it."""
+        before = len(self._senders)
         while (entry := self._own.try_get()) is not None:
             sender, obj = entry
             self._sorted[sender].append(obj)
             self._senders.append(sender)
+        return len(self._senders) > before
 
     def _take(self, rank: int | None) -> tuple[int, Any] | None:
         if rank is None:

@@ -14,7 +14,6 @@ from typing import Any
 from sharedcompute.team.orphan import WATCH  # isort: skip
 
 import numba
-import numpy as np
 
 from sharedcompute import kernels
 from sharedcompute.atomics import exit_after
@@ -37,11 +36,7 @@ def prepare() -> None:
 def _wake_numba() -> None:
     """Load all that programs synchronise with; compile it here where it is not cached yet."""
     warm_up()
-    words = np.zeros(fifo.Fifo.size_for(1), np.int64)
-    fifo.claim_to_write(words, 1)
-    fifo.take_turn(words, fifo.SLOTS)
-    fifo.claim_to_read(words, 1)
-    fifo.await_change(words, 0, 0)
+    fifo.warm_up()
     compiled: Any = exit_after
     compiled.compile((numba.int64, numba.int64))
 

@@ -14,7 +14,7 @@ import pytest
 import sharedcompute as sc
 from sharedcompute import arrays
 
-from .stopping import JOBS, map_of, run
+from .stopping import JOBS, map_of, run, whole_of
 
 POINTS = (
     "output.create",
@@ -41,8 +41,7 @@ def test_a_job_killed_at_any_point_goes_on_to_the_same_bytes(
     place: Path, name: str, point: str
 ) -> None:
     job = JOBS[name]
-    job(place / "in.h5", place / "whole.h5", engine="serial")
-    whole = (place / "whole.h5").read_bytes()
+    whole = whole_of(place / "in.h5", name)
     for number in range(1, 40):
         (place / "out.h5").write_bytes(b"precious")
         code = run(place, job, f"{point}:{number}:kill", engine="serial", overwrite=True)
@@ -65,7 +64,6 @@ def test_a_job_killed_again_and_again_comes_to_its_end(place: Path) -> None:
     """Also while it takes over what the runs before have left."""
     for name in ("gzip", "contiguous", "scan"):
         job = JOBS[name]
-        job(place / "in.h5", place / "whole.h5", engine="serial", overwrite=True)
         (place / "out.h5").unlink(missing_ok=True)
         for attempt in range(60):
             # A little further each time: what is taken over is noted again before it goes on.
@@ -75,7 +73,7 @@ def test_a_job_killed_again_and_again_comes_to_its_end(place: Path) -> None:
         else:
             pytest.fail("it does not get on")
         assert attempt > 1
-        assert (place / "out.h5").read_bytes() == (place / "whole.h5").read_bytes()
+        assert (place / "out.h5").read_bytes() == whole_of(place / "in.h5", name)
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT", "EIO"])
@@ -85,10 +83,9 @@ def test_a_disk_that_fails_stops_the_job_and_it_goes_on_later(
 ) -> None:
     name = {"states.write": "one state a block", "rows.write": "contiguous"}.get(point, "gzip")
     job = JOBS[name]
-    job(place / "in.h5", place / "whole.h5", engine="serial")
     assert run(place, job, f"{point}:4:{error}", engine="serial") in (0, 1)
     run(place, job, "", engine="serial", resume=True)
-    assert (place / "out.h5").read_bytes() == (place / "whole.h5").read_bytes()
+    assert (place / "out.h5").read_bytes() == whole_of(place / "in.h5", name)
 
 
 def test_a_dataset_is_added_to_a_file_all_or_nothing(place: Path) -> None:
@@ -117,7 +114,6 @@ def test_a_dataset_is_added_to_a_file_all_or_nothing(place: Path) -> None:
 @pytest.mark.parametrize("point", ["journal.append", "chunk.store", "output.fsync"])
 def test_a_parent_that_is_killed_with_a_team_goes_on_too(place: Path, point: str) -> None:
     job = JOBS["gzip"]
-    job(place / "in.h5", place / "whole.h5", engine="serial")
 
     def with_team(f: Path, out: Path, **how: Any) -> None:
         with sc.Team(2, start_method="fork") as team:
@@ -126,5 +122,5 @@ def test_a_parent_that_is_killed_with_a_team_goes_on_too(place: Path, point: str
     times = 5 if point == "journal.append" else 1
     assert run(place, with_team, f"{point}:{times}:kill") == -signal.SIGKILL
     assert run(place, with_team, "", resume=True) == 0
-    assert (place / "out.h5").read_bytes() == (place / "whole.h5").read_bytes()
+    assert (place / "out.h5").read_bytes() == whole_of(place / "in.h5", "gzip")
     arrays.clean()

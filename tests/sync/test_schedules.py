@@ -10,7 +10,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.rows import SCHEDULES, split_weighted
 from sharedcompute.sync import alone
 from sharedcompute.sync.claims import MOST_CLAIMS, MOST_SHARED, check_steal, claim_or_steal
-from sharedcompute.sync.layout import ControlBlock
+from sharedcompute.sync.layout import ControlBlock, words_for
 
 
 def claimed(worker, n, *how):
@@ -59,9 +59,8 @@ def test_a_rank_with_no_work_left_steals_from_the_back_of_the_fullest_share(four
 
 
 def test_shares_are_stolen_block_by_block_from_who_has_most():
-    mine = alone()
-    words = np.zeros(len(mine.words) * 3, np.int64)
-    first, second, third = (ControlBlock(words, rank, 3, 0) for rank in range(3))
+    words = np.zeros(words_for(3), np.int64)
+    first, second, third = (ControlBlock.of(words, rank, 3, 0) for rank in range(3))
     assert [claim_or_steal(first, 1, 9)[0] for _ in range(4)] == [0, 1, 2, 5]
     assert claim_or_steal(first, 1, 9) == (8, 9), "who has most is the third now"
     assert claim_or_steal(second, 1, 9) == (3, 4)

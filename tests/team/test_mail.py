@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sharedcompute import arrays
-from sharedcompute.errors import InputError, WaitTimeoutError, WorkerDied
+from sharedcompute.errors import DeadlockError, InputError, WaitTimeoutError, WorkerDied
 from sharedcompute.sync import ProgramLeftError
 from sharedcompute.team import Team
 
@@ -245,3 +245,39 @@ def test_blocks_of_long_messages_are_used_again(team):
 
     few = team.run(lambda w: sum(b.pid == os.getpid() for b in arrays.list_blocks()))
     assert max(np.subtract(team.run(program), few)) <= 4
+
+
+STUCK = {
+    "both receive": (
+        lambda w: w.recv(1 - w.rank),
+        "rank 0 waits for a message from rank 1; rank 1 waits for a message from rank 0",
+    ),
+    "one comes to a collective": (
+        lambda w: w.recv_any() if w.rank else w.allreduce(1),
+        "rank 0 waits for the barrier; rank 1 waits for a message from any rank",
+    ),
+    "one sends more than there is room for": (
+        lambda w: (w.rank or [w.send(k, 1) for k in range(99)], w.barrier()),
+        "rank 0 waits for room for a message to rank 1; rank 1 waits for the barrier",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STUCK)
+def test_ranks_that_wait_for_each_other_are_told_what_each_waits_for(team, name):
+    program, said = STUCK[name]
+    with pytest.raises(DeadlockError, match=said):
+        team.run(program)
+    assert team.run(lambda w: w.allreduce(1)) == [2, 2]
+
+
+def test_a_wait_with_a_limit_is_no_deadlock(team):
+    def program(worker):
+        if worker.rank:
+            return worker.recv(0)
+        with pytest.raises(WaitTimeoutError):
+            worker.recv(1, timeout=1.0)
+        worker.send("at last", 1)
+        return None
+
+    assert team.run(program)[1] == "at last"

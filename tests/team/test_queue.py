@@ -93,7 +93,7 @@ def test_a_full_queue_makes_producers_wait(team):
         if worker.rank == 0:
             queue.put(1)
             queue.put(2)
-            with pytest.raises(WaitTimeoutError, match="expected room in the queue within"):
+            with pytest.raises(WaitTimeoutError, match="expected room in the queue, none came"):
                 queue.put(3, timeout=0.03)
             worker.barrier()
             queue.close()
@@ -108,7 +108,7 @@ def test_a_full_queue_makes_producers_wait(team):
 def test_an_empty_queue_makes_consumers_wait(team):
     def program(worker):
         queue = worker.queue(2)
-        with pytest.raises(WaitTimeoutError, match="expected an object in the queue within"):
+        with pytest.raises(WaitTimeoutError, match="expected an object in the queue, none"):
             queue.get(timeout=0.03)
         worker.barrier()
         if worker.rank:
