@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 import sharedcompute as sc
-from benchmarks import chunks, collectives, peers, reliability, sweeps, synchronisation
+from benchmarks import chunks, collectives, linear, peers, reliability, sweeps, synchronisation
 from benchmarks.data import normal
 from benchmarks.memory import peak
 from benchmarks.timing import Row, at_most, medians, ratio, show
@@ -195,6 +195,14 @@ def in_step(_folder: Path, _nbytes: int, _team: sc.Team, _pool: Any, _repeats: i
     return synchronisation.costs(WORKERS, CROWD)
 
 
+def algebra(_folder: Path, _nbytes: int, team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """Fits of linear algebra."""
+    return [
+        *linear.components(team, WORKERS, repeats),
+        *linear.regressions(team, WORKERS, repeats),
+    ]
+
+
 PARTS = {
     "fundamentals": fundamentals,
     "compressed": compressed,
@@ -202,6 +210,7 @@ PARTS = {
     "collectives": together,
     "synchronisation": in_step,
     "sweeps": sweeps.heat,
+    "linear": algebra,
 }
 
 

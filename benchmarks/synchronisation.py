@@ -17,8 +17,9 @@ import sharedcompute as sc
 from benchmarks.timing import Row, at_most, at_most_times
 from sharedcompute.sync import alone, barrier, fetch_add, lock, unlock
 
-_TURNS = 200
-_ROUNDS = 300
+_BARRIERS, _OTHERS = 200, 5000
+"""Turns of a loop."""
+_ROUNDS = 60
 """Runs of which the fastest counts. Short ones: a loop is disturbed by others or it is not."""
 
 
@@ -41,41 +42,41 @@ def _additions(control: Any, n: int) -> None:
         fetch_add(control, 0, 1)
 
 
-def _fastest(together: Callable[[], object], work: Callable[[], object]) -> float:
+def _fastest(together: Callable[[], object], work: Callable[[], object], turns: int) -> float:
     best = float("inf")
     for _ in range(_ROUNDS):
         together()
         began = time.perf_counter()
         work()
         best = min(best, time.perf_counter() - began)
-    return best / _TURNS
+    return best / turns
 
 
-def _ours(worker: sc.Worker, loop: Callable[[Any, int], None]) -> float:
+def _ours(worker: sc.Worker, loop: Callable[[Any, int], None], turns: int) -> float:
     loop(worker.control, 1)
-    return _fastest(worker.barrier, lambda: loop(worker.control, _TURNS))
+    return _fastest(worker.barrier, lambda: loop(worker.control, turns), turns)
 
 
-def _their_barriers(gate: Any) -> None:
-    for _ in range(_TURNS):
+def _their_barriers(gate: Any, turns: int) -> None:
+    for _ in range(turns):
         gate.wait()
 
 
-def _their_locks(held: Any) -> None:
-    for _ in range(_TURNS):
+def _their_locks(held: Any, turns: int) -> None:
+    for _ in range(turns):
         held.acquire()
         held.release()
 
 
-def _serve(loop: Callable[[Any], None], thing: Any, gate: Any, found: Any) -> None:
-    found.put(_fastest(gate.wait, lambda: loop(thing)))
+def _serve(loop: Any, thing: Any, turns: int, gate: Any, found: Any) -> None:
+    found.put(_fastest(gate.wait, lambda: loop(thing, turns), turns))
 
 
-def _theirs(loop: Callable[[Any], None], thing: Any, parties: int, context: Any) -> float:
+def _theirs(loop: Any, thing: Any, parties: int, turns: int) -> float:
+    context = multiprocessing.get_context("forkserver")
     gate, found = context.Barrier(parties), context.Queue()
-    started = [
-        context.Process(target=_serve, args=(loop, thing, gate, found)) for _ in range(parties)
-    ]
+    args = loop, thing, turns, gate, found
+    started = [context.Process(target=_serve, args=args, daemon=True) for _ in range(parties)]
     for process in started:
         process.start()
     seconds = [found.get() for _ in started]
@@ -92,18 +93,18 @@ def costs(workers: int, crowd: int) -> list[Row]:
         loop(alone(), 1)  # into the cache
     for parties, bar in ((workers, 1 / 5), (crowd, 1 / 2)):
         with sc.Team(parties) as team:
-            ours = max(team.run(_ours, _barriers))
-        peer = _theirs(_their_barriers, context.Barrier(parties), parties, context)
+            ours = max(team.run(_ours, _barriers, _BARRIERS))
+        peer = _theirs(_their_barriers, context.Barrier(parties), parties, _BARRIERS)
         what = f"barrier of {parties} in compiled code"
         rows.append(_row(what, ours, "multiprocessing.Barrier", peer, bar))
     for parties in (1, workers):
         with sc.Team(parties) as team:
-            ours = max(team.run(_ours, _locks))
-        peer = _theirs(_their_locks, context.Lock(), parties, context)
+            ours = max(team.run(_ours, _locks, _OTHERS))
+        peer = _theirs(_their_locks, context.Lock(), parties, _OTHERS)
         what = f"lock and unlock by {parties} in compiled code"
         rows.append(_row(what, ours, "multiprocessing.Lock", peer, 1 / 3))
     with sc.Team(1) as team:
-        (once,) = team.run(_ours, _additions)
+        (once,) = team.run(_ours, _additions, _OTHERS)
     return [*rows, at_most("fetch_add in compiled code", once, 50e-9, "ns", 1e9)]
 
 

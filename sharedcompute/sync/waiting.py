@@ -46,26 +46,24 @@ from sharedcompute.sync.layout import (
 BARRIER, LOCK, SEMAPHORE, EVENT, NOTED = range(1, 6)
 """What ranks wait for; `NOTED` is said in words."""
 
-SPINS = 250
-"""About 7 us: longer than a barrier takes when all have a core, shorter than a sleep and wake."""
-YIELDS = 20
-"""With more ranks than cores the one waited for needs the core. It has it after a `sched_yield`,
-which costs a tenth of a sleep and wake."""
+SPINS, YIELDS = 40, 20
+"""First 1 us awake, longer than a barrier takes when all have a core. Then the core is offered to
+others, as the one waited for may need this one, and so on: a barrier of two that others had crowded
+onto one core took 7 us with one long spin. A `sched_yield` costs a tenth of a sleep and wake."""
 
 
 @compiled
 def linger(control: ControlBlock, at: int, seen: int) -> None:
     """Look at a word for a while, until it is not `seen`."""
     words = control.words
-    for _ in range(control.spins):
-        if load(words, at) != seen:
-            return
-        pause()
-    if control.spins == 0:
-        for _ in range(YIELDS):
+    for _ in range(YIELDS):
+        for _ in range(control.spins):
             if load(words, at) != seen:
                 return
-            sched_yield()
+            pause()
+        if load(words, at) != seen:
+            return
+        sched_yield()
 
 
 @compiled

@@ -336,6 +336,7 @@ def test_power_iteration_wants_a_square_matrix(shape):
         algorithm_for(POWER, np.zeros(shape))
 
 
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_products_beyond_all_numbers_are_refused():
     with pytest.raises(InputError, match="scale it"):
         run_rounds(POWER, np.full((4, 4), 1e308), random_state=1)
