@@ -16,12 +16,14 @@ import h5py
 import numpy as np
 
 import sharedcompute as sc
-from benchmarks import chunks, peers, reliability
+from benchmarks import chunks, collectives, linear, peers, reliability, sweeps, synchronisation
 from benchmarks.data import normal
 from benchmarks.memory import peak
 from benchmarks.timing import Row, at_most, medians, ratio, show
 
 WORKERS = 2
+CROWD = 8
+"""Workers where there are more of them than cores."""
 
 
 def reductions(file: Path, team: sc.Team, pool: Any, repeats: int) -> list[Row]:
@@ -183,7 +185,33 @@ def faults(folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) 
     return reliability.costs(folder, nbytes, WORKERS, repeats)
 
 
-PARTS = {"fundamentals": fundamentals, "compressed": compressed, "reliability": faults}
+def together(_folder: Path, _nbytes: int, team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """Collectives and messages."""
+    return collectives.calls(team, repeats)
+
+
+def in_step(_folder: Path, _nbytes: int, _team: sc.Team, _pool: Any, _repeats: int) -> list[Row]:
+    """Barriers, locks and counters."""
+    return synchronisation.costs(WORKERS, CROWD)
+
+
+def algebra(_folder: Path, _nbytes: int, team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """Fits of linear algebra."""
+    return [
+        *linear.components(team, WORKERS, repeats),
+        *linear.regressions(team, WORKERS, repeats),
+    ]
+
+
+PARTS = {
+    "fundamentals": fundamentals,
+    "compressed": compressed,
+    "reliability": faults,
+    "collectives": together,
+    "synchronisation": in_step,
+    "sweeps": sweeps.heat,
+    "linear": algebra,
+}
 
 
 def main() -> None:

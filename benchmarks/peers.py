@@ -136,3 +136,15 @@ def axpy_prange(x: Array, out: Array, a: float, b: float) -> None:
     """The same by numba's own threads."""
     for i in prange(len(x)):
         out[i] = a * x[i] + b
+
+
+@njit(parallel=True)
+def heat_prange(u: Array, v: Array, alpha: float, sweeps: int) -> Array:
+    """Steps of the heat equation in two grids that take turns."""
+    for _ in range(sweeps):
+        for i in prange(1, u.shape[0] - 1):
+            for j in range(1, u.shape[1] - 1):
+                around = u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1]
+                v[i, j] = u[i, j] + alpha * (around - 4 * u[i, j])
+        u, v = v, u
+    return u

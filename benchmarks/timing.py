@@ -58,8 +58,8 @@ def at_most_times(what: str, seconds: Mapping[str, float], alone: str, bar: floa
     value = seconds["sharedcompute"] / seconds[alone]
     return Row(
         f"{what}, against {alone}",
-        f"{value:.2f} times  ({seconds['sharedcompute']:.3f} s : {seconds[alone]:.3f} s)",
-        "-" if bar is None else f"at most {bar:g} times",
+        f"{value:.2g} times  ({seconds['sharedcompute']:.3g} s : {seconds[alone]:.3g} s)",
+        "-" if bar is None else f"at most {bar:.2g} times",
         None if bar is None else value <= bar,
     )
 

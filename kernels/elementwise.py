@@ -36,6 +36,23 @@ def cast(x: Array, out: Array) -> None:
 
 
 @kernel
+def all_finite(x: Array) -> bool:
+    """Whether no element of `x`, shape (n,), is NaN or infinite.
+
+    What is finite gives 0 times itself, and NaN stays NaN in a sum. In eight sums, which are one
+    vector: no branch, so it runs as fast as memory does.
+    """
+    sums = np.zeros(8, x.dtype)
+    whole = x.size // 8 * 8
+    for p in range(0, whole, 8):
+        for q in range(8):
+            sums[q] += x[p + q] * x.dtype.type(0)
+    for p in range(whole, x.size):
+        sums[0] += x[p] * x.dtype.type(0)
+    return bool(np.isfinite(sums.sum()))
+
+
+@kernel
 def wrap(x: Array, out: Array) -> None:
     """Convert real `x` to the unsigned dtype of `out`: modulo ``2**32`` or ``2**64``, as C does.
 

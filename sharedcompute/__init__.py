@@ -10,19 +10,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sharedcompute.api.functions import map, reduce, run, scan, stats
+    from sharedcompute.api.fitted import Fitted
+    from sharedcompute.api.functions import fit, map, reduce, run, scan, stats
     from sharedcompute.api.inputs import Dataset
     from sharedcompute.api.inputs import open_dataset as open
     from sharedcompute.api.repack import repack
     from sharedcompute.api.team import Team
     from sharedcompute.arrays import SharedArray, asarray, empty, empty_like, full, zeros
     from sharedcompute.errors import (
+        DeadlockError,
         Error,
         InputError,
         MemoryBudgetError,
         OutputExists,
         ProgramError,
+        ProgramLeftError,
+        QueueClosedError,
         StaleResumeError,
+        WaitTimeoutError,
         WorkerDied,
     )
     from sharedcompute.operations.base import Field, Map, Partial, Reduce, Scan, Stage, Stencil
@@ -33,18 +38,23 @@ __version__ = "0.1.0"
 
 # NumPy, numba and h5py take 0.7 s to import: each name brings what it needs when first used.
 _HOMES = {
-    "sharedcompute.api.functions": ("map", "reduce", "run", "scan", "stats"),
+    "sharedcompute.api.functions": ("fit", "map", "reduce", "run", "scan", "stats"),
+    "sharedcompute.api.fitted": ("Fitted",),
     "sharedcompute.api.inputs": ("Dataset",),
     "sharedcompute.api.repack": ("repack",),
     "sharedcompute.api.team": ("Team",),
     "sharedcompute.arrays": ("SharedArray", "asarray", "empty", "empty_like", "full", "zeros"),
     "sharedcompute.errors": (
+        "DeadlockError",
         "Error",
         "InputError",
         "MemoryBudgetError",
         "OutputExists",
         "ProgramError",
+        "ProgramLeftError",
+        "QueueClosedError",
         "StaleResumeError",
+        "WaitTimeoutError",
         "WorkerDied",
     ),
     "sharedcompute.operations.base": (
@@ -64,8 +74,10 @@ _HOME["open"] = ("sharedcompute.api.inputs", "open_dataset")
 
 __all__ = [
     "Dataset",
+    "DeadlockError",
     "Error",
     "Field",
+    "Fitted",
     "InputError",
     "Map",
     "MemoryBudgetError",
@@ -73,6 +85,8 @@ __all__ = [
     "Parameter",
     "Partial",
     "ProgramError",
+    "ProgramLeftError",
+    "QueueClosedError",
     "Reduce",
     "Scan",
     "SharedArray",
@@ -80,11 +94,13 @@ __all__ = [
     "StaleResumeError",
     "Stencil",
     "Team",
+    "WaitTimeoutError",
     "Worker",
     "WorkerDied",
     "asarray",
     "empty",
     "empty_like",
+    "fit",
     "full",
     "map",
     "open",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,6 +22,9 @@ from numpy.typing import NDArray
 from sharedcompute.kernels.cache import cached
 
 Words = NDArray[np.int64]
+Block = Words | int
+"""Words to work on: an array, or in compiled code the address of the first. With an array numba
+counts references at each call, by two atomic instructions: as much again as a lock takes."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 _untyped: Any = cgutils
@@ -30,6 +34,7 @@ SLICE_NS = 20_000_000
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if sys.platform == "linux" else None
 FUTEX = _FUTEX or 0
+"""The number of the system call; 0 where there is none."""
 FUTEX_WAIT, FUTEX_WAKE, EVERYONE = 0, 1, 1 << 30
 
 
@@ -37,19 +42,31 @@ def _intrinsic(function: Callable[..., Any]) -> Any:
     return intrinsic(function)
 
 
-def compiled(function: F) -> F:
-    """`numba.njit`, also where NUMBA_DISABLE_JIT is set: intrinsics have no Python form."""
+def compiled(function: F, inline: bool = False) -> F:
+    """`numba.njit`, also where NUMBA_DISABLE_JIT is set: intrinsics have no Python form.
+
+    With `inline` the machine code goes into that of compiled callers, in place of a call.
+    """
     config: Any = numba.config
     disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
     try:
-        return cached(numba.njit(nogil=True))(function)
+        return cached(numba.njit(nogil=True, forceinline=inline))(function)
     finally:
         config.DISABLE_JIT = disabled
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    if isinstance(array_type, types.Integer):
+        word = ir.IntType(64)
+        offset = builder.mul(index, ir.Constant(word, 8))
+        return builder.inttoptr(builder.add(array, offset), word.as_pointer())
     made = context.make_array(array_type)(context, builder, array)
     return _untyped.get_item_pointer(context, builder, array_type, made, [index])
+
+
+def inlined(function: F) -> F:
+    """`compiled`, for a few lines that are called often."""
+    return compiled(function, inline=True)
 
 
 @_intrinsic
@@ -87,67 +104,128 @@ def swap(typing: Any, words: Any, at: Any, expected: Any, value: Any) -> Any:
 
 
 @_intrinsic
-def _address(typing: Any, words: Any, at: Any) -> Any:
+def _load(typing: Any, words: Any, at: Any) -> Any:
+
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
-        return builder.ptrtoint(pointer, ir.IntType(64))
+        return builder.load_atomic(pointer, "seq_cst", 8)
 
     return types.int64(words, types.intp), code
 
 
 @_intrinsic
-def _syscall(typing: Any, number: Any, address: Any, operation: Any, value: Any, limit: Any) -> Any:
-    """`syscall(2)` with the arguments that futex takes."""
+def pause(typing: Any) -> Any:
+    """Tell the processor that this is a loop that waits: it saves power, and leaves it sooner."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        hint = {"x86_64": ("llvm.x86.sse2.pause", []), "aarch64": ("llvm.aarch64.hint", [1])}
+        name, values = hint.get(platform.machine(), ("", []))
+        if name:  # LLVM's own functions for this: numba sets up no parser for inline assembly
+            given = [ir.Constant(ir.IntType(32), value) for value in values]
+            prototype = ir.FunctionType(ir.VoidType(), [value.type for value in given])
+            builder.call(_untyped.get_or_insert_function(builder.module, prototype, name), given)
+        return context.get_dummy_value()
+
+    return types.void(), code
+
+
+@_intrinsic
+def _futex(typing: Any, words: Any, at: Any, operation: Any, value: Any) -> Any:
+    """`futex(2)` on a word, with a time limit of `SLICE_NS`."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         word = ir.IntType(64)
         prototype = ir.FunctionType(word, [word], var_arg=True)
         function = _untyped.get_or_insert_function(builder.module, prototype, "syscall")
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
+        limit = _untyped.alloca_once_value(builder, ir.Constant.literal_array(_limit(word)))
         none = ir.Constant(word, 0)
-        return builder.call(function, [*args, none, none])
+        rest = [builder.ptrtoint(limit, word), none, none]
+        number = ir.Constant(word, FUTEX)
+        where = builder.ptrtoint(pointer, word)
+        return builder.call(function, [number, where, args[2], args[3], *rest])
 
-    return types.int64(*[types.int64] * 5), code
+    return types.int64(words, types.intp, types.int64, types.int64), code
+
+
+def _limit(word: Any) -> list[Any]:
+    return [ir.Constant(word, 0), ir.Constant(word, SLICE_NS)]  # struct timespec
+
+
+@_intrinsic
+def now_ns(typing: Any) -> Any:
+    """The nanoseconds of `time.monotonic`."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        prototype = ir.FunctionType(ir.IntType(32), [ir.IntType(32), word.as_pointer()])
+        function = _untyped.get_or_insert_function(builder.module, prototype, "clock_gettime")
+        found = _untyped.alloca_once_value(builder, ir.Constant.literal_array(_limit(word)))
+        first = builder.bitcast(found, word.as_pointer())
+        builder.call(function, [ir.Constant(ir.IntType(32), time.CLOCK_MONOTONIC), first])
+        seconds, rest = (builder.extract_value(builder.load(found), k) for k in (0, 1))
+        return builder.add(builder.mul(seconds, ir.Constant(word, 10**9)), rest)
+
+    return types.int64(), code
+
+
+def raising(error: type[BaseException]) -> Any:
+    """Return an intrinsic that raises `error` where its argument is true.
+
+    numba's own ``raise`` refuses what is no `Exception`; the code that it makes takes any.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        with builder.if_then(args[0], likely=False):
+            context.call_conv.return_user_exc(builder, error)
+        return context.get_dummy_value()
+
+    @_intrinsic
+    def raise_if(typing: Any, condition: Any) -> Any:
+        return types.void(types.boolean), code
+
+    return raise_if
 
 
 _usleep: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
 _poll: Any = types.ExternalFunction("poll", types.int32(types.int64, types.uint64, types.int32))
 _exit: Any = types.ExternalFunction("_exit", types.void(types.int32))
+sched_yield: Any = types.ExternalFunction("sched_yield", types.int32())
 
 
 @compiled
-def fetch_add(words: Words, at: int, value: int) -> int:
+def fetch_add(words: Block, at: int, value: int) -> int:
     """Add `value` to a word and return what it was before."""
     before: int = add(words, at, value)
     return before
 
 
 @compiled
-def load(words: Words, at: int) -> int:
+def load(words: Block, at: int) -> int:
     """Read a word that others write. A plain read in a loop would be moved out of the loop."""
-    value: int = add(words, at, 0)
+    value: int = _load(words, at)
     return value
 
 
 @compiled
-def wake(words: Words, at: int, count: int) -> None:
-    """Wake up to `count` sleepers on a word."""
+def wake(words: Block, at: int, count: int) -> None:
+    """Wake up to `count` of those who sleep on a word by a futex."""
     if FUTEX != 0:
-        _syscall(FUTEX, _address(words, at), FUTEX_WAKE, count, 0)
+        _futex(words, at, FUTEX_WAKE, count)
 
 
 @compiled
-def sleep_on(words: Words, at: int, seen: int) -> None:
+def sleep_on(words: Block, at: int, seen: int, turn: int = -1) -> None:
     """Sleep while a word is `seen`, one slice at most.
 
-    A futex has 32 bits: the low half of the word on a little-endian machine.
+    A futex has 32 bits: the low half of the word on a little-endian machine. Where there is none,
+    and with `turn` from 0 up, how often the waiter has slept already, it is a short sleep that
+    knows nothing of the word.
     """
-    if FUTEX != 0:
-        limit = np.empty(2, np.int64)
-        limit[0] = 0
-        limit[1] = SLICE_NS
-        _syscall(FUTEX, _address(words, at), FUTEX_WAIT, seen, _address(limit, 0))
+    if turn < 0 and FUTEX != 0:
+        _futex(words, at, FUTEX_WAIT, seen)
     else:
-        _usleep(50)
+        _usleep(50 << min(max(turn, 0), 5))
 
 
 @compiled

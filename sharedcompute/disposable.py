@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from sharedcompute.errors import Error, InputError, ProgramError
+from sharedcompute.signal_mask import blocked
 
 T = TypeVar("T")
 
@@ -102,8 +103,7 @@ def _forked(serve: Callable[[], None]) -> int:
     """Run `serve` in a fork of this process, which ends with it; the fork's pid."""
     parent = os.getpid()
     # Until the fork has let go of this process's handlers, they would run in it.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
+    with blocked(signal.valid_signals()):
         with warnings.catch_warnings():
             # Python 3.12 warns that other threads may hold locks which the fork waits for. HDF5's
             # is h5py's, and malloc's the C library's to take care of; nothing else is needed.
@@ -112,8 +112,6 @@ def _forked(serve: Callable[[], None]) -> int:
         if pid == 0:
             _leave_after(parent, serve)
         return pid
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave_after(parent: int, serve: Callable[[], None]) -> NoReturn:

@@ -47,6 +47,22 @@ class ProgramError(Error, RuntimeError):
     """A worker raised something that could not be sent back as it was."""
 
 
+class WaitTimeoutError(Error, TimeoutError):
+    """A wait for another rank took longer than the caller allowed."""
+
+
+class ProgramLeftError(Error, RuntimeError):
+    """What is waited for can never come: another rank has returned from the program."""
+
+
+class DeadlockError(Error, RuntimeError):
+    """All ranks that still run wait for each other, or one waits for itself."""
+
+
+class QueueClosedError(Error, RuntimeError):
+    """A queue is closed: nothing more will come out of it, or may be put in."""
+
+
 class WorkerDied(Error, RuntimeError):
     """A worker process ended while it was at work.
 
@@ -57,7 +73,8 @@ class WorkerDied(Error, RuntimeError):
     signal : int or None
         The signal that killed it; None when it exited by itself.
     rows : tuple of int or None
-        The half-open row range ``(start, stop)`` that it had in hand.
+        The half-open row range ``(start, stop)`` that it had in hand; with several threads, from
+        the first rows of any to the last.
     exitcode : int or None
         What it exited with, when no signal killed it. Where this is None as well nobody knows.
     starting : bool
@@ -91,9 +108,9 @@ class WorkerDied(Error, RuntimeError):
         cure = "look at what is done with these rows" if again else "run the job again"
         super().__init__(f"worker {rank} (pid {pid}) {how}{where}{again}; {cure}")
 
-    def again(self, times: int) -> WorkerDied:
-        """The same of a worker that was the last of several."""
-        how = self.signal, self.rows, self.exitcode, self.starting
+    def again(self, times: int, rows: tuple[int, int] | None = None) -> WorkerDied:
+        """The same of a worker that was the last of several, which all had `rows` in hand."""
+        how = self.signal, rows or self.rows, self.exitcode, self.starting
         return WorkerDied(self.rank, self.pid, *how, times)
 
     def __reduce__(self) -> tuple[object, ...]:

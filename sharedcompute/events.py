@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class PassStarted:
-    """A pass over all rows begins."""
+    """A pass over all rows begins; or a fit, which makes many, and can be stopped."""
 
     number: int
     passes: int
     purpose: str
     rows: int
     nbytes: int
+    fit: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,30 @@ class StateTaken:
 
 
 @dataclass(frozen=True)
+class RoundDone:
+    """A round of a fit is done.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    values : mapping of str to float
+        What the fit says of itself: its inertia, how far it moved.
+    done : bool
+        It was the last one.
+    converged : bool
+    model : mapping of str to ndarray or None
+        Now and then what the fit has come to, to be saved; listeners get none.
+    """
+
+    number: int
+    values: Mapping[str, float]
+    done: bool
+    converged: bool
+    model: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class WorkerReplaced:
     """A worker died; what it had in hand is done again.
 
@@ -108,7 +133,9 @@ class JobFinished:
     seconds: float
 
 
-Event = PassStarted | BlockDone | StateTaken | WorkerReplaced | BlocksRestored | JobFinished
+Event = (
+    PassStarted | BlockDone | StateTaken | RoundDone | WorkerReplaced | BlocksRestored | JobFinished
+)
 Listener = Callable[[Event], None]
 
 

@@ -36,8 +36,8 @@ def cores() -> int:
     return count
 
 
-def default_workers() -> int:
-    """How many workers there are where nobody says: `WORKERS_VARIABLE`, else one for each core.
+def default_workers(each: int = 1) -> int:
+    """How many workers there are where nobody says: `WORKERS_VARIABLE`, else one for `each` cores.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def default_workers() -> int:
     """
     given = os.environ.get(WORKERS_VARIABLE)
     if given is None:
-        return cores()
+        return max(1, cores() // each)
     if not given.isdecimal() or int(given) < 1:
         raise InputError(f"{WORKERS_VARIABLE}: expected a number of workers, got {given!r}")
     return int(given)

@@ -58,7 +58,8 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
 def _engine(name: str, workers: int, options: Options) -> str:
     if name == "local":
         each = "worker" if workers == 1 else "workers"
-        return f"local: {workers} {each} x {options.threads} thread(s)"
+        pinned = ", pinned" if options.pin else ""
+        return f"local: {workers} {each} x {options.threads} thread(s){pinned}"
     asked = options.engine == "serial" or options.workers == 1
     return f"serial: {'as asked' if asked else 'the job is too small to gain from workers'}"
 

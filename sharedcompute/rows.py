@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-Schedule = Literal["static", "dynamic", "guided"]
+Schedule = Literal["static", "dynamic", "guided", "stealing"]
 SCHEDULES: tuple[str, ...] = get_args(Schedule)
 
 Mode = Literal["reflect", "constant", "nearest", "mirror", "wrap"]
@@ -144,3 +144,9 @@ def runs(at: NDArray[np.int64]) -> Iterator[tuple[slice, Rows]]:
     for a, b in itertools.pairwise(cuts):
         if not constant[a]:
             yield slice(a, b), Rows(int(at[a:b].min()), int(at[a:b].max()) + 1)
+
+
+def hull(several: Iterable[tuple[int, int]]) -> Rows:
+    """From the first of several ranges to the last."""
+    starts, stops = zip(*several, strict=True)
+    return Rows(min(starts), max(stops))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute import events
+from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.inputs import Dataset, as_source, open_dataset
 from sharedcompute.api.jobs import Settings, make_plan, run_plan
 from sharedcompute.arrays import handle
@@ -19,9 +20,10 @@ from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, Stencil
-from sharedcompute.operations.catalogue import expect, find
+from sharedcompute.operations.catalogue import expect, find, find_fit
+from sharedcompute.operations.fitting import Fit
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.job import Job, Step, summary, transform
+from sharedcompute.plan.job import Job, Step, fitting, summary, transform
 from sharedcompute.plan.jobfile import read_job
 from sharedcompute.plan.passes import Source
 
@@ -51,7 +53,7 @@ def map(
     listen : callable
         Gets the events of the run.
     **settings
-        How to run: ``workers, threads, schedule, block_rows, memory, engine, team``, and
+        How to run: ``workers, threads, pin, schedule, block_rows, memory, engine, team``, and
         ``retries``, the times that rows are computed again whose worker died (0). How to store:
         ``overwrite, filter, chunks, shuffle``, and ``resume=True`` to go on with a job that was
         stopped. ``decode_cf=True`` unpacks the numbers of a dataset by its CF attributes first;
@@ -125,6 +127,61 @@ def reduce(
     outcome = _reduce(ops, input, output, axis, listen, _settings(settings, input))
     found: dict[str, Array] = outcome.results[0]
     return found[ops[0].name] if one else found
+
+
+def fit(
+    op: str | Fit,
+    input: Any,
+    output: Any = None,
+    *,
+    listen: Listener = events.ignore,
+    **settings: Any,
+) -> Fitted:
+    """Iterate over all rows until the fit has converged: ``kmeans``, ``pca``, ``lstsq``, ``heat``.
+
+    Parameters
+    ----------
+    op : str or Fit
+        A name from ``sharedcompute ops``, or a fit of your own.
+    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+        May be larger than memory.
+    output : address, optional
+        Names a group, which gets a dataset for each result, and the history.
+    listen : callable
+        Gets the events of the run, with `RoundDone` after each round. When it raises
+        StopIteration, the fit ends with the best so far.
+    **settings
+        As for `map`; parameters of the fit among them.
+
+    Returns
+    -------
+    Fitted
+        The results by name, also as attributes.
+
+    Raises
+    ------
+    InputError
+        The data hold NaN or infinity, or do not suit the fit. And as for `map`.
+    """
+    made = _settings(settings, input)
+    address, source = _address(output), as_source(input, made.allow_external)
+    operation = find_fit(op) if isinstance(op, str) else op
+    if not isinstance(operation, Fit):
+        raise InputError(f"expected a fit or its name, got {op!r}")
+    plan = make_plan(fit_job(operation, source, address, made), made)
+    found = dict(run_plan(plan, made.team, listen).results[0])
+    rows = plan.fit.rows if plan.fit is not None else None
+    if address is not None and rows is not None:
+        group = plan.job.steps[-1].save
+        found[rows[0]] = open_dataset(Address(address.file, f"{group}/{rows[0]}"))
+    return Fitted(found)
+
+
+def fit_job(op: Fit, source: Source, output: Address | None, settings: Settings) -> Job:
+    """The job of `fit`."""
+    save = None if output is None else output.path or "/"
+    step: Step = fitting(op, settings.params, save)
+    return Job(source, (step,), settings.output(output), decode_cf=settings.decode_cf)
 
 
 def stats(

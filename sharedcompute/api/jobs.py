@@ -97,7 +97,7 @@ class Settings:
 
 def _on_team(team: Team, running: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a run on a team, which has its own size and threads."""
-    own = {"engine": "local", "workers": team.size, "threads": team.threads}
+    own = {"engine": "local", "workers": team.size, "threads": team.threads, "pin": team.pin}
     for name, value in own.items():
         if running.get(name, value) not in (value, "auto"):
             raise InputError(
@@ -155,7 +155,9 @@ def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
     """Run a plan on the engine that it names."""
     source = plan.job.source
     if isinstance(source, DatasetSource):
-        rehearse(source, rows=plan.engine == "serial", metadata=bool(plan.saved))
+        # The first model of a fit is made here, of rows that are read here.
+        here = plan.engine == "serial" or plan.fit is not None
+        rehearse(source, rows=here, metadata=bool(plan.saved))
     with engine_of(plan.engine, plan.workers, plan.options, team) as engine:
         return execute(plan, engine, listen)
 
@@ -165,12 +167,12 @@ def engine_of(name: str, workers: int, options: Options, team: Team | None) -> I
     """The engine that a plan names, on a team that is there, or one for this run."""
     with shortage_named():
         if name == "serial":
-            yield Serial()
+            yield Serial(options.threads)
             return
         from sharedcompute.engines.local import Local  # noqa: PLC0415
 
         if team is not None:
             yield Local(team, options.schedule, options.retries)
             return
-        with Team(workers, options.threads) as own:
+        with Team(workers, options.threads, pin=options.pin) as own:
             yield Local(own, options.schedule, options.retries)

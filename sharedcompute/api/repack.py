@@ -44,7 +44,7 @@ def repack(
         Gets the events of the run.
     **settings
         How to store: ``filter, chunks, shuffle, overwrite, resume``; what is not given stays as it
-        is. How to run: ``workers, threads, schedule, memory, engine, team, retries``.
+        is. How to run: ``workers, threads, pin, schedule, memory, engine, team, retries``.
         ``allow_external=True`` lets a dataset be read from files that lie elsewhere than in the
         input's folder.
 

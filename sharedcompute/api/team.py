@@ -15,11 +15,15 @@ class Team(team.Team):
     ----------
     workers : int, optional
         How many; by default what SHAREDCOMPUTE_WORKERS says, else the cores that this process may
-        use.
+        use, shared out to their threads where these are pinned.
     threads : int
-        Threads of numba, BLAS and OpenMP inside each.
+        Threads of each. They do rows of our own operations side by side; what a function of yours
+        calls has them inside: numba's (``parallel=True``), those of BLAS and OpenMP.
     start_method : {"forkserver", "spawn", "fork"}, optional
         By default forkserver, or spawn where that is missing.
+    pin : bool
+        Keep each worker on cores of its own, as many as it has threads: one thread for each
+        physical core while there are enough, and all of a worker's in one NUMA node. On Linux.
 
     Examples
     --------

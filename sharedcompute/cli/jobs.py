@@ -46,7 +46,7 @@ def read_words(
     words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, out: bool
 ) -> Words:
     """OP INPUT OUTPUT; OP may be left out where ``--op-from`` names it."""
-    from sharedcompute.operations.catalogue import find, load  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import find, find_fit, load  # noqa: PLC0415
 
     own = {}
     for reference in op_from:
@@ -58,7 +58,11 @@ def read_words(
     if own and (len(rest) < (3 if out else 2) or not set(rest[0].split(",")) & set(own)):
         operations = tuple(dict.fromkeys(own.values()))
     elif rest:
-        operations = tuple(own.get(name) or find(name, *kinds) for name in _names(rest.pop(0)))
+        named = _names(rest.pop(0))
+        if command == "fit":
+            operations = tuple(own.get(name) or find_fit(name) for name in named)
+        else:
+            operations = tuple(own.get(name) or find(name, *kinds) for name in named)
     else:
         operations = ()
     wanted = "OP INPUT OUTPUT" if out else "OP INPUT [OUTPUT]"
@@ -144,6 +148,36 @@ def reduce(
     made = settings(options, parameters(params, skipna))
     source = as_source(said.input, options["allow_external"])
     _reduce(said.operations, source, said.output, axis or "rows", made, options)
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
+@with_options(*PARAMETERS, DECODE, EXTERNAL, *STORE, *RUN)
+def fit(
+    words: tuple[str, ...],
+    params: tuple[str, ...],
+    skipna: bool,
+    op_from: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Iterate until it has converged: kmeans, pca, lstsq, heat; see `sharedcompute ops`.
+
+    OUTPUT names a group, which gets a dataset for each result, and the history. Ctrl-C stops it
+    with the best so far; a second one leaves the output as it was.
+    """
+    from sharedcompute.api.functions import fit_job  # noqa: PLC0415
+    from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+    from sharedcompute.api.jobs import Settings  # noqa: PLC0415
+    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import expect_fit  # noqa: PLC0415
+
+    said = read_words(words, op_from, "fit", out=True)
+    if len(said.operations) != 1:
+        raise InputError(f"fit takes one operation, got {len(said.operations)}: fit one at a time")
+    sorted_ = Settings.of(settings(options, parameters(params, skipna)))
+    op, output = expect_fit(said.operations[0]), Address.parse(str(said.output))
+    source = as_source(said.input, sorted_.allow_external)
+    _run(fit_job(op, source, output, sorted_), sorted_, options)
 
 
 @click.command()

@@ -72,9 +72,10 @@ def _record(d: Any) -> dict[str, Any]:
 def ops(op: str | None, as_json: bool) -> None:
     """The operations by kind, or one's parameters."""
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
-    from sharedcompute.operations.catalogue import CATALOGUE, find  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import CATALOGUE, FITS, find  # noqa: PLC0415
 
-    chosen = [find(op)] if op else list(CATALOGUE.values())
+    all_of_them = [*CATALOGUE.values(), *FITS.values()]
+    chosen = [FITS.get(op) or find(op)] if op else all_of_them
     if as_json:
         click.echo(json.dumps([_operation(o) for o in chosen]))
         return
@@ -97,6 +98,8 @@ def ops(op: str | None, as_json: bool) -> None:
 def _shapes(op: Any) -> str:
     if op.kind == "reduce":
         return "shape: (rows, ...) -> (...), or a number with --axis all"
+    if op.kind == "fit":
+        return f"gives: {', '.join(op.gives)}; watches {', '.join(op.watched)}"
     neighbours = ", from neighbouring rows too" if op.kind == "stencil" else ""
     return f"shape: (rows, ...) -> (rows, ...){neighbours}"
 

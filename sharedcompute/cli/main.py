@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from sharedcompute import __version__
-from sharedcompute.cli.jobs import map_, reduce, run, scan, stats
+from sharedcompute.cli.jobs import fit, map_, reduce, run, scan, stats
 from sharedcompute.cli.look import info, ops, shm, verify
 from sharedcompute.cli.repack import repack
 from sharedcompute.cli.scaling import scaling
@@ -35,7 +35,7 @@ def cli(debug: bool) -> None:
     check_process_limits()
 
 
-for command in (info, ops, map_, reduce, scan, stats, repack, run, verify, scaling, shm):
+for command in (info, ops, map_, reduce, scan, fit, stats, repack, run, verify, scaling, shm):
     cli.add_command(command)
 
 
@@ -58,6 +58,9 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
         if signals.caught:
             return _interrupted(signals.exit_code, problem)
         return _exit_code(problem, debug)
+    if signals.asked:
+        click.echo("sharedcompute: stopped; the output has the best so far", err=True)
+        return signals.exit_code
     return 0
 
 

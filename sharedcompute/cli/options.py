@@ -16,6 +16,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 RUN = (
     click.option("-j", "--workers", type=click.IntRange(1), help="Worker processes."),
     click.option("--threads", type=click.IntRange(1), default=1, help="Threads in each worker."),
+    click.option("--pin", is_flag=True, help="Keep each worker on cores of its own."),
     click.option("--schedule", type=click.Choice(SCHEDULES), default="dynamic", show_default=True),
     click.option(
         "--block-rows", type=click.IntRange(1), help="Rows that a worker takes at a time."
@@ -93,6 +94,7 @@ def parameters(given: tuple[str, ...], skipna: bool) -> dict[str, Any]:
 RUNNING = (
     "workers",
     "threads",
+    "pin",
     "schedule",
     "block_rows",
     "memory",

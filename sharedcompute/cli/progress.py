@@ -18,7 +18,14 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
+from sharedcompute.events import (
+    BlockDone,
+    BlocksRestored,
+    Event,
+    PassStarted,
+    RoundDone,
+    WorkerReplaced,
+)
 
 
 class Bar:
@@ -56,6 +63,9 @@ class Bar:
             self._task = self._progress.add_task(count + event.purpose, total=event.nbytes)
         elif isinstance(event, BlockDone | BlocksRestored) and self._task is not None:
             self._progress.advance(self._task, event.nbytes)
+        elif isinstance(event, RoundDone) and self._task is not None:
+            values = ", ".join(f"{name} {value:.6g}" for name, value in event.values.items())
+            self._progress.reset(self._task, description=f"round {event.number}: {values}")
         if isinstance(event, BlocksRestored) and not self._quiet:
             click.echo(
                 f"sharedcompute: note: {event.blocks} blocks that a stopped job has done are taken "

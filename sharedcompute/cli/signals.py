@@ -7,10 +7,9 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-if TYPE_CHECKING:
-    from sharedcompute.events import Event, Listener
+from sharedcompute.events import Event, Listener, PassStarted
 
 _AGAIN_SECONDS = 0.01
 
@@ -34,6 +33,9 @@ class Signals:
 
     def __init__(self) -> None:
         self.caught: int | None = None
+        self.asked: int | None = None
+        """The signal that a fit was asked to stop by, with the best so far."""
+        self._asks = False
         self._raises = False
         self._handled: list[int] = []
         self._report = sys.unraisablehook
@@ -41,7 +43,7 @@ class Signals:
     @property
     def exit_code(self) -> int:
         """What a shell says of a program that the signal ended."""
-        return 128 + (self.caught or 0)
+        return 128 + (self.caught or self.asked or 0)
 
     def install(self) -> None:
         """Handle the signals from now on; in the main thread only.
@@ -102,11 +104,18 @@ class Signals:
             self.check()
             for listener in listeners:
                 listener(event)
+            if isinstance(event, PassStarted):
+                self._asks = event.fit
+            if self._asks and self.asked:
+                raise StopIteration
 
         return listen
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.caught is not None:
+            return
+        if self._asks and self.asked is None:
+            self.asked = number
             return
         self.caught = number
         if not self._raises:

@@ -12,12 +12,13 @@ import click
 
 def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
     """Say that what a stopped job has done is dropped, before that is done."""
-    from sharedcompute.engines.progress import stopped  # noqa: PLC0415
+    from sharedcompute.engines.earlier import stopped  # noqa: PLC0415
 
     found = None if resume or quiet else stopped(Path(output.file))
-    if found is not None and found.done:
+    if found is not None and (found.done or found.rounds):
+        what = f"{found.rounds} rounds" if found.rounds else f"{found.done} blocks"
         click.echo(
-            f"sharedcompute: note: {found.done} blocks that a stopped job has left in "
+            f"sharedcompute: note: {what} that a stopped job has left in "
             f"{found.folder.name} are dropped; with --resume it would have gone on",
             err=True,
         )
@@ -25,7 +26,7 @@ def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
 
 def tell_stopped(file: str, as_json: bool) -> bool:
     """Say what is known of the job that a file is to come from; whether that is all there is."""
-    from sharedcompute.engines.progress import stopped  # noqa: PLC0415
+    from sharedcompute.engines.earlier import stopped  # noqa: PLC0415
     from sharedcompute.hdf5.partial import SUFFIX  # noqa: PLC0415
 
     output = Path(file.removesuffix(SUFFIX))

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from sharedcompute.engines.base import Outcome
-from sharedcompute.plan.job import Job, Transform
+from sharedcompute.plan.job import Fitting, Job, Transform
+from sharedcompute.report import shape
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
@@ -32,7 +33,12 @@ def show(made: Table) -> None:
 def print_results(job: Job, outcome: Outcome, few: int) -> None:
     """A table of each step's reductions, where their results are few."""
     for number, found in enumerate(outcome.results):
-        if not isinstance(found, dict) or next(iter(found.values())).size > few:
+        if not isinstance(found, dict):
+            continue
+        if isinstance(job.steps[number], Fitting):
+            _print_fit(found, few)
+            continue
+        if next(iter(found.values())).size > few:
             continue
         if len(job.steps) > 1:
             print(_heading(job, number))
@@ -43,6 +49,18 @@ def print_results(job: Job, outcome: Outcome, few: int) -> None:
             cells = [_number(v[i]) for v in values.values()]
             made.add_row(*([str(i)] if length > 1 else []), *cells)
         show(made)
+
+
+def _print_fit(found: dict[str, np.ndarray[Any, Any]], few: int) -> None:
+    """Each result of a fit: itself, or its shape where it is large."""
+    made = table("result", "value")
+    for name, values in found.items():
+        if values.size > min(few, 8) or "/" in name:
+            last = f", at last {_number(values[-1])}" if "/" in name and len(values) else ""
+            made.add_row(name, f"{values.dtype} {shape(values.shape)}{last}")
+        else:
+            made.add_row(name, " ".join(_number(v) for v in values.reshape(-1)))
+    show(made)
 
 
 def _heading(job: Job, number: int) -> str:

@@ -13,20 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.fill import fill
-from sharedcompute.engines.finished import finished_results
+from sharedcompute.engines.fitting import FitOutcome, run_fit
 from sharedcompute.engines.load import loaded, room
-from sharedcompute.engines.results import Results, nothing_to_do
+from sharedcompute.engines.passes import PassWork
+from sharedcompute.engines.results import Results, finished_fit, finished_results, nothing_to_do
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Event, JobFinished, Listener, PassStarted, StateTaken
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction, Tally, cast_result, served_by
 from sharedcompute.operations.base import Array, ArraySpec, State
 from sharedcompute.plan.build import Plan, ToMemory, scratch_folder
+from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.loading import Load, stripe_of, stripe_shape, units
 from sharedcompute.plan.memory import ArraySink, ArraySource
-from sharedcompute.plan.passes import Keep, Pass, needs
+from sharedcompute.plan.passes import BoundValues, Keep, Pass, fitted, needs
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
     if nothing_to_do(plan):
         reductions = [observe.reduction for observe in plan.passes[-1].observes]
         found = list(zip(reductions, finished_results(plan), strict=False))
-        return Outcome(_by_step(plan, plan.passes[-1].keeps, found), 0.0)
+        fit = finished_fit(plan) if plan.fit is not None else None
+        return Outcome(_by_step(plan, plan.passes[-1].keeps, found, fit), 0.0)
     with contextlib.ExitStack() as stack:
         results = stack.enter_context(Results(plan)) if plan.job.output else None
         run = _Run(plan, engine, results, listen, stack)
@@ -66,10 +68,10 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
             listen(JobFinished(time.monotonic() - began))
 
         if results:
-            results.finish(reduced, finished)
+            results.finish(reduced, run.fitted, finished)
         else:
             finished()
-    return Outcome(_by_step(plan, run.kept, reduced), time.monotonic() - began)
+    return Outcome(_by_step(plan, run.kept, reduced, run.fitted), time.monotonic() - began)
 
 
 Reduced = list[tuple[Reduction, Array]]
@@ -83,6 +85,8 @@ class _Run:
     ----------
     kept : tuple of Keep
         What the last pass kept, with the sinks that were filled.
+    fitted : Fitted or None
+        What the fit came to.
     """
 
     def __init__(
@@ -102,8 +106,12 @@ class _Run:
         self._number = 0
         stripes = len(plan.load.stripes) if plan.load else 0
         held = sum(into is not None for into in plan.staged.held)
-        self._count = len(plan.passes) * max(1, stripes) + stripes + held
+        last = plan.passes[-1]
+        empty = not (last.keeps or last.observes)
+        fits = (plan.fit is not None) - empty
+        self._count = len(plan.passes) * max(1, stripes) + stripes + held + fits
         self.kept: tuple[Keep, ...] = ()
+        self.fitted: FitOutcome | None = None
 
     def passes(self, passes: tuple[Pass, ...], part: str = "") -> Reduced:
         """Run passes in order, and give what the last one reduced.
@@ -112,9 +120,13 @@ class _Run:
         """
         values = dict[tuple[int, Any], Array]()
         for number, work in enumerate(passes, start=1):
-            self._begin(work.purpose, work.spec(0))
+            if number == len(passes) and self._plan.fit is not None:
+                values |= self._fit(self._plan.fit, work, values)
             bound = self._with_sinks(work.bind(values))
-            states = [_block_states(t, len(work.blocks), self._engine) for _, t in work.tallies]
+            if not (work.keeps or work.observes):
+                return []  # a fit gives nothing for each row
+            self._begin(work.purpose, work.spec(0))
+            states = [_block_states(t, work, self._engine) for _, t in work.tallies]
             self._run(f"{number}{part}", PassWork(bound, states), last=work is passes[-1])
             if number < len(passes):
                 found = _worked_out(work, states, passes[-1])
@@ -122,6 +134,16 @@ class _Run:
         self.kept = bound.keeps
         self._release(bound.keeps)
         return _reduced(passes[-1], states)
+
+    def _fit(self, part: FitPart, last: Pass, values: BoundValues) -> dict[Any, Array]:
+        """Iterate; what it came to, for the arguments of the stage behind it."""
+        before = replace(last, stages=last.stages[: part.depth], keeps=(), observes=())
+        work = replace(before.bind(values), source=self._engine.reach(last.source))
+        self._begin(part.name, work.spec(0), fit=True)
+        section = self._results.fit_section() if self._results is not None else None
+        self.fitted = run_fit(part, work, self._engine, self._listen, section)
+        wanted = fitted(last.stages)
+        return {(i, a): self._engine.share(self.fitted.model[a.name]) for i, a in wanted}
 
     def _run(self, name: str, work: PassWork, *, last: bool) -> None:
         """Do the blocks of a pass that are not done yet."""
@@ -179,9 +201,10 @@ class _Run:
             section = self._results.section(number, len(grid))
             fill(created, source, grid, section, self._engine, self._listen)
 
-    def _begin(self, purpose: str, spec: ArraySpec) -> None:
+    def _begin(self, purpose: str, spec: ArraySpec, *, fit: bool = False) -> None:
         self._number += 1
-        self._listen(PassStarted(self._number, self._count, purpose, spec.rows, spec.nbytes))
+        started = PassStarted(self._number, self._count, purpose, spec.rows, spec.nbytes, fit)
+        self._listen(started)
 
 
 def _folding(work: PassWork, listen: Listener) -> Listener:
@@ -205,9 +228,11 @@ def _side_by_side(stripes: list[Reduced]) -> Reduced:
     ]
 
 
-def _block_states(tally: Tally, blocks: int, engine: Engine) -> State:
+def _block_states(tally: Tally, work: Pass, engine: Engine) -> State:
     """Room for the states, which the blocks fill in; without rows, the identity."""
-    states = tally.states(tally.slots(blocks, engine.workers), engine.allocate)
+    blocks = len(work.blocks)
+    runners = engine.workers * work.threads(engine.threads)
+    states = tally.states(tally.slots(blocks, runners), engine.allocate)
     if blocks == 0:
         tally.reset(states)
     elif tally.exact:
@@ -243,7 +268,9 @@ def _reduced(work: Pass, states: list[State]) -> Reduced:
     return found
 
 
-def _by_step(plan: Plan, keeps: tuple[Keep, ...], reduced: Reduced) -> tuple[Any, ...]:
+def _by_step(
+    plan: Plan, keeps: tuple[Keep, ...], reduced: Reduced, fitted: FitOutcome | None
+) -> tuple[Any, ...]:
     steps: list[Any] = [None] * len(plan.job.steps)
     for number, keep, held in zip(plan.keep_steps, keeps, plan.staged.held, strict=True):
         # What was held is in the file now.
@@ -251,4 +278,8 @@ def _by_step(plan: Plan, keeps: tuple[Keep, ...], reduced: Reduced) -> tuple[Any
             steps[number] = keep.sink.array
     for number, (reduction, values) in zip(plan.observe_steps, reduced, strict=True):
         steps[number] = {**(steps[number] or {}), reduction.operation.name: values}
+    if fitted is not None:
+        rows = plan.fit.rows if plan.fit else None
+        named = {} if rows is None or steps[-1] is None else {rows[0]: steps[-1]}
+        steps[-1] = {**fitted.datasets, **named, "converged": np.array(fitted.converged)}
     return tuple(steps)

@@ -4,79 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sharedcompute.arrays import check_returned
-from sharedcompute.engines.work import Deliver, warm_up_coding
+from sharedcompute.engines.work import Deliver
 from sharedcompute.events import BlockDone, StateTaken
-from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.provenance import block_crc
 from sharedcompute.kernels.cache import protect
 from sharedcompute.operations.accumulate import Accumulator
-from sharedcompute.operations.base import Array, ArraySpec, Stage, State
-from sharedcompute.plan.memory import ArraySource, ArrayWriter
+from sharedcompute.operations.base import Array, ArraySpec, Stage, State, is_ours
+from sharedcompute.plan.memory import ArrayWriter
 from sharedcompute.plan.passes import BlockCarry, Keep, Pass
-from sharedcompute.rows import CONSTANT, Blocks, Rows, extension, runs
+from sharedcompute.rows import CONSTANT, Rows, extension, runs
 
 
-@dataclass(frozen=True)
-class PassWork:
-    """The blocks of a pass.
-
-    Parameters
-    ----------
-    work : Pass
-        With all arguments bound.
-    states : list of State
-        One for each of the pass's tallies, fields of shape (slots, width).
-    """
-
-    work: Pass
-    states: list[State]
-
-    @property
-    def ordered(self) -> bool:
-        """Chunks are stored in the order of their blocks."""
-        return any(isinstance(keep.sink, ChunkTarget) for keep in self.work.keeps)
-
-    @property
-    def taken(self) -> bool:
-        """Where a state belongs to a worker, blocks are done once it is taken over."""
-        return any(tally.exact for _, tally in self.work.tallies)
-
-    def fold(self, states: Sequence[State]) -> None:
-        """Add what was taken over from a worker."""
-        exact = [p for p in zip(self.work.tallies, self.states, strict=True) if p[0][1].exact]
-        for ((_, tally), mine), state in zip(exact, states, strict=True):
-            tally.fold(mine, state)
-
-    def __len__(self) -> int:
-        return len(self.work.blocks)
-
-    def rows(self, number: int) -> Rows:
-        """The rows of a block."""
-        return self.work.blocks[number]
-
-    def nbytes(self, number: int) -> int:
-        """The bytes of a block in the source."""
-        return self.work.blocks[number].size * self.work.spec(0).row_bytes
-
-    def warm_up(self) -> None:
-        """Compile the kernels of the pass."""
-        warm_up_coding(self.work.source, *(keep.sink for keep in self.work.keeps))
-        warm_up(self.work)
-
-    def open(self, rank: int, deliver: Deliver) -> BlockRunner:
-        """Open source and sinks."""
-        return BlockRunner(self.work, self.states, deliver, rank)
-
-    def combine(self, rank: int, size: int) -> None:
-        """Combine the states of all blocks, or of all workers."""
-        for (_, tally), state in zip(self.work.tallies, self.states, strict=True):
-            tally.combine_slots(state, rank, size)
+def accumulators(work: Pass, states: list[State], rank: int) -> list[tuple[int, Accumulator]]:
+    """What adds up the rows of each tally of a pass, with the depth at which it looks."""
+    pairs = zip(work.tallies, states, strict=True)
+    return [(depth, Accumulator(tally, state, rank)) for (depth, tally), state in pairs]
 
 
 class Scratch:
@@ -123,19 +71,27 @@ class _Kept:
 
 
 class BlockRunner:
-    """Runs blocks of a pass, one after the other, in this process.
+    """Runs blocks of a pass, one after the other, in one thread.
 
     Parameters
     ----------
-    work, states
-        As for `PassWork`.
+    work : Pass
+        With all arguments bound.
+    accumulators : sequence of (int, Accumulator)
+        What rows are added to, with the depth at which it looks.
     deliver : callable
         Takes what a sink's writer could not write itself.
     rank : int
-        Of this process.
+        Of this thread, among those of all processes.
     """
 
-    def __init__(self, work: Pass, states: list[State], deliver: Deliver, rank: int = 0) -> None:
+    def __init__(
+        self,
+        work: Pass,
+        accumulators: Sequence[tuple[int, Any]],
+        deliver: Deliver,
+        rank: int = 0,
+    ) -> None:
         self._work = work
         self._deliver = deliver
         self._rank = rank
@@ -143,11 +99,8 @@ class BlockRunner:
         self._scratch = Scratch()
         self._clock = _Clock()
         self._latest: dict[int, tuple[Rows, Array]] = {}
-        self._accumulators = [
-            (depth, Accumulator(tally, state, rank))
-            for (depth, tally), state in zip(work.tallies, states, strict=True)
-        ]
-        self._top = max([k.depth for k in work.keeps] + [d for d, _ in self._accumulators])
+        self._accumulators = accumulators
+        self._top = max([0] + [k.depth for k in work.keeps] + [d for d, _ in accumulators])
         self._kept = [_Kept(i, keep) for i, keep in enumerate(work.keeps)]
         at_top = [k for k in self._kept if k.depth == self._top and k.array is not None]
         self._direct = at_top[0] if at_top and self._top > 0 else None
@@ -164,7 +117,7 @@ class BlockRunner:
 
     def take(self) -> StateTaken | None:
         """What the blocks since the last time were reduced to, where that is kept by worker."""
-        exact = [accumulator for _, accumulator in self._accumulators if accumulator.tally.exact]
+        exact = [accumulator for _, accumulator in self._accumulators if accumulator.exact]
         if not exact or not self._since:
             return None
         taken = StateTaken(
@@ -201,13 +154,18 @@ class BlockRunner:
             self._rank,
             block,
             *rows,
-            rows.size * self._work.spec(0).row_bytes,
+            self._work.block_nbytes(block),
             began,
             clock.read,
             time.monotonic() - began - clock.read - clock.write,
             clock.write,
             tuple(kept.crc for kept in self._kept),
         )
+
+    def rows_at(self, depth: int, rows: Rows) -> Array:
+        """Rows after the first `depth` stages, whatever blocks they are of."""
+        self._latest.clear()
+        return self._rows(depth, rows)
 
     def _begin(self, block: int) -> None:
         self._block = block
@@ -289,71 +247,10 @@ class BlockRunner:
     def _call(self, index: int, stage: Stage, x: Array, out: Array) -> None:
         args = tuple(self._carries[index] if isinstance(a, BlockCarry) else a for a in stage.args)
         if stage.matrix:
-            size = self._work.spec(index).row_size
-            x, out = x.reshape(len(x), size), out.reshape(len(out), size)
-        if not _is_ours(stage.kernel):
+            given, made = (self._work.spec(i).row_size for i in (index, index + 1))
+            x, out = x.reshape(len(x), given), out.reshape(len(out), made)
+        if not is_ours(stage.kernel):
             # What a user's kernel forgets to write is 0, and not what stood in this memory before.
             out[...] = 0
         returned: Any = stage.kernel(x, out, *args)  # type: ignore[func-returns-value]
         check_returned(returned, out, stage.label)
-
-
-def warm_up(work: Pass) -> None:
-    """Compile the kernels of a pass in this process, on one made-up row.
-
-    Then they are in numba's cache when the workers ask: N workers compile nothing, and cannot race.
-    """
-    stages = tuple(s if _is_cached(s.kernel) else replace(s, kernel=_zeros) for s in work.stages)
-    work = replace(work, stages=stages)
-    spec = work.spec(0)
-    row = ArraySource(np.zeros((1, *spec.shape[1:]), spec.dtype))
-    small = replace(work, source=row, keeps=(), blocks=Blocks(1, 1), strip=1)
-    if not work.observes:
-        small = replace(small, keeps=(Keep(len(work.stages), _Nowhere()),))
-    states = [t.states(1, np.empty) for _, t in work.tallies]
-    runner = BlockRunner(small, states, lambda _block, _number, _chunks: None)
-    # The made-up row need not suit a user's kernel; what is wrong with it, a worker will report.
-    try:
-        runner.run(0)
-        for (_, tally), state in zip(work.tallies, states, strict=True):
-            first = {name: s[0] for name, s in state.items()}
-            tally.combine(first, {name: s.copy() for name, s in first.items()})
-    except Exception:  # noqa: BLE001
-        return
-    finally:
-        runner.close()
-
-
-def _zeros(_x: Array, out: Array, *_args: Any) -> None:
-    """Stands in for a kernel that is not to be called on a made-up row."""
-    out[...] = 0
-
-
-def _is_ours(kernel: Any) -> bool:
-    inner = getattr(kernel, "func", kernel)
-    return (getattr(inner, "__module__", None) or "").startswith("sharedcompute.")
-
-
-def _is_cached(kernel: Any) -> bool:
-    """Whether workers will find the kernel in numba's cache once it is compiled here.
-
-    Ours are. A user's plain function is not called on rows that are made up.
-    """
-    inner = getattr(kernel, "func", kernel)
-    cache = type(getattr(inner, "_cache", None)).__name__
-    return _is_ours(kernel) or cache in ("FunctionCache", "CheckedCache")
-
-
-class _Nowhere:
-    """A sink for the made-up row."""
-
-    row_alignment = 1
-
-    def open(self) -> _Nowhere:
-        return self
-
-    def write(self, _start: int, _rows: Array) -> tuple[()]:
-        return ()
-
-    def close(self) -> None:
-        return

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sharedcompute.hdf5.chunk_index import ChunkGrid
+from sharedcompute.operations.base import State
 from sharedcompute.rows import Rows
 
 
@@ -24,6 +26,8 @@ class BoxWork:
     source: Any
 
     taken = False
+    side_by_side = True
+    reduced = ()
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -39,12 +43,15 @@ class BoxWork:
         nbytes: int = math.prod(sides) * self.source.dtype.itemsize
         return nbytes
 
+    def fold(self, states: Sequence[State]) -> None:
+        """Nothing is taken over."""
+
     def combine(self, rank: int, size: int) -> None:
         """Boxes stand for themselves."""
 
 
 class BoxRunner:
-    """Does boxes in one process."""
+    """Does boxes in one thread."""
 
     def take(self) -> None:
         """Nothing is kept of a box here."""

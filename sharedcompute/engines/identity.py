@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from datetime import UTC, datetime
 from importlib import metadata
@@ -18,7 +20,7 @@ from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.journal import Record
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.job import Job, Summary, Transform
+from sharedcompute.plan.job import Job, Summary, operations_of
 from sharedcompute.plan.repack import RepackPlan
 
 Base = tuple[int, int] | None
@@ -57,6 +59,16 @@ def repack_header_of(plan: RepackPlan, base: Base) -> Record:
     identity[BASE] = None if base is None else _state(*base)
     what = f"repack of {Address(Path(plan.file).name, plan.path)}"
     return {"identity": identity, "what": what, "overwrite": plan.overwrite}
+
+
+def mark(header: Record) -> str:
+    """What marks the output of a job: a digest of all that decides its bytes.
+
+    Not of the file that results are added to: that is another one afterwards.
+    """
+    identity = {name: value for name, value in header["identity"].items() if name != BASE}
+    text = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _versions() -> Record:
@@ -101,7 +113,7 @@ def _steps(job: Job) -> Record:
     found: Record = {}
     for number, step in enumerate(job.steps, start=1):
         where = f" of step {number}" if len(job.steps) > 1 else ""
-        pairs = step.operations if isinstance(step, Summary) else ((step.operation, step.params),)
+        pairs = operations_of(step)
         found[f"the operation{where}"] = ", ".join(op.name for op, _ in pairs)
         found[f"the place of the result{where}"] = step.save
         if isinstance(step, Summary):
@@ -111,8 +123,7 @@ def _steps(job: Job) -> Record:
                 found[f"the code of {op.name}{where}"] = fingerprint(op)
             for name, value in params.items():
                 found[f"{name} of {op.name}{where}"] = _plain(value)
-        if isinstance(step, Transform):
-            found |= _files(given_files(step))
+        found |= _files(given_files(step))
     return found
 
 
@@ -130,12 +141,7 @@ def _storage(sink: DatasetSink) -> str:
 
 def _what(job: Job) -> str:
     """The job for a person."""
-    names = [
-        ",".join(op.name for op, _ in step.operations)
-        if isinstance(step, Summary)
-        else step.operation.name
-        for step in job.steps
-    ]
+    names = [",".join(op.name for op, _ in operations_of(step)) for step in job.steps]
     source: Any = job.source
     read = "an array in memory"
     if isinstance(source, DatasetSource):

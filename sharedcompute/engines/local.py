@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from sharedcompute import arrays, faults
 from sharedcompute.engines.outbox import Outbox, Rings, Sent
-from sharedcompute.engines.work import TAKE_SECONDS, Deliver, Runner, Work
+from sharedcompute.engines.rounds import Loop, iterate, warm_up
+from sharedcompute.engines.threads import Claims, do_units
+from sharedcompute.engines.work import Deliver, Work
 from sharedcompute.errors import WorkerDied
-from sharedcompute.events import BlockDone, Event, Listener, StateTaken, WorkerReplaced
+from sharedcompute.events import (
+    BlockDone,
+    Event,
+    Listener,
+    RoundDone,
+    StateTaken,
+    WorkerReplaced,
+)
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.plan.memory import ArraySource
-from sharedcompute.rows import Schedule
+from sharedcompute.rows import Blocks, Schedule, hull
 from sharedcompute.team import Team, Worker
 
 POST_SECONDS = 0.05
@@ -52,6 +61,11 @@ class Local:
         """The size of the team."""
         return self._team.size
 
+    @property
+    def threads(self) -> int:
+        """Threads of each worker."""
+        return self._team.threads
+
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """Shared memory."""
         return arrays.empty(shape, dtype)
@@ -79,10 +93,35 @@ class Local:
                 self._round(work, remaining.units(), deliver, remaining.listen)
                 return
             except WorkerDied as died:
-                deaths[died.rows] += 1
-                if deaths[died.rows] > self._retries:
-                    raise died.again(deaths[died.rows]) from None
+                suspects = _suspects(work, remaining.units(), died.rows)
+                deaths.update(suspects)
+                times = max(deaths[rows] for rows in suspects)
+                if times > self._retries:
+                    most = [rows for rows in suspects if rows and deaths[rows] == times]
+                    raise died.again(times, hull(most) if most else None) from None
                 listen(WorkerReplaced(died.rank, died.pid, died.signal, died.rows))
+
+    def iterate(self, loop: Loop, again: Callable[[], None], listen: Listener) -> None:
+        """Do the rounds on the team; when a worker dies, from the last model that holds."""
+        warm_up(loop)
+
+        def hear(_: int, events: Sequence[Event]) -> None:
+            for event in events:
+                listen(event)
+
+        deaths = 0
+        while True:
+            try:
+                self._team.run(iterate_here, loop, self._schedule, self.threads, on_message=hear)
+                return
+            except WorkerDied as died:
+                deaths += 1
+                if deaths > self._retries:
+                    raise died.again(deaths) from None
+                listen(WorkerReplaced(died.rank, died.pid, died.signal, died.rows))
+                if loop.part.rounds is None and not loop.finished:
+                    # Sweeps work in place: nobody knows what the dead one left.
+                    again()
 
     def _round(self, work: Work, left: Sequence[int], deliver: Deliver, listen: Listener) -> None:
         """Do units until all are done or a worker dies."""
@@ -99,10 +138,25 @@ class Local:
                 for event in message:
                     listen(event)
 
-        self._team.run(run_units, work, left, self._schedule, rings, on_message=receive)
+        threads = self.threads if work.side_by_side else 1
+        self._team.run(run_units, work, left, self._schedule, rings, threads, on_message=receive)
         if work.taken:
             # Only now all that was taken over is added up here.
             self._team.run(combine, work)
+
+
+def _suspects(
+    work: Work, left: Sequence[int], rows: tuple[int, int] | None
+) -> set[tuple[int, int] | None]:
+    """The rows of each unit that may have been in a dead worker's hands.
+
+    With several threads `rows` goes from the first of its units to the last, and differs from death
+    to death though it is the same unit that kills.
+    """
+    if rows is None:
+        return {None}
+    each = set(map(work.rows, left))
+    return {r for r in each if rows[0] <= r.start and r.stop <= rows[1]} or {rows}
 
 
 class _Remaining:
@@ -148,24 +202,18 @@ class _Mail:
         self._outbox = None if rings is None else Outbox(rings, worker)
         self._events: list[Event] = []
         self._due = time.monotonic() + POST_SECONDS
-        self._take_due = time.monotonic() + TAKE_SECONDS
 
     def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
         """Send chunks on their way."""
         assert self._outbox is not None
         self._outbox.put(block, number, chunks)
 
-    def done(self, event: BlockDone, runner: Runner) -> None:
-        """Note a finished block; all its chunks are sent. Now and then its state goes with it."""
+    def done(self, event: BlockDone, taken: StateTaken | None) -> None:
+        """Note a finished block; all its chunks are sent."""
         if self._outbox is not None:
             self._outbox.send()
-        self._events.append(event)
-        now = time.monotonic()
-        if now >= self._take_due:
-            taken = runner.take()
-            self._events += [] if taken is None else [taken]
-            self._take_due = now + TAKE_SECONDS
-        if now >= self._due:
+        self._events += [event] if taken is None else [event, taken]
+        if time.monotonic() >= self._due:
             self.flush()
 
     def flush(self) -> None:
@@ -176,7 +224,7 @@ class _Mail:
         self._due = time.monotonic() + POST_SECONDS
 
 
-def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule) -> Iterator[int]:
+def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule) -> Claims:
     """The units of this worker.
 
     Chunks are stored in the order of their units, so a static schedule deals these out in turn
@@ -185,28 +233,67 @@ def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule)
     if schedule == "static" and work.ordered:
         places: Iterator[int] = iter(range(worker.rank, len(left), worker.size))
     else:
-        places = (claimed.start for claimed in worker.claim(len(left), 1, schedule))
-    for place in places:
-        number = left[place]
-        worker.check()
-        worker.at(work.rows(number))
-        faults.point("unit", number)
-        yield number
+        places = _places(worker, len(left), schedule)
+
+    def numbers() -> Iterator[int]:
+        for place in places:
+            worker.check()
+            yield left[place]
+
+    return Claims(numbers(), work.rows, worker.at)
+
+
+def _places(worker: Worker, count: int, schedule: Schedule) -> Iterator[int]:
+    """What of `count` units falls to this worker."""
+    return (claimed.start for claimed in worker.claim(count, 1, schedule))
+
+
+class _Ranked:
+    """A worker as one rank of those that iterate together."""
+
+    def __init__(self, worker: Worker, schedule: Schedule, threads: int) -> None:
+        self.threads = threads
+        self.rank = worker.rank
+        self.size = worker.size
+        self.control = worker.control
+        self.barrier = worker.barrier
+        self._worker = worker
+        self._schedule = schedule
+        self._events: list[Event] = []
+        self._due = time.monotonic() + POST_SECONDS
+
+    def claims(self, blocks: Blocks) -> Claims:
+        """The blocks of a round that fall to this rank."""
+        places = _places(self._worker, len(blocks), self._schedule)
+        return Claims(places, blocks.__getitem__, self._worker.at)
+
+    def tell(self, event: Event) -> None:
+        """Post events together; a round's at once, before it holds."""
+        self._events.append(event)
+        if isinstance(event, RoundDone) or time.monotonic() >= self._due:
+            self._worker.post(self._events)
+            self._events = []
+            self._due = time.monotonic() + POST_SECONDS
+
+
+def iterate_here(worker: Worker, loop: Loop, schedule: Schedule, threads: int) -> None:
+    """What each worker does of a fit."""
+    iterate(_Ranked(worker, schedule, threads), loop)
 
 
 def run_units(
-    worker: Worker, work: Work, left: Sequence[int], schedule: Schedule, rings: Rings | None
+    worker: Worker,
+    work: Work,
+    left: Sequence[int],
+    schedule: Schedule,
+    rings: Rings | None,
+    threads: int,
 ) -> None:
-    """What each worker does: take units and do them."""
+    """What each worker does: take units and do them, `threads` of them at a time."""
     mail = _Mail(worker, rings)
-    runner = work.open(worker.rank, mail.deliver)
-    try:
-        for number in _claims(worker, work, left, schedule):
-            mail.done(runner.run(number), runner)
-        runner.finish()
-        mail.flush()
-    finally:
-        runner.close()
+    slots = range(worker.rank * threads, (worker.rank + 1) * threads)
+    do_units(work, slots, _claims(worker, work, left, schedule), mail)
+    mail.flush()
     if not work.taken:
         worker.barrier()
         combine(worker, work)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from sharedcompute.engines.block import PassWork
 from sharedcompute.engines.order import InOrder
 from sharedcompute.engines.progress import Section
 from sharedcompute.engines.restore import restore
@@ -50,9 +49,7 @@ class Notes:
         self._created = created
         self._crcs = crcs
         self._order = InOrder(lambda number, chunks: created[number].store(chunks), section)
-        tallies = [t for _, t in work.work.tallies] if isinstance(work, PassWork) else []
-        states = work.states if isinstance(work, PassWork) else []
-        self._states = SavedStates(section, tallies, states, len(work))
+        self._states = SavedStates(section, work)
 
     def __enter__(self) -> Self:
         return self

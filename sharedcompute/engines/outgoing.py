@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from sharedcompute.engines.finished import mark
-from sharedcompute.engines.progress import Progress, runs
+from sharedcompute.engines.earlier import runs, was_overwriting
+from sharedcompute.engines.identity import mark
+from sharedcompute.engines.progress import Progress
 from sharedcompute.errors import KEPT, StaleResumeError
 from sharedcompute.hdf5.output import OutputFile
+from sharedcompute.hdf5.partial import mark_of
 from sharedcompute.journal import Record
 
 Header = Callable[[tuple[int, int] | None], Record]
@@ -26,17 +28,42 @@ class Outgoing:
     file : OutputFile
     header : callable
     resume : bool
-        Go on with a stopped job.
+        Go on with a stopped job, which may then replace what it was allowed to when it began.
     in_place : bool
         The output has no filters.
     """
 
-    def __init__(self, file: OutputFile, header: Header, resume: bool, in_place: bool) -> None:
+    def __init__(
+        self, file: OutputFile, header: Header, resume: bool, in_place: bool = True
+    ) -> None:
+        file.overwrite |= resume and was_overwriting(file.folder.path)
         self.file = file
         self._header = header
         self._resume = resume
         self._in_place = in_place
         self._progress: Progress | None = None
+
+    def check(self, inputs: Iterable[str], nbytes: int) -> None:
+        """Refuse what cannot be written, before anything is started; as `OutputFile.check`."""
+        if not self._is_finished():
+            self.file.check(inputs, nbytes)
+
+    def nothing_to_do(self) -> bool:
+        """Whether a job that is to go on has nothing left to do; what it left is removed then.
+
+        `--resume` may come too late: in a script that goes over many files again, or because the
+        job was stopped after its output was in its place.
+        """
+        finished = self._is_finished()
+        if finished and self.file.folder.path.is_dir():
+            self.file.folder.take()
+            self.file.folder.remove()
+        return finished
+
+    def _is_finished(self) -> bool:
+        """Whether the output is what this very job has written, and was not changed since."""
+        found = mark_of(self.file.file) if self._resume else None
+        return found is not None and found == mark(self._header(None))
 
     @property
     def progress(self) -> Progress:
@@ -86,8 +113,14 @@ class Outgoing:
         self.file.settle()
         self.progress.settled()
 
-    def commit(self, published: Callable[[], None]) -> None:
-        """Put the file in its place, and say so."""
-        self.file.commit(published, mark(self.progress.run.header))
+    def commit(self, published: Callable[[], None], *, whole: bool = True) -> None:
+        """Put the file in its place, and say so.
+
+        Parameters
+        ----------
+        whole : bool
+            It is what the job would write whenever it is run, and is marked so.
+        """
+        self.file.commit(published, mark(self.progress.run.header) if whole else "")
         self.progress.close()
         self._progress = None

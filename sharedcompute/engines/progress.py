@@ -9,151 +9,14 @@ a new file, takes over what the older ones hold, and removes these.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sharedcompute import faults
-from sharedcompute.errors import OutputExists, StaleResumeError
-from sharedcompute.hdf5.output import open_written
-from sharedcompute.hdf5.partial import OWN, StateFolder
-from sharedcompute.journal import Journal, Record, read
+from sharedcompute.engines.earlier import FORMAT, Run, check_same, is_done, runs
+from sharedcompute.hdf5.partial import OWN
+from sharedcompute.journal import Journal, Record
 from sharedcompute.shortage import full_disk_named
-
-FORMAT = 1
-"""Of the journal's records."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one run has left in the folder.
-
-    Parameters
-    ----------
-    folder : Path
-    number : int
-    header : dict
-        Which job it is.
-    records : list of dict
-    """
-
-    folder: Path
-    number: int
-    header: Record
-    records: list[Record] = field(repr=False)
-
-    @property
-    def settled(self) -> bool:
-        """Whether its output file can be opened and gone on with."""
-        kinds = {
-            kind for record in self.records for kind in record.keys() & {"settled", "finishing"}
-        }
-        return kinds == {"settled"} and _opens(self.output)
-
-    @property
-    def output(self) -> Path:
-        """Its output file."""
-        return self.folder / f"output-{self.number}.h5"
-
-    @property
-    def waiting(self) -> Path:
-        """Its file of chunks that were not in turn."""
-        return self.folder / f"waiting-{self.number}"
-
-    def states(self, section: str) -> Path:
-        """Its file of the states of a section's reductions."""
-        return self.folder / f"states-{self.number}-{section}"
-
-    def of(self, section: str, kind: str) -> list[Record]:
-        """The records of a kind of a section."""
-        return [r for r in self.records if r.get("section") == section and kind in r]
-
-    def remove(self) -> None:
-        """Remove its files; the journal last, as without it nobody knows what they are."""
-        names = (f"output-{self.number}.h5", f"waiting-{self.number}", f"states-{self.number}-*")
-        for pattern in (*names, f"journal-{self.number}"):
-            faults.point("earlier.remove")
-            for file in self.folder.glob(pattern):
-                file.unlink(missing_ok=True)
-
-
-def runs(folder: Path) -> list[Run]:
-    """What stopped jobs have left in a folder, the oldest first."""
-    found = []
-    for file in folder.glob("journal-*"):
-        records = read(file)
-        number = file.name.partition("-")[2]
-        if number.isdecimal() and records and records[0].get("format") == FORMAT:
-            found.append(Run(folder, int(number), records[0], records[1:]))
-    return sorted(found, key=lambda run: run.number)
-
-
-def was_overwriting(folder: Path) -> bool:
-    """Whether the stopped job in a folder was allowed to replace its output."""
-    return any(run.header["overwrite"] for run in runs(folder))
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """A job that has not come to its end.
-
-    Parameters
-    ----------
-    folder : Path
-        Where what it has done lies.
-    what : str
-        The job, for a person.
-    done, units : int
-        Blocks, as far as they are known: of passes that have begun.
-    running : bool
-        Another process is at work on it.
-    """
-
-    folder: Path
-    what: str
-    done: int
-    units: int
-    running: bool
-
-    def __str__(self) -> str:
-        share = f"{self.done} of {self.units} blocks"
-        if self.running:
-            return f"{self.folder.name}: a job is at work ({self.what}), {share} are done"
-        return (
-            f"{self.folder.name}: a job was stopped ({self.what}), {share} are kept; run it again "
-            "with --resume to go on, or without to begin anew"
-        )
-
-
-def stopped(output: Path) -> Stopped | None:
-    """The job whose output this path is to be, if it has begun and not ended."""
-    state = StateFolder(Path(os.path.realpath(output)))
-    found = runs(state.path)
-    if not found:
-        return None
-    try:
-        state.check()
-    except OutputExists:
-        running = True
-    else:
-        running = False
-    units: dict[str, int] = {}
-    done: dict[str, set[int]] = {}
-    for record in (record for run in found for record in run.records):
-        if "units" in record:
-            units[record["section"]] = record["units"]
-        elif _is_done(record):
-            done.setdefault(record["section"], set()).update(_blocks(record))
-    return Stopped(
-        state.path,
-        found[-1].header["what"],
-        sum(map(len, done.values())),
-        sum(units.values()),
-        running,
-    )
 
 
 class Progress:
@@ -196,9 +59,7 @@ class Progress:
         self.goes_on = in_place and last is not None and last.settled
         number = 1 if last is None else last.number + (not self.goes_on)
         self.run = Run(folder, number, header, [])
-        self._to_restore = {
-            r["section"] for run in self.earlier for r in run.records if _is_done(r)
-        }
+        self._to_restore = {r["section"] for run in self.earlier for r in run.records if is_done(r)}
         self.any_done = bool(self._to_restore)
         self._journal = Journal(folder / f"journal-{number}")
         if not self.goes_on:
@@ -219,7 +80,7 @@ class Progress:
         """
         with full_disk_named(str(self._folder)):
             self._journal.append(record)
-        self.any_done = self.any_done or _is_done(record)
+        self.any_done = self.any_done or is_done(record)
 
     def settled(self) -> None:
         """Note that the output file can be opened as it is now."""
@@ -300,52 +161,3 @@ class Section:
     def restored(self) -> None:
         """Note that what was found is taken over."""
         self._progress.restored_section(self.name)
-
-
-def _opens(file: Path) -> bool:
-    """Whether HDF5 opens a file that a killed job has left.
-
-    It refuses one that began as a copy of a file in the format of HDF5 1.10: a mark in it says that
-    somebody writes it.
-    """
-    try:
-        open_written(file).close()
-    except OSError:
-        return False
-    return True
-
-
-def _is_done(record: Record) -> bool:
-    return not {"kept", "states", "taken"}.isdisjoint(record)
-
-
-def _blocks(record: Record) -> list[int]:
-    """The blocks that a record says are done."""
-    if "kept" in record:
-        return [record["kept"]]
-    if "states" in record:
-        return [block for block, _ in record["states"]]
-    return [block for first, end in record["taken"] for block in range(first, end)]
-
-
-def check_same(folder: Path, then: Record, now: Record) -> None:
-    """Refuse to go on with another job.
-
-    Raises
-    ------
-    StaleResumeError
-        It says what has changed.
-    """
-    for name in [*now, *(then.keys() - now.keys())]:
-        # As text: NaN is a parameter like others.
-        if json.dumps(then.get(name)) != json.dumps(now.get(name)):
-            raise StaleResumeError(
-                f"expected to go on with the job in {folder}, and {name} has changed from "
-                f"{_short(then.get(name))} to {_short(now.get(name))}; undo that, or leave out "
-                "--resume to begin anew"
-            )
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 150 else f"{text[:147]}..."

@@ -62,7 +62,6 @@ class Recoder(BoxRunner):
         box = self._work.boxes.box(number)
         shape = tuple(side.stop - side.start for side in box)
         corner = tuple(side.start for side in box)
-        nbytes = int(np.prod(shape, dtype=np.int64)) * self._buffer.itemsize
         read, checksums = began, tuple[int, ...]()
         if not self._sparse or self._reader.stores(corner, shape):
             values = self._room(shape)
@@ -74,7 +73,7 @@ class Recoder(BoxRunner):
             if isinstance(self._work.target, ContiguousTarget):
                 checksums = (block_crc(values, self._work.target.stored_dtype),)
         written = time.monotonic()
-        rows = self._work.rows(number)
+        rows, nbytes = self._work.rows(number), self._work.nbytes(number)
         times = began, read - began, 0.0, written - read
         return BlockDone(self._rank, number, *rows, nbytes, *times, checksums)
 

@@ -12,45 +12,44 @@ import numpy as np
 from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.base import Operation
-from sharedcompute.operations.catalogue import CATALOGUE
+from sharedcompute.operations.catalogue import CATALOGUE, FITS
 from sharedcompute.operations.fingerprint import fingerprint
+from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import array
-from sharedcompute.plan.job import Job, Summary, Transform
+from sharedcompute.plan.job import Job, Step, Summary, operations_of
 
 
 def inputs(job: Job) -> tuple[str, ...]:
     """The files that a job reads: its source, and arrays given by their addresses."""
     source = job.source.files if isinstance(job.source, DatasetSource) else ()
-    given = [f for step in job.steps if isinstance(step, Transform) for f in given_files(step)]
+    given = [f for step in job.steps for f in given_files(step)]
     return (*source, *given)
 
 
-def given_files(step: Transform) -> list[str]:
+def given_files(step: Step) -> list[str]:
     """The files of arrays that a step is given by their addresses."""
-    kinds = {p.name: p.kind for p in step.operation.parameters}
+    kinds = {p.name: p.kind for op, _ in operations_of(step) for p in op.parameters}
     return [
         file
-        for name, value in step.params.items()
+        for _, params in operations_of(step)
+        for name, value in params.items()
         if kinds.get(name) is array and isinstance(value, str)
         for file in matching_files(Address.parse(value).file)
     ]
 
 
-def is_own(op: Operation) -> bool:
+def is_own(op: Operation | Fit) -> bool:
     """Whether an operation is a user's, and not of the catalogue."""
-    return CATALOGUE.get(op.name) is not op
+    return op not in (CATALOGUE.get(op.name), FITS.get(op.name))
 
 
 def record(job: Job, number: int) -> dict[str, Any]:
     """What made the result of a step: its input, and the steps up to it."""
     steps = []
     for step in job.steps[: number + 1]:
-        if isinstance(step, Summary):
-            ops: list[Operation] = [op for op, _ in step.operations]
-            if step is not job.steps[number]:
-                continue
-        else:
-            ops = [step.operation]
+        ops = [op for op, _ in operations_of(step)]
+        if isinstance(step, Summary) and step is not job.steps[number]:
+            continue
         own = {op.name: fingerprint(op) for op in ops if is_own(op)}
         told = {"operation": ",".join(op.name for op in ops), **({"code": own} if own else {})}
         steps.append({**told, **_plain(step.given)})

@@ -11,11 +11,10 @@ from typing import Any
 
 from sharedcompute import disposable
 from sharedcompute.engines.fill import fill
-from sharedcompute.engines.finished import clear, is_finished
 from sharedcompute.engines.identity import repack_header_of
 from sharedcompute.engines.load import loaded, room
 from sharedcompute.engines.outgoing import Outgoing
-from sharedcompute.engines.progress import Section, was_overwriting
+from sharedcompute.engines.progress import Section
 from sharedcompute.engines.work import Engine
 from sharedcompute.events import JobFinished, Listener, PassStarted, ignore
 from sharedcompute.hdf5.files import open_file
@@ -43,36 +42,29 @@ class Repacked:
     seconds: float
 
 
-def repack_output(plan: RepackPlan) -> OutputFile:
-    """The file that a plan writes."""
+def outgoing_of(plan: RepackPlan) -> Outgoing:
+    """The output of a plan."""
     like = plan.file if plan.path is None else None
     results = () if plan.path is None else (result_path(plan),)
-    file = OutputFile(plan.output, plan.overwrite, results, like=like)
-    # What the job was allowed when it began, it still is.
-    file.overwrite |= plan.resume and was_overwriting(file.folder.path)
-    return file
+    return Outgoing(
+        OutputFile(plan.output, plan.overwrite, results, like=like),
+        lambda base: repack_header_of(plan, base),
+        plan.resume,
+        in_place=not any(made.storage.filters for made in plan.recodings.values()),
+    )
 
 
 def check_repack(plan: RepackPlan) -> None:
     """Refuse an output that cannot be written, before anything is started or changed."""
-    file = repack_output(plan)
-    if not (plan.resume and is_finished(plan, file)):
-        file.check(plan.inputs, plan.projection.disk_needed)
+    outgoing_of(plan).check(plan.inputs, plan.projection.disk_needed)
 
 
 def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repacked:
     """Run a plan to its end. If it fails, the output path is as it was."""
     began = time.monotonic()
-    file = repack_output(plan)
-    if plan.resume and is_finished(plan, file):
-        clear(file)
+    outgoing = outgoing_of(plan)
+    if outgoing.nothing_to_do():
         return Repacked((), 0.0)
-    outgoing = Outgoing(
-        file,
-        lambda base: repack_header_of(plan, base),
-        plan.resume,
-        in_place=not any(made.storage.filters for made in plan.recodings.values()),
-    )
     with outgoing:
         made, warnings = _make(plan, outgoing)
         for number, (path, recoding) in enumerate(made, start=1):

@@ -16,8 +16,9 @@ from typing import IO, Any
 import deflate
 import numpy as np
 
+from sharedcompute.engines.earlier import Run
 from sharedcompute.engines.order import InOrder
-from sharedcompute.engines.progress import Run, Section
+from sharedcompute.engines.progress import Section
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.sink import Created
 from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk
@@ -100,11 +101,11 @@ def _take_over(
 
 def _lay_out(section: Section, created: Sequence[Created]) -> None:
     """Store chunks of the lengths that were stored, in the same order."""
-    longest: dict[str, list[Record]] = {}
+    runs: dict[int, list[Record]] = {}
     for run, record in section.found("kept"):
         if record["where"] == "output":
-            longest.setdefault(str(run.number), []).insert(0, record)
-    for record in max(longest.values(), key=len, default=[]):
+            runs.setdefault(run.number, []).append(record)
+    for record in reversed(max(runs.values(), key=len, default=[])):
         for number, mask, length, _, offset in record["chunks"]:
             created[number].store([EncodedChunk(tuple(offset), mask, bytes(length))])
 

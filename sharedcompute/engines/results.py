@@ -3,68 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from sharedcompute.engines.block import PassWork
-from sharedcompute.engines.finished import clear, is_finished
+from sharedcompute.engines.checkpoint import NAME
+from sharedcompute.engines.fitting import FitOutcome
 from sharedcompute.engines.identity import header_of
 from sharedcompute.engines.notes import Notes
 from sharedcompute.engines.outgoing import Outgoing
-from sharedcompute.engines.progress import Section, was_overwriting
+from sharedcompute.engines.passes import PassWork
+from sharedcompute.engines.progress import Section
 from sharedcompute.engines.record import inputs, record
 from sharedcompute.hdf5 import metadata, provenance
 from sharedcompute.hdf5.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
+from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import Created, DatasetSink, create, created
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction
-from sharedcompute.operations.base import Array, Operation
+from sharedcompute.operations.base import Array, ArraySpec, Operation
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.job import Job, OutputSpec, Transform
+from sharedcompute.plan.job import Fitting, Job, Transform, saved
 
 
 def check_output(plan: Plan) -> None:
     """Refuse an output that cannot be written, before anything is started or changed."""
-    out = plan.job.output
-    if out is not None and not (out.resume and is_finished(plan, _file(plan, out))):
-        _file(plan, out).check(inputs(plan.job), plan.projection.disk_needed)
+    if plan.job.output is not None:
+        outgoing_of(plan).check(inputs(plan.job), plan.projection.disk_needed)
 
 
 def nothing_to_do(plan: Plan) -> bool:
-    """Whether a job that is to go on has nothing left to do; what it left is removed then."""
+    """Whether a job that is to go on has nothing left to do."""
+    return plan.job.output is not None and outgoing_of(plan).nothing_to_do()
+
+
+def finished_results(plan: Plan) -> list[Array]:
+    """What each reduction gave, as the output of a job with nothing left to do has it."""
+    assert plan.job.output is not None
+    with open_file(plan.job.output.address.file) as opened:
+        return [opened[sink.path][...] for sink in plan.observe_sinks if sink is not None]
+
+
+def finished_fit(plan: Plan) -> FitOutcome:
+    """What a fit gave, as the output of a job with nothing left to do has it."""
+    assert plan.job.output is not None
+    step = plan.job.steps[-1]
+    assert isinstance(step, Fitting)
+    kept = {sink.path for sink in _kept(plan)}
+    with open_file(plan.job.output.address.file) as opened:
+        group = opened[step.save]
+        history = group["history"]
+        paths = zip(step.operation.saved, saved(step), strict=True)
+        found = {name: opened[path][()] for name, path in paths if path not in kept}
+        converged, stopped = (bool(history.attrs[name]) for name in ("converged", "stopped"))
+    told = {n.removeprefix("history/"): v for n, v in found.items() if n.startswith("history/")}
+    results = {n: np.asarray(v) for n, v in found.items() if not n.startswith("history/")}
+    return FitOutcome(results, told, converged, stopped, {})
+
+
+def outgoing_of(plan: Plan) -> Outgoing:
+    """The output of a plan that has one."""
     out = plan.job.output
-    if out is None or not out.resume or not is_finished(plan, _file(plan, out)):
-        return False
-    clear(_file(plan, out))
-    return True
+    assert out is not None
+    return Outgoing(
+        OutputFile(out.address, out.overwrite, plan.saved),
+        lambda base: header_of(plan, base),
+        out.resume,
+        in_place=not any(sink.filters for sink in _kept(plan)),
+    )
 
 
-def _file(plan: Plan, out: OutputSpec) -> OutputFile:
-    file = OutputFile(out.address, out.overwrite, plan.saved)
-    # What the job was allowed when it began, it still is.
-    file.overwrite |= out.resume and was_overwriting(file.folder.path)
-    return file
+def _kept(plan: Plan) -> list[DatasetSink]:
+    """The datasets whose rows workers write."""
+    return [keep.sink for keep in plan.passes[-1].keeps if isinstance(keep.sink, DatasetSink)]
 
 
 class Results:
     """The results of a plan on their way to a file. A context manager: aborts unless finished."""
 
     def __init__(self, plan: Plan) -> None:
-        out = plan.job.output
-        assert out is not None
         last = plan.passes[-1]
         self._plan = plan
-        self._file = _file(plan, out)
-        self._sinks = [k.sink for k in last.keeps if isinstance(k.sink, DatasetSink)]
-        self._outgoing = Outgoing(
-            self._file,
-            lambda base: header_of(plan, base),
-            out.resume,
-            in_place=not any(sink.filters for sink in self._sinks),
-        )
+        self._outgoing = outgoing_of(plan)
+        self._file = self._outgoing.file
+        self._sinks = _kept(plan)
         self._crcs: Array = np.zeros((len(last.keeps), len(last.blocks)), np.uint32)
 
     def __enter__(self) -> Self:
@@ -113,8 +138,15 @@ class Results:
         """Takes the notes on keep `number`, which is written once all of it is there."""
         return self._outgoing.progress.section(f"held-{number}", units)
 
+    def fit_section(self) -> Section:
+        """Takes the notes on a fit."""
+        return self._outgoing.progress.section(NAME, 0)
+
     def finish(
-        self, reduced: Sequence[tuple[Reduction, Array]], published: Callable[[], None]
+        self,
+        reduced: Sequence[tuple[Reduction, Array]],
+        fitted: FitOutcome | None,
+        published: Callable[[], None],
     ) -> None:
         """Write what is small, say what made it, put the file in its place, and say so."""
         plan = self._plan
@@ -128,12 +160,34 @@ class Results:
                 small.write(values)
                 provenance.record_whole(small.dataset, values)
                 self._describe(small.dataset, number, reduction)
-        self._outgoing.commit(published)
+        if fitted is not None:
+            self._write_fit(fitted)
+        self._outgoing.commit(published, whole=fitted is None or not fitted.stopped)
+
+    def _write_fit(self, fitted: FitOutcome) -> None:
+        """Write what a fit gives beside its rows, and how it went."""
+        job, number = self._plan.job, len(self._plan.job.steps) - 1
+        assert job.output is not None
+        out = replace(job.output, chunks=None, filter=None, shuffle=None)
+        group = str(job.steps[number].save)
+        for name, values in fitted.datasets.items():
+            spec = ArraySpec(values.shape, values.dtype)
+            made = create(out.sink(None, f"{group}/{name}", spec), self._file)
+            made.write(values)
+            provenance.record_whole(made.dataset, values)
+            provenance.stamp(made.dataset, record(job, number))
+        history = self._file.h5[f"{group}/history"]
+        history.attrs["converged"] = int(fitted.converged)
+        history.attrs["stopped"] = int(fitted.stopped)
 
     def _describe(self, dataset: Any, number: int, reduction: Reduction | None = None) -> None:
         """Give a result what still holds of the input's metadata, and say what made it."""
         job, source = self._plan.job, self._plan.job.source
-        if isinstance(source, DatasetSource) and not (reduction and reduction.over_all):
+        # Attributes and scales of the columns hold only where columns are still columns.
+        other = (reduction and reduction.over_all) or (
+            reduction is None and dataset.shape != source.shape
+        )
+        if isinstance(source, DatasetSource) and not other:
             metadata.copy_metadata(
                 source,
                 dataset,

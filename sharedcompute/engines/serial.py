@@ -1,24 +1,34 @@
-"""The engine without workers: all blocks in this process, in order. The oracle for the others."""
+"""The engine without workers: all blocks in this process. The oracle for the others."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from sharedcompute import faults
-from sharedcompute.engines.work import TAKE_SECONDS, Deliver, Work
-from sharedcompute.events import Listener
+from sharedcompute.engines.rounds import Alone, Loop, iterate
+from sharedcompute.engines.threads import Claims, do_units
+from sharedcompute.engines.work import Deliver, Work
+from sharedcompute.events import BlockDone, Listener, StateTaken
 from sharedcompute.operations.base import Array, DType
+from sharedcompute.sync import alone
 
 
 class Serial:
-    """Runs passes in this process."""
+    """Runs passes in this process.
+
+    Parameters
+    ----------
+    threads : int
+        That do units side by side.
+    """
 
     name = "serial"
     workers = 1
+
+    def __init__(self, threads: int = 1) -> None:
+        self.threads = threads
 
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """Private memory."""
@@ -35,25 +45,39 @@ class Serial:
     def run(
         self, work: Work, deliver: Deliver, listen: Listener, left: Sequence[int] | None = None
     ) -> None:
-        """Do all units, or those that are left, in order."""
-        runner = work.open(0, deliver)
-        due = time.monotonic() + TAKE_SECONDS
+        """Do all units, or those that are left; with one thread, in order."""
+        numbers = range(len(work)) if left is None else left
+        claims = Claims(iter(numbers), work.rows)
+        slots = range(self.threads if work.side_by_side else 1)
         try:
-            for number in range(len(work)) if left is None else left:
-                faults.point("unit", number)
-                try:
-                    done = runner.run(number)
-                except Exception as problem:
-                    rows = work.rows(number)
-                    problem.add_note(f"raised on rows {rows.start}:{rows.stop}")
-                    raise
-                listen(done)
-                if time.monotonic() >= due:
-                    taken = runner.take()
-                    if taken is not None:
-                        listen(taken)
-                    due = time.monotonic() + TAKE_SECONDS
-            runner.finish()
-        finally:
-            runner.close()
+            do_units(work, slots, claims, _Desk(deliver, listen))
+        except Exception as problem:
+            if claims.failed is not None:
+                problem.add_note("raised on rows {}:{}".format(*claims.failed))
+            raise
         work.combine(0, 1)
+
+    def iterate(self, loop: Loop, again: Callable[[], None], listen: Listener) -> None:
+        """Do the rounds here."""
+        del again
+        party = Alone(alone(), self.threads, listen)
+        try:
+            iterate(party, loop)
+        except Exception as problem:
+            if party.failed is not None:
+                problem.add_note("raised on rows {}:{}".format(*party.failed))
+            raise
+
+
+class _Desk:
+    """Hands on at once."""
+
+    def __init__(self, deliver: Deliver, listen: Listener) -> None:
+        self.deliver = deliver
+        self._listen = listen
+
+    def done(self, event: BlockDone, taken: StateTaken | None) -> None:
+        """Tell the listener."""
+        self._listen(event)
+        if taken is not None:
+            self._listen(taken)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import deflate
@@ -12,10 +11,9 @@ import numpy as np
 
 from sharedcompute import faults
 from sharedcompute.engines.progress import Section
-from sharedcompute.engines.work import TAKE_SECONDS
+from sharedcompute.engines.work import TAKE_SECONDS, Work
 from sharedcompute.events import BlockDone, Event, StateTaken
 from sharedcompute.hdf5.writers import write_all
-from sharedcompute.operations.accumulate import Tally
 from sharedcompute.operations.base import Array, State
 from sharedcompute.shortage import full_disk_named
 
@@ -33,21 +31,16 @@ class SavedStates:
     ----------
     section : Section
         Takes the notes.
-    tallies : sequence of Tally
-    states : sequence of State
-        Of the whole pass, in this process.
-    blocks : int
+    work : Work
     """
 
-    def __init__(
-        self, section: Section, tallies: Sequence[Tally], states: Sequence[State], blocks: int
-    ) -> None:
-        pairs = list(zip(tallies, states, strict=True))
+    def __init__(self, section: Section, work: Work) -> None:
         self._section = section
-        self._each = [_fields(s) for t, s in pairs if not t.exact]
-        self._exact = [p for p in pairs if p[0].exact]
+        self._work = work
+        self._each = [_fields(s) for t, s in work.reduced if not t.exact]
+        self._exact = [(t, s) for t, s in work.reduced if t.exact]
         self._taken = [_fields(s) for _, s in self._exact]
-        self._behind = blocks * _nbytes(self._each)
+        self._behind = len(work) * _nbytes(self._each)
         self._pending: set[int] = set()
         self._blocks: set[int] = set()
         self._dirty = False
@@ -65,8 +58,7 @@ class SavedStates:
         """Add up what was taken over from a worker, and note it."""
         # A signal may come in between: a state is not saved then that has more than is noted.
         self._whole = False
-        for (tally, state), taken in zip(self._exact, event.states, strict=True):
-            tally.fold(state, taken)
+        self._work.fold(event.states)
         self._blocks.update(event.blocks)
         self._dirty = self._whole = True
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sharedcompute.events import BlockDone, Listener, StateTaken
 from sharedcompute.hdf5 import codecs, encoders
-from sharedcompute.operations.base import Array, DType
+from sharedcompute.operations.accumulate import Tally
+from sharedcompute.operations.base import Array, DType, State
 from sharedcompute.rows import Rows
+
+if TYPE_CHECKING:
+    from sharedcompute.engines.rounds import Loop
 
 Deliver = Callable[[int, int, Sequence[Any]], None]
 """Hands encoded chunks, of unit ... and result number ..., to the one writer of the output file."""
 
 
 class Runner(Protocol):
-    """Units of work in one process, with its files and buffers."""
+    """Units of work in one thread, with its files and buffers."""
 
     def run(self, number: int) -> BlockDone:
         """Do unit `number`."""
@@ -41,6 +45,10 @@ class Work(Protocol):
     def taken(self) -> bool:
         """Whether a unit counts as done only once its state is taken over from its worker."""
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether a process may do several units at a time, each in a thread of its own."""
+
     def __len__(self) -> int:
         """How many units there are."""
 
@@ -54,7 +62,14 @@ class Work(Protocol):
         """Compile here what all workers will need: they then find it in numba's cache."""
 
     def open(self, rank: int, deliver: Deliver) -> Runner:
-        """Get ready to do units in this process."""
+        """Get ready to do units in this thread, as number `rank` of all threads that do."""
+
+    @property
+    def reduced(self) -> Sequence[tuple[Tally, State]]:
+        """What units are reduced to: the states that this process knows of."""
+
+    def fold(self, states: Sequence[State]) -> None:
+        """Add what was taken over from a worker."""
 
     def combine(self, rank: int, size: int) -> None:
         """Do this process's share of what is to be done once all units are."""
@@ -88,7 +103,11 @@ class Engine(Protocol):
 
     @property
     def workers(self) -> int:
-        """How many do units at a time."""
+        """How many processes do units."""
+
+    @property
+    def threads(self) -> int:
+        """How many units each does at a time, where they can stand side by side."""
 
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """An array that whoever runs blocks can write to."""
@@ -103,3 +122,6 @@ class Engine(Protocol):
         self, work: Work, deliver: Deliver, listen: Listener, left: Sequence[int] | None = None
     ) -> None:
         """Do all units, or those that are `left`, in any order; then what is to do after all."""
+
+    def iterate(self, loop: Loop, again: Callable[[], None], listen: Listener) -> None:
+        """Do the rounds of a fit; `again` makes its first model where it cannot be gone on with."""

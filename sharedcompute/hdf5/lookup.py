@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import h5py
@@ -123,25 +124,28 @@ def external_links(group: h5py.Group) -> list[str]:
 
     A detector's master file holds nothing else.
     """
-    links: list[bytes] = []
+    # Not `visititems_links`: that fails at a name that is no UTF-8 (h5py 3.16.0).
+    return _links(group.id.links.visit, h5l.TYPE_EXTERNAL, disposable.progress)
+
+
+def _hard_links(group: h5py.Group) -> list[str]:
+    """The names in a group that lead to its own objects."""
+    # No progress: the index of a damaged group may have no end.
+    return _links(group.id.links.iterate, h5l.TYPE_HARD, lambda: None)
+
+
+def _links(go_over: Callable[..., Any], kind: int, at_each: Callable[[], None]) -> list[str]:
+    """The names of the links of one kind; no address can mean one that is no UTF-8."""
+    names: list[str] = []
 
     def note(name: bytes, link: Any) -> None:
-        disposable.progress()
-        if link.type == h5l.TYPE_EXTERNAL:
-            links.append(name)
+        at_each()
+        if link.type == kind:
+            with contextlib.suppress(UnicodeDecodeError):
+                names.append(name.decode())
 
-    # Not `visititems_links`: that fails at a name that is no UTF-8 (h5py 3.16.0).
-    group.id.links.visit(note, info=True)
-    # No address can mean a name that is no UTF-8.
-    return [name.decode() for name in links if _is_text(name)]
-
-
-def _is_text(name: bytes) -> bool:
-    try:
-        name.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    go_over(note, info=True)
+    return names
 
 
 def objects(group: h5py.Group) -> Iterator[tuple[str, Any]]:
@@ -170,19 +174,6 @@ def objects(group: h5py.Group) -> Iterator[tuple[str, Any]]:
             yield path + name, item
             if isinstance(item, h5py.Group):
                 walks.append((f"{path}{name}/", item, iter(_hard_links(item))))
-
-
-def _hard_links(group: h5py.Group) -> list[str]:
-    """The names in a group that lead to its own objects."""
-    links: list[bytes] = []
-
-    def note(name: bytes, link: Any) -> None:
-        if link.type == h5l.TYPE_HARD:
-            links.append(name)
-
-    group.id.links.iterate(note, info=True)
-    # No address can mean a name that is no UTF-8.
-    return [name.decode() for name in links if _is_text(name)]
 
 
 def candidates(file: h5py.File) -> list[str]:

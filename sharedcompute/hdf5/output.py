@@ -19,8 +19,14 @@ from typing import Any, Self
 import h5py
 
 from sharedcompute import faults
-from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
+from sharedcompute.errors import OutputExists
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.destination import (
+    check_existing,
+    check_no_input,
+    check_place,
+    check_room,
+)
 from sharedcompute.hdf5.partial import (
     StateFolder,
     WriteBehind,
@@ -29,8 +35,8 @@ from sharedcompute.hdf5.partial import (
     set_mark,
     sync_folder,
 )
-from sharedcompute.machine import disk_free, format_size
 from sharedcompute.shortage import full_disk_named
+from sharedcompute.signal_mask import blocked
 
 COMPLETE = "sharedcompute_complete"
 """Attribute of the root: 1 once every row of every result is in the file.
@@ -123,23 +129,12 @@ class OutputFile:
         MemoryBudgetError
             The disk has too little room.
         """
-        self._check_folder()
-        for file in inputs:
-            if self.file.exists() and os.path.exists(file) and self.file.samefile(file):  # noqa: PTH110
-                raise InputError(
-                    f"expected an output other than the input, got {file} for both; "
-                    "write to another file"
-                )
+        check_place(self.file)
+        check_no_input(self.file, inputs)
         self._check_existing()
         self.folder.check()
         kept = self.file.stat().st_size if self._keeps() else 0
-        # What a stopped job has taken is gone on with, or removed.
-        free = disk_free(self.file.parent) + self.folder.nbytes
-        if nbytes + kept > free:
-            raise MemoryBudgetError(
-                f"expected {format_size(nbytes + kept)} free in {self.file.parent} for the output, "
-                f"it has {format_size(free)}; free some space or choose another folder"
-            )
+        check_room(self.folder, nbytes + kept)
 
     @property
     def base(self) -> tuple[int, int] | None:
@@ -157,7 +152,7 @@ class OutputFile:
         InputError, OutputExists
             As `check`.
         """
-        self._check_folder()
+        check_place(self.file)
         self.folder.take()
         try:
             self._check_existing()
@@ -263,7 +258,7 @@ class OutputFile:
                 "it; run the job again"
             )
         faults.point("output.rename")
-        with _without_signals():
+        with blocked({signal.SIGINT, signal.SIGTERM, signal.SIGHUP}):
             self.temporary.replace(self.file)
             # Before anything else can fail: what is done is done.
             self._h5 = None
@@ -321,76 +316,8 @@ class OutputFile:
     def _keeps(self) -> bool:
         return not self.whole and self.file.exists()
 
-    def _check_folder(self) -> None:
-        folder = self.file.parent
-        if not folder.is_dir():
-            raise InputError(f"expected a folder at {folder}, found none; create it first")
-        longest = 255
-        if len(os.fsencode(self.folder.path.name)) > longest:
-            raise InputError(f"expected a shorter file name than {self.file.name}; choose one")
-        if self.file.is_dir():
-            raise InputError(f"expected a file to write, {self.file} is a folder; name a file")
-        if self.file.exists() and not stat.S_ISREG(self.file.stat().st_mode):
-            raise InputError(f"expected a regular file, {self.file} is none; name another file")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise InputError(
-                f"expected a folder that can be written, {folder} cannot; choose another"
-            )
-
     def _check_existing(self) -> None:
-        if not self.file.exists():
-            return
-        if self.whole:
-            if not self.overwrite:
-                raise OutputExists(f"{self.file} exists; give --overwrite, or name another file")
-            return
-        if not h5py.is_hdf5(self.file):
-            raise OutputExists(
-                f"{self.file} exists and is not HDF5, so {self.path} cannot be put into it; "
-                "name another file"
-            )
-        try:
-            file = h5py.File(self.file, "r")
-        except OSError as error:
-            raise self._unreadable(error) from None
-        with file:
-            for path in self._results:
-                self._check_path(file, path)
-
-    def _check_path(self, file: h5py.File, path: str) -> None:
-        above = path.rpartition("/")[0]
-        while above:
-            if above in file:
-                if not isinstance(file[above], h5py.Group):
-                    raise InputError(
-                        f"expected a group at {self.file}::{above}, found a dataset; "
-                        "name another path"
-                    )
-                break
-            above = above.rpartition("/")[0]
-        if file.get(path, getlink=True, default=None) is not None and not self.overwrite:
-            raise OutputExists(
-                f"{self.file}::{path} exists; give --overwrite, or name another path"
-            )
-
-    def _unreadable(self, error: OSError) -> Exception:
-        text = " ".join(str(error).split())
-        if "lock file" in text:
-            return OutputExists(f"{self.file} is open in another program; close it there first")
-        return InputError(
-            f"expected a whole HDF5 file at {self.file}, got {text}; name another file"
-        )
-
-
-@contextlib.contextmanager
-def _without_signals() -> Iterator[None]:
-    """Let those signals wait that end a job."""
-    ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        check_existing(self.file, ("/",) if self.whole else self._results, self.overwrite)
 
 
 def open_written(file: Path, new: bool = False) -> h5py.File:

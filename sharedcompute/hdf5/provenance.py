@@ -102,18 +102,8 @@ def stamp(dataset: h5py.Dataset, job: Mapping[str, Any]) -> None:
     job : mapping
         Operation, parameters and input, as JSON takes them; nothing that differs from run to run.
     """
-    dataset.attrs[VERSION] = version()
-    dataset.attrs[JOB] = as_text(job)
-
-
-def version() -> str:
-    """Of this package."""
-    return metadata.version("sharedcompute")
-
-
-def as_text(job: Mapping[str, Any]) -> str:
-    """A job as it stands in an attribute."""
-    return json.dumps(job, sort_keys=True, default=str)
+    dataset.attrs[VERSION] = metadata.version("sharedcompute")
+    dataset.attrs[JOB] = json.dumps(job, sort_keys=True, default=str)
 
 
 def block_crc(

@@ -130,13 +130,14 @@ class Tally:
         """Whether blocks may share a state: any grouping of rows gives the same bits."""
         return not self.running and self.dtype.kind in self.partial.exact
 
-    def slots(self, blocks: int, workers: int) -> int:
+    def slots(self, blocks: int, runners: int) -> int:
         """How many states are kept.
 
-        One for each block; where any grouping is exact, one for each worker and one behind them,
-        for what was taken over from workers. The last one of all is for the total.
+        One for each block; where any grouping is exact, one for each thread that runs blocks, in
+        all workers, and one behind them, for what was taken over from these. The last one of all is
+        for the total.
         """
-        return (workers + 1 if self.exact else max(1, blocks)) + 1
+        return (runners + 1 if self.exact else max(1, blocks)) + 1
 
     def states(self, slots: int, allocate: Allocate) -> State:
         """Room for `slots` states, fields of shape (slots, width); not initialised."""
@@ -254,6 +255,11 @@ class Accumulator:
             self._state = {name: np.empty(size, dtype) for name, dtype in tally.fields().items()}
         if tally.exact:
             self._open(worker)
+
+    @property
+    def exact(self) -> bool:
+        """Whether all blocks are added to one state."""
+        return self.tally.exact
 
     def begin(self, block: int) -> None:
         """Begin a block."""

@@ -84,6 +84,13 @@ class Carry:
 
 
 @dataclass(frozen=True)
+class Fitted:
+    """Stands in a stage's arguments for an array of the model that a fit has worked out."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Stage:
     """One kernel call for any range of rows: ``kernel(x, out, *args)``.
 
@@ -93,9 +100,11 @@ class Stage:
         A numba or plain Python function that fills `out`. `x` is read-only and C-contiguous, and
         has ``len(out) + 2 * halo`` rows.
     args : tuple
-        Scalars and arrays; may hold `Needed` or `Carry` until the pass is bound.
+        Scalars and arrays; may hold `Needed`, `Carry` or `Fitted` until the pass is bound.
     dtype : numpy.dtype
-        Of `out`. Its row shape is that of `x`.
+        Of `out`.
+    row_shape : tuple of int or None
+        The shape of one row of `out`; None where it is that of `x`.
     halo : int
         Rows needed on each side.
     mode, cval
@@ -119,6 +128,7 @@ class Stage:
     matrix: bool = False
     elementwise: bool = False
     copies: int = 0
+    row_shape: tuple[int, ...] | None = None
 
 
 def same(dtype: DType, _: Params) -> DType:
@@ -155,6 +165,8 @@ class Map:
         kernel gets the parameters in their order.
     dtype : callable
         ``dtype(input_dtype, params)``: the dtype of the result; without it the input's.
+    row_shape : callable
+        ``row_shape(params, spec)``: the shape of one row of the result; without it the input's.
     matrix : bool
         The kernel takes (rows, everything else).
     kinds : str
@@ -169,6 +181,7 @@ class Map:
     parameters: tuple[Parameter, ...] = ()
     arguments: Callable[[Params, ArraySpec], tuple[Any, ...]] | None = None
     dtype: Callable[[DType, Params], DType] = same
+    row_shape: Callable[[Params, ArraySpec], tuple[int, ...]] | None = None
     matrix: bool = False
     kinds: str = "biufc"
     units: Units = "same"
@@ -180,7 +193,8 @@ class Map:
         make = self.arguments
         args = make(params, spec) if make else tuple(params[p.name] for p in self.parameters)
         out = self.dtype(spec.dtype, params)
-        return (Stage(self.name, self.kernel, args, out, matrix=self.matrix),)
+        rows = self.row_shape(params, spec) if self.row_shape else None
+        return (Stage(self.name, self.kernel, args, out, matrix=self.matrix, row_shape=rows),)
 
 
 @dataclass(frozen=True)
@@ -337,3 +351,9 @@ class Scan:
 
 
 Operation = Map | Stencil | Reduce | Scan
+
+
+def is_ours(kernel: Any) -> bool:
+    """Whether a kernel comes with this package, and not from a user."""
+    inner = getattr(kernel, "func", kernel)
+    return (getattr(inner, "__module__", None) or "").startswith("sharedcompute.")

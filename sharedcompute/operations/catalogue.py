@@ -10,15 +10,29 @@ from types import FunctionType, MappingProxyType
 
 from sharedcompute.errors import InputError
 from sharedcompute.operations.base import Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.decomposition import PCA
 from sharedcompute.operations.elementwise import MAPS
+from sharedcompute.operations.fitting import Fit
+from sharedcompute.operations.kmeans import KMEANS
+from sharedcompute.operations.linear import LSTSQ, RIDGE
 from sharedcompute.operations.parameters import nearest
+from sharedcompute.operations.power import POWER
+from sharedcompute.operations.projections import LINEAR, PROJECT
 from sharedcompute.operations.reductions import REDUCTIONS
 from sharedcompute.operations.scans import SCANS
 from sharedcompute.operations.stencils import STENCILS
+from sharedcompute.operations.sweeps import SWEEPS
 
-_ALL: tuple[Operation, ...] = (*MAPS, *STENCILS, *REDUCTIONS, *SCANS)
+_KINDS = Map | Stencil | Reduce | Scan | Fit
+KINDS = ("map", "stencil", "reduce", "scan")
+
+_ALL: tuple[Operation, ...] = (*MAPS, PROJECT, LINEAR, *STENCILS, *REDUCTIONS, *SCANS)
+
+_FITS: tuple[Fit, ...] = (KMEANS, PCA, LSTSQ, RIDGE, POWER, *SWEEPS)
 
 CATALOGUE: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _ALL})
+
+FITS: Mapping[str, Fit] = MappingProxyType({fit.name: fit for fit in _FITS})
 
 
 def find(name: str, *kinds: str) -> Operation:
@@ -29,24 +43,49 @@ def find(name: str, *kinds: str) -> Operation:
     InputError
         With the nearest name, or the command that the operation is for.
     """
-    op = CATALOGUE.get(name)
+    op = CATALOGUE.get(name) or FITS.get(name)
     if op is None:
         fitting = [known for known, o in CATALOGUE.items() if not kinds or o.kind in kinds]
         raise InputError(f"unknown operation {name!r}: {nearest(name, fitting)}")
     return expect(op, *kinds)
 
 
-def expect(op: Operation, *kinds: str) -> Operation:
-    """`op`, if it is of one of some kinds."""
-    if kinds and op.kind not in kinds:
+def find_fit(name: str) -> Fit:
+    """The fit called `name`.
+
+    Raises
+    ------
+    InputError
+        With the nearest name, or the command that the operation is for.
+    """
+    op = FITS.get(name)
+    if op is not None:
+        return op
+    if name not in CATALOGUE:
+        raise InputError(f"unknown fit {name!r}: {nearest(name, FITS)}")
+    return expect_fit(CATALOGUE[name])
+
+
+def expect_fit(op: Operation | Fit) -> Fit:
+    """`op`, if it is a fit."""
+    if not isinstance(op, Fit):
+        expect(op, "fit")
+    assert isinstance(op, Fit)
+    return op
+
+
+def expect(op: Operation | Fit, *kinds: str) -> Operation:
+    """`op`, if it is of one of some kinds; a fit has `expect_fit`."""
+    if isinstance(op, Fit) or (kinds and op.kind not in kinds):
         command = "map" if op.kind == "stencil" else op.kind
         raise InputError(
-            f"{op.name} is a {op.kind}, expected a {' or '.join(kinds)}: use `{command}` for it"
+            f"{op.name} is a {op.kind}, expected a {' or '.join(kinds or KINDS)}: "
+            f"use `{command}` for it"
         )
     return op
 
 
-def load(reference: str) -> Operation:
+def load(reference: str) -> Operation | Fit:
     """A user's own operation from ``my_kernels.py:my_op``; a function is the kernel of a map.
 
     The file is imported once under its own name, so that its kernels can be cached and travel to
@@ -60,11 +99,11 @@ def load(reference: str) -> Operation:
         raise InputError(f"expected FILE.py:NAME with a file that exists, got {reference!r}")
     module = import_file(path)
     op = getattr(module, name, None)
-    if isinstance(op, Map | Stencil | Reduce | Scan):
+    if isinstance(op, _KINDS):
         return op
     if callable(op) and (isinstance(op, FunctionType) or type(op).__name__ == "CPUDispatcher"):
         return Map(name, op)
-    own = [n for n, v in vars(module).items() if isinstance(v, Map | Stencil | Reduce | Scan)]
+    own = [n for n, v in vars(module).items() if isinstance(v, _KINDS)]
     what = "no such name" if op is None else f"a {type(op).__name__}"
     raise InputError(f"{reference}: expected an operation, got {what}: {nearest(name, own)}")
 

@@ -10,10 +10,11 @@ inside the compiled loop. Engines know these two only, so a new fit needs no new
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from sharedcompute.operations.base import Array, ArraySpec, Params, Stage, State
+from sharedcompute.errors import InputError
+from sharedcompute.operations.base import Array, ArraySpec, Params, Stage, State, check_kind
 from sharedcompute.operations.parameters import Parameter
 
 Specs = Mapping[str, ArraySpec]
@@ -26,8 +27,8 @@ class Step:
     Parameters
     ----------
     values : mapping of str to float
-        What is told to whoever watches, and kept as the history: ``{"inertia": 12.5, ...}``. The
-        same names each time.
+        What is told to whoever watches, and kept as the history: ``{"inertia": 12.5, ...}``, the
+        names that the `Fit` declares.
     done : bool
         No other round is needed.
     converged : bool
@@ -77,20 +78,25 @@ class Rounds(Protocol):
     def update(self, model: State, state: State) -> Step:
         """Make the next model, in place, from the state of all rows. Called on one rank."""
 
-    def results(self, model: State, state: State) -> dict[str, Array]:
-        """What the fit gives, from the last model and the state of one more round with it.
+    @property
+    def needs_last(self) -> bool:
+        """Whether `results` wants the state of all rows under the last model: one more round."""
 
-        Only where `needs_last` the extra round is made; else `state` is that of the last update.
+    def results(self, model: State, state: State | None) -> dict[str, Array]:
+        """What the fit gives, from the last model and, where `needs_last`, its state.
+
+        None where there was no time for that: the fit was stopped.
         """
 
     @property
-    def needs_last(self) -> bool:
-        """Whether `results` wants the state of all rows under the last model."""
+    def rows(self) -> tuple[str, Stage] | None:
+        """What the fit gives for each row: a name, and the stage that makes it of the input's rows.
 
-    def stages(self, model: State) -> Mapping[str, Stage]:
-        """What the fit gives for each row, by name: one stage each on the input's rows."""
+        `Fitted` in the stage's arguments stands for an array of the last model.
+        """
 
 
+@runtime_checkable
 class Sweeps(Protocol):
     """An algorithm on grids that lie in shared memory, all ranks in step. Plain data that pickles.
 
@@ -118,6 +124,9 @@ class Sweeps(Protocol):
         """What the fit gives."""
 
 
+Algorithm = Rounds | Sweeps
+
+
 @dataclass(frozen=True)
 class Fit:
     """An iterative operation.
@@ -128,18 +137,45 @@ class Fit:
     make : callable
         ``make(params, spec)``: the algorithm for data of `spec`. Raises `InputError` where they do
         not go together (more clusters than rows).
+    gives : tuple of str
+        The names of all results, with that of the rows.
+    watched : tuple of str
+        The names of a step's values.
     summary : str
         One line.
     parameters : tuple of Parameter
     kinds : str
         The kinds of data it takes, as in `numpy.dtype.kind`.
+    strip_rows : int
+        Rows that a strip had better have: what a BLAS wants to be fast.
     """
 
     name: str
-    make: Callable[[Params, ArraySpec], Rounds | Sweeps]
+    make: Callable[[Params, ArraySpec], Algorithm]
+    gives: tuple[str, ...]
+    watched: tuple[str, ...]
     summary: str = ""
     parameters: tuple[Parameter, ...] = ()
     kinds: str = "biuf"
+    strip_rows: int = 1
     kind: ClassVar[str] = "fit"
-    aligned: tuple[str, ...] = field(default=())
-    """Parameters that have a row for each row of the input (the target of a regression)."""
+
+    @property
+    def saved(self) -> tuple[str, ...]:
+        """The paths of all that is saved, in the group that the output names."""
+        return (*self.gives, *(f"history/{name}" for name in self.watched))
+
+    def algorithm(self, params: Params, spec: ArraySpec) -> Algorithm:
+        """The algorithm for data of `spec`.
+
+        Raises
+        ------
+        InputError
+            They do not go together.
+        """
+        check_kind(self.name, self.kinds, spec.dtype)
+        if 0 in spec.shape:
+            raise InputError(
+                f"{self.name} of no elements is not defined, got shape {spec.shape}: give rows"
+            )
+        return self.make(params, spec)

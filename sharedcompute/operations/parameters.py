@@ -26,7 +26,7 @@ REQUIRED = _Required()
 RESERVED = frozenset(
     {
         *("op", "input", "output", "listen", "team"),
-        *("workers", "threads", "schedule", "block_rows", "memory", "engine"),
+        *("workers", "threads", "pin", "schedule", "block_rows", "memory", "engine"),
         *("overwrite", "filter", "chunks", "shuffle"),
     }
 )
@@ -217,9 +217,28 @@ def sequence(kind: Kind) -> Kind:
     return values
 
 
-def is_address(value: Any) -> bool:
-    """Whether an `array` parameter was given as an address: text that is no number."""
-    return isinstance(value, str) and isinstance(array(value), str)
+@dataclass(frozen=True)
+class ArrayOr:
+    """The kind of a parameter that is one of some words, or what `array` takes."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, value: Any) -> Any:
+        """The word, or the array, or the address of one."""
+        if isinstance(value, str) and value in self.words:
+            return value
+        if isinstance(value, str) and not any(mark in value for mark in ("::", "/", ".")):
+            words = ", ".join(self.words)
+            raise ValueError(f"expected one of {words}, an array or an address, got {value!r}")
+        return array(value)
+
+
+def is_address(kind: Kind | None, value: Any) -> bool:
+    """Whether a parameter was given as an address: text that is no number, where arrays go."""
+    if not isinstance(value, str) or (kind is not array and not isinstance(kind, ArrayOr)):
+        return False
+    words = kind.words if isinstance(kind, ArrayOr) else ()
+    return value not in words and isinstance(array(value), str)
 
 
 def array(value: Any) -> Any:

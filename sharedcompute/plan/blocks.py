@@ -58,6 +58,7 @@ def choose_blocks(
     state_bytes: int,
     kept_bytes: int,
     block_rows: int | None,
+    strip_rows: int = 1,
 ) -> tuple[Blocks, int]:
     """Blocks and the rows of a strip.
 
@@ -75,10 +76,13 @@ def choose_blocks(
         What of it is kept for each block.
     block_rows : int or None
         The user's wish; rounded up to whole strips.
+    strip_rows : int
+        What a strip had better have, as far as it does not get very large by that.
     """
     row_bytes = max(1, row_bytes)
     for_state = min(2 * state_bytes, WIDE_STRIP_BYTES)
-    strip = max(1, max(STRIP_BYTES, for_state) // row_bytes, HALO_SHARE * halo)
+    wished = min(strip_rows, WIDE_STRIP_BYTES // row_bytes)
+    strip = max(1, max(STRIP_BYTES, for_state) // row_bytes, HALO_SHARE * halo, wished)
     # Rounded down where that leaves whole chunks: a strip a little under the cache beats one over.
     strip = max(alignment, strip // alignment * alignment)
     if block_rows is not None:

@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,17 @@ from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction, tallies
 from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
 from sharedcompute.operations.catalogue import find
-from sharedcompute.operations.parameters import array, bind
+from sharedcompute.operations.fitting import Fit
+from sharedcompute.operations.parameters import bind, is_address
 from sharedcompute.operations.unpack import unpack_stage, unpacked
 from sharedcompute.plan.blocks import choose_blocks, followed
 from sharedcompute.plan.cost import Projection, choose_engine
-from sharedcompute.plan.job import Job, Options, Summary, Transform
+from sharedcompute.plan.fit import FitPart
+from sharedcompute.plan.job import Fitting, Job, Options, Step, Summary, operations_of, saved
 from sharedcompute.plan.loading import Load
 from sharedcompute.plan.memory import ArraySink
 from sharedcompute.plan.passes import Keep, Observe, Pass, needs, spec_after
-from sharedcompute.plan.staging import Staged, followed_by, stage
+from sharedcompute.plan.staging import Staged, followed_by, staged_for
 from sharedcompute.rows import Blocks
 
 ALIGNED_BYTES = 64 * 1024**2
@@ -61,6 +64,8 @@ class Plan:
     workers : int
     staged : Staged
         What lies in memory or in a file before and after the passes, and the bytes it all takes.
+    fit : FitPart or None
+        What is iterated before the last pass.
     """
 
     job: Job
@@ -72,6 +77,7 @@ class Plan:
     engine: str
     workers: int
     staged: Staged
+    fit: FitPart | None = None
 
     @property
     def load(self) -> Load | None:
@@ -88,7 +94,8 @@ class Plan:
         """The paths of all datasets that the job makes."""
         kept = [keep.sink for keep in self.passes[-1].keeps]
         sinks = [s for s in (*kept, *self.observe_sinks) if isinstance(s, DatasetSink)]
-        return tuple(sink.path for sink in sinks)
+        fitted = [p for s in self.job.steps if isinstance(s, Fitting) for p in saved(s)]
+        return tuple(dict.fromkeys([*(sink.path for sink in sinks), *fitted]))
 
     @property
     def blocks(self) -> Blocks:
@@ -114,12 +121,14 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     blocks, strip = _blocks(job, chain, keeps, options)
     frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
     passes = (*_preludes(frame), frame.make(keeps, tuple(chain.observes), _purpose(job)))
-    engine, workers = choose_engine(passes, options, have_team=have_team)
-    staged = stage(passes, engine, workers, options.memory, scratch_folder(job))
+    engine, workers = choose_engine(passes, options, chain.fit, have_team=have_team)
+    folder, threads = scratch_folder(job), options.threads
+    stage = partial(staged_for, passes, engine, chain.fit, options.memory, folder, threads)
+    staged = stage(workers)
     # Nobody asked for so many workers: as many as fit.
     while options.workers is None and workers > 1 and not staged.projection.fits(options.memory):
         workers -= 1
-        staged = stage(passes, engine, workers, options.memory, scratch_folder(job))
+        staged = stage(workers)
     staged.projection.check(options.memory)
     return Plan(
         job,
@@ -131,6 +140,7 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
         engine,
         workers,
         staged,
+        chain.fit,
     )
 
 
@@ -150,6 +160,7 @@ class _Chain:
         self.depths: dict[int, int] = {}
         self.observes: list[Observe] = []
         self.observe_steps: list[int] = []
+        self.fit: FitPart | None = None
         self.scanned = ""
         if self.spec.dtype == np.float16:
             single = np.dtype(np.float32)
@@ -169,8 +180,13 @@ class _Chain:
         """Shape and dtype after `depth` stages."""
         return spec_after(self.source, self.stages, depth)
 
-    def add(self, number: int, step: Transform | Summary) -> None:
+    def add(self, number: int, step: Step) -> None:
         """Lower a step."""
+        if self.fit is not None:
+            raise InputError(f"expected {self.fit.name} as the last step, got steps after it")
+        if isinstance(step, Fitting):
+            self._fit(number, step)
+            return
         if isinstance(step, Summary):
             for reduce, params in step.operations:
                 reduce.check(self.spec)
@@ -189,19 +205,26 @@ class _Chain:
         self.stages += stages
         self.depths[number] = len(self.stages)
 
+    def _fit(self, number: int, step: Fitting) -> None:
+        """Iterate over the rows here; what the fit gives for each row is one more stage."""
+        op = step.operation
+        algorithm = op.algorithm(_loaded(op, step.params, self._decode_cf), self.spec)
+        self.fit = FitPart(op, algorithm, len(self.stages))
+        if self.fit.rows is not None:
+            self.stages.append(self.fit.rows[1])
+            self.depths[number] = len(self.stages)
+
 
 def widen(x: Array, out: Array) -> None:
     """Half precision to single: numba has no arithmetic for half."""
     np.copyto(out, x)
 
 
-def _loaded(op: Operation, params: Mapping[str, Any], decode_cf: bool) -> dict[str, Any]:
+def _loaded(op: Operation | Fit, params: Mapping[str, Any], decode_cf: bool) -> dict[str, Any]:
     """The parameters with the arrays that addresses stand for."""
     kinds = {p.name: p.kind for p in op.parameters}
     return {
-        name: _read_all(value, decode_cf)
-        if kinds[name] is array and isinstance(value, str)
-        else value
+        name: _read_all(value, decode_cf) if is_address(kinds[name], value) else value
         for name, value in params.items()
     }
 
@@ -214,7 +237,7 @@ def _read_all(address: str, decode_cf: bool) -> Array:
 
 def _kept(job: Job, chain: _Chain) -> list[tuple[int, int]]:
     """Depth and step of each transform whose rows are kept; in memory that is the last one."""
-    steps = [n for n, s in enumerate(job.steps) if isinstance(s, Transform)]
+    steps = list(chain.depths)
     if job.output is None:
         steps = steps[-1:]
     else:
@@ -237,13 +260,17 @@ def _sink(job: Job, chain: _Chain, depth: int, number: int) -> Any:
     if job.packing is not None:
         # Its fill value is a packed number.
         source = replace(source, fill_value=None)
-    return job.output.sink(source, str(job.steps[number].save), spec)
+    step = job.steps[number]
+    path = str(step.save)
+    if isinstance(step, Fitting) and chain.fit is not None and chain.fit.rows is not None:
+        path = f"{path}/{chain.fit.rows[0]}"
+    return job.output.sink(source, path, spec)
 
 
 def _observe_sinks(job: Job, chain: _Chain) -> tuple[DatasetSink | None, ...]:
     """Where reductions are saved. Chunks are for them only where no step saves rows."""
     out = job.output
-    if out is not None and any(isinstance(s, Transform) and s.save for s in job.steps):
+    if out is not None and any(not isinstance(s, Summary) and s.save for s in job.steps):
         out = replace(out, chunks=None)
     sinks: list[DatasetSink | None] = []
     for number, observe in zip(chain.observe_steps, chain.observes, strict=True):
@@ -277,6 +304,7 @@ def _blocks(
         state_bytes=used,
         kept_bytes=kept,
         block_rows=options.block_rows,
+        strip_rows=chain.fit.operation.strip_rows if chain.fit else 1,
     )
 
 
@@ -287,7 +315,7 @@ def _state_bytes(chain: _Chain) -> tuple[int, int]:
         t for d in depths for t in tallies([o.reduction for o in chain.observes if o.depth == d])
     ]
     needed = sum(chain.source.row_size * 24 for _ in needs(tuple(chain.stages)))
-    used = needed + sum(t.nbytes for t in made)
+    used = needed + sum(t.nbytes for t in made) + (chain.fit.state_nbytes if chain.fit else 0)
     return used, used - sum(t.nbytes for t in made if t.exact)
 
 
@@ -302,7 +330,7 @@ class _Frame:
 
     def make(self, keeps: tuple[Keep, ...], observes: tuple[Observe, ...], purpose: str) -> Pass:
         """A pass over the stages that something looks at."""
-        depth = max([k.depth for k in keeps] + [o.depth for o in observes])
+        depth = max([0] + [k.depth for k in keeps] + [o.depth for o in observes])
         stages = self.stages[:depth]
         return Pass(self.source, stages, keeps, observes, self.blocks, self.strip, purpose)
 
@@ -333,6 +361,5 @@ def _reduction(frame: _Frame, depth: int, argument: Needed | Carry) -> Reduction
 def _purpose(job: Job) -> str:
     names = []
     for step in job.steps:
-        ops = [op for op, _ in step.operations] if isinstance(step, Summary) else [step.operation]
-        names += [op.name for op in ops]
+        names += [op.name for op, _ in operations_of(step)]
     return ", ".join(names)

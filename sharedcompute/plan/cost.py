@@ -20,6 +20,7 @@ from sharedcompute.machine import (
     shm_free,
 )
 from sharedcompute.operations.base import Carry
+from sharedcompute.plan.fit import ROUNDS, FitPart
 from sharedcompute.plan.job import Options
 from sharedcompute.plan.loading import Into, Load, load_boxes, units
 from sharedcompute.plan.memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
@@ -43,6 +44,7 @@ STAGE_RATE = 2e9
 STENCIL_RATE = 0.1e9
 WRITE_RATE = 1e9
 COMPRESSED_RATE = 0.05e9
+FIT_RATE = 1e9
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,10 @@ def project(
     passes: tuple[Pass, ...],
     engine: str,
     workers: int,
+    threads: int,
     staging: Staging,
     *,
+    fit: FitPart | None,
     file_is_memory: bool,
     ready: bool,
 ) -> Projection:
@@ -167,6 +171,8 @@ def project(
 
     Parameters
     ----------
+    fit : FitPart or None
+        What is iterated before the last pass.
     file_is_memory : bool
         Files without names go to a file system that takes memory.
     ready : bool
@@ -175,9 +181,10 @@ def project(
     last = passes[-1]
     staged = staging.nbytes(last)
     in_memory = staged["memory"] + (staged["file"] if file_is_memory else 0)
-    scratch = max(_scratch(work, work.strip, ready) for work in passes)
+    scratch = max(_scratch(p, p.strip, ready) * p.threads(threads) for p in passes)
     filed = _filed(last)
-    parent, shared = _worked_out(passes), _states(passes, workers) + _results(last)
+    parent, shared = _worked_out(passes), _states(passes, workers, threads) + _results(last)
+    shared += 0 if fit is None else fit.shared_nbytes(len(last.blocks))
     if engine == "local":
         shared += _copied(last) + parent + (workers * RING_NBYTES if _encodes(last) else 0)
         # It compiles with one made-up row.
@@ -188,8 +195,8 @@ def project(
         workers,
         max(
             scratch,
-            _load_scratch(last.source) if ready else 0,
-            *(_release_scratch(sink) for _, sink in filed if any(staging.held)),
+            threads * _load_scratch(last.source) if ready else 0,
+            *(threads * _release_scratch(sink) for _, sink in filed if any(staging.held)),
         ),
         parent,
         shared + in_memory,
@@ -213,10 +220,11 @@ def _encodes(last: Pass) -> bool:
     return any(sink.chunks for _, sink in _filed(last))
 
 
-def _states(passes: tuple[Pass, ...], workers: int) -> int:
+def _states(passes: tuple[Pass, ...], workers: int, threads: int) -> int:
     """What blocks keep for the reductions of the largest pass, and what scans carry over."""
     kept = max(
-        sum(t.nbytes * t.slots(len(p.blocks), workers) for _, t in p.tallies) for p in passes
+        sum(t.nbytes * t.slots(len(p.blocks), workers * p.threads(threads)) for _, t in p.tallies)
+        for p in passes
     )
     last = passes[-1]
     return kept + sum(
@@ -248,7 +256,7 @@ def _worked_out(passes: tuple[Pass, ...]) -> int:
 
 
 def _scratch(work: Pass, strip: int, ready: bool) -> int:
-    """Private buffers of one worker: each stage's rows, with the halo of the stages after it."""
+    """Private buffers of one thread: each stage's rows, with the halo of the stages after it."""
     rows, halo = min(strip, work.source.shape[0]), 0
     total = 0
     for depth in range(len(work.stages), 0, -1):
@@ -263,7 +271,7 @@ def _scratch(work: Pass, strip: int, ready: bool) -> int:
 
 
 def _load_scratch(source: Source) -> int:
-    """Private buffers of a worker that decodes boxes into their places."""
+    """Private buffers of a thread that decodes boxes into their places."""
     if not isinstance(source, DatasetSource):
         return 0
     box = load_boxes(source, source.shape).chunks
@@ -271,7 +279,7 @@ def _load_scratch(source: Source) -> int:
 
 
 def _release_scratch(sink: DatasetSink) -> int:
-    """Private buffers of a worker that encodes boxes of what was held: a box, padded, encoded."""
+    """Private buffers of a thread that encodes boxes of what was held: a box, padded, encoded."""
     if not sink.chunks:
         return 0
     box = math.prod(units(sink.shape, sink.chunks, sink.dtype.itemsize).chunks)
@@ -292,14 +300,21 @@ def serial_seconds(work: Pass) -> float:
     return seconds + len(work.tallies) * size / STAGE_RATE
 
 
+def _fit_seconds(work: Pass) -> float:
+    """How long one core would take for the rounds of a fit; nobody knows how many there will be."""
+    return ROUNDS * (serial_seconds(work) + work.spec(0).nbytes / FIT_RATE)
+
+
 def choose_engine(
-    passes: tuple[Pass, ...], options: Options, *, have_team: bool
+    passes: tuple[Pass, ...], options: Options, fit: FitPart | None, *, have_team: bool
 ) -> tuple[str, int]:
     """The engine and how many workers it has; a worker without a block would only wait."""
-    workers = max(1, min(options.team_size, len(passes[-1].blocks)))
+    parts = len(passes[-1].blocks) if fit is None or fit.rounds else passes[-1].source.shape[0]
+    workers = max(1, min(options.team_size, parts))
     if options.engine == "local" or have_team:
         return "local", workers
-    gains = workers > 1 and sum(map(serial_seconds, passes)) > START_SECONDS
+    seconds = sum(map(serial_seconds, passes)) + (0.0 if fit is None else _fit_seconds(passes[-1]))
+    gains = workers > 1 and seconds > START_SECONDS
     if options.engine == "serial" or not gains:
         return "serial", 1
     return "local", workers

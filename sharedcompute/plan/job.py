@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sharedcompute import topology
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.hdf5.packing import Packing
@@ -15,6 +16,7 @@ from sharedcompute.hdf5.sink import DatasetSink, sink_like
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import default_workers
 from sharedcompute.operations.base import Array, ArraySpec, Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import bind
 from sharedcompute.plan.passes import Source
 from sharedcompute.rows import SCHEDULES, Schedule
@@ -64,7 +66,23 @@ class Summary:
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
-Step = Transform | Summary
+@dataclass(frozen=True)
+class Fitting:
+    """A step that iterates over the rows at this point of the chain. It is the last one.
+
+    Parameters
+    ----------
+    save : str or None
+        Path of the group that keeps the results, a dataset each; None where they are only returned.
+    """
+
+    operation: Fit
+    params: Mapping[str, Any]
+    save: str | None
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+Step = Transform | Summary | Fitting
 
 
 @dataclass(frozen=True)
@@ -140,12 +158,21 @@ class Job:
             taken.append(path)
 
 
+def operations_of(step: Step) -> list[tuple[Operation | Fit, Mapping[str, Any]]]:
+    """The operations of a step, with their parameters."""
+    if isinstance(step, Summary):
+        return list(step.operations)
+    return [(step.operation, step.params)]
+
+
 def saved(step: Step) -> list[str]:
     """The paths of the datasets that a step puts into the output."""
     if step.save is None:
         return []
     if isinstance(step, Summary):
         return [normal_path(f"{step.save}/{op.name}") for op, _ in step.operations]
+    if isinstance(step, Fitting):
+        return [normal_path(f"{step.save}/{name}") for name in step.operation.saved]
     return [normal_path(step.save)]
 
 
@@ -170,6 +197,8 @@ class Options:
         ``auto``, ``serial`` or ``local``.
     retries : int
         How many times rows are computed again whose worker died.
+    pin : bool
+        Keep each worker on cores of its own.
     """
 
     workers: int | None = None
@@ -179,6 +208,7 @@ class Options:
     memory: int | None = None
     engine: str = "auto"
     retries: int = 0
+    pin: bool = False
 
     def __post_init__(self) -> None:
         least_of = {"workers": 1, "threads": 1, "block_rows": 1, "memory": 1, "retries": 0}
@@ -194,19 +224,30 @@ class Options:
                 raise InputError(
                     f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
                 )
+        if not isinstance(self.pin, bool):
+            raise InputError(f"pin: expected true or false, got {self.pin!r}")
+        if self.pin:
+            topology.check_pins(self.team_size, self.threads)
 
     @property
     def team_size(self) -> int:
         """Workers, worked out."""
-        return self.workers or default_workers()
+        return self.workers or default_workers(self.threads if self.pin else 1)
 
 
 def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> Transform:
     """A step of a map, stencil or scan."""
-    if isinstance(operation, Reduce):
-        raise InputError(f"{operation.name} is a reduce, expected a map, stencil or scan")
+    if isinstance(operation, Reduce | Fit):
+        kind = operation.kind
+        raise InputError(f"{operation.name} is a {kind}, expected a map, stencil or scan")
     params = bind(operation.name, operation.parameters, given)
     return Transform(operation, params, save, {name: params[name] for name in given})
+
+
+def fitting(operation: Fit, given: Mapping[str, Any], save: str | None) -> Fitting:
+    """A step of a fit."""
+    params = bind(operation.name, operation.parameters, given)
+    return Fitting(operation, params, save, {name: params[name] for name in given})
 
 
 def summary(

@@ -10,10 +10,11 @@ from typing import Any
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
-from sharedcompute.operations.base import Operation
-from sharedcompute.operations.catalogue import find, load
-from sharedcompute.operations.parameters import array, is_address, nearest
-from sharedcompute.plan.job import Options, OutputSpec, Step, summary, transform
+from sharedcompute.operations.base import Operation, Reduce
+from sharedcompute.operations.catalogue import FITS, expect, find, load
+from sharedcompute.operations.fitting import Fit
+from sharedcompute.operations.parameters import is_address, nearest
+from sharedcompute.plan.job import Options, OutputSpec, Step, fitting, summary, transform
 
 STEP_KEYS = ("op", "op-from", "save", "axis", "params")
 
@@ -95,7 +96,7 @@ def _save(path: Path, where: str, told: Mapping[str, Any], output: Address | Non
     return normal_path(f"{output.path or ''}/{save}")
 
 
-def _operations(path: Path, where: str, told: Mapping[str, Any]) -> list[Operation]:
+def _operations(path: Path, where: str, told: Mapping[str, Any]) -> list[Operation | Fit]:
     """What a step names: one operation, or several reductions."""
     if ("op" in told) == ("op-from" in told):
         raise InputError(f'{path}: expected op = "NAME" or op-from = "FILE.py:NAME"{where}')
@@ -103,15 +104,17 @@ def _operations(path: Path, where: str, told: Mapping[str, Any]) -> list[Operati
     names = told[key] if isinstance(told[key], list) else [told[key]]
     if not names or not all(isinstance(name, str) for name in names):
         raise InputError(f'{path}: expected {key} = "NAME" or ["NAME", ...]{where}, got {names!r}')
-    return [find(name) if key == "op" else load(str(path.parent / name)) for name in names]
+    if key == "op-from":
+        return [load(str(path.parent / name)) for name in names]
+    return [FITS.get(name) or find(name) for name in names]
 
 
-def _beside(path: Path, ops: list[Operation], params: Mapping[str, Any]) -> dict[str, Any]:
+def _beside(path: Path, ops: list[Operation | Fit], params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters, with addresses of arrays relative to the job file, as its input is."""
-    arrays = {p.name for op in ops for p in op.parameters if p.kind is array}
+    kinds = {p.name: p.kind for op in ops for p in op.parameters}
     return {
-        name: str(_address(path, params, name)) if name in arrays and is_address(v) else v
-        for name, v in params.items()
+        name: str(_address(path, params, name)) if is_address(kinds.get(name), value) else value
+        for name, value in params.items()
     }
 
 
@@ -125,8 +128,9 @@ def _step(path: Path, number: int, told: Any, output: Address | None) -> Step:
         raise InputError(f"{path}: expected params = {{ name = value }}{where}, got {params!r}")
     params = _beside(path, found, params)
     save = _save(path, where, told, output)
-    if all(op.kind == "reduce" for op in found):
-        return summary(tuple(found), params, told.get("axis", "rows"), save)
+    if all(isinstance(op, Reduce) for op in found):
+        ops = tuple(expect(op, "reduce") for op in found)
+        return summary(ops, params, told.get("axis", "rows"), save)
     if "axis" in told:
         raise InputError(
             f"{path}: axis is for reductions{where}, got {found[0].name}: leave it out"
@@ -134,4 +138,5 @@ def _step(path: Path, number: int, told: Any, output: Address | None) -> Step:
     if len(found) > 1:
         names = ", ".join(op.name for op in found)
         raise InputError(f"{path}: expected one op{where}, or reductions only, got {names}")
-    return transform(found[0], params, save)
+    (op,) = found
+    return fitting(op, params, save) if isinstance(op, Fit) else transform(op, params, save)

@@ -100,7 +100,9 @@ def times_decoded(work: Pass) -> float:
     return 1.0 + edges * chunk / min(step, source.shape[0])
 
 
-def choose_load(passes: Sequence[Pass], room: int, shared_room: int, disk_room: int) -> Load | None:
+def choose_load(
+    passes: Sequence[Pass], room: int, shared_room: int, disk_room: int, rounds: int
+) -> Load | None:
     """What to load, given the bytes that are left for it.
 
     Parameters
@@ -109,12 +111,14 @@ def choose_load(passes: Sequence[Pass], room: int, shared_room: int, disk_room: 
         Bytes of memory beside what the passes take.
     shared_room, disk_room : int
         Bytes free for shared blocks, and for a file.
+    rounds : int
+        How often the rows are read for each pass; with more than one, they are not cut in stripes.
     """
     source = passes[-1].source
     if not isinstance(source, DatasetSource) or not source.nbytes:
         return None
     once = max(map(times_decoded, passes))
-    times = sum(map(times_decoded, passes))
+    times = rounds * sum(map(times_decoded, passes))
     if times < (AGAIN if source.filtered else OFTEN):
         return None
     room = min(room, shared_room)
@@ -123,7 +127,7 @@ def choose_load(passes: Sequence[Pass], room: int, shared_room: int, disk_room: 
         return Load("memory", whole, times)
     if once < OFTEN:
         return None
-    if all(map(_by_columns, passes)):
+    if rounds == 1 and all(map(_by_columns, passes)):
         stripes = _stripes(source, room)
         if stripes:
             return Load("memory", stripes, times)

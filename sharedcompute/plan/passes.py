@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from sharedcompute.operations.accumulate import Reduction, Tally, tallies
-from sharedcompute.operations.base import Array, ArraySpec, Carry, DType, Needed, Stage
+from sharedcompute.operations.base import (
+    Array,
+    ArraySpec,
+    Carry,
+    DType,
+    Fitted,
+    Needed,
+    Stage,
+    is_ours,
+)
 from sharedcompute.rows import Blocks
 
 
@@ -92,7 +101,7 @@ class Observe:
     reduction: Reduction
 
 
-BoundValues = Mapping[tuple[int, Needed | Carry], Array]
+BoundValues = Mapping[tuple[int, Needed | Carry | Fitted], Array]
 """What earlier passes worked out for the arguments of a stage, by the stage's index."""
 
 
@@ -137,6 +146,24 @@ class Pass:
         """The reductions at one depth."""
         return tuple(o.reduction for o in self.observes if o.depth == depth)
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether threads of one process may run blocks of it at the same time.
+
+        A user's kernel has a worker's threads for itself: numba's own, of ``parallel=True``, end
+        the process where two threads enter them (its workqueue layer).
+        """
+        partials = (tally.partial.kernel for _, tally in self.tallies)
+        return all(map(is_ours, (*(stage.kernel for stage in self.stages), *partials)))
+
+    def threads(self, each: int) -> int:
+        """How many blocks of it a process runs at a time that has so many threads."""
+        return each if self.side_by_side else 1
+
+    def block_nbytes(self, number: int) -> int:
+        """The bytes of a block in the source."""
+        return self.blocks[number].size * self.spec(0).row_bytes
+
     def bind(self, values: BoundValues) -> Pass:
         """The same pass with what earlier passes worked out in its stages' arguments."""
         return replace(
@@ -149,9 +176,11 @@ class Pass:
 
 
 def spec_after(source: Source | ArraySpec, stages: Sequence[Stage], depth: int) -> ArraySpec:
-    """Shape and dtype of the source after the first `depth` stages: they change the dtype only."""
+    """Shape and dtype of the source after the first `depth` stages."""
     dtype = stages[depth - 1].dtype if depth else source.dtype
-    return ArraySpec(source.shape, dtype)
+    shapes = [s.row_shape for s in stages[:depth] if s.row_shape is not None]
+    row_shape = shapes[-1] if shapes else source.shape[1:]
+    return ArraySpec((source.shape[0], *row_shape), dtype)
 
 
 @dataclass(frozen=True)
@@ -162,7 +191,7 @@ class BlockCarry:
 
 
 def _value(values: BoundValues, stage: int, argument: Any) -> Any:
-    if isinstance(argument, Needed):
+    if isinstance(argument, Needed | Fitted):
         return values[stage, argument]
     if isinstance(argument, Carry):
         return BlockCarry(values[stage, argument])
@@ -174,3 +203,8 @@ def needs(stages: tuple[Stage, ...]) -> tuple[tuple[int, Needed | Carry], ...]:
     return tuple(
         (i, a) for i, s in enumerate(stages) for a in s.args if isinstance(a, Needed | Carry)
     )
+
+
+def fitted(stages: tuple[Stage, ...]) -> tuple[tuple[int, Fitted], ...]:
+    """What of a fit's model these stages take, by stage."""
+    return tuple((i, a) for i, s in enumerate(stages) for a in s.args if isinstance(a, Fitted))

@@ -149,12 +149,14 @@ class Recoding:
 
 
 def plan_recoding(
-    source: DatasetSource, storage: Storage, workers: int, room: int, shared_room: int
+    source: DatasetSource, storage: Storage, runners: int, room: int, shared_room: int
 ) -> Recoding:
     """Choose boxes.
 
     Parameters
     ----------
+    runners : int
+        How many boxes are done at a time.
     room : int
         Bytes of memory for all workers' boxes, or for all chunks decoded.
     shared_room : int
@@ -165,11 +167,11 @@ def plan_recoding(
     common = units(source.shape, _common(source, written), itemsize)
     direct = Recoding(source, storage, None, common)
     small = math.prod(common.chunks) * itemsize <= BOX_NBYTES
-    if small and workers * direct.scratch <= room:
+    if small and runners * direct.scratch <= room:
         return direct
     boxes = units(source.shape, written, itemsize)
     staged = Recoding(source, storage, "memory", boxes)
-    needed = source.nbytes + workers * staged.scratch
+    needed = source.nbytes + runners * staged.scratch
     fits = needed <= room and source.nbytes <= shared_room
     return staged if fits else Recoding(source, storage, "file", boxes)
 

@@ -196,10 +196,12 @@ def _size(changes: list[Change], options: Options, output: Address) -> Sized:
 def _sized(
     engine: str, workers: int, changes: list[Change], options: Options, output: Address
 ) -> Sized:
-    room, shared_room = _project(engine, workers, [], False).left(options.memory)
-    made = {at: plan_recoding(d, way, workers, room, shared_room) for at, d, way in changes}
+    threads = options.threads
+    room, shared_room = _project(engine, workers, threads, [], False).left(options.memory)
+    runners = workers * threads
+    made = {at: plan_recoding(d, way, runners, room, shared_room) for at, d, way in changes}
     files_are_memory = in_memory(Path(output.file).absolute().parent)
-    projection = _project(engine, workers, list(made.values()), files_are_memory)
+    projection = _project(engine, workers, threads, list(made.values()), files_are_memory)
     return Sized(engine, workers, made, projection)
 
 
@@ -239,14 +241,14 @@ def _is_stored_so(source: DatasetSource, storage: Storage) -> bool:
 
 
 def _project(
-    engine: str, workers: int, recodings: list[Recoding], files_are_memory: bool
+    engine: str, workers: int, threads: int, recodings: list[Recoding], files_are_memory: bool
 ) -> Projection:
     """The peak: datasets are stored one after the other."""
     file = max([0, *(made.file for made in recodings)])
     return Projection(
         engine,
         workers,
-        max([0, *(made.scratch for made in recodings)]),
+        threads * max([0, *(made.scratch for made in recodings)]),
         HELD_BYTES if engine == "local" else 0,
         max([0, *(made.shared for made in recodings)])
         + (workers * RING_NBYTES if engine == "local" else 0)

@@ -16,6 +16,7 @@ from sharedcompute.machine import disk_free, in_memory
 from sharedcompute.operations.base import ArraySpec
 from sharedcompute.plan.blocks import followed
 from sharedcompute.plan.cost import Projection, Staging, project
+from sharedcompute.plan.fit import ROUNDS, FitPart
 from sharedcompute.plan.loading import Into, Load, choose_load
 from sharedcompute.plan.passes import Keep, Pass
 
@@ -43,23 +44,33 @@ def followed_by(keep: Keep, spec: ArraySpec) -> int:
     return followed(spec.rows, spec.row_bytes, keep.sink.row_alignment)
 
 
-def stage(
-    passes: tuple[Pass, ...], engine: str, workers: int, budget: int | None, folder: Path
+def staged_for(
+    passes: tuple[Pass, ...],
+    engine: str,
+    fit: FitPart | None,
+    budget: int | None,
+    folder: Path,
+    threads: int,
+    workers: int,
 ) -> Staged:
     """Choose what is loaded and held, in the memory that the passes leave.
 
     Parameters
     ----------
+    fit : FitPart or None
+        What is iterated before the last pass.
     budget : int or None
         Bytes for all processes; None: what is available.
     folder : Path
         Where files may be made.
     """
-    costs = partial(project, passes, engine, workers, file_is_memory=in_memory(folder))
+    costs = partial(
+        project, passes, engine, workers, threads, fit=fit, file_is_memory=in_memory(folder)
+    )
     # What the passes leave, where readers need no room for chunks of their own.
     room, shared_room = costs(Staging(), ready=True).left(budget)
     files = min(disk_free(folder), room) if in_memory(folder) else disk_free(folder)
-    load = choose_load(passes, room, shared_room, files)
+    load = choose_load(passes, room, shared_room, files, 1 if fit is None else ROUNDS)
     room = min(room, shared_room)
     source = passes[-1].source
     if load is not None and load.into == "memory" and isinstance(source, DatasetSource):

@@ -20,9 +20,12 @@ import cloudpickle
 import numpy as np
 
 from sharedcompute import arrays, machine, segments
+from sharedcompute.arrays import Handle, SharedArray
 from sharedcompute.errors import Error, InputError, ProgramError, WorkerDied
 from sharedcompute.sync import Control
+from sharedcompute.sync.deadlock import DeadlockWatch
 from sharedcompute.team import processes
+from sharedcompute.team.board import Board
 from sharedcompute.team.functions import Named, Token, Tokens
 from sharedcompute.team.messages import (
     ALL_LEFT,
@@ -41,11 +44,15 @@ from sharedcompute.team.messages import (
 )
 from sharedcompute.team.processes import Seat
 from sharedcompute.team.serve import Failure, Origin
+from sharedcompute.topology import Cores
 
 OnMessage = Callable[[int, Any], None]
 
 _GRACE = 0.5
 """Seconds that workers have to notice the end of a job before they are killed."""
+
+_LOOK_MS = 150
+"""How often the parent looks for a deadlock while it hears nothing."""
 
 
 @dataclass
@@ -61,17 +68,20 @@ class _Job:
 class Crew:
     """The seats of a team and their supervision. See `Team` for what the methods promise."""
 
-    def __init__(self, context: Any, size: int, threads: int) -> None:
+    def __init__(self, context: Any, size: int, threads: int, pins: tuple[Cores, ...] = ()) -> None:
         words = arrays.zeros(Control.size_for(size), np.int64)
-        handle = arrays.handle(words)
-        assert handle is not None
+        board = arrays.zeros(Board.size_for(size), np.int64)
         pid = os.getpid()
+        start = segments.start_time(pid)
         cores = machine.cores()
         self.seats: list[Seat] = []
         self._context = context
-        self._words = words
+        self._shared = words, board
+        self._board = Board(board)
         self._control = Control(words, size)
-        self._origin = Origin(-1, size, cores, threads, handle, pid, segments.start_time(pid))
+        self._control.settle()
+        handles = _handle(words), _handle(board)
+        self._origin = Origin(-1, size, cores, threads, *handles, pid, start, pins)
         self._number = 0  # of the job
         self._running = False
         self._clean = True
@@ -97,7 +107,8 @@ class Crew:
             if seat.alive and self._clean:
                 seat.wait(max(0.0, deadline - time.monotonic()))
             self._rise(seat)
-        self._words.close()
+        for array in self._shared:
+            array.close()
 
     def encode(
         self, program: Callable[..., Any], args: tuple[Any, ...], kind: int = JOB
@@ -113,6 +124,7 @@ class Crew:
         job = _Job([None] * len(self.seats), on_message)
         self._number += 1
         self._control.reset()
+        self._board.reset()
         self._running, self._clean = True, False
         try:
             for seat in self.seats:
@@ -128,9 +140,13 @@ class Crew:
 
     def _collect(self, job: _Job) -> None:
         """Wait for the end of the job. Only the last worker says it: one wake-up, not one each."""
+        watch = DeadlockWatch(self._control.words, self._number)
         while not job.all_left and not job.failures:
-            for descriptor, _ in self._poll.poll():
+            heard = self._poll.poll(_LOOK_MS)
+            for descriptor, _ in heard:
                 self._hear(job, descriptor)
+            if not heard:
+                watch.look()
         if job.failures:
             self._stop(job)
             raise _exception(job.failures[min(job.failures)])
@@ -263,6 +279,12 @@ def _is_flushed(seat: Seat) -> bool:
     except (EOFError, OSError):
         return False
     return True
+
+
+def _handle(array: SharedArray) -> Handle:
+    found = arrays.handle(array)
+    assert found is not None
+    return found
 
 
 def _exception(failure: Failure) -> Exception:

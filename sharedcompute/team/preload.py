@@ -14,11 +14,11 @@ from typing import Any
 from sharedcompute.team.orphan import WATCH  # isort: skip
 
 import numba
-import numpy as np
 
 from sharedcompute import kernels
 from sharedcompute.atomics import exit_after
-from sharedcompute.sync import Control
+from sharedcompute.sync.warm import warm_up
+from sharedcompute.team import fifo
 from sharedcompute.team import mapping as _mapping  # noqa: F401
 from sharedcompute.team import serve as _serve  # noqa: F401
 
@@ -35,11 +35,8 @@ def prepare() -> None:
 
 def _wake_numba() -> None:
     """Load all that programs synchronise with; compile it here where it is not cached yet."""
-    control = Control(np.zeros(Control.size_for(1), np.int64), 1, 0)
-    control.claim(1, 1, guided=False)
-    control.barrier()
-    with control.lock(), control.semaphore(1):
-        control.leave()
+    warm_up()
+    fifo.warm_up()
     compiled: Any = exit_after
     compiled.compile((numba.int64, numba.int64))
 

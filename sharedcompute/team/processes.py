@@ -19,6 +19,7 @@ from typing import Any
 
 from sharedcompute import segments
 from sharedcompute.errors import Error, InputError, MemoryBudgetError
+from sharedcompute.signal_mask import blocked
 from sharedcompute.team.messages import Channel, Recycled
 
 _PRELOAD = ["sharedcompute.team.preload"]
@@ -219,11 +220,8 @@ def _blocked_interrupt() -> Iterator[None]:
     """
     # Before: it unblocks SIGINT when it has started its process, whatever it was (Python 3.11).
     resource_tracker.ensure_running()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with blocked({signal.SIGINT}):
         yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 @contextmanager

@@ -22,7 +22,9 @@ from sharedcompute import arrays, faults, segments
 from sharedcompute.arrays import Handle
 from sharedcompute.errors import InputError, ProgramError
 from sharedcompute.sync import Aborted, Control
+from sharedcompute.team.board import Board
 from sharedcompute.team.environment import end_with, keep_freed_memory, limit_threads
+from sharedcompute.team.exchange import Exchange
 from sharedcompute.team.messages import (
     ALL_LEFT,
     GIVE,
@@ -38,6 +40,7 @@ from sharedcompute.team.messages import (
     loads,
 )
 from sharedcompute.team.worker import Worker
+from sharedcompute.topology import Cores, pin
 
 _SPIN_SECONDS = 100e-6
 """How long a worker looks for its next job before it sleeps: loops of short jobs took 55 us a job
@@ -63,8 +66,10 @@ class Origin:
     cores: int
     threads: int
     control: Handle
+    board: Handle
     parent: int
     parent_start: int | None
+    pins: tuple[Cores, ...] = ()
 
 
 def main(origin: Origin, connection: Connection) -> None:
@@ -77,26 +82,29 @@ def main(origin: Origin, connection: Connection) -> None:
     channel = Channel(connection, Recycled())
     with suppress(EOFError, OSError):
         try:
-            control = _set_up(origin)
+            exchange = _set_up(origin)
         except InputError:
             return  # The team was closed before this worker had started.
         except Exception as problem:  # noqa: BLE001 - no thread, no memory: the parent says it
             channel.send(UNFIT, 0, _unfit(origin.rank, problem).encode())
             return
-        _serve(origin, control, channel)
+        _serve(origin, exchange, channel)
     segments.remove_own()
 
 
-def _set_up(origin: Origin) -> Control:
-    """Make this process a worker; give its hold on the control block."""
+def _set_up(origin: Origin) -> Exchange:
+    """Make this process a worker; give its hold on what the team shares."""
     end_with(origin.parent, origin.parent_start)
     limit_threads(origin.threads)
+    if origin.pins:
+        pin(origin.pins[origin.rank])
     keep_freed_memory()
     faults.point("worker.attach", origin.rank)
     words = arrays.attach(origin.control)
     control = Control(words, origin.size, origin.rank, origin.cores)
+    exchange = Exchange(Board(arrays.attach(origin.board)), control, origin.rank, Attached())
     control.begin()
-    return control
+    return exchange
 
 
 def _unfit(rank: int, problem: Exception) -> str:
@@ -106,8 +114,8 @@ def _unfit(rank: int, problem: Exception) -> str:
     )
 
 
-def _serve(origin: Origin, control: Control, channel: Channel) -> None:
-    attached = Attached()
+def _serve(origin: Origin, exchange: Exchange, channel: Channel) -> None:
+    attached = exchange.attached
     given: dict[int, Any] = {}
     poll = select.poll()
     poll.register(channel.descriptor, select.POLLIN)
@@ -123,7 +131,7 @@ def _serve(origin: Origin, control: Control, channel: Channel) -> None:
         if message.kind == GIVE:
             given[message.number] = load()
             continue
-        _run(Worker(origin.rank, origin.size, control, channel, message.number), load)
+        _run(Worker(exchange, channel, message.number), load)
         if attached.grown:
             attached.sweep()
 

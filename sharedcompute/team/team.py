@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sharedcompute import arrays, machine
+from sharedcompute import arrays, machine, topology
 from sharedcompute.errors import InputError
 from sharedcompute.rows import MODES, SCHEDULES, Mode, Schedule
 from sharedcompute.team import processes
@@ -28,17 +28,22 @@ class Team:
     ----------
     workers : int, optional
         How many; by default what SHAREDCOMPUTE_WORKERS says, else the cores that this process may
-        use.
+        use, shared out to their threads where these are pinned.
     threads : int
-        Threads of numba, BLAS and OpenMP inside each.
+        Threads of each. They do rows of our own operations side by side; what a function of yours
+        calls has them inside: numba's (``parallel=True``), those of BLAS and OpenMP.
     start_method : {"forkserver", "spawn", "fork"}, optional
         By default forkserver, or spawn where that is missing. With fork, the parent must not have
         run parallel numba or OpenMP code.
+    pin : bool
+        Keep each worker on cores of its own, as many as it has threads: one thread for each
+        physical core while there are enough, and all of a worker's in one NUMA node. On Linux.
 
     Raises
     ------
     InputError
-        For numbers below 1, and start methods that the system lacks.
+        For numbers below 1, start methods that the system lacks, and more threads in all than there
+        are cores to pin them to.
 
     Notes
     -----
@@ -46,20 +51,26 @@ class Team:
     """
 
     def __init__(
-        self, workers: int | None = None, threads: int = 1, start_method: str | None = None
+        self,
+        workers: int | None = None,
+        threads: int = 1,
+        start_method: str | None = None,
+        pin: bool = False,
     ) -> None:
-        size = machine.default_workers() if workers is None else workers
-        if size < 1 or threads < 1:
-            raise InputError(f"expected 1 or more workers and threads, got {size} and {threads}")
+        if threads < 1 or (workers is not None and workers < 1):
+            raise InputError(f"expected 1 or more workers and threads, got {workers} and {threads}")
+        size = workers or machine.default_workers(threads if pin else 1)
+        pins = topology.pins(size, threads) if pin else ()
         self.size = size
         self.threads = threads
+        self.pin = pin
         context = processes.context(start_method)
         # After the fork server was told to start: it and this process import numba side by side.
         from sharedcompute.team.crew import Crew  # noqa: PLC0415
         from sharedcompute.team.mapping import map_rows  # noqa: PLC0415
 
         self._map_rows = map_rows
-        self._crew = Crew(context, size, threads)
+        self._crew = Crew(context, size, threads, pins)
         self._last_map = LastMap()
         self._compiled: weakref.WeakSet[Any] = weakref.WeakSet()
         # Also at exit. Not in a fork of this process, which would stop workers that are not its.

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
-from sharedcompute.rows import SCHEDULES, Blocks, Rows, Schedule, share
-from sharedcompute.sync import Control
+from sharedcompute.rows import SCHEDULES, Blocks, Rows, Schedule, share, split_weighted
+from sharedcompute.sync import Control, ControlBlock
+from sharedcompute.sync.claims import check_steal
+from sharedcompute.sync.handles import Counter, Event, Lock, Semaphore
+from sharedcompute.team.collectives import Collectives
+from sharedcompute.team.exchange import Exchange
+from sharedcompute.team.fifo import check_timeout
+from sharedcompute.team.mail import Mail
 from sharedcompute.team.messages import POST, Channel, dumps
+from sharedcompute.team.queue import Queue
+
+Weights = Sequence[float] | NDArray[np.generic]
+
+_FIRST = 64
+"""The first block that is measured is this part of a static share."""
+_BLOCK_SECONDS = 2e-3
+"""What a block should take: 500 times what a claim costs in Python, and so little that the last
+blocks end close to each other."""
 
 
-class Worker:
+class Worker(Collectives):
     """What a program gets: its rank, its share of the rows, and how to wait for the others.
 
     Attributes
@@ -21,35 +41,62 @@ class Worker:
         This worker's number, from 0, and how many there are.
     """
 
-    def __init__(self, rank: int, size: int, control: Control, channel: Channel, job: int) -> None:
-        self.rank = rank
-        self.size = size
-        self._control = control
+    def __init__(self, exchange: Exchange, channel: Channel, job: int) -> None:
+        self.rank = exchange.rank
+        self.size = exchange.size
+        self._exchange = exchange
+        self._control: Control = exchange.control
         self._channel = channel
         self._job = job
+        exchange.begin(job)
         self._claims = 0
+        self._steals = 0
 
-    def rows(self, n: int) -> Rows:
-        """Return this worker's share of `n` rows: the static schedule."""
-        return share(n, self.size, self.rank)
+    @property
+    def control(self) -> ControlBlock:
+        """The control block: what `sharedcompute.sync.barrier` takes, in nopython code too."""
+        return self._control.block
 
-    def claim(
-        self, n: int, block_rows: int | None = None, schedule: Schedule = "dynamic"
-    ) -> Iterator[Rows]:
-        """Iterate over the blocks of `n` rows that fall to this worker.
-
-        Every rank must make the same claims in the same order: together they get each block once.
+    def rows(self, n: int, weights: Weights | None = None) -> Rows:
+        """Return this worker's share of `n` rows: the static schedule.
 
         Parameters
         ----------
         n : int
             How many rows.
-        block_rows : int, optional
+        weights : array_like, shape (n,), optional
+            What each row costs, in any unit. By default all cost the same.
+        """
+        if weights is None:
+            return share(n, self.size, self.rank)
+        if len(weights) != n:
+            raise InputError(f"expected a weight for each of {n} rows, got {len(weights)}")
+        return split_weighted(weights, self.size)[self.rank]
+
+    def claim(
+        self,
+        n: int,
+        block_rows: int | Literal["auto"] | None = None,
+        schedule: Schedule = "dynamic",
+    ) -> Iterator[Rows]:
+        """Iterate over the blocks of `n` rows that fall to this worker.
+
+        Every rank must make the same claims in the same order: together they get each row once.
+
+        Parameters
+        ----------
+        n : int
+            How many rows.
+        block_rows : int or "auto", optional
             Rows in a block. By default a static share is one block, and other schedules cut
-            eight blocks a worker.
-        schedule : {"dynamic", "static", "guided"}
+            eight blocks a worker. With ``"auto"`` (dynamic only) each worker measures its blocks,
+            the first of them small, and takes as many rows as are done in 2 ms, towards the end
+            ever fewer. Then the blocks, though not the rows, differ from run to run: what is
+            combined from blocks to the bit needs a number here.
+        schedule : {"dynamic", "static", "guided", "stealing"}
             As in OpenMP: who is free takes the next block; equal shares of neighbouring blocks;
-            or several blocks at once, ever fewer.
+            or several blocks at once, ever fewer. With stealing each worker has its static share,
+            front to back, and who is done takes from the back of what most is left of.
 
         Yields
         ------
@@ -58,17 +105,26 @@ class Worker:
         """
         if schedule not in SCHEDULES:
             raise InputError(f"expected a schedule out of {', '.join(SCHEDULES)}, got {schedule!r}")
-        if block_rows is not None and block_rows < 1:
-            raise InputError(f"expected block_rows from 1 up, got {block_rows}")
+        if block_rows == "auto":
+            if schedule != "dynamic":
+                raise InputError(f"expected block_rows as a number for {schedule}, got 'auto'")
+            return self._measure(n, self._next_claim())
+        if isinstance(block_rows, str) or (block_rows is not None and block_rows < 1):
+            raise InputError(f"expected block_rows from 1 up, or 'auto', got {block_rows!r}")
         # Here and not in the generator, so that the order of the calls numbers the claims.
-        self._claims += 1
-        if schedule != "static":
-            blocks = Blocks(n, block_rows or max(1, n // (8 * self.size)))
-            return self._take(blocks, self._claims, schedule == "guided")
-        if block_rows is None:
-            return self._hold([self.rows(n)] if self.rows(n).size else [])
-        blocks = Blocks(n, block_rows)
-        return self._hold([blocks[number] for number in range(*self.rows(len(blocks)))])
+        number = self._next_claim()
+        if schedule == "static":
+            if block_rows is None:
+                return self._hold([self.rows(n)] if self.rows(n).size else [])
+            blocks = Blocks(n, block_rows)
+            return self._hold([blocks[number] for number in range(*self.rows(len(blocks)))])
+        blocks = Blocks(n, block_rows or max(1, n // (8 * self.size)))
+        if schedule == "stealing":
+            self._steals += 1
+            check_steal(self._steals, len(blocks))
+            return self._take(blocks, partial(self._control.claim_or_steal, self._steals))
+        guided = schedule == "guided"
+        return self._take(blocks, partial(self._control.claim, number, guided=guided))
 
     def at(self, rows: tuple[int, int]) -> None:
         """Note the rows in hand: errors and `WorkerDied` name them."""
@@ -78,23 +134,50 @@ class Worker:
         """Leave the program where the job is over because another worker failed."""
         self._control.check()
 
-    def barrier(self) -> None:
-        """Wait until all ranks are here."""
-        self._control.barrier()
+    def barrier(self, timeout: float | None = None) -> None:
+        """Wait until all ranks are here.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds. A barrier at which a rank's limit is over opens no more in this job.
+
+        Raises
+        ------
+        ProgramLeftError
+            Another rank has returned from the program.
+        WaitTimeoutError
+            At least one rank's limit is over.
+        """
+        self._control.barrier(timeout)
 
     @property
-    def lock(self) -> AbstractContextManager[None]:
-        """The team's one lock, for a ``with`` block."""
-        return self._control.lock()
+    def lock(self) -> Lock:
+        """The team's one lock, for a ``with`` block: number 0 of `locks`."""
+        return Lock(self.control, 0)
 
-    def semaphore(self, n: int) -> AbstractContextManager[None]:
+    def locks(self, number: int) -> Lock:
+        """Return one of the 16 locks, for a ``with`` block."""
+        return Lock(self.control, number)
+
+    def semaphore(self, n: int) -> Semaphore:
         """Return a semaphore that lets `n` workers in at a time, for a ``with`` block.
 
         Calls with the same `n` mean the same semaphore.
         """
-        if n < 1:
-            raise InputError(f"expected a semaphore of 1 or more, got {n}")
-        return self._control.semaphore(n)
+        return Semaphore(self.control, n)
+
+    def counter(self, number: int) -> Counter:
+        """Return one of the 64 counters that all ranks share."""
+        return Counter(self.control, number)
+
+    def event(self, number: int) -> Event:
+        """Return one of the 16 events that all ranks share."""
+        return Event(self.control, number)
+
+    def waiting(self, what: str) -> AbstractContextManager[Callable[[], None]]:
+        """Note a wait of one's own, see `Control.waiting`: so that a deadlock is found."""
+        return self._control.waiting(what)
 
     def post(self, obj: Any) -> None:
         """Send an object to the parent's `on_message` while the program runs.
@@ -103,15 +186,90 @@ class Worker:
         """
         self._channel.send(POST, self._job, *dumps(obj))
 
+    def send(self, obj: Any, rank: int, timeout: float | None = None) -> None:
+        """Send an object to another rank, or to this one.
+
+        Returns when the message is on its way: up to 32 wait for a rank that does not receive. Then
+        the sender waits for room, and takes in meanwhile what others send it, so that ranks which
+        send to each other never hang.
+
+        Parameters
+        ----------
+        obj : object
+            Anything that can be pickled. Shared arrays remain the same memory, all else is copied.
+        rank : int
+        timeout : float, optional
+            The longest wait, in seconds.
+
+        Raises
+        ------
+        WaitTimeoutError
+        ProgramLeftError
+            There is no room, and `rank` has returned from the program.
+        """
+        self._check_rank(rank)
+        check_timeout(timeout)
+        self._mail.send(obj, rank, timeout)
+
+    def recv(self, rank: int, timeout: float | None = None) -> Any:
+        """Receive the next object that a rank has sent to this one, in the order it sent them.
+
+        Raises
+        ------
+        WaitTimeoutError
+        ProgramLeftError
+            `rank` has returned from the program and sent nothing more.
+        """
+        self._check_rank(rank)
+        check_timeout(timeout)
+        return self._mail.receive(rank, timeout)[1]
+
+    def recv_any(self, timeout: float | None = None) -> tuple[int, Any]:
+        """Receive the next object from whatever rank: ``(rank, obj)``. See `recv`."""
+        check_timeout(timeout)
+        return self._mail.receive(None, timeout)
+
+    def queue(self, maxsize: int, producers: int = 1) -> Queue:
+        """Make a queue between the ranks. All of them call this together, like a collective.
+
+        Parameters
+        ----------
+        maxsize : int
+            How many objects it holds before `Queue.put` waits.
+        producers : int
+            How many ranks put objects in and then `Queue.close` it.
+        """
+        return Queue(self._exchange, maxsize, producers)
+
+    @cached_property
+    def _mail(self) -> Mail:
+        return Mail(self._exchange)
+
     def _hold(self, blocks: list[Rows]) -> Iterator[Rows]:
         for block in blocks:
             self._control.check()
             self._control.at(*block)
             yield block
 
-    def _take(self, blocks: Blocks, number: int, guided: bool) -> Iterator[Rows]:
+    def _take(self, blocks: Blocks, claim: Callable[[int], tuple[int, int]]) -> Iterator[Rows]:
         while True:
-            first, end = self._control.claim(number, len(blocks), guided)
+            first, end = claim(len(blocks))
             if first == end:
                 return
             yield from self._hold([blocks[k] for k in range(first, end)])
+
+    def _next_claim(self) -> int:
+        self._claims += 1
+        return self._claims
+
+    def _measure(self, n: int, number: int) -> Iterator[Rows]:
+        most = max(1, n // (_FIRST * self.size))
+        while True:
+            start, stop = self._control.claim_up_to(number, n, most)
+            if start == stop:
+                return
+            began = time.perf_counter()
+            yield from self._hold([Rows(start, stop)])
+            seconds = time.perf_counter() - began
+            # At most eight times more at a time: a clock's grain, or one cheap row, may mislead.
+            most = max(1, min(8 * (stop - start), int(_BLOCK_SECONDS / seconds * (stop - start))))

@@ -15,7 +15,7 @@ import pytest
 import sharedcompute as sc
 from sharedcompute import arrays
 
-COMMAND = [sys.executable, "-m", "sharedcompute"]
+from .processes import COMMAND, start, wait_until_running
 
 # A kernel that says that it runs, and then runs for ever. The row on which kernels are compiled
 # in the parent comes alone.
@@ -41,18 +41,6 @@ def slow(tmp_path: Path) -> Path:
     (tmp_path / "slow.py").write_text(SLOW)
     (tmp_path / "out.h5").write_text("precious")
     return tmp_path
-
-
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(
-        [*COMMAND, *words], cwd=folder, text=True, start_new_session=True, **pipes
-    )
-
-
-def wait_until_running(folder: Path, process: subprocess.Popen[str]) -> None:
-    while not (folder / "running").exists():
-        assert process.poll() is None, process.communicate()
 
 
 ENGINES = [["--engine", "serial"], ["--engine", "local", "-j", "2", "--block-rows", "10"]]

@@ -16,7 +16,7 @@ import sharedcompute as sc
 from sharedcompute import arrays
 from sharedcompute.cli.main import invoke
 from tests.cli.conftest import Cli
-from tests.cli.test_process import start
+from tests.cli.processes import start, wait_until_running
 from tests.hdf5.copying import differences
 
 X = np.arange(24 * 18 * 6, dtype="f4").reshape(24, 18, 6) % 251
@@ -210,19 +210,15 @@ main()
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
-def test_a_signal_leaves_the_output_as_it_was(
-    old: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
-) -> None:
+def test_a_signal_leaves_the_output_as_it_was(old: Path, number: signal.Signals, code: int) -> None:
     Path("slow.py").write_text(SLOW)
     Path("out.h5").write_text("precious")
     with h5py.File("in.h5", "r+") as file:
         file.create_dataset("long", data=np.zeros((4000, 4000), "f4"), chunks=(50, 4000))
-    monkeypatch.setattr("tests.cli.test_process.COMMAND", [sys.executable, "slow.py"])
     words = ["repack", "in.h5", "out.h5", "--filter", "gzip:1", "--overwrite", "--engine", "serial"]
-    process = start(old, *words)
+    process = start(old, *words, command=[sys.executable, "slow.py"])
     try:
-        while not Path("running").exists():
-            assert process.poll() is None, process.communicate()
+        wait_until_running(old, process)
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
     finally:

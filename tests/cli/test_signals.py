@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -15,7 +16,7 @@ import pytest
 
 from sharedcompute import arrays
 
-from .test_process import start
+from .processes import COMMAND, start
 
 # A kernel that says that it runs.
 OP = """
@@ -73,9 +74,16 @@ def job(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def interrupt(folder: Path, words: list[str], number: int, times: int, seconds: float = -1) -> None:
+def interrupt(
+    folder: Path,
+    words: list[str],
+    number: int,
+    times: int,
+    seconds: float = -1,
+    command: Sequence[str] = COMMAND,
+) -> None:
     """Start, send signals when it says that it runs or after a time, and see what is left."""
-    process = start(folder, *words)
+    process = start(folder, *words, command=command)
     try:
         deadline = time.monotonic() + (seconds if seconds >= 0 else 60)
         while time.monotonic() < deadline and not (folder / "running").exists():
@@ -96,12 +104,10 @@ def interrupt(folder: Path, words: list[str], number: int, times: int, seconds: 
 
 @pytest.mark.parametrize("times", [1, 100])
 @pytest.mark.parametrize("place", ["imports", "team", "commit"])
-def test_a_signal_at_any_stage_ends_in_its_exit_code(
-    job: Path, monkeypatch: pytest.MonkeyPatch, place: str, times: int
-) -> None:
+def test_a_signal_at_any_stage_ends_in_its_exit_code(job: Path, place: str, times: int) -> None:
     (job / "main.py").write_text(CUSTOM.format(place=place))
-    monkeypatch.setattr("tests.cli.test_process.COMMAND", [sys.executable, "main.py"])
-    interrupt(job, [*JOB, *ENGINES["local"]], signal.SIGINT, times)
+    command = [sys.executable, "main.py"]
+    interrupt(job, [*JOB, *ENGINES["local"]], signal.SIGINT, times, command=command)
 
 
 @pytest.mark.parametrize("name", SIGNALS)

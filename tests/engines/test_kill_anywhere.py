@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,9 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import arrays, faults
-from sharedcompute.engines import local, order, serial, states
+from sharedcompute import arrays
 
-from .test_resume import JOBS, Job, map_of
+from .stopping import JOBS, map_of, run, whole_of
 
 POINTS = (
     "output.create",
@@ -38,56 +35,13 @@ POINTS = (
 KINDS = ("contiguous", "gzip", "scan", "one state a worker", "repack a file")
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder with an input."""
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(60, 40)).astype("f4").cumsum(0)
-    with h5py.File(tmp_path / "in.h5", "w") as file:
-        file.create_dataset("plain", data=x)
-        file.create_dataset("gzip", data=x, chunks=(5, 40), compression=4, shuffle=True)
-        file.create_dataset("counts", data=rng.integers(0, 999, (60, 40), dtype="u2"))
-    return tmp_path
-
-
-def in_a_fork(work: Callable[[], Any]) -> int:
-    """Do `work` in a process of its own; its exit status, or the signal that killed it, below 0."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            signal.alarm(60)
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def run(place: Path, job: Job, script: str, **how: Any) -> int:
-    """Run a job in a fork that fails as `script` says."""
-    counts = place / "counts"
-    shutil.rmtree(counts, ignore_errors=True)
-    counts.mkdir()
-
-    def work() -> None:
-        os.environ["SHAREDCOMPUTE_FAULTS_FOLDER"] = str(counts)
-        faults.SCRIPT = tuple(tuple(word.split(":")) for word in script.split())
-        for module in (local, order, serial, states):
-            module.TAKE_SECONDS = 0.0
-        job(place / "in.h5", place / "out.h5", **how)
-
-    return in_a_fork(work)
-
-
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("name", KINDS)
 def test_a_job_killed_at_any_point_goes_on_to_the_same_bytes(
     place: Path, name: str, point: str
 ) -> None:
     job = JOBS[name]
-    job(place / "in.h5", place / "whole.h5", engine="serial")
-    whole = (place / "whole.h5").read_bytes()
+    whole = whole_of(place / "in.h5", name)
     for number in range(1, 40):
         (place / "out.h5").write_bytes(b"precious")
         code = run(place, job, f"{point}:{number}:kill", engine="serial", overwrite=True)
@@ -110,7 +64,6 @@ def test_a_job_killed_again_and_again_comes_to_its_end(place: Path) -> None:
     """Also while it takes over what the runs before have left."""
     for name in ("gzip", "contiguous", "scan"):
         job = JOBS[name]
-        job(place / "in.h5", place / "whole.h5", engine="serial", overwrite=True)
         (place / "out.h5").unlink(missing_ok=True)
         for attempt in range(60):
             # A little further each time: what is taken over is noted again before it goes on.
@@ -120,7 +73,7 @@ def test_a_job_killed_again_and_again_comes_to_its_end(place: Path) -> None:
         else:
             pytest.fail("it does not get on")
         assert attempt > 1
-        assert (place / "out.h5").read_bytes() == (place / "whole.h5").read_bytes()
+        assert (place / "out.h5").read_bytes() == whole_of(place / "in.h5", name)
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT", "EIO"])
@@ -130,10 +83,9 @@ def test_a_disk_that_fails_stops_the_job_and_it_goes_on_later(
 ) -> None:
     name = {"states.write": "one state a block", "rows.write": "contiguous"}.get(point, "gzip")
     job = JOBS[name]
-    job(place / "in.h5", place / "whole.h5", engine="serial")
     assert run(place, job, f"{point}:4:{error}", engine="serial") in (0, 1)
     run(place, job, "", engine="serial", resume=True)
-    assert (place / "out.h5").read_bytes() == (place / "whole.h5").read_bytes()
+    assert (place / "out.h5").read_bytes() == whole_of(place / "in.h5", name)
 
 
 def test_a_dataset_is_added_to_a_file_all_or_nothing(place: Path) -> None:
@@ -162,7 +114,6 @@ def test_a_dataset_is_added_to_a_file_all_or_nothing(place: Path) -> None:
 @pytest.mark.parametrize("point", ["journal.append", "chunk.store", "output.fsync"])
 def test_a_parent_that_is_killed_with_a_team_goes_on_too(place: Path, point: str) -> None:
     job = JOBS["gzip"]
-    job(place / "in.h5", place / "whole.h5", engine="serial")
 
     def with_team(f: Path, out: Path, **how: Any) -> None:
         with sc.Team(2, start_method="fork") as team:
@@ -171,5 +122,5 @@ def test_a_parent_that_is_killed_with_a_team_goes_on_too(place: Path, point: str
     times = 5 if point == "journal.append" else 1
     assert run(place, with_team, f"{point}:{times}:kill") == -signal.SIGKILL
     assert run(place, with_team, "", resume=True) == 0
-    assert (place / "out.h5").read_bytes() == (place / "whole.h5").read_bytes()
+    assert (place / "out.h5").read_bytes() == whole_of(place / "in.h5", "gzip")
     arrays.clean()

@@ -11,8 +11,9 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.engines import order
+from sharedcompute.engines.earlier import runs
 from sharedcompute.engines.order import InOrder
-from sharedcompute.engines.progress import Progress, runs
+from sharedcompute.engines.progress import Progress
 from sharedcompute.hdf5.writers import EncodedChunk
 
 

@@ -15,14 +15,11 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.engines import states
-from sharedcompute.engines.progress import stopped
+from sharedcompute.engines.earlier import stopped
 from sharedcompute.operations.accumulate import Tally
 from sharedcompute.operations.fingerprint import fingerprint
 
-from .test_kill_anywhere import place, run
-from .test_resume import JOBS, Watch, map_of
-
-__all__ = ["place"]
+from .stopping import JOBS, Watch, map_of, run, whole_of
 
 KILLED = -9
 
@@ -45,7 +42,6 @@ def test_a_job_stopped_at_its_end_and_while_it_goes_on_ends_in_the_same_bytes(
 @pytest.mark.parametrize("name", ["contiguous", "gzip", "repack a file"])
 def test_a_disk_that_is_full_at_the_very_end_costs_nothing(place: Path, name: str) -> None:
     job = JOBS[name]
-    job(place / "in.h5", place / "whole.h5", engine="serial")
     assert run(place, job, "output.fsync:1:ENOSPC", engine="serial") == 1
     assert stopped(place / "out.h5") is not None
     watch = Watch()
@@ -53,7 +49,7 @@ def test_a_disk_that_is_full_at_the_very_end_costs_nothing(place: Path, name: st
     assert watch.restored
     # HDF5 may have placed a chunk elsewhere than in the run that came to its end.
     assert len(watch.done) <= 1
-    assert (place / "out.h5").read_bytes() == (place / "whole.h5").read_bytes()
+    assert (place / "out.h5").read_bytes() == whole_of(place / "in.h5", name)
 
 
 @pytest.mark.parametrize("point", ["journal.append", "output.create"])
@@ -106,7 +102,7 @@ def test_results_are_added_to_a_file_of_the_newest_format_by_a_job_that_was_kill
 def test_a_state_that_a_signal_has_left_half_added_up_is_not_kept(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("serial", "states"):
+    for module in ("threads", "states"):
         monkeypatch.setattr(f"sharedcompute.engines.{module}.TAKE_SECONDS", 0.0)
     job = JOBS["one state a worker"]
     want = job(place / "in.h5", None, engine="serial")

@@ -16,88 +16,25 @@ import pytest
 import sharedcompute as sc
 from sharedcompute import events, faults, journal
 from sharedcompute.api import jobs
-from sharedcompute.engines import local, order, progress, serial, states
-from sharedcompute.engines.progress import stopped
+from sharedcompute.engines import local, order, progress, states, threads
+from sharedcompute.engines.earlier import stopped
 
-
-class Stop(Exception):
-    """What stops a job in these tests."""
-
-
-class Watch:
-    """A listener that counts, and stops the job after some blocks."""
-
-    def __init__(self, after: float = np.inf) -> None:
-        self.after = after
-        self.done: list[int] = []
-        self.restored = 0
-
-    def __call__(self, event: events.Event) -> None:
-        if isinstance(event, events.BlocksRestored):
-            self.restored += event.blocks
-        if isinstance(event, events.BlockDone):
-            if len(self.done) >= self.after:
-                raise Stop
-            self.done.append(event.block)
+from .stopping import JOBS, Job, Stop, Watch, map_of, whole_of
 
 
 @pytest.fixture(autouse=True)
 def all_is_noted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done is noted as soon as it is, and not after a second."""
-    for module in (local, order, serial, states):
+    for module in (order, states, threads):
         monkeypatch.setattr(module, "TAKE_SECONDS", 0.0)
     monkeypatch.setattr(local, "POST_SECONDS", 0.0)
-
-
-@pytest.fixture
-def field(tmp_path: Path) -> Path:
-    """A file with rows of several kinds: contiguous, gzip, integers."""
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(200, 40)).astype("f4").cumsum(0)
-    with h5py.File(tmp_path / "in.h5", "w") as file:
-        file.create_dataset("plain", data=x)
-        file.create_dataset("gzip", data=x, chunks=(5, 40), compression=4, shuffle=True)
-        file.create_dataset("chunks", data=x, chunks=(5, 40))
-        file.create_dataset("counts", data=rng.integers(0, 999, (200, 40), dtype="u2"))
-    return tmp_path
-
-
-Job = Callable[..., Any]
-
-
-def map_of(op: str, path: str, **params: Any) -> Job:
-    return lambda f, out, **how: sc.map(op, f"{f}::/{path}", out, block_rows=10, **params, **how)
-
-
-def reduce_of(ops: str, path: str, **params: Any) -> Job:
-    names = ops.split(",")
-    return lambda f, out, **how: sc.reduce(
-        names, f"{f}::/{path}", out, block_rows=10, **params, **how
-    )
-
-
-JOBS: dict[str, Job] = {
-    "contiguous": map_of("gaussian", "plain", sigma=1.5),
-    "gzip": map_of("gaussian", "gzip", sigma=1.5),
-    "chunks without filter": map_of("scale", "chunks", factor=2.0),
-    "two passes": map_of("zscore", "gzip"),
-    "scan": lambda f, out, **how: sc.scan("cumsum", f"{f}::/gzip", out, block_rows=10, **how),
-    "one state a block": reduce_of("mean,std", "plain"),
-    "one state a worker": reduce_of("mean,max", "counts"),
-    "held until all is there": map_of(
-        "scale", "plain", factor=2.0, chunks="200,8", filter="gzip:1"
-    ),
-    "repack a file": lambda f, out, **how: sc.repack(f, out, filter="gzip:1", **how),
-    "repack a dataset": lambda f, out, **how: sc.repack(f"{f}::/gzip", out, chunks="20,10", **how),
-    "repack without filter": lambda f, out, **how: sc.repack(f, out, filter="none", **how),
-}
 
 
 @pytest.fixture(scope="module")
 def crew() -> Iterator[sc.Team]:
     """Two workers that are forks, and so see what is patched here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local, "TAKE_SECONDS", 0.0)
+        patch.setattr(threads, "TAKE_SECONDS", 0.0)
         with sc.Team(2, start_method="fork") as team:
             team.run(lambda _: None)
             yield team
@@ -110,8 +47,7 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(
     field: Path, crew: sc.Team, name: str, engine: str, after: int
 ) -> None:
     job, how = JOBS[name], {"engine": "serial"} if engine == "serial" else {"team": crew}
-    job(field / "in.h5", field / "whole.h5", engine="serial")
-    whole = (field / "whole.h5").read_bytes()
+    whole = whole_of(field / "in.h5", name)
     out = field / "out.h5"
     first = Watch(after)
     try:
@@ -129,7 +65,6 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(
 @pytest.mark.parametrize("name", ["contiguous", "gzip", "one state a block", "one state a worker"])
 def test_a_job_may_be_stopped_again_and_again(field: Path, name: str) -> None:
     job = JOBS[name]
-    job(field / "in.h5", field / "whole.h5", engine="serial")
     blocks = 0
     for _ in range(100):
         watch = Watch(3)
@@ -141,13 +76,12 @@ def test_a_job_may_be_stopped_again_and_again(field: Path, name: str) -> None:
             blocks = watch.restored + len(watch.done)
     else:
         pytest.fail("it never came to its end")
-    assert (field / "out.h5").read_bytes() == (field / "whole.h5").read_bytes()
+    assert (field / "out.h5").read_bytes() == whole_of(field / "in.h5", name)
 
 
 def test_a_job_goes_on_with_another_engine(field: Path, crew: sc.Team) -> None:
     for name in ("gzip", "scan", "one state a worker"):
         job = JOBS[name]
-        job(field / "in.h5", field / "whole.h5", engine="serial", overwrite=True)
         for first, second in (
             ({"engine": "serial"}, {"team": crew}),
             ({"team": crew}, {"engine": "serial"}),
@@ -157,7 +91,7 @@ def test_a_job_goes_on_with_another_engine(field: Path, crew: sc.Team) -> None:
             with pytest.raises(Stop):
                 job(field / "in.h5", out, listen=Watch(5), **first)
             job(field / "in.h5", out, resume=True, **second)
-            assert out.read_bytes() == (field / "whole.h5").read_bytes()
+            assert out.read_bytes() == whole_of(field / "in.h5", name)
 
 
 def test_a_dataset_is_added_to_a_file_by_a_job_that_was_stopped(field: Path) -> None:
@@ -228,9 +162,9 @@ def triple(x: Any, out: Any) -> None:
 
 
 def test_what_has_changed_is_named_and_nothing_is_touched(
-    field: Path, monkeypatch: pytest.MonkeyPatch
+    own_field: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = stop_early(field)
+    folder = stop_early(own_field)
     left = sorted((p.name, p.read_bytes()) for p in folder.iterdir())
     changes: dict[str, Job] = {
         "sigma of gaussian": map_of("gaussian", "plain", sigma=9.0),
@@ -242,18 +176,18 @@ def test_what_has_changed_is_named_and_nothing_is_touched(
     }
     for what, job in changes.items():
         with pytest.raises(sc.StaleResumeError, match=what):
-            job(field / "in.h5", field / "out.h5", resume=True, engine="serial")
+            job(own_field / "in.h5", own_field / "out.h5", resume=True, engine="serial")
     monkeypatch.setattr(h5py, "__version__", "99.0")
     with pytest.raises(
         sc.StaleResumeError, match=r"the version of h5py has changed from .* to 99.0"
     ):
-        JOBS["contiguous"](field / "in.h5", field / "out.h5", resume=True)
+        JOBS["contiguous"](own_field / "in.h5", own_field / "out.h5", resume=True)
     monkeypatch.undo()
     assert sorted((p.name, p.read_bytes()) for p in folder.iterdir()) == left
-    with h5py.File(field / "in.h5", "r+") as file:
+    with h5py.File(own_field / "in.h5", "r+") as file:
         file["plain"][0] = 0
     with pytest.raises(sc.StaleResumeError, match=r"the file .*/in.h5 has changed"):
-        JOBS["contiguous"](field / "in.h5", field / "out.h5", resume=True)
+        JOBS["contiguous"](own_field / "in.h5", own_field / "out.h5", resume=True)
 
 
 def test_another_kernel_of_ones_own_is_another_job(field: Path) -> None:
@@ -282,7 +216,6 @@ def test_a_file_that_results_are_added_to_must_be_the_same(field: Path) -> None:
 @pytest.mark.parametrize("name", ["contiguous", "gzip", "one state a block", "one state a worker"])
 @pytest.mark.parametrize("harm", ["torn", "flipped", "garbage", "gone"])
 def test_a_damaged_journal_is_used_up_to_the_damage(field: Path, name: str, harm: str) -> None:
-    JOBS[name](field / "in.h5", field / "whole.h5", engine="serial")
     folder = stop_early(field, name)
     file = folder / "journal-1"
     data = bytearray(file.read_bytes())
@@ -294,7 +227,7 @@ def test_a_damaged_journal_is_used_up_to_the_damage(field: Path, name: str, harm
         data += b"\x00\xff garbage without an end"
     file.write_bytes(data if harm != "gone" else b"")
     JOBS[name](field / "in.h5", field / "out.h5", resume=True, engine="serial")
-    assert (field / "out.h5").read_bytes() == (field / "whole.h5").read_bytes()
+    assert (field / "out.h5").read_bytes() == whole_of(field / "in.h5", name)
 
 
 @pytest.mark.parametrize("name", ["contiguous", "gzip", "one state a block", "one state a worker"])
@@ -318,21 +251,21 @@ def test_damaged_rows_and_states_are_computed_again(field: Path, name: str) -> N
         assert (field / "out.h5").read_bytes() == (field / "whole.h5").read_bytes()
 
 
-def test_a_finished_job_is_not_done_again(field: Path) -> None:
+def test_a_finished_job_is_not_done_again(own_field: Path) -> None:
     for name in ("gzip", "one state a block"):
-        out = field / f"{name}.h5"
-        first = JOBS[name](field / "in.h5", out)
+        out = own_field / f"{name}.h5"
+        first = JOBS[name](own_field / "in.h5", out)
         before, watch = out.stat(), Watch()
-        again = JOBS[name](field / "in.h5", out, resume=True, listen=watch)
+        again = JOBS[name](own_field / "in.h5", out, resume=True, listen=watch)
         assert watch.done == []
         assert out.stat().st_mtime_ns == before.st_mtime_ns
         if name == "one state a block":
             assert all(np.array_equal(first[key], again[key]) for key in first)
         with pytest.raises(sc.OutputExists):
-            map_of("gaussian", "gzip", sigma=4.0)(field / "in.h5", out, resume=True)
-    (field / "in.h5").touch()
+            map_of("gaussian", "gzip", sigma=4.0)(own_field / "in.h5", out, resume=True)
+    (own_field / "in.h5").touch()
     with pytest.raises(sc.OutputExists):
-        JOBS["gzip"](field / "in.h5", field / "gzip.h5", resume=True)
+        JOBS["gzip"](own_field / "in.h5", own_field / "gzip.h5", resume=True)
 
 
 def test_resume_without_an_output_is_refused(field: Path) -> None:
@@ -370,7 +303,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 def test_rows_whose_worker_died_are_done_again_bit_for_bit(
     field: Path, failing: Callable[[str], None], name: str, where: str
 ) -> None:
-    JOBS[name](field / "in.h5", field / "whole.h5", engine="serial")
+    whole = whole_of(field / "in.h5", name)
     failing(where)
     replaced: list[events.Event] = []
 
@@ -381,13 +314,12 @@ def test_rows_whose_worker_died_are_done_again_bit_for_bit(
     with sc.Team(2, start_method="fork") as team:
         JOBS[name](field / "in.h5", field / "out.h5", team=team, retries=2, listen=listen)
     assert replaced
-    assert (field / "out.h5").read_bytes() == (field / "whole.h5").read_bytes()
+    assert (field / "out.h5").read_bytes() == whole
 
 
 def test_rows_that_kill_every_worker_are_named_and_the_rest_is_kept(
     field: Path, failing: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    JOBS["gzip"](field / "in.h5", field / "whole.h5", engine="serial")
     failing("unit.12:*:kill")
     with (
         sc.Team(2, start_method="fork") as team,
@@ -399,7 +331,7 @@ def test_rows_that_kill_every_worker_are_named_and_the_rest_is_kept(
     watch = Watch()
     JOBS["gzip"](field / "in.h5", field / "out.h5", engine="serial", resume=True, listen=watch)
     assert watch.restored >= 12
-    assert (field / "out.h5").read_bytes() == (field / "whole.h5").read_bytes()
+    assert (field / "out.h5").read_bytes() == whole_of(field / "in.h5", "gzip")
 
 
 def test_without_retries_a_death_ends_the_job(field: Path, failing: Callable[[str], None]) -> None:

@@ -12,7 +12,7 @@ import pytest
 import sharedcompute as sc
 from sharedcompute import arrays
 from sharedcompute.errors import Error, InputError, WorkerDied
-from sharedcompute.sync import ARRIVED
+from sharedcompute.sync.layout import ARRIVED
 from sharedcompute.team import Team, processes
 
 from .scripts import eventually, gone, run

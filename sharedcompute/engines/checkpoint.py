@@ -1,0 +1,115 @@
+"""The model of a fit, saved now and then, and found again by a later run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import deflate
+import numpy as np
+
+from sharedcompute import faults
+from sharedcompute.engines.earlier import Run
+from sharedcompute.engines.progress import Section
+from sharedcompute.hdf5.writers import write_all
+from sharedcompute.journal import Record
+from sharedcompute.operations.base import State
+from sharedcompute.operations.fitting import Specs
+from sharedcompute.plan.fit import nbytes
+
+NAME = "0"
+"""Of the section: passes count from 1."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Where a fit had come to.
+
+    Parameters
+    ----------
+    number : int
+        Rounds that were done.
+    model : State
+    values : list of list of float
+        What each of them said, in the order of the names that the fit watches.
+    """
+
+    number: int
+    model: State
+    values: list[list[float]]
+
+
+class Checkpoints:
+    """Brings the model that holds to the disk, to two places by turns: one is always whole.
+
+    Parameters
+    ----------
+    section : Section
+        Takes the notes.
+    specs : mapping of str to ArraySpec
+        Of the model.
+    """
+
+    def __init__(self, section: Section, specs: Specs) -> None:
+        self._section = section
+        self._specs = specs
+        self._turn = 0
+        self._noted = 0
+
+    def save(self, model: Mapping[str, np.ndarray], values: Sequence[Sequence[float]]) -> None:
+        """Write the model after as many rounds as there are `values`."""
+        path = self._section.run.states(NAME)
+        data = b"".join(model[name].tobytes() for name in self._specs)
+        place = self._turn * len(data)
+        faults.point("checkpoint.write")
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            write_all(fd, memoryview(data), place, str(path))
+        finally:
+            os.close(fd)
+        new = [list(row) for row in values[self._noted :]]
+        self._section.append(
+            rounds=len(values), place=place, crc=int(deflate.crc32(data)), values=new
+        )
+        self._turn = 1 - self._turn
+        self._noted = len(values)
+
+    def restore(self) -> Reached | None:
+        """Find where the run before has come to, and let what it left go."""
+        reached = self._find()
+        if reached is not None:
+            self._noted = reached.number
+            if not self._section.goes_on:
+                self._noted = 0
+                self.save(reached.model, reached.values)
+        self._section.restored()
+        return reached
+
+    def _find(self) -> Reached | None:
+        records = list(self._section.found("rounds"))
+        for at, (run, record) in enumerate(records):
+            model = self._read(run, record)
+            if model is None:
+                continue
+            self._turn = int(record["place"] == 0)
+            told = [r for other, r in reversed(records[at:]) if other is run]
+            return Reached(record["rounds"], model, [row for r in told for row in r["values"]])
+        return None
+
+    def _read(self, run: Run, record: Record) -> State | None:
+        """The model as a record says it; None where the file has something else."""
+        path = run.states(NAME)
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            file.seek(record["place"])
+            data = file.read(nbytes(self._specs))
+        if deflate.crc32(data) != record["crc"]:
+            return None
+        model, at = {}, 0
+        for name, spec in self._specs.items():
+            count = int(np.prod(spec.shape, dtype=np.int64))
+            model[name] = np.frombuffer(data, spec.dtype, count, at).reshape(spec.shape)
+            at += count * spec.dtype.itemsize
+        return model

@@ -1,0 +1,214 @@
+"""What the runs of a job before this one have left in the folder beside its output."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sharedcompute import faults
+from sharedcompute.errors import OutputExists, StaleResumeError
+from sharedcompute.hdf5.output import open_written
+from sharedcompute.hdf5.partial import StateFolder
+from sharedcompute.journal import Record, read
+
+FORMAT = 1
+"""Of the journal's records."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run has left in the folder.
+
+    Parameters
+    ----------
+    folder : Path
+    number : int
+    header : dict
+        Which job it is.
+    records : list of dict
+    """
+
+    folder: Path
+    number: int
+    header: Record
+    records: list[Record] = field(repr=False)
+
+    @property
+    def settled(self) -> bool:
+        """Whether its output file can be opened and gone on with."""
+        kinds = {
+            kind for record in self.records for kind in record.keys() & {"settled", "finishing"}
+        }
+        return kinds == {"settled"} and _opens(self.output)
+
+    @property
+    def output(self) -> Path:
+        """Its output file."""
+        return self.folder / f"output-{self.number}.h5"
+
+    @property
+    def waiting(self) -> Path:
+        """Its file of chunks that were not in turn."""
+        return self.folder / f"waiting-{self.number}"
+
+    def states(self, section: str) -> Path:
+        """Its file of the states of a section's reductions."""
+        return self.folder / f"states-{self.number}-{section}"
+
+    def of(self, section: str, kind: str) -> list[Record]:
+        """The records of a kind of a section."""
+        return [record for record in self._sections.get(section, ()) if kind in record]
+
+    @cached_property
+    def _sections(self) -> dict[str, list[Record]]:
+        # A repack has a section for each dataset: to look through all records each time took
+        # seconds for 3,000 of them.
+        found: dict[str, list[Record]] = {}
+        for record in self.records:
+            if "section" in record:
+                found.setdefault(record["section"], []).append(record)
+        return found
+
+    def remove(self) -> None:
+        """Remove its files; the journal last, as without it nobody knows what they are."""
+        names = (f"output-{self.number}.h5", f"waiting-{self.number}", f"states-{self.number}-*")
+        for pattern in (*names, f"journal-{self.number}"):
+            faults.point("earlier.remove")
+            for file in self.folder.glob(pattern):
+                file.unlink(missing_ok=True)
+
+
+def runs(folder: Path) -> list[Run]:
+    """What stopped jobs have left in a folder, the oldest first."""
+    found = []
+    for file in folder.glob("journal-*"):
+        records = read(file)
+        number = file.name.partition("-")[2]
+        if number.isdecimal() and records and records[0].get("format") == FORMAT:
+            found.append(Run(folder, int(number), records[0], records[1:]))
+    return sorted(found, key=lambda run: run.number)
+
+
+def was_overwriting(folder: Path) -> bool:
+    """Whether the stopped job in a folder was allowed to replace its output."""
+    return any(run.header["overwrite"] for run in runs(folder))
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A job that has not come to its end.
+
+    Parameters
+    ----------
+    folder : Path
+        Where what it has done lies.
+    what : str
+        The job, for a person.
+    done, units : int
+        Blocks, as far as they are known: of passes that have begun.
+    rounds : int
+        Of a fit.
+    running : bool
+        Another process is at work on it.
+    """
+
+    folder: Path
+    what: str
+    done: int
+    units: int
+    rounds: int
+    running: bool
+
+    def __str__(self) -> str:
+        share = f"{self.done} of {self.units} blocks"
+        if self.rounds:
+            share = f"{self.rounds} rounds" + (f" and {share}" if self.units else "")
+        if self.running:
+            return f"{self.folder.name}: a job is at work ({self.what}), {share} are done"
+        return (
+            f"{self.folder.name}: a job was stopped ({self.what}), {share} are kept; run it again "
+            "with --resume to go on, or without to begin anew"
+        )
+
+
+def stopped(output: Path) -> Stopped | None:
+    """The job whose output this path is to be, if it has begun and not ended."""
+    state = StateFolder(Path(os.path.realpath(output)))
+    found = runs(state.path)
+    if not found:
+        return None
+    try:
+        state.check()
+    except OutputExists:
+        running = True
+    else:
+        running = False
+    units: dict[str, int] = {}
+    done: dict[str, set[int]] = {}
+    for record in (record for run in found for record in run.records):
+        if "units" in record:
+            units[record["section"]] = record["units"]
+        elif is_done(record):
+            done.setdefault(record["section"], set()).update(_blocks(record))
+    return Stopped(
+        state.path,
+        found[-1].header["what"],
+        sum(map(len, done.values())),
+        sum(units.values()),
+        max((record.get("rounds", 0) for run in found for record in run.records), default=0),
+        running,
+    )
+
+
+def _opens(file: Path) -> bool:
+    """Whether HDF5 opens a file that a killed job has left.
+
+    It refuses one that began as a copy of a file in the format of HDF5 1.10: a mark in it says that
+    somebody writes it.
+    """
+    try:
+        open_written(file).close()
+    except OSError:
+        return False
+    return True
+
+
+def is_done(record: Record) -> bool:
+    """Whether a record says that blocks, or rounds of a fit, are done."""
+    return not {"kept", "states", "taken", "rounds"}.isdisjoint(record)
+
+
+def _blocks(record: Record) -> list[int]:
+    """The blocks that a record says are done."""
+    if "kept" in record:
+        return [record["kept"]]
+    if "states" in record:
+        return [block for block, _ in record["states"]]
+    return [block for first, end in record.get("taken", ()) for block in range(first, end)]
+
+
+def check_same(folder: Path, then: Record, now: Record) -> None:
+    """Refuse to go on with another job.
+
+    Raises
+    ------
+    StaleResumeError
+        It says what has changed.
+    """
+    for name in [*now, *(then.keys() - now.keys())]:
+        # As text: NaN is a parameter like others.
+        if json.dumps(then.get(name)) != json.dumps(now.get(name)):
+            raise StaleResumeError(
+                f"expected to go on with the job in {folder}, and {name} has changed from "
+                f"{_short(then.get(name))} to {_short(now.get(name))}; undo that, or leave out "
+                "--resume to begin anew"
+            )
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 150 else f"{text[:147]}..."

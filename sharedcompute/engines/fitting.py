@@ -1,0 +1,122 @@
+"""Running a fit: its rounds on an engine, until it has converged or is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from sharedcompute.engines.block import BlockRunner
+from sharedcompute.engines.checkpoint import Checkpoints
+from sharedcompute.engines.progress import Section
+from sharedcompute.engines.rounds import CONVERGED, Loop, Values, Watch, check_finite
+from sharedcompute.engines.work import Engine, undeliverable
+from sharedcompute.events import Listener
+from sharedcompute.operations.base import Array, State
+from sharedcompute.operations.fitting import RowsAt, Sweeps
+from sharedcompute.plan.fit import FitPart
+from sharedcompute.plan.passes import Pass
+from sharedcompute.rows import Rows
+
+OWN_NBYTES = 1 << 20
+"""Results up to here are copied: a model that is kept is not to keep a shared block each."""
+
+
+@dataclass(frozen=True)
+class FitOutcome:
+    """What a fit came to.
+
+    Parameters
+    ----------
+    results : mapping of str to ndarray
+    history : mapping of str to ndarray, shape (rounds,)
+        What each round said of itself.
+    converged : bool
+    stopped : bool
+        Somebody stopped it: this is the best so far.
+    model : State
+        What the stage behind the fit takes.
+    """
+
+    results: Mapping[str, Array]
+    history: Mapping[str, Array]
+    converged: bool
+    stopped: bool
+    model: State
+
+    @property
+    def datasets(self) -> dict[str, Array]:
+        """All that is saved, by its path in the group."""
+        return {**self.results, **{f"history/{name}": v for name, v in self.history.items()}}
+
+
+def run_fit(
+    part: FitPart, work: Pass, engine: Engine, listen: Listener, section: Section | None
+) -> FitOutcome:
+    """Do the rounds of a fit.
+
+    Parameters
+    ----------
+    work : Pass
+        Gives the rows that the fit sees; bound.
+    listen : callable
+        Raises StopIteration to stop the fit: what it has come to then is its result.
+    section : Section or None
+        Takes the notes of what is saved, and has those of an earlier run.
+    """
+    loop = Loop.make(part, work, engine.allocate, saved=section is not None)
+    checkpoints = Checkpoints(section, part.algorithm.model) if section is not None else None
+    reached = checkpoints.restore() if checkpoints is not None else None
+    watch = Watch(loop, listen, checkpoints.save if checkpoints is not None else _unsaved)
+    with _reading(part, work) as read:
+
+        def begin() -> None:
+            if reached is None:
+                loop.begin(read)
+            else:
+                loop.go_on(reached.number, reached.model)
+
+        watch.history = [] if reached is None else [list(row) for row in reached.values]
+        begin()
+        engine.iterate(loop, begin, watch)
+    table = np.array(watch.history, np.float64).reshape(-1, len(part.operation.watched))
+    history = dict(zip(part.operation.watched, table.T, strict=True))
+    converged = bool(loop.words[CONVERGED])
+    stopped = watch.stopped and not converged
+    return FitOutcome(_results(loop), history, converged, stopped, loop.model)
+
+
+def _unsaved(_model: State, _values: Values) -> None:
+    """Nobody asks for models where there is no output."""
+    raise AssertionError("no output, nothing to be saved beside it")
+
+
+def _results(loop: Loop) -> dict[str, Array]:
+    """What the fit gives; what is small in memory of its own."""
+    algorithm = loop.part.algorithm
+    if isinstance(algorithm, Sweeps):
+        found = algorithm.results(loop.model)
+    else:
+        found = algorithm.results(loop.model, loop.state(0) if algorithm.needs_last else None)
+    return {
+        name: np.asarray(values) if np.asarray(values).nbytes > OWN_NBYTES else np.array(values)
+        for name, values in found.items()
+    }
+
+
+@contextmanager
+def _reading(part: FitPart, work: Pass) -> Iterator[RowsAt]:
+    """What gives rows to an algorithm's `begin`, here."""
+    runner = BlockRunner(work, (), undeliverable)
+
+    def read(start: int, stop: int) -> Array:
+        rows = runner.rows_at(part.depth, Rows(start, stop))
+        check_finite(rows, start, part.name)
+        return rows.copy()
+
+    try:
+        yield read
+    finally:
+        runner.close()

@@ -1,0 +1,82 @@
+"""The blocks of a pass as units of work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sharedcompute.engines.block import BlockRunner, accumulators
+from sharedcompute.engines.warm_up import warm_up
+from sharedcompute.engines.work import Deliver, warm_up_coding
+from sharedcompute.hdf5.chunk_writer import ChunkTarget
+from sharedcompute.operations.accumulate import Tally
+from sharedcompute.operations.base import State
+from sharedcompute.plan.passes import Pass
+from sharedcompute.rows import Rows
+
+
+@dataclass(frozen=True)
+class PassWork:
+    """The blocks of a pass.
+
+    Parameters
+    ----------
+    work : Pass
+        With all arguments bound.
+    states : list of State
+        One for each of the pass's tallies, fields of shape (slots, width).
+    """
+
+    work: Pass
+    states: list[State]
+
+    @property
+    def ordered(self) -> bool:
+        """Chunks are stored in the order of their blocks."""
+        return any(isinstance(keep.sink, ChunkTarget) for keep in self.work.keeps)
+
+    @property
+    def taken(self) -> bool:
+        """Where a state belongs to a worker, blocks are done once it is taken over."""
+        return any(tally.exact for _, tally in self.work.tallies)
+
+    @property
+    def reduced(self) -> Sequence[tuple[Tally, State]]:
+        """The tallies, with their states."""
+        return [(t, s) for (_, t), s in zip(self.work.tallies, self.states, strict=True)]
+
+    def fold(self, states: Sequence[State]) -> None:
+        """Add what was taken over from a worker."""
+        exact = [(tally, mine) for tally, mine in self.reduced if tally.exact]
+        for (tally, mine), state in zip(exact, states, strict=True):
+            tally.fold(mine, state)
+
+    @property
+    def side_by_side(self) -> bool:
+        """Where all kernels are ours."""
+        return self.work.side_by_side
+
+    def __len__(self) -> int:
+        return len(self.work.blocks)
+
+    def rows(self, number: int) -> Rows:
+        """The rows of a block."""
+        return self.work.blocks[number]
+
+    def nbytes(self, number: int) -> int:
+        """The bytes of a block in the source."""
+        return self.work.block_nbytes(number)
+
+    def warm_up(self) -> None:
+        """Compile the kernels of the pass."""
+        warm_up_coding(self.work.source, *(keep.sink for keep in self.work.keeps))
+        warm_up(self.work)
+
+    def open(self, rank: int, deliver: Deliver) -> BlockRunner:
+        """Open source and sinks."""
+        return BlockRunner(self.work, accumulators(self.work, self.states, rank), deliver, rank)
+
+    def combine(self, rank: int, size: int) -> None:
+        """Combine the states of all blocks, or of all workers."""
+        for tally, state in self.reduced:
+            tally.combine_slots(state, rank, size)

@@ -1,0 +1,134 @@
+"""The barrier: nobody goes on until all are here."""
+
+from __future__ import annotations
+
+from sharedcompute.atomics import EVERYONE, add, compiled, exchange, load
+from sharedcompute.sync.failures import (
+    ABORTED,
+    LEFT,
+    OK,
+    TIMED_OUT,
+    ProgramLeftError,
+    WaitTimeoutError,
+    leave_if,
+)
+from sharedcompute.sync.layout import (
+    ABORT,
+    ARRIVED,
+    BARRIER_SLEEPERS,
+    BROKEN,
+    FINISHED,
+    GENERATION,
+    ControlBlock,
+)
+from sharedcompute.sync.waiting import (
+    BARRIER,
+    begin_wait,
+    end_wait,
+    first_turn,
+    linger,
+    look,
+    nap,
+    rouse,
+)
+
+_LEFT = (
+    "expected all ranks at the barrier, another one has returned from the program; "
+    "call barrier the same number of times on every rank"
+)
+_LATE = (
+    "expected all ranks at the barrier within the time limit that one of them set, some did not "
+    "come; raise the limit, or see what keeps them"
+)
+
+
+@compiled
+def barrier(control: ControlBlock, timeout: float = -1.0) -> None:
+    """Wait until all ranks are here.
+
+    What a rank has written before it, all ranks see after it.
+
+    Parameters
+    ----------
+    control : ControlBlock
+        `Worker.control`, or `alone`.
+    timeout : float
+        Seconds; below 0 there is no limit.
+
+    Raises
+    ------
+    Aborted
+        The job is over, another worker failed.
+    ProgramLeftError
+        Another rank has returned from the program.
+    WaitTimeoutError
+        At least one rank's limit is over. The barrier does not open any more in this job.
+
+    References
+    ----------
+    The sense-reversing barrier of J. Mellor-Crummey and M. Scott, "Algorithms for scalable
+    synchronization on shared-memory multiprocessors", ACM TOCS 9 (1991), with a number for the
+    sense: a rank that is a whole barrier late can tell them apart.
+    """
+    status = _wait_for_all(control, timeout)
+    leave_if(status == ABORTED)
+    if status == LEFT:
+        raise ProgramLeftError(_LEFT)
+    if status == TIMED_OUT:
+        raise WaitTimeoutError(_LATE)
+
+
+@compiled
+def _wait_for_all(control: ControlBlock, timeout: float) -> int:
+    words = control.words
+    if load(words, ABORT) != 0:
+        return ABORTED
+    if load(words, BROKEN) != 0:
+        return TIMED_OUT
+    generation = load(words, GENERATION)
+    if add(words, ARRIVED, 1) == control.size - 1:
+        exchange(words, ARRIVED, 0)
+        add(words, GENERATION, 1)
+        if load(words, BARRIER_SLEEPERS) > 0:
+            rouse(control, GENERATION, EVERYONE)
+        return OK
+    linger(control, GENERATION, generation)
+    if load(words, GENERATION) != generation:
+        return OK
+    return _sleep_for_all(control, generation, timeout)
+
+
+@compiled
+def _sleep_for_all(control: ControlBlock, generation: int, timeout: float) -> int:
+    words = control.words
+    deadline = begin_wait(control, BARRIER, 0, timeout)
+    turn = first_turn(control)
+    add(words, BARRIER_SLEEPERS, 1)
+    status = OK
+    while load(words, GENERATION) == generation:
+        status = look(control, deadline)
+        # Who has left came through this barrier or never will: the generation decides which.
+        left = load(words, FINISHED) != 0
+        broken = status == TIMED_OUT or load(words, BROKEN) != 0
+        if load(words, GENERATION) != generation:
+            status = OK
+            break
+        if broken:
+            exchange(words, BROKEN, 1)
+            status = TIMED_OUT
+        elif status == OK and left:
+            # Who has raised has set the abort word before it left.
+            status = ABORTED if load(words, ABORT) != 0 else LEFT
+        if status != OK:
+            break
+        turn = nap(control, GENERATION, generation, turn)
+    add(words, BARRIER_SLEEPERS, -1)
+    end_wait(control)
+    return status
+
+
+@compiled
+def leave(control: ControlBlock) -> int:
+    """Note that this rank is out of the program; how many were out before."""
+    before: int = add(control.words, FINISHED, 1)
+    return before

@@ -1,0 +1,186 @@
+"""One rank's hold on the control block, for Python: what a worker and its parent do with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from sharedcompute import faults
+from sharedcompute.atomics import Words
+from sharedcompute.rows import Rows
+from sharedcompute.sync.barriers import barrier, leave
+from sharedcompute.sync.claims import claim, claim_or_steal, claim_up_to
+from sharedcompute.sync.failures import Aborted
+from sharedcompute.sync.layout import (
+    ABORT,
+    FINISHED,
+    GENERATION,
+    JOB_DONE,
+    LINE,
+    LOOKS,
+    NOTE,
+    RANK_WORDS,
+    RANKS,
+    ROW_STOP,
+    SHORT_SLEEPS,
+    ControlBlock,
+    words_for,
+)
+from sharedcompute.sync.waiting import NOTED, SPINS, begin_wait, end_wait
+
+_NOT_HERE = -1
+
+
+class Control:
+    """One rank's hold on the control block of its team. The parent's rank is -1.
+
+    Parameters
+    ----------
+    words : ndarray of int64, shape (`Control.size_for(size)`,)
+        The block, in shared memory.
+    size, rank, cores : int
+        With more ranks than cores nobody spins: the one waited for needs the core.
+    """
+
+    def __init__(self, words: Words, size: int, rank: int = -1, cores: int = 1) -> None:
+        self.words = words.view(np.ndarray)
+        self.size = size
+        self.spins = SPINS if size <= cores else 0
+        self.block = ControlBlock.of(self.words, rank, size, self.spins)
+        self._rank = rank
+        self._row = _line(rank)
+
+    @staticmethod
+    def size_for(size: int) -> int:
+        """How many words a team of `size` needs."""
+        return words_for(size)
+
+    def settle(self) -> None:
+        """Settle how waits sleep: ``SHAREDCOMPUTE_WAIT=sleep`` is for systems without a futex."""
+        self.words[SHORT_SLEEPS] = os.environ.get("SHAREDCOMPUTE_WAIT") == "sleep"
+
+    @property
+    def generation(self) -> int:
+        """How often all ranks were at the barrier, in this job."""
+        return int(self.words[GENERATION])
+
+    def reset(self) -> None:
+        """Make ready for a job. Only while every rank is idle."""
+        self.words[ABORT] = 0
+        self.words[FINISHED:RANKS] = 0  # claims count from 1: a word of 0 belongs to none of them
+        lines = self.words[RANKS:].reshape(-1, RANK_WORDS)
+        lines[:, :JOB_DONE] = -1
+        lines[:, JOB_DONE + 1 :] = 0
+
+    def abort(self) -> None:
+        """End the job: whoever waits, or comes to wait, raises `Aborted`.
+
+        Sleepers look within a slice. To wake them at once the parent would need compiled code,
+        which takes numba 0.4 s to set up in a process.
+        """
+        self.words[ABORT] = 1
+
+    def check(self) -> None:
+        """Raise `Aborted` where the job is over."""
+        if self.words[ABORT]:
+            raise Aborted
+
+    def at(self, start: int, stop: int) -> None:
+        """Note the rows that this rank has in hand."""
+        self.words[self._row] = -1  # a death in between must not leave the ends of two ranges
+        self.words[self._row + ROW_STOP] = stop
+        self.words[self._row] = start
+
+    def rows_of(self, rank: int) -> Rows | None:
+        """Return the rows that a rank noted."""
+        start, stop = self.words[_line(rank) :][:2].tolist()
+        return Rows(start, stop) if start >= 0 else None
+
+    def leave(self) -> bool:
+        """Note that this rank is out of the program; whether it was the last one."""
+        return int(leave(self.block)) == self.size - 1
+
+    def done(self, job: int) -> None:
+        """Note that this rank will touch nothing of `job` any more."""
+        self.words[self._row + JOB_DONE] = job
+
+    def vacate(self, rank: int) -> None:
+        """Note that a process is only about to begin as `rank`."""
+        self.words[_line(rank) + JOB_DONE] = _NOT_HERE
+
+    def begin(self) -> None:
+        """Note that this rank is ready for jobs."""
+        self.done(0)
+
+    def has_begun(self, rank: int) -> bool:
+        """Whether a rank has been ready for jobs."""
+        return bool(self.words[_line(rank) + JOB_DONE] != _NOT_HERE)
+
+    def is_done(self, rank: int, job: int) -> bool:
+        """Whether a rank is done with `job`."""
+        return bool(self.words[_line(rank) + JOB_DONE] == job)
+
+    def barrier(self, timeout: float | None = None) -> None:
+        """Wait for all ranks."""
+        faults.point("worker.barrier", self._rank)
+        barrier(self.block, no_limit(timeout))
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[Callable[[], None]]:
+        """Note that this rank waits, for a wait that is none of this package's.
+
+        Parameters
+        ----------
+        what : str
+            What for, in a word or two, to go after "waits for": ``"an object from rank 2"``.
+
+        Yields
+        ------
+        callable
+            To be called again and again, some ten times a second, each time after a look that was
+            in vain. Raises `Aborted` where the job is over. When all ranks that still run wait
+            like that the job ends with a `DeadlockError` that says what each waits for. So another
+            rank must be able to end the wait, and nobody else.
+        """
+        note = self.words[self._row + NOTE :][:LINE].view(np.uint8)
+        text = what.encode()[: note.size].ljust(note.size, b"\0")
+        note[:] = np.frombuffer(text, np.uint8)
+        begin_wait(self.block, NOTED, 0, -1.0)
+        try:
+            yield self._look
+        finally:
+            end_wait(self.block)
+
+    def _look(self) -> None:
+        self.check()
+        self.words[self._row + LOOKS] += 1
+
+    def claim(self, number: int, blocks: int, guided: bool) -> tuple[int, int]:
+        """Take blocks of claim `number` (from 1 up): ``(first, end)``, empty at the end."""
+        return self._checked(claim(self.block, number, blocks, self.size if guided else 0))
+
+    def claim_up_to(self, number: int, blocks: int, most: int) -> tuple[int, int]:
+        """Take up to `most` blocks of claim `number`, and no more than half of a fair share."""
+        return self._checked(claim_up_to(self.block, number, blocks, most, self.size))
+
+    def claim_or_steal(self, number: int, blocks: int) -> tuple[int, int]:
+        """Take a block of claim `number` of those from which others steal, numbered apart."""
+        return self._checked(claim_or_steal(self.block, number, blocks))
+
+    def _checked(self, claimed: tuple[int, int]) -> tuple[int, int]:
+        first, end = claimed
+        if first == end:
+            self.check()
+        return first, end
+
+
+def _line(rank: int) -> int:
+    return RANKS + RANK_WORDS * rank
+
+
+def no_limit(timeout: float | None) -> float:
+    """A time limit as compiled code takes it, which knows no None."""
+    return -1.0 if timeout is None else max(0.0, float(timeout))

@@ -1,0 +1,119 @@
+"""How a rank waits: it looks for some microseconds, then sleeps in slices, and says so.
+
+Each wait is a loop of the caller's::
+
+    linger(control, at, seen)            # spins, or yields the core, until the word is not `seen`
+    deadline = begin_wait(control, what, number, timeout)
+    turn = first_turn(control)
+    while (what is waited for has not come):
+        status = look(control, deadline)
+        if status != OK: ...
+        turn = nap(control, at, seen, turn)
+    end_wait(control)
+
+Whoever waits without a time limit notes what for in its line, and counts how often it has looked in
+vain. When all ranks that run wait, and each of them has looked since the last of them began to,
+then nobody is left who could end a wait: `deadlock` finds that.
+"""
+
+from __future__ import annotations
+
+from sharedcompute.atomics import (
+    FUTEX,
+    add,
+    compiled,
+    exchange,
+    load,
+    now_ns,
+    pause,
+    sched_yield,
+    sleep_on,
+    wake,
+)
+from sharedcompute.sync.failures import ABORTED, OK, STUCK, TIMED_OUT
+from sharedcompute.sync.layout import (
+    ABORT,
+    LOOKS,
+    RANK_WORDS,
+    RANKS,
+    SHORT_SLEEPS,
+    WAIT_NUMBER,
+    WAITS,
+    WAITS_FOR,
+    ControlBlock,
+)
+
+BARRIER, LOCK, SEMAPHORE, EVENT, NOTED = range(1, 6)
+"""What ranks wait for; `NOTED` is said in words."""
+
+SPINS, YIELDS = 40, 20
+"""First 1 us awake, longer than a barrier takes when all have a core. Then the core is offered to
+others, as the one waited for may need this one, and so on: a barrier of two that others had crowded
+onto one core took 7 us with one long spin. A `sched_yield` costs a tenth of a sleep and wake."""
+
+
+@compiled
+def linger(control: ControlBlock, at: int, seen: int) -> None:
+    """Look at a word for a while, until it is not `seen`."""
+    words = control.words
+    for _ in range(YIELDS):
+        for _ in range(control.spins):
+            if load(words, at) != seen:
+                return
+            pause()
+        if load(words, at) != seen:
+            return
+        sched_yield()
+
+
+@compiled
+def begin_wait(control: ControlBlock, what: int, number: int, timeout: float) -> int:
+    """Note what this rank waits for; the time until which it does, in ns, -1 for ever.
+
+    A wait with a limit ends by itself, so it is nobody's deadlock and not noted.
+    """
+    if timeout >= 0:
+        deadline: int = now_ns() + int(timeout * 1e9)
+        return deadline
+    me = RANKS + RANK_WORDS * control.rank
+    add(control.words, me + WAITS, 1)
+    exchange(control.words, me + WAIT_NUMBER, number)
+    exchange(control.words, me + WAITS_FOR, what)
+    return -1
+
+
+@compiled
+def end_wait(control: ControlBlock) -> None:
+    """Note that this rank goes on."""
+    exchange(control.words, RANKS + RANK_WORDS * control.rank + WAITS_FOR, 0)
+
+
+@compiled
+def look(control: ControlBlock, deadline: int) -> int:
+    """To be called each time that what is waited for has not come: whether to go on waiting."""
+    if load(control.words, ABORT) != 0:
+        return ABORTED
+    if deadline >= 0:
+        return TIMED_OUT if now_ns() >= deadline else OK
+    add(control.words, RANKS + RANK_WORDS * control.rank + LOOKS, 1)
+    return STUCK if control.size == 1 else OK
+
+
+@compiled
+def first_turn(control: ControlBlock) -> int:
+    """What `nap` counts with: below 0 for a futex."""
+    return 0 if FUTEX == 0 or load(control.words, SHORT_SLEEPS) != 0 else -1
+
+
+@compiled
+def nap(control: ControlBlock, at: int, seen: int, turn: int) -> int:
+    """Sleep while a word is `seen`, a slice at most; gives the next turn."""
+    sleep_on(control.words, at, seen, turn)
+    return turn + 1 if turn >= 0 else turn
+
+
+@compiled
+def rouse(control: ControlBlock, at: int, count: int) -> None:
+    """Wake up to `count` of those who nap on a word."""
+    if load(control.words, SHORT_SLEEPS) == 0:
+        wake(control.words, at, count)
