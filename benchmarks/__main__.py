@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 import sharedcompute as sc
-from benchmarks import (
+from benchmarks import clustering, (
     chunks,
     collectives,
     hybrid,
@@ -212,6 +212,11 @@ def algebra(_folder: Path, _nbytes: int, team: sc.Team, _pool: Any, repeats: int
     ]
 
 
+def clusters(folder: Path, _nbytes: int, team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """k-means."""
+    return clustering.clustering(team, folder, repeats)
+
+
 def threaded(folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
     """Threads, processes, and reading ahead."""
     return [
@@ -229,6 +234,7 @@ PARTS = {
     "synchronisation": in_step,
     "sweeps": sweeps.heat,
     "linear": algebra,
+    "clustering": clusters,
 }
 
 
