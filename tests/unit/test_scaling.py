@@ -187,6 +187,8 @@ def test_one_run_of_each_is_never_sure() -> None:
     found = advice(timed(job(), noise=(1.0,)))
     assert (found.workers, found.sure) == (8, False)
     assert "--repeats" in found.reason
+    slow = timed(job(start=lambda p: 3.0 * p), noise=(1.0,))
+    assert "not certain with fewer than 3 runs" in bottleneck(slow).reason
 
 
 def test_one_core_tells_nothing_of_several() -> None:
