@@ -69,9 +69,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args()
 
-    # Clouds around points that lie apart; the first centres are one row of each.
+    # Clouds that overlap, so that no round is the last; the first centres are a row of each.
     rng = np.random.default_rng(0)
-    middles = 10 * rng.random((options.clusters, options.columns))
+    middles = 4 * rng.random((options.clusters, options.columns))
     belongs = np.arange(options.rows) % options.clusters
     x = sc.asarray(middles[belongs] + rng.normal(size=(options.rows, options.columns)))
     init = np.array(x[: options.clusters])
