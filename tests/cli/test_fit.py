@@ -101,7 +101,7 @@ def test_a_killed_fit_goes_on_where_it_was(grid: Path, engine: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["kmeans", "::/x", "-p", "n_clusters=201"], "a row for each cluster, got 200 rows"),
+        (["kmeans", "::/x", "-p", "n_clusters=201"], "got n_samples=200 and n_clusters=201"),
         (["kmeans", "::/x", "-p", "n_cluster=2"], "did you mean 'n_clusters'?"),
         (["lstsq", "::/x", "-p", "y={}::/y"], "lstsq"),  # 200 rows, 300 columns
         (["lstsq", "::/same", "-p", "y={}::/x"], "lstsq"),  # other rows
