@@ -64,6 +64,17 @@ assert (again.predict(x) == line.predict(x)).all()
 """)
 
 
+def test_scikit_learn_is_imported_with_the_models_and_not_before() -> None:
+    script = """
+import sys
+import sharedcompute as sc
+sc.fit, sc.map
+assert "sklearn" not in sys.modules
+assert issubclass(sc.learn.KMeans, sys.modules["sklearn"].base.BaseEstimator)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_parameters_have_names() -> None:
     run("""
 model = KMeans(3, tol=0.5)
