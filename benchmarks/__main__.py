@@ -16,7 +16,17 @@ import h5py
 import numpy as np
 
 import sharedcompute as sc
-from benchmarks import chunks, collectives, linear, peers, reliability, sweeps, synchronisation
+from benchmarks import (
+    chunks,
+    clustering,
+    collectives,
+    hybrid,
+    linear,
+    peers,
+    reliability,
+    sweeps,
+    synchronisation,
+)
 from benchmarks.data import normal
 from benchmarks.memory import peak
 from benchmarks.timing import Row, at_most, medians, ratio, show
@@ -203,14 +213,29 @@ def algebra(_folder: Path, _nbytes: int, team: sc.Team, _pool: Any, repeats: int
     ]
 
 
+def clusters(folder: Path, _nbytes: int, team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """k-means."""
+    return clustering.clustering(team, folder, repeats)
+
+
+def threaded(folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """Threads, processes, and reading ahead."""
+    return [
+        *hybrid.threads_or_processes(folder, nbytes, WORKERS, repeats),
+        *hybrid.reading_ahead(folder, nbytes, WORKERS, repeats),
+    ]
+
+
 PARTS = {
     "fundamentals": fundamentals,
     "compressed": compressed,
     "reliability": faults,
+    "hybrid": threaded,
     "collectives": together,
     "synchronisation": in_step,
     "sweeps": sweeps.heat,
     "linear": algebra,
+    "clustering": clusters,
 }
 
 

@@ -83,7 +83,9 @@ def bottleneck(timed: Scaling) -> Verdict:
     name = max(lost, key=lambda part: lost[part])
     share = lost[name] / sum(value for value in lost.values() if value > 0)
     reason = f"{_TOLD[name].format(**_figures(timed, name, most))}; {share:.0%} of what is lost"
-    if not _certain(timed, most, lost[name]):
+    if min(len(timed.seconds(1)), len(timed.seconds(most))) < LEAST_RUNS:
+        reason += f"; not certain with fewer than {LEAST_RUNS} runs of each"
+    elif lost[name] < _noise(timed, most):
         reason += ", but the repeats differ by more than that: not certain"
     return Verdict(_NAMES[name], reason)
 
@@ -141,11 +143,10 @@ def _ignored(timed: Scaling, workers: int) -> bool:
     return all(abs(change - 1) < SAME for change in changes)
 
 
-def _certain(timed: Scaling, workers: int, lost: float) -> bool:
-    """Whether a loss in worker seconds is more than what the runs differ by."""
+def _noise(timed: Scaling, workers: int) -> float:
+    """What the runs differ by among themselves, in worker seconds."""
     few, most = timed.seconds(1), timed.seconds(workers)
-    differ = few[-1] - few[0] + workers * (most[-1] - most[0]) / timed.work(workers)
-    return min(len(few), len(most)) >= LEAST_RUNS and lost > differ
+    return few[-1] - few[0] + workers * (most[-1] - most[0]) / timed.work(workers)
 
 
 def _figures(timed: Scaling, name: str, workers: int) -> dict[str, str]:

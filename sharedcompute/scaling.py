@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,8 +100,8 @@ class Fit:
     ----------
     serial : float
         The fraction of the time with one worker that more workers do not shorten, 0 to 1.
-    error : float or None
-        Its standard error; None where there are too few runs to tell.
+    low, high : float
+        The least and the greatest that one round of runs gives for itself.
     misfit : float
         Root mean square of the relative deviations of the median times from the law.
     counts : tuple of int
@@ -109,7 +109,8 @@ class Fit:
     """
 
     serial: float
-    error: float | None
+    low: float
+    high: float
     misfit: float
     counts: tuple[int, ...]
 
@@ -121,6 +122,7 @@ class Scaling:
     Parameters
     ----------
     runs : tuple of Run
+        In the order of their rounds, each of which has every number of workers once.
     cores : int
         That the runs could use.
     weak : bool
@@ -186,46 +188,23 @@ class Scaling:
         return min(len(slow), len(fast)) >= LEAST_RUNS and ahead >= SURE
 
     def amdahl(self) -> Fit | None:
-        """Amdahl's law, ``T(p) = T1 (s + (1 - s) / p)``, up to the cores, for fixed work [1]_.
-
-        Least squares of the deviations relative to the medians, in ``a = T1 s`` and
-        ``b = T1 (1 - s)``, neither of them below 0.
-        """
-        if self.weak or len(self.within) < 2:
-            return None
-        rows = [
-            (1 / self.median(p), 1 / (p * self.median(p)), t / self.median(p))
-            for p in self.within
-            for t in self.seconds(p)
-        ]
-        aa, ab, bb = (sum(r[i] * r[j] for r in rows) for i, j in ((0, 0), (0, 1), (1, 1)))
-        ay, by = (sum(r[i] * r[2] for r in rows) for i in (0, 1))
-        determinant = aa * bb - ab * ab
-        a, b = (ay * bb - by * ab) / determinant, (by * aa - ay * ab) / determinant
-        if a < 0:
-            a, b = 0.0, by / bb
-        elif b < 0:
-            a, b = ay / aa, 0.0
-        total = a + b
-        variance = sum((a * r[0] + b * r[1] - r[2]) ** 2 for r in rows) / max(1, len(rows) - 2)
-        # Of s = a / (a + b), whose derivatives are b and -a over the square of the sum.
-        spread = (b * b * bb + 2 * a * b * ab + a * a * aa) / determinant / total**4
-        error = math.sqrt(variance * spread) if len(rows) > 2 else None
-        law = {p: a + b / p for p in self.within}
-        return Fit(a / total, error, self._misfit(law), self.within)
+        """Amdahl's law, ``T(p) = T1 (s + (1 - s) / p)``, up to the cores, for fixed work [1]_."""
+        return None if self.weak else self._fit(_amdahl)
 
     def gustafson(self) -> Fit | None:
         """Gustafson's law, ``S(p) = p - s (p - 1)``, up to the cores, for work that grew [2]_."""
-        if not self.weak or len(self.within) < 2:
+        return self._fit(_gustafson) if self.weak else None
+
+    def _fit(self, law: Law) -> Fit | None:
+        """A law fitted to the medians, and to each round for itself."""
+        if len(self.within) < 2:
             return None
-        alone = self.median(1)
-        rows = [(p - 1, p - p * alone / t) for p in self.within[1:] for t in self.seconds(p)]
-        squares = sum(x * x for x, _ in rows)
-        serial = min(1.0, max(0.0, sum(x * y for x, y in rows) / squares))
-        variance = sum((y - serial * x) ** 2 for x, y in rows) / max(1, len(rows) - 1)
-        error = math.sqrt(variance / squares) if len(rows) > 1 else None
-        law = {p: p * alone / (p - serial * (p - 1)) for p in self.within}
-        return Fit(serial, error, self._misfit(law), self.within)
+        medians = {p: self.median(p) for p in self.within}
+        times = [[r.seconds for r in self.runs if r.workers == p] for p in self.within]
+        rounds = [law(dict(zip(self.within, t, strict=True)))[0] for t in zip(*times, strict=True)]
+        serial, fitted = law(medians)
+        misses = statistics.fmean((fitted[p] / medians[p] - 1) ** 2 for p in self.within)
+        return Fit(serial, min(rounds), max(rounds), math.sqrt(misses), self.within)
 
     def _typical(self, workers: int) -> Run:
         """One run, as figures of several need not fit together: of two in the middle the faster."""
@@ -240,6 +219,28 @@ class Scaling:
         """The median time for the work of one worker's run."""
         return self.median(workers) / self.work(workers)
 
-    def _misfit(self, law: Mapping[int, float]) -> float:
-        deviations = [seconds / self.median(p) - 1 for p, seconds in law.items()]
-        return math.sqrt(statistics.fmean(d * d for d in deviations))
+
+Law = Callable[[Mapping[int, float]], tuple[float, dict[int, float]]]
+"""Fits times by the number of workers: a serial fraction, and the times that it gives."""
+
+
+def _amdahl(times: Mapping[int, float]) -> tuple[float, dict[int, float]]:
+    """Least squares of relative deviations in ``a = T1 s`` and ``b = T1 (1 - s)``, both >= 0."""
+    rows = [(1 / t, 1 / (p * t)) for p, t in times.items()]
+    aa, ab, bb = (sum(r[i] * r[j] for r in rows) for i, j in ((0, 0), (0, 1), (1, 1)))
+    ay, by = (sum(r[i] for r in rows) for i in (0, 1))
+    determinant = aa * bb - ab * ab
+    a, b = (ay * bb - by * ab) / determinant, (by * aa - ay * ab) / determinant
+    if a < 0:
+        a, b = 0.0, by / bb
+    elif b < 0:
+        a, b = ay / aa, 0.0
+    return a / (a + b), {p: a + b / p for p in times}
+
+
+def _gustafson(times: Mapping[int, float]) -> tuple[float, dict[int, float]]:
+    """Least squares of the scaled speed-ups, ``p T(1) / T(p)``."""
+    alone = times[1]
+    slower = sum((p - 1) * (p - p * alone / t) for p, t in times.items())
+    serial = min(1.0, max(0.0, slower / sum((p - 1) ** 2 for p in times)))
+    return serial, {p: p * alone / (p - serial * (p - 1)) for p in times}

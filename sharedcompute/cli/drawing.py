@@ -25,7 +25,8 @@ def draw(timed: Scaling, title: str, file: Path) -> None:
         axes.set(xlabel="workers", xticks=timed.counts, ylim=(0, None))
         axes.legend(frameon=False, fontsize="small")
     # The title is somebody's command line: its dollars are not formulas.
-    short = title if len(title) <= 100 else f"{title[:97]}..."
+    line = " ".join(title.split())
+    short = line if len(line) <= 100 else f"{line[:97]}..."
     figure.suptitle(short, fontsize="medium", parse_math=False)
     figure.savefig(file, dpi=120, format=file.suffix[1:].lower())
 

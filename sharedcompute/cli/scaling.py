@@ -178,10 +178,9 @@ def _laws(timed: Scaling) -> Iterator[tuple[str, str]]:
     if amdahl is None:
         return
     most = amdahl.counts[-1]
-    low = amdahl.serial - 2 * (amdahl.error or 0)
     bound = (
         f"at most {1 / amdahl.serial:.3g} times as fast (extrapolated beyond {most} workers)"
-        if low > 0
+        if amdahl.low > 0
         else "it may be none, so no limit can be told"
     )
     yield "Amdahl", f"{_fitted(amdahl)}: {bound}"
@@ -195,10 +194,10 @@ def _laws(timed: Scaling) -> Iterator[tuple[str, str]]:
 
 def _fitted(fit: Fit) -> str:
     """A serial fraction, how sure it is, and how well its law describes the times."""
-    error = "" if fit.error is None else f" +- {fit.error:.3f}"
-    met = "2 points, which any such law meets"
-    met = met if len(fit.counts) == 2 else f"misses the medians by {fit.misfit:.1%}"
-    return f"serial fraction {fit.serial:.3f}{error} ({met})"
+    spread = f"{fit.low:.3f}..{fit.high:.3f} in single rounds"
+    two = len(fit.counts) == 2
+    tested = "2 points test no law" if two else f"misses the medians by {fit.misfit:.1%}"
+    return f"serial fraction {fit.serial:.3f} ({spread}; {tested})"
 
 
 def record(timed: Scaling, words: tuple[str, ...]) -> dict[str, Any]:

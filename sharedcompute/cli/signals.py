@@ -9,7 +9,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from sharedcompute.events import Event, Listener, PassStarted
+from sharedcompute.events import Event, JobFinished, Listener, PassStarted
 
 _AGAIN_SECONDS = 0.01
 
@@ -95,7 +95,6 @@ class Signals:
 
         The last event says that the output is in its place: nothing is interrupted any more.
         """
-        from sharedcompute.events import JobFinished  # noqa: PLC0415 - comes before most imports
 
         def listen(event: Event) -> None:
             if isinstance(event, JobFinished):
@@ -104,9 +103,9 @@ class Signals:
             self.check()
             for listener in listeners:
                 listener(event)
-            if isinstance(event, PassStarted):
-                self._asks = event.fit
-            if self._asks and self.asked:
+            if isinstance(event, PassStarted | JobFinished):
+                self._asks = isinstance(event, PassStarted) and event.fit
+            elif self._asks and self.asked:
                 raise StopIteration
 
         return listen

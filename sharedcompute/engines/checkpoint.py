@@ -56,6 +56,7 @@ class Checkpoints:
         self._specs = specs
         self._turn = 0
         self._noted = 0
+        self._last: Record | None = None
 
     def save(self, model: Mapping[str, np.ndarray], values: Sequence[Sequence[float]]) -> None:
         """Write the model after as many rounds as there are `values`."""
@@ -69,9 +70,8 @@ class Checkpoints:
         finally:
             os.close(fd)
         new = [list(row) for row in values[self._noted :]]
-        self._section.append(
-            rounds=len(values), place=place, crc=int(deflate.crc32(data)), values=new
-        )
+        self._last = {"rounds": len(values), "place": place, "crc": int(deflate.crc32(data))}
+        self._section.append(**self._last, values=new)
         self._turn = 1 - self._turn
         self._noted = len(values)
 
@@ -86,13 +86,18 @@ class Checkpoints:
         self._section.restored()
         return reached
 
+    def latest(self) -> tuple[int, State] | None:
+        """The rounds and the model that were saved last, or found."""
+        model = self._read(self._section.run, self._last) if self._last is not None else None
+        return None if self._last is None or model is None else (self._last["rounds"], model)
+
     def _find(self) -> Reached | None:
         records = list(self._section.found("rounds"))
         for at, (run, record) in enumerate(records):
             model = self._read(run, record)
             if model is None:
                 continue
-            self._turn = int(record["place"] == 0)
+            self._turn, self._last = int(record["place"] == 0), record
             told = [r for other, r in reversed(records[at:]) if other is run]
             return Reached(record["rounds"], model, [row for r in told for row in r["values"]])
         return None

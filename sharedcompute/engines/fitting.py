@@ -73,10 +73,11 @@ def run_fit(
     with _reading(part, work) as read:
 
         def begin() -> None:
-            if reached is None:
+            latest = checkpoints.latest() if checkpoints is not None else None
+            if latest is None:
                 loop.begin(read)
             else:
-                loop.go_on(reached.number, reached.model)
+                loop.go_on(*latest)
 
         watch.history = [] if reached is None else [list(row) for row in reached.values]
         begin()

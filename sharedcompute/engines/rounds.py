@@ -103,22 +103,16 @@ class Loop:
 
     @classmethod
     def make(cls, part: FitPart, work: Pass, allocate: Allocate, *, saved: bool) -> Loop:
-        """Make the arrays."""
-
-        def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
-            made = allocate(shape, dtype)
-            made[...] = 0
-            return made
-
+        """Make the arrays; what is in them is for `begin` and for the rounds to say."""
         specs, rounds = part.algorithm.model, part.rounds
         models = tuple(
-            {name: zeros(spec.shape, spec.dtype) for name, spec in specs.items()}
+            {name: allocate(spec.shape, spec.dtype) for name, spec in specs.items()}
             for _ in range(1 if rounds is None else 2)
         )
         blocks = len(work.blocks)
         kept = {} if rounds is None else rounds.state
-        states = {name: zeros((blocks, *spec.shape), spec.dtype) for name, spec in kept.items()}
-        return cls(part, work, models, states, zeros((5,), np.dtype(np.int64)), saved)
+        states = {name: allocate((blocks, *spec.shape), spec.dtype) for name, spec in kept.items()}
+        return cls(part, work, models, states, allocate((5,), np.dtype(np.int64)), saved)
 
     @property
     def model(self) -> State:

@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, util
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,8 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
     for _ in range(_TRIES):
         try:
             ours, theirs = multiprocessing.Pipe()
+            # A fork of this process, be it a worker, would keep a worker from seeing it closed.
+            util.register_after_fork(ours, type(ours).close)
             with theirs:
                 process = chosen.Process(
                     target=serve.main,

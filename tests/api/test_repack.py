@@ -31,10 +31,17 @@ def paths(tmp_path):
     return tmp_path / "in.h5", tmp_path / "out.h5"
 
 
+@pytest.fixture(scope="module")
+def rich_file(tmp_path_factory):
+    """One for all tests: each of its datasets is rehearsed once then, and not for every test."""
+    path = tmp_path_factory.mktemp("rich") / "in.h5"
+    write_rich(path)
+    return path
+
+
 @pytest.fixture
-def rich(paths):
-    write_rich(paths[0])
-    return paths
+def rich(rich_file, tmp_path):
+    return rich_file, tmp_path / "out.h5"
 
 
 def numbers_of(path):

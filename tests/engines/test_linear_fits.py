@@ -9,26 +9,6 @@ RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(500, 12)) * np.arange(1, 13) + 5
 Y = X @ np.arange(12) + RANDOM.normal(size=500)
 
-FITS = [
-    ("pca", X, {"n_components": 3}),
-    ("pca", X.astype("f4"), {"n_components": 0.9}),
-    ("pca", X, {"n_components": 3, "solver": "randomized", "n_iter": 2}),
-    ("lstsq", X, {"y": Y}),
-    ("ridge", X, {"y": Y, "alpha": 2.0}),
-    ("power", X.T @ X, {}),
-]
-
-
-@pytest.mark.parametrize(("name", "x", "params"), FITS)
-def test_a_fit_has_the_same_bits_on_every_team(name, x, params, teams):
-    alone = sc.fit(name, x, engine="serial", block_rows=32, **params)
-    shared = sc.asarray(x)
-    for team in teams.values():
-        together = sc.fit(name, shared, team=team, block_rows=32, **params)
-        assert list(together) == list(alone)
-        for result, values in alone.items():
-            np.testing.assert_array_equal(together[result], values, err_msg=result, strict=True)
-
 
 def test_scores_and_predictions_have_the_same_bits_on_every_team(teams):
     pca, line = sc.fit("pca", X, n_components=3), sc.fit("lstsq", X, y=Y)

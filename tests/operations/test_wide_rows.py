@@ -100,9 +100,9 @@ def test_sums_of_integers_that_might_overflow_are_floats() -> None:
 
 
 def test_what_is_exact_keeps_one_state_for_each_worker() -> None:
-    assert tallied("std", "u2", 100, WIDTH).slots(blocks=50, workers=3) == 3 + 2
-    assert tallied("std", "f4", 100, WIDTH).slots(blocks=50, workers=3) == 50 + 1
-    assert tallied("argmax", "f4", 100, WIDTH).slots(blocks=50, workers=3) == 3 + 2
+    assert tallied("std", "u2", 100, WIDTH).slots(50, 3) == 3 + 2
+    assert tallied("std", "f4", 100, WIDTH).slots(50, 3) == 50 + 1
+    assert tallied("argmax", "f4", 100, WIDTH).slots(50, 3) == 3 + 2
 
 
 def test_scans_of_integers_keep_what_is_before_each_block(teams: dict[int, sc.Team]) -> None:
