@@ -16,8 +16,9 @@ import h5py
 import numpy as np
 
 import sharedcompute as sc
-from benchmarks import clustering, (
+from benchmarks import (
     chunks,
+    clustering,
     collectives,
     hybrid,
     linear,

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sharedcompute import learn
     from sharedcompute.api.fitted import Fitted
     from sharedcompute.api.functions import fit, map, reduce, run, scan, stats
     from sharedcompute.api.inputs import Dataset
@@ -102,6 +103,7 @@ __all__ = [
     "empty_like",
     "fit",
     "full",
+    "learn",
     "map",
     "open",
     "reduce",
@@ -114,6 +116,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "learn":
+        return import_module("sharedcompute.learn")
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

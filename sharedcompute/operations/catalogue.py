@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FunctionType, MappingProxyType
 
 from sharedcompute.errors import InputError
+from sharedcompute.operations import centers
 from sharedcompute.operations.base import Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.decomposition import PCA
 from sharedcompute.operations.elementwise import MAPS
@@ -26,7 +27,15 @@ from sharedcompute.operations.sweeps import SWEEPS
 _KINDS = Map | Stencil | Reduce | Scan | Fit
 KINDS = ("map", "stencil", "reduce", "scan")
 
-_ALL: tuple[Operation, ...] = (*MAPS, PROJECT, LINEAR, *STENCILS, *REDUCTIONS, *SCANS)
+_ALL: tuple[Operation, ...] = (
+    *MAPS,
+    *centers.MAPS,
+    PROJECT,
+    LINEAR,
+    *STENCILS,
+    *REDUCTIONS,
+    *SCANS,
+)
 
 _FITS: tuple[Fit, ...] = (KMEANS, PCA, LSTSQ, RIDGE, POWER, *SWEEPS)
 

@@ -288,13 +288,13 @@ def _kmeans(params: Params, spec: ArraySpec) -> KMeans:
     clusters = params["n_clusters"] or (CLUSTERS if isinstance(init, str) else len(init))
     if clusters > spec.rows:
         raise InputError(
-            f"kmeans needs a row for each cluster, got {spec.rows} rows and n_clusters "
-            f"{clusters}: ask for fewer clusters"
+            f"kmeans needs a row for each cluster, got n_samples={spec.rows} and "
+            f"n_clusters={clusters}: ask for fewer clusters"
         )
     if not isinstance(init, str) and len(init) != clusters:
         raise InputError(
             f"kmeans needs a centre for each cluster, got {len(init)} and n_clusters "
-            f"{clusters}: leave n_clusters out"
+            f"{clusters}: make them as many"
         )
     return KMeans(spec, clusters, init, params["max_iter"], params["tol"], params["random_state"])
 

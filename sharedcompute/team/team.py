@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,6 +80,11 @@ class Team:
         except BaseException:
             self.close()
             raise
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Itself: who copies what runs on a team wants it to run there too."""
+        del memo
+        return self
 
     def __enter__(self) -> Team:
         """Give the team; leaving the block closes it."""

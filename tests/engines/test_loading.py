@@ -209,7 +209,7 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     given = []
 
     def choose(passes, *_):
-        given.append(honest(passes, ROWS * COLUMNS * 2, ROWS * COLUMNS * 2, 1 << 40))
+        given.append(honest(passes, ROWS * COLUMNS * 2, ROWS * COLUMNS * 2, 1 << 40, 1))
         return given[-1]
 
     want = sc.run("job.toml", engine="serial")[-1]
@@ -240,9 +240,9 @@ def test_rows_that_were_held_are_in_the_output_alone(path, monkeypatch):
     monkeypatch.chdir(path.parent)
     step = '[[steps]]\nop = "scale"\nparams = { factor = 2.0 }\nsave = "/y"\n'
     Path("job.toml").write_text('input = "in.h5::/x"\noutput = "out.h5"\n' + step)
-    honest = staging.stage
+    honest = staging.staged_for
     plans = []
-    monkeypatch.setattr(build, "stage", lambda *args: plans.append(honest(*args)) or plans[-1])
+    monkeypatch.setattr(build, "staged_for", lambda *args: plans.append(honest(*args)) or plans[-1])
     assert sc.run("job.toml", engine="serial") == (None,)
     assert plans[-1].held == ("memory",)
     with h5py.File("out.h5") as file:

@@ -62,7 +62,7 @@ def test_the_datasets_of_a_file_share_the_rings(tmp_path, team, monkeypatch):
 def test_rings_that_do_not_fit_the_shared_memory_cost_workers(tmp_path, monkeypatch, command):
     # Docker gives 64 MB.
     monkeypatch.setattr(cost, "shm_free", lambda: 5 * RING_NBYTES + 100)
-    monkeypatch.setattr(job, "cores", lambda: 16)
+    monkeypatch.setattr(job, "default_workers", lambda _: 16)
     incompressible(tmp_path / "in.h5", (4000, ROW), (40, ROW))
     source, target = f"{tmp_path}/in.h5", f"{tmp_path}/out.h5"
     settings = Settings.of({"engine": "local", "filter": "gzip:1"})

@@ -20,9 +20,9 @@ from sharedcompute.engines.threads import Claims, side_by_side
 from sharedcompute.rows import Rows
 from tests.engines.cases import REDUCTIONS, data
 from tests.engines.stopping import JOBS
-from tests.engines.test_resume import failing, field
+from tests.engines.test_resume import failing
 
-__all__ = ["failing", "field"]
+__all__ = ["failing"]
 
 PAIRS = [(1, 2), (1, 3), (2, 1), (2, 2), (3, 2)]
 Array = np.ndarray[Any, Any]

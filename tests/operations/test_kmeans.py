@@ -282,7 +282,7 @@ def test_stopped_while_it_seeds_it_gives_the_centres_so_far():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"n_clusters": 31}, "30 rows and n_clusters 31"),
+        ({"n_clusters": 31}, "n_samples=30 and n_clusters=31"),
         ({"n_clusters": 0}, "at least 1"),
         ({"n_clusters": 3, "init": np.zeros((2, 4))}, "got 2 and n_clusters 3"),
         ({"init": np.zeros((2, 5))}, r"shape \(k, 4\), got \(2, 5\)"),

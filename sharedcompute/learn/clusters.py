@@ -1,0 +1,161 @@
+"""k-means as a model."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+
+from sharedcompute.events import Listener
+from sharedcompute.kernels import clustering as kernels
+from sharedcompute.learn.estimator import Estimator, opened
+from sharedcompute.learn.foundation import (
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sharedcompute.operations.base import Array
+from sharedcompute.team import Team
+
+SCORED_ROWS = 1 << 16
+"""Rows that `KMeans.score` reads at a time."""
+
+
+class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Estimator):
+    """Clusters around centres, by Lloyd's algorithm.
+
+    Parameters
+    ----------
+    n_clusters : int
+    init : {"k-means++", "random"} or array of shape (n_clusters, n_features)
+        How centres begin.
+    max_iter : int
+        Most rounds of moving the centres.
+    tol : float
+        Done at this squared shift of the centres, by the mean variance of the features.
+    random_state : int
+        Where random numbers begin. The same number gives the same bits, everywhere.
+    workers, threads : int, optional
+        Processes, and threads of each; as many as there are cores where it pays.
+    memory : int or str, optional
+        For all of them together: ``"4 GB"``.
+    engine : {"auto", "serial", "local"}
+    team : sharedcompute.Team, optional
+        Run on it. A pickle of the model has none.
+    listen : callable, optional
+        Gets the events of each run; raising StopIteration ends a fit with the best so far.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray, shape (n_clusters, n_features)
+    labels_ : ndarray of int32, shape (n_samples,)
+    inertia_ : float
+        The sum of squared distances of rows to their centres.
+    n_iter_ : int
+    history_ : dict of ndarray
+        ``inertia`` and ``shift`` of each round, those that seed the centres included.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where the columns had names.
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Any = "k-means++",
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        random_state: int = 0,
+        workers: int | None = None,
+        threads: int | None = None,
+        memory: int | str | None = None,
+        engine: str = "auto",
+        team: Team | None = None,
+        listen: Listener | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+        self.workers = workers
+        self.threads = threads
+        self.memory = memory
+        self.engine = engine
+        self.team = team
+        self.listen = listen
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Find the centres.
+
+        Parameters
+        ----------
+        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        y : ignored
+
+        Raises
+        ------
+        InputError
+            There are fewer rows than clusters, NaN among them, or a parameter out of range.
+        """
+        del y
+        x = self._rows(X, least=1)
+        names = ("n_clusters", "init", "max_iter", "tol", "random_state")
+        found = self._fit("kmeans", x, {name: getattr(self, name) for name in names})
+        self.cluster_centers_: Array = found["cluster_centers"]
+        self.labels_: Array = found["labels"]
+        self.inertia_: float = found["inertia"]
+        self.n_iter_: int = found["n_iter"]
+        self.history_ = found.history
+        return self
+
+    def predict(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
+        """The index of the nearest centre of each row.
+
+        Parameters
+        ----------
+        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        output : address or ndarray, optional
+            ``FILE::PATH``: the result is written there.
+        overwrite : bool
+            Replace what lies there.
+
+        Returns
+        -------
+        ndarray or Dataset of int32, shape (n_samples,)
+        """
+        return self._map("nearest_center", X, self._centers(), output, overwrite)
+
+    def transform(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
+        """The distance of each row to each centre, shape (n_samples, n_clusters); as `predict`."""
+        return self._map("center_distances", X, self._centers(), output, overwrite)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Less the sum of squared distances of rows to their nearest centres."""
+        del y
+        labels = self.predict(X)
+        there = opened(X)
+        rows = self._checked(X) if there is None else there
+        parts = []
+        for start in range(0, len(labels), SCORED_ROWS):
+            some = slice(start, start + SCORED_ROWS)
+            square = np.empty(len(labels[some]))
+            x = np.ascontiguousarray(rows[some])
+            kernels.squares(x, self.cluster_centers_, labels[some], square)
+            parts.append(float(square.sum()))
+        return -math.fsum(parts)
+
+    def _centers(self) -> dict[str, Any]:
+        # Asked for before it is known whether there are any.
+        return {"centers": getattr(self, "cluster_centers_", None)}
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.cluster_centers_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,168 @@
+"""Principal components as a model."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from sharedcompute.errors import InputError
+from sharedcompute.events import Listener
+from sharedcompute.learn.estimator import Estimator
+from sharedcompute.learn.foundation import (
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    check_is_fitted,
+)
+from sharedcompute.operations.base import Array
+from sharedcompute.team import Team
+
+SOLVERS = {"covariance_eigh": "covariance", "randomized": "randomized"}
+
+
+class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+    """Principal components.
+
+    Parameters
+    ----------
+    n_components : int, float or None
+        How many, or the fraction of the variance that they are to explain; None: all.
+    whiten : bool
+        Divide coordinates by their standard deviations.
+    svd_solver : {"covariance_eigh", "randomized"}
+        Exact; or for very many columns.
+    iterated_power : int or "auto"
+        Power iterations (randomized).
+    n_oversamples : int
+        Directions besides those wanted (randomized).
+    random_state : int
+        Where random numbers begin (randomized).
+    workers, threads, memory, engine, team, listen
+        How to run, as in `KMeans`.
+
+    Attributes
+    ----------
+    components_ : ndarray, shape (n_components_, n_features)
+    explained_variance_, explained_variance_ratio_, singular_values_ : ndarray, (n_components_,)
+    mean_ : ndarray, shape (n_features,)
+    noise_variance_ : float
+    n_components_, n_samples_, n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where the columns had names.
+    """
+
+    def __init__(
+        self,
+        n_components: float | None = None,
+        *,
+        whiten: bool = False,
+        svd_solver: str = "covariance_eigh",
+        iterated_power: int | str = "auto",
+        n_oversamples: int = 10,
+        random_state: int = 0,
+        workers: int | None = None,
+        threads: int | None = None,
+        memory: int | str | None = None,
+        engine: str = "auto",
+        team: Team | None = None,
+        listen: Listener | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.whiten = whiten
+        self.svd_solver = svd_solver
+        self.iterated_power = iterated_power
+        self.n_oversamples = n_oversamples
+        self.random_state = random_state
+        self.workers = workers
+        self.threads = threads
+        self.memory = memory
+        self.engine = engine
+        self.team = team
+        self.listen = listen
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Find the components.
+
+        Parameters
+        ----------
+        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        y : ignored
+
+        Raises
+        ------
+        InputError
+            There are fewer rows or columns than components, NaN, or a parameter out of range.
+        """
+        del y
+        x = self._rows(X, least=2)
+        found = self._fit("pca", x, self._params(x.shape))
+        self.components_: Array = found["components"]
+        self.explained_variance_: Array = found["explained_variance"]
+        self.explained_variance_ratio_: Array = found["explained_variance_ratio"]
+        self.singular_values_: Array = found["singular_values"]
+        self.mean_: Array = found["mean"]
+        self.noise_variance_: float = found["noise_variance"]
+        self.n_samples_: int = found["n_samples"]
+        self.n_components_ = len(self.components_)
+        return self
+
+    def _params(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        solver = SOLVERS.get(self.svd_solver)
+        if solver is None:
+            raise InputError(
+                f"svd_solver: expected one of {', '.join(SOLVERS)}, got {self.svd_solver!r}"
+            )
+        every = min(shape) if solver == "randomized" else None
+        return {
+            "n_components": every if self.n_components is None else self.n_components,
+            "solver": solver,
+            "n_oversamples": self.n_oversamples,
+            "n_iter": None if self.iterated_power == "auto" else self.iterated_power,
+            "random_state": self.random_state,
+        }
+
+    def transform(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
+        """The coordinates of rows along the components.
+
+        Parameters
+        ----------
+        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        output : address or ndarray, optional
+            ``FILE::PATH``: the result is written there.
+        overwrite : bool
+            Replace what lies there.
+
+        Returns
+        -------
+        ndarray or Dataset, shape (n_samples, n_components_)
+        """
+        check_is_fitted(self)
+        params: dict[str, Any] = {"components": self.components_, "mean": self.mean_}
+        if self.whiten:
+            params["variance"] = self._scale() ** 2
+        return self._map("project", X, params, output, overwrite)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Rows that have the coordinates `X`, shape (n_samples, n_components_)."""
+        check_is_fitted(self)
+        x = np.asarray(X)
+        if x.ndim != 2 or x.shape[1] != self.n_components_:
+            raise InputError(
+                f"expected coordinates of shape (n_samples, {self.n_components_}), got {x.shape}"
+            )
+        spread = self._scale()[:, None] if self.whiten else 1
+        rows: Array = x @ (spread * self.components_) + self.mean_
+        return rows.astype(x.dtype if x.dtype.kind == "f" else np.float64, copy=False)
+
+    def _scale(self) -> Array:
+        """Standard deviations; as scikit-learn's where there is none."""
+        return np.maximum(np.sqrt(self.explained_variance_), np.finfo(np.float64).eps)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,149 @@
+"""What all models share: how they run, and what they take as rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from sharedcompute import events
+from sharedcompute.api import functions
+from sharedcompute.api.fitted import Fitted
+from sharedcompute.api.inputs import Dataset, open_dataset
+from sharedcompute.arrays import SharedArray
+from sharedcompute.errors import InputError
+from sharedcompute.events import Listener
+from sharedcompute.hdf5.address import Address
+from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
+from sharedcompute.operations.base import DType
+
+FLOATS = (np.float64, np.float32)
+"""What arrays are computed in: others are cast to the first, as scikit-learn does."""
+
+
+class Rows(Protocol):
+    """Rows that lie in a file or in shared memory, and are read by those who work on them."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Their shape."""
+
+    @property
+    def dtype(self) -> DType:
+        """Their dtype."""
+
+    def __getitem__(self, key: Any) -> Any:
+        """Some of them, as an array."""
+
+
+def opened(given: Any) -> Rows | None:
+    """What is given as rows, unless it is for scikit-learn to make an array of."""
+    if isinstance(given, str | os.PathLike | Address):
+        return open_dataset(given)
+    if isinstance(given, Dataset | SharedArray):
+        return given
+    if type(given).__module__.startswith("h5py") and hasattr(given, "chunks"):
+        there: Rows = given
+        return there
+    return None
+
+
+class Estimator(BaseEstimator):
+    """A model: parameters by name, and a call of a fit or a map with them."""
+
+    workers: int | None
+    threads: int | None
+    memory: int | str | None
+    engine: str
+    team: Any
+    listen: Listener | None
+    n_features_in_: int
+
+    def _fit(self, name: str, x: Any, params: Mapping[str, Any]) -> Fitted:
+        listen = self.listen or events.ignore
+        return functions.fit(name, x, listen=listen, **self._running(), **params)
+
+    def _map(
+        self, name: str, X: Any, params: Mapping[str, Any], output: Any, overwrite: bool
+    ) -> Any:
+        """A row for each row of `X`, in memory or at an address."""
+        x = self._checked(X)
+        how = {"overwrite": overwrite, **self._running()}
+        return functions.map(name, x, output, listen=self.listen or events.ignore, **how, **params)
+
+    def _running(self) -> dict[str, Any]:
+        """How to run: what is said of it. A team has workers and threads of its own."""
+        names = ("workers", "threads", "memory", "engine", "team")
+        said = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in said.items() if value is not None}
+
+    def _rows(self, X: Any, least: int) -> Any:
+        """Rows to fit to."""
+        there = opened(X)
+        if there is None:
+            return validate_data(self, X, dtype=FLOATS, ensure_min_samples=least)
+        self._fitted_to(there, least)
+        return there
+
+    def _rows_and_target(self, X: Any, y: Any, least: int) -> Any:
+        """Rows to fit to, and what they are to give."""
+        there, target = opened(X), in_memory(y)
+        if there is None:
+            return validate_data(
+                self,
+                X,
+                target,
+                dtype=FLOATS,
+                ensure_min_samples=least,
+                multi_output=True,
+                y_numeric=True,
+            )
+        if target is None:
+            name = type(self).__name__
+            raise InputError(f"{name} requires y to be passed, but the target y is None: give it")
+        self._fitted_to(there, least)
+        return there, np.asarray(target)
+
+    def _checked(self, X: Any) -> Any:
+        """Rows like those that the model was fitted to."""
+        check_is_fitted(self)
+        there = opened(X)
+        if there is None:
+            return validate_data(self, X, dtype=FLOATS, reset=False)
+        columns = _columns(there)
+        if columns != self.n_features_in_:
+            raise InputError(
+                f"X has {columns} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+        return there
+
+    def _fitted_to(self, rows: Rows, least: int) -> None:
+        columns = _columns(rows)
+        if rows.shape[0] < least:
+            name = type(self).__name__
+            raise InputError(f"{name} expected at least {least} rows, got {rows.shape[0]}")
+        self.n_features_in_ = columns
+        vars(self).pop("feature_names_in_", None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the team and the listener, which belong to this process."""
+        state: Any = super().__getstate__()
+        return {**state, "team": None, "listen": None}
+
+
+def in_memory(y: Any) -> Any:
+    """The target in memory, where it is given as rows elsewhere."""
+    there = opened(y)
+    return y if there is None else np.asarray(there)
+
+
+def _columns(rows: Rows) -> int:
+    if len(rows.shape) != 2:
+        raise InputError(
+            f"expected rows of shape (n_samples, n_features), got {rows.shape}: sharedcompute.fit "
+            "takes rows of any shape"
+        )
+    return rows.shape[1]

@@ -1,0 +1,183 @@
+"""Linear regressions as models."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from sharedcompute.api.fitted import Fitted
+from sharedcompute.events import Listener
+from sharedcompute.learn.estimator import Estimator, in_memory
+from sharedcompute.learn.foundation import RegressorMixin, check_is_fitted
+from sharedcompute.operations.base import Array
+from sharedcompute.team import Team
+
+
+class _Regression(RegressorMixin, Estimator):
+    """What both regressions share."""
+
+    fit_intercept: bool
+
+    def _keep(self, found: Fitted) -> None:
+        self.coef_: Array = found["coef"].T
+        self.intercept_: Any = found["intercept"] if self.fit_intercept else 0.0
+
+    def predict(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
+        """What the model says of each row.
+
+        Parameters
+        ----------
+        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        output : address or ndarray, optional
+            ``FILE::PATH``: the result is written there.
+        overwrite : bool
+            Replace what lies there.
+
+        Returns
+        -------
+        ndarray or Dataset, shape (n_samples,) or (n_samples, n_targets)
+        """
+        check_is_fitted(self)
+        params = {"coef": self.coef_.T, "intercept": self.intercept_}
+        return self._map("linear", X, params, output, overwrite)
+
+    def score(self, X: Any, y: Any) -> float:
+        """The share of the variance of `y` that the model explains (R^2), the mean over targets."""
+        predicted, y = np.asarray(self.predict(X)), np.asarray(in_memory(y), np.float64)
+        residual = np.square(y - predicted.reshape(y.shape)).sum(axis=0)
+        total = np.square(y - y.mean(axis=0)).sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # A constant target is met or it is not.
+            met = np.where(residual == 0, 1.0, 0.0)
+            return float(np.where(total > 0, 1 - residual / total, met).mean())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+class LinearRegression(_Regression):
+    """Linear regression by least squares.
+
+    Parameters
+    ----------
+    fit_intercept : bool
+        Add a constant to ``X @ coef_``.
+    workers, threads, memory, engine, team, listen
+        How to run, as in `KMeans`.
+
+    Attributes
+    ----------
+    coef_ : ndarray, shape (n_features,) or (n_targets, n_features)
+    intercept_ : float or ndarray, shape (n_targets,)
+    rank_ : int
+    singular_ : ndarray, shape (n_features,)
+        The singular values of the rows about their means.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where the columns had names.
+    """
+
+    def __init__(
+        self,
+        *,
+        fit_intercept: bool = True,
+        workers: int | None = None,
+        threads: int | None = None,
+        memory: int | str | None = None,
+        engine: str = "auto",
+        team: Team | None = None,
+        listen: Listener | None = None,
+    ) -> None:
+        self.fit_intercept = fit_intercept
+        self.workers = workers
+        self.threads = threads
+        self.memory = memory
+        self.engine = engine
+        self.team = team
+        self.listen = listen
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Find the coefficients.
+
+        Parameters
+        ----------
+        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        y : the same, shape (n_samples,) or (n_samples, n_targets)
+            Is held in memory.
+
+        Raises
+        ------
+        InputError
+            Columns depend on each other, there are fewer rows than columns, or NaN.
+        """
+        x, target = self._rows_and_target(X, y, least=2 if self.fit_intercept else 1)
+        found = self._fit("lstsq", x, {"y": target, "fit_intercept": self.fit_intercept})
+        self._keep(found)
+        self.rank_: int = found["rank"]
+        self.singular_: Array = found["singular_values"]
+        return self
+
+
+class Ridge(_Regression):
+    """Linear regression with a penalty on the squares of the coefficients.
+
+    Parameters
+    ----------
+    alpha : float
+        Weight of the penalty, above 0.
+    fit_intercept : bool
+        Add a constant to ``X @ coef_``, which has no penalty.
+    workers, threads, memory, engine, team, listen
+        How to run, as in `KMeans`.
+
+    Attributes
+    ----------
+    coef_ : ndarray, shape (n_features,) or (n_targets, n_features)
+    intercept_ : float or ndarray, shape (n_targets,)
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where the columns had names.
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        fit_intercept: bool = True,
+        workers: int | None = None,
+        threads: int | None = None,
+        memory: int | str | None = None,
+        engine: str = "auto",
+        team: Team | None = None,
+        listen: Listener | None = None,
+    ) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.workers = workers
+        self.threads = threads
+        self.memory = memory
+        self.engine = engine
+        self.team = team
+        self.listen = listen
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Find the coefficients.
+
+        Parameters
+        ----------
+        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        y : the same, shape (n_samples,) or (n_samples, n_targets)
+            Is held in memory.
+
+        Raises
+        ------
+        InputError
+            There is NaN, or a parameter is out of range.
+        """
+        x, target = self._rows_and_target(X, y, least=1)
+        params = {"y": target, "alpha": self.alpha, "fit_intercept": self.fit_intercept}
+        self._keep(self._fit("ridge", x, params))
+        return self
