@@ -1,7 +1,9 @@
-"""The operations of the examples run as their file says."""
+"""The operations of the examples run as their file says; the programs check themselves."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -10,7 +12,8 @@ import pytest
 
 from sharedcompute.cli.main import invoke
 
-MY_KERNELS = Path(__file__).parent.parent / "examples" / "my_kernels.py"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+MY_KERNELS = EXAMPLES / "my_kernels.py"
 X = np.linspace(290, 310, 60).reshape(20, 3)
 
 
@@ -39,3 +42,32 @@ def test_an_example_operation_runs(
     assert invoke(arguments) == 0
     with h5py.File(out) as file:
         np.testing.assert_allclose(file[path][()], want, rtol=1e-12)
+
+
+def printed(example: str, *arguments: str) -> str:
+    """What an example prints. It compares its results with others' and ends with 1 if one is off."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / example), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("example", "arguments"),
+    [
+        ("heat.py", ["--size", "40", "--sweeps", "50"]),
+        ("kmeans.py", ["--rows", "2000", "--rounds", "3"]),
+        ("monte_carlo.py", ["--workers", "2", "--samples", "100000"]),
+        ("pipeline.py", ["--workers", "2", "--frames", "20", "--size", "20"]),
+        ("schedules.py", ["--rows", "200", "--cost", "1", "--repeats", "1"]),
+        ("threads.py", ["--rows", "200", "--repeats", "1", "--cores", "1"]),
+    ],
+)
+def test_an_example_program_comes_to_what_it_says(example: str, arguments: list[str]) -> None:
+    assert len(printed(example, *arguments).splitlines()) > 3
+
+
+def test_all_forms_of_the_histogram_but_the_unlocked_one_count_all_values() -> None:
+    lines = printed("race.py", "--values", "20000").splitlines()
+    counted = {words[0]: words[1] for words in map(str.split, lines)}
+    assert all(counted[form] == "20000" for form in ("lock", "atomic", "private"))

@@ -228,8 +228,11 @@ class KMeans:
         centres = model["centers"].reshape(self.clusters, *self.spec.shape[1:])
         last = {"inertia": model["inertia"], "count": model["cluster_sizes"]}
         # Centres may be none yet where the seeding was stopped.
-        if state is not None and model["phase"][0] != SEED:
-            last = {"inertia": state["inertia"], "count": state["count"]}
+        phase = model["phase"][0]
+        if state is not None and phase != SEED:
+            # Rounds that move centres do not measure, and a fit may be stopped behind one.
+            inertia = state["inertia"] if phase == MEASURE else [_inertia(model, state)]
+            last = {"inertia": inertia, "count": state["count"]}
         return {
             "cluster_centers": centres,
             "inertia": last["inertia"][0],
