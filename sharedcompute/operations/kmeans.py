@@ -226,18 +226,18 @@ class KMeans:
     def results(self, model: State, state: State | None) -> dict[str, Array]:
         """The centres, and what the clusters are under them."""
         centres = model["centers"].reshape(self.clusters, *self.spec.shape[1:])
-        last = {"inertia": model["inertia"], "count": model["cluster_sizes"]}
+        inertia, sizes = float(model["inertia"][0]), model["cluster_sizes"]
         # Centres may be none yet where the seeding was stopped.
         phase = model["phase"][0]
         if state is not None and phase != SEED:
             # Rounds that move centres do not measure, and a fit may be stopped behind one.
-            inertia = state["inertia"] if phase == MEASURE else [_inertia(model, state)]
-            last = {"inertia": inertia, "count": state["count"]}
+            inertia = float(state["inertia"][0]) if phase == MEASURE else _inertia(model, state)
+            sizes = state["count"]
         return {
             "cluster_centers": centres,
-            "inertia": last["inertia"][0],
+            "inertia": np.asarray(inertia),
             "n_iter": model["n_iter"][0],
-            "cluster_sizes": last["count"],
+            "cluster_sizes": sizes,
         }
 
     @property
