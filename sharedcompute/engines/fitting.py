@@ -11,7 +11,7 @@ import numpy as np
 from sharedcompute.engines.block import BlockRunner
 from sharedcompute.engines.checkpoint import Checkpoints
 from sharedcompute.engines.progress import Section
-from sharedcompute.engines.rounds import CONVERGED, Loop, Values, Watch, check_finite
+from sharedcompute.engines.rounds import CONVERGED, DROPPED, Loop, Values, Watch, check_finite
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Listener
 from sharedcompute.operations.base import Array, State
@@ -85,7 +85,8 @@ def run_fit(
     table = np.array(watch.history, np.float64).reshape(-1, len(part.operation.watched))
     history = dict(zip(part.operation.watched, table.T, strict=True))
     converged = bool(loop.words[CONVERGED])
-    stopped = watch.stopped and not converged
+    # Not whether somebody asked for it: it may have come to its end in that very round.
+    stopped = bool(loop.words[DROPPED])
     return FitOutcome(_results(loop), history, converged, stopped, loop.model)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -26,7 +27,7 @@ from sharedcompute.events import Event, RoundDone
 from sharedcompute.kernels.elementwise import all_finite
 from sharedcompute.operations.accumulate import Allocate
 from sharedcompute.operations.base import Array, State, is_ours
-from sharedcompute.operations.fitting import Rounds, RowsAt, Step, Sweeps
+from sharedcompute.operations.fitting import Algorithm, Rounds, RowsAt, Step, Sweeps
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Blocks, Rows
@@ -112,7 +113,9 @@ class Loop:
         blocks = len(work.blocks)
         kept = {} if rounds is None else rounds.state
         states = {name: allocate((blocks, *spec.shape), spec.dtype) for name, spec in kept.items()}
-        return cls(part, work, models, states, allocate((5,), np.dtype(np.int64)), saved)
+        words = allocate((5,), np.dtype(np.int64))
+        words[:] = 0
+        return cls(part, work, models, states, words, saved)
 
     @property
     def model(self) -> State:
@@ -130,17 +133,21 @@ class Loop:
 
     def go_on(self, number: int, model: State) -> None:
         """Take over the model of so many rounds."""
-        self.words[:] = 0
+        self._anew()
         self.words[ROUNDS_DONE] = number
         for name, array in self.model.items():
             array[...] = model[name]
 
     def begin(self, read: RowsAt) -> None:
         """Make the first model."""
-        self.words[:] = 0
+        self._anew()
         for array in self.models[0].values():
             array[...] = 0
         self.part.algorithm.begin(self.model, read)
+
+    def _anew(self) -> None:
+        # Whoever wants it to stop does so still when sweeps begin again after a death.
+        self.words[:STOP] = 0
 
     def stop(self) -> None:
         """Drop the round in hand and end with the model that holds."""
@@ -170,11 +177,20 @@ def plain(state: State) -> State:
 def iterate(party: Party, loop: Loop) -> None:
     """Do rounds until the fit is done, and what is wanted behind them."""
     # Bits must not depend on the threads of a BLAS: threads do blocks of their own.
-    with threadpoolctl.threadpool_limits(1):
+    with threadpoolctl.threadpool_limits(1), _quiet(loop.part.algorithm):
         if isinstance(loop.part.algorithm, Sweeps):
             _sweep(party, loop, loop.part.algorithm)
         else:
             _rounds(party, loop, loop.part.algorithm)
+
+
+def _quiet(algorithm: Algorithm) -> AbstractContextManager[Any]:
+    """What ours come to beyond the range of numbers they refuse themselves, in one error.
+
+    NumPy keeps what it warns of by thread.
+    """
+    ours = is_ours(type(algorithm))
+    return np.errstate(over="ignore", invalid="ignore") if ours else nullcontext()
 
 
 def _rounds(party: Party, loop: Loop, algorithm: Rounds) -> None:
@@ -237,7 +253,8 @@ class _Saves:
 def _told(party: Party, loop: Loop, step: Step, saves: _Saves, model: State) -> None:
     """Tell of a round, then let it hold: should this process die between, it is told again."""
     number = int(loop.words[ROUNDS_DONE]) + 1
-    due, began = saves.due, time.monotonic()
+    # Not the last one: who finds a model goes on from it with another round.
+    due, began = saves.due and not step.done, time.monotonic()
     held = {name: array.copy() for name, array in model.items()} if due else None
     party.tell(RoundDone(number, dict(step.values), step.done, step.converged, held))
     if due:
@@ -257,7 +274,8 @@ def _look_at_all(party: Party, loop: Loop, algorithm: Rounds, runners: list[Bloc
     def body(thread: int) -> None:
         for number in claims.of(thread):
             try:
-                done = runners[thread].run(number)
+                with _quiet(algorithm):
+                    done = runners[thread].run(number)
             except Exception:
                 claims.blame(thread)
                 raise
@@ -389,7 +407,6 @@ class Watch:
         self._listen = listen
         self._save = save
         self.history: Values = []
-        self.stopped = False
 
     def __call__(self, event: Event) -> None:
         """Note an event, and tell it."""
@@ -405,5 +422,4 @@ class Watch:
         try:
             self._listen(event)
         except StopIteration:
-            self.stopped = True
             self._loop.stop()

@@ -16,6 +16,11 @@ def comparable(centres: Array) -> tuple[Array, Array, Array]:
     """Centres as `kernels.nearest` takes them: ``scaled, norms, origin``, from them alone.
 
     Rows of NaN stand for centres that are not there yet.
+
+    Raises
+    ------
+    InputError
+        Distances to them would be infinite.
     """
     k, features = centres.shape
     step = kernels.STEP
@@ -29,7 +34,13 @@ def comparable(centres: Array) -> tuple[Array, Array, Array]:
     apart = centres[there] - origin
     at = np.flatnonzero(there)
     scaled[at, :features] = -2 * apart
-    norms[at] = np.square(apart, dtype=np.float64).sum(axis=1)
+    with np.errstate(over="ignore"):
+        norms[at] = np.square(apart, dtype=np.float64).sum(axis=1)
+    if not np.isfinite(norms[at]).all():
+        raise InputError(
+            f"expected numbers whose squares are finite in {norms.dtype}, got larger ones: "
+            "scale the data"
+        )
     return scaled, norms, origin
 
 
@@ -41,7 +52,8 @@ def given_centers(name: str, given: Any, spec: ArraySpec) -> Array:
         raise InputError(
             f"{name} needs centres of shape ({shape}), got {given.shape}: give a row for each"
         )
-    centres: Array = given.reshape(len(given), -1).astype(floating(spec.dtype, {}))
+    with np.errstate(over="ignore"):
+        centres: Array = given.reshape(len(given), -1).astype(floating(spec.dtype, {}))
     if not np.isfinite(centres).all():
         raise InputError(f"{name} needs finite centres, got NaN or infinity: leave such rows out")
     return centres

@@ -151,7 +151,9 @@ class LeastSquares(_Regression):
             apart = (r[0, end:] - r[0, first:end] @ model["coef"]) / r[0, 0]
             model["intercept"][:] = apart + origin[self.d :] - origin[: self.d] @ model["coef"]
         residuals = np.square(r[end:, end:]).sum(axis=0)
-        return self._step(model, residuals, np.square(r[first:, end:]).sum(axis=0))
+        total = np.square(r[first:, end:]).sum(axis=0)
+        moments.check_squares("lstsq", total)
+        return self._step(model, residuals, total)
 
     def _check_rank(self, sigma: Array) -> None:
         errors = max(self.d, min(self.n, ROUNDING_ROWS)) * np.finfo(np.float64).eps

@@ -120,7 +120,7 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     keeps = tuple(Keep(depth, _sink(job, chain, depth, n)) for depth, n in kept)
     blocks, strip = _blocks(job, chain, keeps, options)
     frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
-    passes = (*_preludes(frame), frame.make(keeps, tuple(chain.observes), _purpose(job)))
+    passes = (*_preludes(frame), frame.make(keeps, tuple(chain.observes), _purpose(job), chain.fit))
     engine, workers = choose_engine(passes, options, chain.fit, have_team=have_team)
     folder, threads = scratch_folder(job), options.threads
     stage = partial(staged_for, passes, engine, chain.fit, options.memory, folder, threads)
@@ -328,9 +328,16 @@ class _Frame:
     blocks: Blocks
     strip: int
 
-    def make(self, keeps: tuple[Keep, ...], observes: tuple[Observe, ...], purpose: str) -> Pass:
+    def make(
+        self,
+        keeps: tuple[Keep, ...],
+        observes: tuple[Observe, ...],
+        purpose: str,
+        fit: FitPart | None = None,
+    ) -> Pass:
         """A pass over the stages that something looks at."""
-        depth = max([0] + [k.depth for k in keeps] + [o.depth for o in observes])
+        looks = [*keeps, *observes, *([] if fit is None else [fit])]
+        depth = max((look.depth for look in looks), default=0)
         stages = self.stages[:depth]
         return Pass(self.source, stages, keeps, observes, self.blocks, self.strip, purpose)
 
