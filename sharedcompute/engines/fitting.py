@@ -11,7 +11,7 @@ import numpy as np
 from sharedcompute.engines.block import BlockRunner
 from sharedcompute.engines.checkpoint import Checkpoints
 from sharedcompute.engines.progress import Section
-from sharedcompute.engines.rounds import CONVERGED, DROPPED, Loop, Values, Watch, check_finite
+from sharedcompute.engines.rounds import CONVERGED, DROPPED, ROUNDS_DONE, Loop, Values, Watch, check_finite
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Listener
 from sharedcompute.operations.base import Array, State
@@ -82,7 +82,9 @@ def run_fit(
         watch.history = [] if reached is None else [list(row) for row in reached.values]
         begin()
         engine.iterate(loop, begin, watch)
-    table = np.array(watch.history, np.float64).reshape(-1, len(part.operation.watched))
+    # Sweeps that began again after a death may have been stopped before they came as far.
+    told = watch.history[: int(loop.words[ROUNDS_DONE])]
+    table = np.array(told, np.float64).reshape(-1, len(part.operation.watched))
     history = dict(zip(part.operation.watched, table.T, strict=True))
     converged = bool(loop.words[CONVERGED])
     # Not whether somebody asked for it: it may have come to its end in that very round.

@@ -336,8 +336,8 @@ class _Frame:
         fit: FitPart | None = None,
     ) -> Pass:
         """A pass over the stages that something looks at."""
-        looks = [*keeps, *observes, *([] if fit is None else [fit])]
-        depth = max((look.depth for look in looks), default=0)
+        depths = [0, *(k.depth for k in keeps), *(o.depth for o in observes)]
+        depth = max(depths if fit is None else [*depths, fit.depth])
         stages = self.stages[:depth]
         return Pass(self.source, stages, keeps, observes, self.blocks, self.strip, purpose)
 
