@@ -336,7 +336,7 @@ class _Frame:
         fit: FitPart | None = None,
     ) -> Pass:
         """A pass over the stages that something looks at."""
-        looks = [*keeps, *observes, *([] if fit is None else [fit])]
+        looks: list[Keep | Observe | FitPart] = [*keeps, *observes, *([] if fit is None else [fit])]
         depth = max((look.depth for look in looks), default=0)
         stages = self.stages[:depth]
         return Pass(self.source, stages, keeps, observes, self.blocks, self.strip, purpose)

@@ -47,7 +47,7 @@ def test_a_fit_that_is_told_to_stop_in_its_last_round_is_whole(place: Path) -> N
         assert not history.attrs["stopped"]
 
 
-@pytest.mark.parametrize("dtype,size", [("f4", 1e20), ("f8", 1e160)])
+@pytest.mark.parametrize(("dtype", "size"), [("f4", 1e20), ("f8", 1e160)])
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 def test_rows_too_large_to_be_told_apart_are_refused(dtype: str, size: float, init: str) -> None:
     x = (np.random.default_rng(0).normal(size=(60, 2)) * size).astype(dtype)
