@@ -28,6 +28,8 @@ class Reached:
 
     Parameters
     ----------
+    run : int
+        The run that saved it.
     number : int
         Rounds that were done.
     model : State
@@ -35,6 +37,7 @@ class Reached:
         What each of them said, in the order of the names that the fit watches.
     """
 
+    run: int
     number: int
     model: State
     values: list[list[float]]
@@ -80,7 +83,8 @@ class Checkpoints:
         reached = self._find()
         if reached is not None:
             self._noted = reached.number
-            if not self._section.goes_on:
+            # Not so where this run goes on in its files: they have it.
+            if reached.run != self._section.run.number:
                 self._noted = 0
                 self.save(reached.model, reached.values)
         self._section.restored()
@@ -98,8 +102,11 @@ class Checkpoints:
             if model is None:
                 continue
             self._turn, self._last = int(record["place"] == 0), record
-            told = [r for other, r in reversed(records[at:]) if other is run]
-            return Reached(record["rounds"], model, [row for r in told for row in r["values"]])
+            values: list[list[float]] = []
+            for told in (r for other, r in reversed(records[at:]) if other is run):
+                # A record before whose model is lost may have told of rounds that came again.
+                values[told["rounds"] - len(told["values"]) :] = told["values"]
+            return Reached(run.number, record["rounds"], model, values)
         return None
 
     def _read(self, run: Run, record: Record) -> State | None:

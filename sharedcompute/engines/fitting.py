@@ -66,6 +66,7 @@ def run_fit(
     section : Section or None
         Takes the notes of what is saved, and has those of an earlier run.
     """
+    part = part.reached(engine.share)
     loop = Loop.make(part, work, engine.allocate, saved=section is not None)
     checkpoints = Checkpoints(section, part.algorithm.model) if section is not None else None
     reached = checkpoints.restore() if checkpoints is not None else None

@@ -164,9 +164,8 @@ class Loop:
 
     def commit(self, step: Step) -> None:
         """Say that the other copy of the model holds."""
-        self.words[CONVERGED] = step.converged
-        self.words[FINISHED] = step.done
-        self.words[ROUNDS_DONE] += 1
+        # In one step: a death in between must not end the fit with the model before.
+        self.words[:STOP] = self.words[ROUNDS_DONE] + 1, step.done, step.converged
 
 
 def plain(state: State) -> State:

@@ -182,6 +182,7 @@ def project(
     staged = staging.nbytes(last)
     in_memory = staged["memory"] + (staged["file"] if file_is_memory else 0)
     scratch = max(_scratch(p, p.strip, ready) * p.threads(threads) for p in passes)
+    scratch += 0 if fit is None else _fit_scratch(last, fit) * last.threads(threads)
     filed = _filed(last)
     parent, shared = _worked_out(passes), _states(passes, workers, threads) + _results(last)
     shared += 0 if fit is None else fit.shared_nbytes(len(last.blocks))
@@ -190,6 +191,9 @@ def project(
         # It compiles with one made-up row.
         parent += max(_scratch(work, 1, True) for work in passes)
         parent += min(HELD_BYTES, sum(nbytes for nbytes, sink in filed if sink.chunks))
+        shared += 0 if fit is None else fit.given_nbytes
+    if fit is not None:
+        parent += fit.given_nbytes + fit.update_nbytes
     return Projection(
         engine,
         workers,
@@ -268,6 +272,17 @@ def _scratch(work: Pass, strip: int, ready: bool) -> int:
     total += 0 if ready else work.source.scratch_nbytes(rows + 2 * halo)
     # An encoder holds the rows and their chunks.
     return total + sum(2 * rows * work.spec(keep.depth).row_bytes for keep in work.keeps)
+
+
+def _fit_scratch(last: Pass, fit: FitPart) -> int:
+    """Private buffers of a thread that adds rows to a block's state.
+
+    The strip in double precision and once more what is made of it, and what it comes to.
+    """
+    if fit.rounds is None:
+        return 0
+    rows = min(last.strip, last.source.shape[0])
+    return 2 * (rows * last.spec(fit.depth).row_size * 8 + fit.state_nbytes)
 
 
 def _load_scratch(source: Source) -> int:

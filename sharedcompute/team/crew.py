@@ -147,14 +147,15 @@ class Crew:
                 self._hear(job, descriptor)
             if not heard:
                 watch.look()
-        if job.failures:
-            self._stop(job)
-            raise _exception(job.failures[min(job.failures)])
         # What the others sent before they left is under way in full, so who dies now is not missed.
-        while heard := self._poll.poll(0):
+        while job.all_left and (heard := self._poll.poll(0)):
             for descriptor, _ in heard:
                 with suppress(WorkerDied):
                     self._hear(job, descriptor)
+        # Only now: that all have left may be heard before what one of them raised.
+        if job.failures:
+            self._stop(job)
+            raise _exception(job.failures[min(job.failures)])
 
     def _hear(self, job: _Job, descriptor: int) -> None:
         """Take in what one worker says; raise where it has died at work."""

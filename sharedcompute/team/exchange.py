@@ -31,6 +31,9 @@ _TEXT = 248
 _LEAST = 1 << 16
 """Blocks are made in multiples of this, so that sizes that grow a little do not make new ones."""
 
+_KEPT = 1 << 24
+"""Longer ones are freed after a job: fresh ones of that size take 10 ms."""
+
 
 class Exchange:
     """One worker's part in the calls of all ranks. It lasts as long as the process.
@@ -56,9 +59,13 @@ class Exchange:
         self._others: list[dict[int, Segment]] = [{}, {}]
 
     def begin(self, job: int) -> None:
-        """Make ready for a job: what nobody received in the last one is dropped."""
+        """Make ready for a job: what nobody received in the last one, and long blocks, go."""
         self.job = job
         self.blocks.clear()
+        self._own = [s if s is not None and len(s) <= _KEPT else None for s in self._own]
+        self._others = [
+            {rank: s for rank, s in known.items() if len(s) <= _KEPT} for known in self._others
+        ]
 
     def has_left(self, rank: int) -> bool:
         """Whether a rank has returned from the program."""

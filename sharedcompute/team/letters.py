@@ -85,6 +85,8 @@ class Reader:
     def _map(self, name: str, size: int) -> Segment:
         segment = self._mapped.get(name)
         if segment is None:
+            # What its owner has freed would be held for ever, however long it is.
+            self._mapped = {n: s for n, s in self._mapped.items() if segments.exists(n)}
             if len(self._mapped) >= _MAPPED:
                 self._mapped.clear()
             segment = self._mapped[name] = segments.open_segment(name, size)

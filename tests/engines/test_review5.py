@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
 import sharedcompute as sc
+from sharedcompute import arrays
 from sharedcompute.engines import rounds
+from sharedcompute.engines.local import Local
+from sharedcompute.operations.base import ArraySpec
+from sharedcompute.operations.linear import LSTSQ
+from sharedcompute.plan.fit import FitPart
 
 from .own_fit import HALVES
 from .test_fits import Rounds, data, fit_of, place
@@ -47,7 +53,7 @@ def test_a_fit_that_is_told_to_stop_in_its_last_round_is_whole(place: Path) -> N
         assert not history.attrs["stopped"]
 
 
-@pytest.mark.parametrize("dtype,size", [("f4", 1e20), ("f8", 1e160)])
+@pytest.mark.parametrize(("dtype", "size"), [("f4", 1e20), ("f8", 1e160)])
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 def test_rows_too_large_to_be_told_apart_are_refused(dtype: str, size: float, init: str) -> None:
     x = (np.random.default_rng(0).normal(size=(60, 2)) * size).astype(dtype)
@@ -61,3 +67,22 @@ def test_squares_beyond_floating_point_are_one_error(op: str) -> None:
     given = {} if op == "pca" else {"y": x[:, 0] * 1e200}
     with pytest.raises(sc.InputError, match=f"{op} expected numbers whose squares are finite"):
         sc.fit(op, x * 1e200 if op == "pca" else x, engine="serial", **given)
+
+
+@pytest.mark.parametrize("op", ["lstsq", "ridge"])
+def test_a_target_counts_in_the_memory_that_a_fit_takes(op: str) -> None:
+    x, y = np.zeros((300_000, 1)), np.zeros((300_000, 100))
+    with pytest.raises(sc.MemoryBudgetError, match="the job needs"):
+        sc.fit(op, x, y=y, engine="serial", memory="300 MB")
+
+
+def test_workers_find_the_target_in_shared_memory(team: sc.Team) -> None:
+    x = np.random.default_rng(0).normal(size=(20_000, 2))
+    part = FitPart(
+        LSTSQ,
+        LSTSQ.algorithm({"y": x[:, 0], "fit_intercept": True}, ArraySpec(x.shape, x.dtype)),
+        0,
+    )
+    algorithm: Any = part.reached(Local(team, "static").share).algorithm
+    assert arrays.handle(algorithm.y) is not None
+    assert np.array_equal(algorithm.y, x[:, 0])
