@@ -1,4 +1,4 @@
-"""A race: a histogram that several processes fill without asking each other, and what puts it right.
+"""A race: a histogram that several processes fill at once, and what puts it right.
 
     python examples/race.py [--workers 2] [--values 2000000]
 

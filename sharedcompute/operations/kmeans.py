@@ -231,7 +231,7 @@ class KMeans:
         phase = model["phase"][0]
         if state is not None and phase != SEED:
             # Rounds that move centres do not measure, and a fit may be stopped behind one.
-            inertia = state["inertia"] if phase == MEASURE else [_inertia(model, state)]
+            inertia = state["inertia"] if phase == MEASURE else np.array([_inertia(model, state)])
             last = {"inertia": inertia, "count": state["count"]}
         return {
             "cluster_centers": centres,
