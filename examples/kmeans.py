@@ -50,12 +50,12 @@ def lloyd(worker, x, centers, labels, rounds):
     return centers
 
 
-def timed(call):
+def timed(call, *args, **settings):
     """What a call gives, and the seconds of the faster of two: the first may have to compile."""
     seconds = []
     for _ in range(2):
         began = time.perf_counter()
-        result = call()
+        result = call(*args, **settings)
         seconds.append(time.perf_counter() - began)
     return result, min(seconds)
 
@@ -81,20 +81,18 @@ def main():
     for workers in sorted({1, options.workers}):
         with sc.Team(workers) as team:
             labels = sc.empty(len(x), np.int64)
-            run = lambda: team.run(lloyd, x, init, labels, options.rounds)  # noqa: B023, E731
-            found, seconds = timed(run)
+            found, seconds = timed(team.run, lloyd, x, init, labels, options.rounds)
             results[f"program, {workers} workers"] = found[0], np.array(labels), seconds
-            run = lambda: sc.fit("kmeans", x, team=team, **settings)  # noqa: B023, E731
-            fitted, seconds = timed(run)
+            fitted, seconds = timed(sc.fit, "kmeans", x, team=team, **settings)
             name = f"sc.fit, {workers} workers"
             results[name] = fitted.cluster_centers_, fitted.labels_, seconds
     try:
-        from sklearn.cluster import KMeans
+        from sklearn.cluster import KMeans  # noqa: PLC0415 - it need not be installed
     except ImportError:
         pass
     else:
         model = KMeans(options.clusters, **settings, n_init=1)
-        _, seconds = timed(lambda: model.fit(np.asarray(x)))
+        _, seconds = timed(model.fit, np.asarray(x))
         results["scikit-learn"] = model.cluster_centers_, model.labels_, seconds
 
     one, many = "sc.fit, 1 workers", f"sc.fit, {options.workers} workers"

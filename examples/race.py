@@ -1,10 +1,11 @@
-"""A race: a histogram that several processes fill without asking each other, and what puts it right.
+"""A race: a histogram that several processes fill at once, and what puts it right.
 
-    python examples/race.py [--workers 2] [--values 400000]
+    python examples/race.py [--workers 2] [--values 2000000]
 
 ``histogram[b] += 1`` is three steps: read the count, add one, write it back. When two workers take
 these steps at the same time, both read the same count, and one of the two additions is lost. The
-program raises no error and gives a plausible histogram, which is another one each time.
+program raises no error and gives a plausible histogram, which is another one each time. When the
+workers have but one core between them, it is even right most of the time.
 
 Three forms are right, and cost very different amounts of time:
 
@@ -79,22 +80,23 @@ def private_form(worker, x, histogram):
 
 
 def measure(team, form, x):
-    """Return the histogram of a form, and the seconds of the fastest of three runs."""
-    histogram, seconds = sc.zeros(BINS, np.int64), []
-    for _ in range(3):
+    """Return the histogram of the worst of five runs, and the seconds of the fastest."""
+    histogram, found, seconds = sc.zeros(BINS, np.int64), [], []
+    for _ in range(5):
         histogram[:] = 0
         if form is private_form:
             times = team.run(private_form, x, histogram)
         else:
             times = team.run(shared_form, form, x, histogram)
         seconds.append(max(times))
-    return np.array(histogram), min(seconds)
+        found.append(np.array(histogram))
+    return min(found, key=np.sum), min(seconds)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--values", type=int, default=400_000)
+    parser.add_argument("--values", type=int, default=2_000_000)
     options = parser.parse_args()
 
     x = sc.asarray(np.random.default_rng(0).random(options.values))

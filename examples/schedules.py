@@ -2,8 +2,8 @@
 
     python examples/schedules.py [--workers 2] [--rows 2000]
 
-Row i takes i steps, as in a triangle of pairs ("all j below i"): the last rows cost most. With equal
-shares the worker that has the last rows works on while the others wait.
+Row i takes i steps, as in a triangle of pairs ("all j below i"): the last rows cost most. With
+equal shares the worker that has the last rows works on while the others wait.
 
 static      Equal shares of neighbouring rows, nothing to agree on. With weights: shares that cost
             the same, if the costs are known. With small blocks: no better, still neighbours.
@@ -12,9 +12,9 @@ dynamic     Who is free takes the next block. Small blocks come out even, large 
 guided      Large blocks first, ever smaller ones towards the end: few claims, and still even.
 stealing    Static shares, and who is done takes blocks from who has most left.
 
-"work" is the part of all steps that each worker did, from rank 0 up, "busy" the part of the time that
-it spent on them. Where others use the machine as well, the worker that they disturb gets less work of
-all but the static schedules.
+"work" is the part of all steps that each worker did, from rank 0 up, "busy" the part of the time
+that it spent on them. Where others use the machine as well, the worker that they disturb gets less
+work from all but the static schedules.
 """
 
 import argparse
@@ -85,7 +85,8 @@ def main():
     want = np.cumsum(1 / np.arange(1.0, n) ** 2)
     wrong, first = False, None
     print(f"{n} rows, {options.workers} workers")
-    print(f"{'schedule':<10}{'block':>6}{'blocks':>8}{'ms':>8}{'to static':>11}  {'work':<{6 * options.workers}}busy")
+    work = f"{'work':<{6 * options.workers}}"
+    print(f"{'schedule':<10}{'block':>6}{'blocks':>8}{'ms':>8}{'to static':>11}  {work}busy")
     with sc.Team(options.workers) as team:
         for claim in CLAIMS:
             runs = []

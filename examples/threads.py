@@ -3,18 +3,19 @@
     python examples/threads.py [--cores 2] [--rows 10000]
 
 large    Much arithmetic for each number (a Gaussian filter): more cores, more speed.
-memory   Little arithmetic (a sum over more than the caches hold): a few cores use all of the memory's
-         bandwidth, and more of them gain nothing.
+memory   Little arithmetic (a sum over more than the caches hold): a few cores use all of the
+         memory's bandwidth, and more of them gain nothing.
 small    So little work that telling the workers of it takes longer than doing it.
 blas     A program in which each worker multiplies its rows by a matrix; BLAS has the threads.
 
 Two workers with a thread each and one worker with two threads use the same cores. Figures are times
-as multiples of those in the first line: 0.5 is twice as fast.
+as multiples of those in the first line, of this process alone: 0.5 is twice as fast.
 """
 
 import argparse
 import sys
 import time
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -31,12 +32,15 @@ def product(worker, x, b, out):
 
 def work(team, what, x, b, out):
     if what == "blas":
+        if team is None:
+            return np.matmul(x, b, out)
         team.run(product, x, b, out)
         return out
-    if what == "large":
-        return sc.map("gaussian", x, out, sigma=2.0, team=team, engine="local")
     # The default, engine="auto", does not ask the workers where the job is too small to gain.
-    return sc.reduce("sum", x if what == "memory" else x[:8], team=team, engine="local")
+    where = {"engine": "serial"} if team is None else {"engine": "local", "team": team}
+    if what == "large":
+        return sc.map("gaussian", x, out, sigma=2.0, **where)
+    return sc.reduce("sum", x if what == "memory" else x[:8], **where)
 
 
 def measure(repeats, *args):
@@ -63,12 +67,13 @@ def main():
     expected, alone = {"blas": x @ b}, {}
     print(f"{options.rows} x {COLUMNS} float64")
     print(f"{'workers':>7}{'threads':>9}" + "".join(f"{what:>9}" for what in WORKS))
-    for workers, threads in ((1, 1), (n, 1), (1, n), (n, n), (4 * n, 1)):
-        line = f"{workers:>7}{threads:>9}"
-        with sc.Team(workers, threads=threads) as team:
+    for workers, threads in ((0, 0), (1, 1), (n, 1), (1, n), (n, n), (4 * n, 1)):
+        line = f"{workers:>7}{threads:>9}" if workers else "this process    "
+        made = sc.Team(workers, threads=threads) if workers else nullcontext()
+        with made as team:
             for what in WORKS:
                 result, seconds = measure(options.repeats, team, what, x, b, out)
-                # A BLAS rounds in another way for other numbers of rows. All else has the same bits.
+                # A BLAS rounds otherwise for another number of rows. All else has the same bits.
                 rtol = 1e-12 if what == "blas" else 0.0
                 if not np.allclose(result, expected.setdefault(what, result), rtol, atol=0.0):
                     wrong.add(what)

@@ -45,9 +45,9 @@ def test_an_example_operation_runs(
 
 
 def printed(example: str, *arguments: str) -> str:
-    """What an example prints. It compares its results with others' and ends with 1 if one is off."""
+    """What an example prints. It compares its results with others': 1 if they differ."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / example), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

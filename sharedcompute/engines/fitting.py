@@ -11,7 +11,15 @@ import numpy as np
 from sharedcompute.engines.block import BlockRunner
 from sharedcompute.engines.checkpoint import Checkpoints
 from sharedcompute.engines.progress import Section
-from sharedcompute.engines.rounds import CONVERGED, DROPPED, ROUNDS_DONE, Loop, Values, Watch, check_finite
+from sharedcompute.engines.rounds import (
+    CONVERGED,
+    DROPPED,
+    ROUNDS_DONE,
+    Loop,
+    Values,
+    Watch,
+    check_finite,
+)
 from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import Listener
 from sharedcompute.operations.base import Array, State

@@ -47,7 +47,8 @@ def name_of_own(f: FunctionType) -> Named | None:
 
     cloudpickle would find it as well, in 10 us: too long for each job.
     """
-    if not f.__module__.startswith(_OURS) or "<" in f.__qualname__:
+    # A method that `dataclass` wrote has no module, where its class is in none that is loaded.
+    if not (f.__module__ or "").startswith(_OURS) or "<" in f.__qualname__:
         return None
     return ("name", f.__module__, f.__qualname__)
 
