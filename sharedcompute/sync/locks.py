@@ -133,7 +133,8 @@ def _wait_for_lock(control: ControlBlock, number: int, timeout: float) -> int:
     seen = load(words, at)
     if seen | 1 == mine + 1:
         return STUCK
-    linger(control, at, seen)
+    if seen != 0:  # else it was given back just now
+        linger(control, at, seen)
     if swap(words, at, 0, mine) == 0:
         return OK
     deadline = begin_wait(control, LOCK, number, timeout)
