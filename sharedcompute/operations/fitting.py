@@ -85,7 +85,7 @@ class Rounds(Protocol):
     def results(self, model: State, state: State | None) -> dict[str, Array]:
         """What the fit gives, from the last model and, where `needs_last`, its state.
 
-        None where there was no time for that: the fit was stopped.
+        None where it does not. Also a fit that is stopped has that round.
         """
 
     @property
