@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import threadpoolctl  # type: ignore[import-untyped]
 
 from sharedcompute.engines.block import BlockRunner
 from sharedcompute.engines.checkpoint import Checkpoints
+from sharedcompute.engines.loop import CONVERGED, DROPPED, ROUNDS_DONE, Loop
 from sharedcompute.engines.progress import Section
-from sharedcompute.engines.rounds import (
-    CONVERGED,
-    DROPPED,
-    ROUNDS_DONE,
-    Loop,
-    Values,
-    Watch,
-    check_finite,
-)
+from sharedcompute.engines.rounds import check_finite
 from sharedcompute.engines.work import Engine, undeliverable
-from sharedcompute.events import Listener
+from sharedcompute.events import Event, Listener, RoundDone
 from sharedcompute.operations.base import Array, State
 from sharedcompute.operations.fitting import RowsAt, Sweeps
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows
+
+Values = list[list[float]]
+"""What each round said of itself, in the order of the names that the fit watches."""
 
 OWN_NBYTES = 1 << 20
 """Results up to here are copied: a model that is kept is not to keep a shared block each."""
@@ -78,8 +75,9 @@ def run_fit(
     loop = Loop.make(part, work, engine.allocate, saved=section is not None)
     checkpoints = Checkpoints(section, part.algorithm.model) if section is not None else None
     reached = checkpoints.restore() if checkpoints is not None else None
-    watch = Watch(loop, listen, checkpoints.save if checkpoints is not None else _unsaved)
-    with _reading(part, work) as read:
+    watch = _Watch(loop, listen, checkpoints.save if checkpoints is not None else _unsaved)
+    # Bits must not depend on the threads of a BLAS: threads do blocks of their own.
+    with _reading(part, work) as read, threadpoolctl.threadpool_limits(1):
 
         def begin() -> None:
             latest = checkpoints.latest() if checkpoints is not None else None
@@ -91,6 +89,7 @@ def run_fit(
         watch.history = [] if reached is None else [list(row) for row in reached.values]
         begin()
         engine.iterate(loop, begin, watch)
+        results = _results(loop)
     # Sweeps that began again after a death may have been stopped before they came as far.
     told = watch.history[: int(loop.words[ROUNDS_DONE])]
     table = np.array(told, np.float64).reshape(-1, len(part.operation.watched))
@@ -98,7 +97,43 @@ def run_fit(
     converged = bool(loop.words[CONVERGED])
     # Not whether somebody asked for it: it may have come to its end in that very round.
     stopped = bool(loop.words[DROPPED])
-    return FitOutcome(_results(loop), history, converged, stopped, loop.model)
+    return FitOutcome(results, history, converged, stopped, loop.model)
+
+
+class _Watch:
+    """What the parent hears of the rounds: each of them once, with the history.
+
+    Parameters
+    ----------
+    listen : callable
+        Stops the loop by raising StopIteration.
+    save : callable
+        Saves a model and the history up to it.
+    """
+
+    def __init__(
+        self, loop: Loop, listen: Callable[[Event], None], save: Callable[[State, Values], None]
+    ) -> None:
+        self._loop = loop
+        self._listen = listen
+        self._save = save
+        self.history: Values = []
+
+    def __call__(self, event: Event) -> None:
+        """Note an event, and tell it."""
+        if isinstance(event, RoundDone):
+            # Told again where its process died before it held, or where sweeps began anew.
+            if event.number <= len(self.history):
+                return
+            watched = self._loop.part.operation.watched
+            self.history.append([float(event.values[name]) for name in watched])
+            if event.model is not None:
+                self._save(dict(event.model), self.history)
+                event = replace(event, model=None)
+        try:
+            self._listen(event)
+        except StopIteration:
+            self._loop.stop()
 
 
 def _unsaved(_model: State, _values: Values) -> None:

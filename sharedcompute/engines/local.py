@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import threadpoolctl  # type: ignore[import-untyped]
 
 from sharedcompute import arrays, faults
+from sharedcompute.engines.loop import Loop
 from sharedcompute.engines.outbox import Outbox, Rings, Sent
-from sharedcompute.engines.rounds import Loop, iterate, warm_up
+from sharedcompute.engines.rounds import iterate, warm_up
 from sharedcompute.engines.threads import Claims, do_units
 from sharedcompute.engines.work import Deliver, Work
 from sharedcompute.errors import WorkerDied
@@ -277,8 +279,9 @@ class _Ranked:
 
 
 def iterate_here(worker: Worker, loop: Loop, schedule: Schedule, threads: int) -> None:
-    """What each worker does of a fit."""
-    iterate(_Ranked(worker, schedule, threads), loop)
+    """What each worker does of a fit; for its BLAS see `run_fit`."""
+    with threadpoolctl.threadpool_limits(1):
+        iterate(_Ranked(worker, schedule, threads), loop)
 
 
 def run_units(

@@ -10,27 +10,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import threadpoolctl  # type: ignore[import-untyped]
 
 from sharedcompute import faults
 from sharedcompute.engines.block import BlockRunner
+from sharedcompute.engines.loop import DROPPED, ROUNDS_DONE, Loop, plain
 from sharedcompute.engines.threads import Claims, side_by_side
 from sharedcompute.engines.work import undeliverable
 from sharedcompute.errors import InputError
 from sharedcompute.events import Event, RoundDone
 from sharedcompute.kernels.elementwise import all_finite
-from sharedcompute.operations.accumulate import Allocate
 from sharedcompute.operations.base import Array, State, is_ours
-from sharedcompute.operations.fitting import Algorithm, Rounds, RowsAt, Step, Sweeps
-from sharedcompute.plan.fit import FitPart
-from sharedcompute.plan.passes import Pass
-from sharedcompute.rows import Blocks, Rows
+from sharedcompute.operations.fitting import Algorithm, Rounds, Step, Sweeps
+from sharedcompute.rows import Blocks
 
 SAVE_SECONDS = 1.0
 """How often the model is handed over to be saved: what came after the last time is lost in a
@@ -38,12 +33,6 @@ death."""
 
 SAVE_SHARE = 10
 """The fit takes this many times as long as to hand over its model, however large that is."""
-
-ROUNDS_DONE, FINISHED, CONVERGED, STOP, DROPPED = range(5)
-
-
-Values = list[list[float]]
-"""What each round said of itself, in the order of the names that the fit watches."""
 
 
 class Party(Protocol):
@@ -75,108 +64,9 @@ class Party(Protocol):
         """Tell whoever watches; what is told was received before the next barrier opens."""
 
 
-@dataclass(frozen=True)
-class Loop:
-    """A fit at work. It pickles; its arrays are shared by all ranks.
-
-    Parameters
-    ----------
-    part : FitPart
-    work : Pass
-        Reads the rows; nothing is kept or reduced by itself.
-    models : tuple of State
-        Two copies of the model; one where sweeps work in place.
-    states : State
-        A state for each block, fields of shape (blocks, ...).
-    words : ndarray of int64
-        Rounds that are done, whether they all are, whether the fit has converged, whether somebody
-        wants it to stop, and whether the round in hand was dropped for that.
-    saved : bool
-        Somebody saves the model.
-    """
-
-    part: FitPart
-    work: Pass
-    models: tuple[State, ...]
-    states: State
-    words: Array
-    saved: bool
-
-    @classmethod
-    def make(cls, part: FitPart, work: Pass, allocate: Allocate, *, saved: bool) -> Loop:
-        """Make the arrays; what is in them is for `begin` and for the rounds to say."""
-        specs, rounds = part.algorithm.model, part.rounds
-        models = tuple(
-            {name: allocate(spec.shape, spec.dtype) for name, spec in specs.items()}
-            for _ in range(1 if rounds is None else 2)
-        )
-        blocks = len(work.blocks)
-        kept = {} if rounds is None else rounds.state
-        states = {name: allocate((blocks, *spec.shape), spec.dtype) for name, spec in kept.items()}
-        words = allocate((5,), np.dtype(np.int64))
-        words[:] = 0
-        return cls(part, work, models, states, words, saved)
-
-    @property
-    def model(self) -> State:
-        """The model that holds, as plain arrays."""
-        return plain(self.models[int(self.words[ROUNDS_DONE]) % len(self.models)])
-
-    @property
-    def finished(self) -> bool:
-        """Whether no other round is needed."""
-        return bool(self.words[FINISHED])
-
-    def state(self, block: int) -> State:
-        """The state of a block; after `combine` that of block 0 is of all rows."""
-        return {name: s[block, ...] for name, s in plain(self.states).items()}
-
-    def go_on(self, number: int, model: State) -> None:
-        """Take over the model of so many rounds."""
-        self._anew()
-        self.words[ROUNDS_DONE] = number
-        for name, array in self.model.items():
-            array[...] = model[name]
-
-    def begin(self, read: RowsAt) -> None:
-        """Make the first model."""
-        self._anew()
-        for array in self.models[0].values():
-            array[...] = 0
-        self.part.algorithm.begin(self.model, read)
-
-    def _anew(self) -> None:
-        # Whoever wants it to stop does so still when sweeps begin again after a death.
-        self.words[:STOP] = 0
-
-    def stop(self) -> None:
-        """Drop the round in hand and end with the model that holds."""
-        self.words[STOP] = 1
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the round in hand is to be dropped."""
-        return bool(self.words[STOP]) and not self.finished
-
-    def drop(self) -> None:
-        """End with the model that holds."""
-        self.words[[FINISHED, DROPPED]] = 1
-
-    def commit(self, step: Step) -> None:
-        """Say that the other copy of the model holds."""
-        # In one step: a death in between must not end the fit with the model before.
-        self.words[:STOP] = self.words[ROUNDS_DONE] + 1, step.done, step.converged
-
-
-def plain(state: State) -> State:
-    """The same arrays as plain ndarrays: NumPy and numba take longer for a subclass."""
-    return {name: array.view(np.ndarray) for name, array in state.items()}
-
-
 def iterate(party: Party, loop: Loop) -> None:
     """Do rounds until the fit is done, and what is wanted behind them."""
-    # Bits must not depend on the threads of a BLAS: threads do blocks of their own.
-    with threadpoolctl.threadpool_limits(1), _quiet(loop.part.algorithm):
+    with _quiet(loop.part.algorithm):
         if isinstance(loop.part.algorithm, Sweeps):
             _sweep(party, loop, loop.part.algorithm)
         else:
@@ -343,29 +233,6 @@ def check_finite(x: Array, start: int, name: str) -> None:
     )
 
 
-class Alone:
-    """The one rank of the serial engine."""
-
-    rank, size = 0, 1
-
-    def __init__(self, control: Any, threads: int, tell: Callable[[Event], None]) -> None:
-        self.control = control
-        self.threads = threads
-        self.tell = tell
-        self.failed: Rows | None = None
-        """What it had in hand when it failed."""
-
-    def barrier(self) -> None:
-        """Nobody is waited for."""
-
-    def claims(self, blocks: Blocks) -> Claims:
-        """All blocks, in order."""
-        return Claims(iter(range(len(blocks))), blocks.__getitem__, self._note)
-
-    def _note(self, rows: Rows) -> None:
-        self.failed = rows
-
-
 def warm_up(loop: Loop) -> None:
     """Compile here what all workers will call: they then find it in numba's cache.
 
@@ -386,39 +253,3 @@ def warm_up(loop: Loop) -> None:
         algorithm.combine(state, {name: s.copy() for name, s in state.items()})
     except Exception:  # noqa: BLE001 - the made-up row need not make sense to it
         return
-
-
-class Watch:
-    """What the parent hears of the rounds: each of them once, with the history.
-
-    Parameters
-    ----------
-    listen : callable
-        Stops the loop by raising StopIteration.
-    save : callable
-        Saves a model and the history up to it.
-    """
-
-    def __init__(
-        self, loop: Loop, listen: Callable[[Event], None], save: Callable[[State, Values], None]
-    ) -> None:
-        self._loop = loop
-        self._listen = listen
-        self._save = save
-        self.history: Values = []
-
-    def __call__(self, event: Event) -> None:
-        """Note an event, and tell it."""
-        if isinstance(event, RoundDone):
-            # Told again where its process died before it held, or where sweeps began anew.
-            if event.number <= len(self.history):
-                return
-            watched = self._loop.part.operation.watched
-            self.history.append([float(event.values[name]) for name in watched])
-            if event.model is not None:
-                self._save(dict(event.model), self.history)
-                event = replace(event, model=None)
-        try:
-            self._listen(event)
-        except StopIteration:
-            self._loop.stop()

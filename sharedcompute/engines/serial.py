@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.engines.rounds import Alone, Loop, iterate
+from sharedcompute.engines.loop import Loop
+from sharedcompute.engines.rounds import iterate
 from sharedcompute.engines.threads import Claims, do_units
 from sharedcompute.engines.work import Deliver, Work
-from sharedcompute.events import BlockDone, Listener, StateTaken
+from sharedcompute.events import BlockDone, Event, Listener, StateTaken
 from sharedcompute.operations.base import Array, DType
+from sharedcompute.rows import Blocks, Rows
 from sharedcompute.sync import alone
 
 
@@ -81,3 +83,26 @@ class _Desk:
         self._listen(event)
         if taken is not None:
             self._listen(taken)
+
+
+class Alone:
+    """The one rank of the serial engine."""
+
+    rank, size = 0, 1
+
+    def __init__(self, control: Any, threads: int, tell: Callable[[Event], None]) -> None:
+        self.control = control
+        self.threads = threads
+        self.tell = tell
+        self.failed: Rows | None = None
+        """What it had in hand when it failed."""
+
+    def barrier(self) -> None:
+        """Nobody is waited for."""
+
+    def claims(self, blocks: Blocks) -> Claims:
+        """All blocks, in order."""
+        return Claims(iter(range(len(blocks))), blocks.__getitem__, self._note)
+
+    def _note(self, rows: Rows) -> None:
+        self.failed = rows

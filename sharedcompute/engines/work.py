@@ -12,7 +12,7 @@ from sharedcompute.operations.base import Array, DType, State
 from sharedcompute.rows import Rows
 
 if TYPE_CHECKING:
-    from sharedcompute.engines.rounds import Loop
+    from sharedcompute.engines.loop import Loop
 
 Deliver = Callable[[int, int, Sequence[Any]], None]
 """Hands encoded chunks, of unit ... and result number ..., to the one writer of the output file."""

@@ -76,6 +76,9 @@ class StateFolder:
             try:
                 with contextlib.suppress(FileExistsError):
                     self.path.mkdir()
+            except OSError as error:
+                raise self._unmade(error) from None
+            try:
                 fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             except FileNotFoundError as error:
                 if self.path.parent.is_dir() and not self.path.is_symlink():

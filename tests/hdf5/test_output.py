@@ -159,6 +159,11 @@ def test_a_folder_without_write_permission_is_refused(tmp_path, monkeypatch):
         OutputFile(str(tmp_path / "x.h5")).check()
 
 
+def test_a_folder_in_which_nothing_can_be_made_is_an_error_and_not_an_endless_try():
+    with pytest.raises(InputError, match="expected to make /proc/x"):
+        OutputFile("/proc/x.h5").lock()
+
+
 def test_too_large_an_output_is_refused_with_need_and_have(tmp_path):
     with pytest.raises(MemoryBudgetError, match="free in"):
         OutputFile(str(tmp_path / "x.h5")).check(nbytes=1 << 60)
