@@ -8,7 +8,8 @@ rows of its own, reads its neighbours' border rows straight from the shared grid
 waits for the others once a sweep. That barrier is a call inside the compiled loop.
 
 The result is compared, bit for bit, with ``sc.fit("heat")``, which does several sweeps between two
-barriers, while the rows are in the cache (try --size 4096 --sweeps 50), and with the solution on
+barriers while the rows are in the cache: that pays from where the grids are larger than the cache
+(try --size 2048 --sweeps 500); its times have the start of a job in them. And with the solution on
 paper: a sine wave of heat keeps its shape and fades by a known factor each sweep.
 """
 
