@@ -31,7 +31,19 @@ if TYPE_CHECKING:
         WaitTimeoutError,
         WorkerDied,
     )
-    from sharedcompute.operations.base import Field, Map, Partial, Reduce, Scan, Stage, Stencil
+    from sharedcompute.events import RoundDone
+    from sharedcompute.operations.base import (
+        ArraySpec,
+        Field,
+        FromModel,
+        Map,
+        Partial,
+        Reduce,
+        Scan,
+        Stage,
+        Stencil,
+    )
+    from sharedcompute.operations.fitting import Fit, Step
     from sharedcompute.operations.parameters import Parameter
     from sharedcompute.team import Worker
 
@@ -58,8 +70,11 @@ _HOMES = {
         "WaitTimeoutError",
         "WorkerDied",
     ),
+    "sharedcompute.events": ("RoundDone",),
     "sharedcompute.operations.base": (
+        "ArraySpec",
         "Field",
+        "FromModel",
         "Map",
         "Partial",
         "Reduce",
@@ -67,6 +82,7 @@ _HOMES = {
         "Stage",
         "Stencil",
     ),
+    "sharedcompute.operations.fitting": ("Fit", "Step"),
     "sharedcompute.operations.parameters": ("Parameter",),
     "sharedcompute.team": ("Worker",),
 }
@@ -74,11 +90,14 @@ _HOME = {name: (home, name) for home, names in _HOMES.items() for name in names}
 _HOME["open"] = ("sharedcompute.api.inputs", "open_dataset")
 
 __all__ = [
+    "ArraySpec",
     "Dataset",
     "DeadlockError",
     "Error",
     "Field",
+    "Fit",
     "Fitted",
+    "FromModel",
     "InputError",
     "Map",
     "MemoryBudgetError",
@@ -89,11 +108,13 @@ __all__ = [
     "ProgramLeftError",
     "QueueClosedError",
     "Reduce",
+    "RoundDone",
     "Scan",
     "SharedArray",
     "Stage",
     "StaleResumeError",
     "Stencil",
+    "Step",
     "Team",
     "WaitTimeoutError",
     "Worker",

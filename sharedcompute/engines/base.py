@@ -85,7 +85,7 @@ class _Run:
     ----------
     kept : tuple of Keep
         What the last pass kept, with the sinks that were filled.
-    fitted : Fitted or None
+    fitted : FitOutcome or None
         What the fit came to.
     """
 

@@ -84,7 +84,7 @@ class Carry:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FromModel:
     """Stands in a stage's arguments for an array of the model that a fit has worked out."""
 
     name: str
@@ -100,7 +100,7 @@ class Stage:
         A numba or plain Python function that fills `out`. `x` is read-only and C-contiguous, and
         has ``len(out) + 2 * halo`` rows.
     args : tuple
-        Scalars and arrays; may hold `Needed`, `Carry` or `Fitted` until the pass is bound.
+        Scalars and arrays; may hold `Needed`, `Carry` or `FromModel` until the pass is bound.
     dtype : numpy.dtype
         Of `out`.
     row_shape : tuple of int or None

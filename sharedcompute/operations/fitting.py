@@ -92,7 +92,7 @@ class Rounds(Protocol):
     def rows(self) -> tuple[str, Stage] | None:
         """What the fit gives for each row: a name, and the stage that makes it of the input's rows.
 
-        `Fitted` in the stage's arguments stands for an array of the last model.
+        `FromModel` in the stage's arguments stands for an array of the last model.
         """
 
 

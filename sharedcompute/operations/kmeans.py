@@ -25,7 +25,7 @@ from sharedcompute.operations.base import (
     Array,
     ArraySpec,
     DType,
-    Fitted,
+    FromModel,
     Params,
     Stage,
     State,
@@ -243,7 +243,7 @@ class KMeans:
     @property
     def rows(self) -> tuple[str, Stage]:
         """The label of each row."""
-        args = (Fitted("scaled"), Fitted("norms"), Fitted("origin"))
+        args = (FromModel("scaled"), FromModel("norms"), FromModel("origin"))
         stage = Stage(
             "kmeans", kernels.nearest, args, np.dtype(np.int32), matrix=True, row_shape=()
         )

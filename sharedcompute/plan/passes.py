@@ -16,7 +16,7 @@ from sharedcompute.operations.base import (
     ArraySpec,
     Carry,
     DType,
-    Fitted,
+    FromModel,
     Needed,
     Stage,
     is_ours,
@@ -101,7 +101,7 @@ class Observe:
     reduction: Reduction
 
 
-BoundValues = Mapping[tuple[int, Needed | Carry | Fitted], Array]
+BoundValues = Mapping[tuple[int, Needed | Carry | FromModel], Array]
 """What earlier passes worked out for the arguments of a stage, by the stage's index."""
 
 
@@ -191,7 +191,7 @@ class BlockCarry:
 
 
 def _value(values: BoundValues, stage: int, argument: Any) -> Any:
-    if isinstance(argument, Needed | Fitted):
+    if isinstance(argument, Needed | FromModel):
         return values[stage, argument]
     if isinstance(argument, Carry):
         return BlockCarry(values[stage, argument])
@@ -205,6 +205,6 @@ def needs(stages: tuple[Stage, ...]) -> tuple[tuple[int, Needed | Carry], ...]:
     )
 
 
-def fitted(stages: tuple[Stage, ...]) -> tuple[tuple[int, Fitted], ...]:
+def fitted(stages: tuple[Stage, ...]) -> tuple[tuple[int, FromModel], ...]:
     """What of a fit's model these stages take, by stage."""
-    return tuple((i, a) for i, s in enumerate(stages) for a in s.args if isinstance(a, Fitted))
+    return tuple((i, a) for i, s in enumerate(stages) for a in s.args if isinstance(a, FromModel))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.operations.base import ArraySpec, Fitted, Stage
+from sharedcompute.operations.base import ArraySpec, FromModel, Stage
 from sharedcompute.operations.fitting import Fit, Step
 from sharedcompute.operations.parameters import Parameter, count, order
 
@@ -34,7 +34,7 @@ class Halves:
     dies: str
 
     needs_last = True
-    rows = ("centred", Stage("centre", centre, (Fitted("mean"),), F8, row_shape=()))
+    rows = ("centred", Stage("centre", centre, (FromModel("mean"),), F8, row_shape=()))
 
     @property
     def model(self) -> dict[str, ArraySpec]:
