@@ -176,14 +176,14 @@ class Collectives:
         if not isinstance(op, str):
             return self._combine_by(value, ufunc, root, out)
         if reductions.is_integer(value):
-            half = self._show(_text(op, root, "int", ""), value)
+            half = self._show(_text(reductions.name_of(op), root, "int", ""), value)
             if root not in (None, self.rank):
                 return None
             return reductions.fold_integers(self._read_all(half), op)
         array = reductions.numbers(value, op)
         if out is not None:
             reductions.check_out(out, array)
-        text = _text(op, root, array.dtype, array.shape)
+        text = _text(reductions.name_of(op), root, array.dtype, array.shape)
         into = (
             out if out is not None and out.flags.c_contiguous else np.empty_like(array, order="C")
         )
@@ -233,7 +233,7 @@ class Collectives:
         if out is not None:
             raise InputError("expected no out with a function as op, got one; use what it returns")
         what = (value.dtype, value.shape) if is_array(value) else (type(value).__name__, "")
-        half = self._show(_text(f, root, *what), value)
+        half = self._show(_text(reductions.name_of(f), root, *what), value)
         first = root or 0
         result = None
         if self.rank == first:
@@ -256,8 +256,7 @@ class Collectives:
 
 
 @lru_cache(maxsize=256)
-def _text(op: Op, root: int | None, kind: Any, shape: Any) -> str:
+def _text(name: str, root: int | None, kind: Any, shape: Any) -> str:
     """Say a reduction: what all ranks have to agree on."""
-    name = reductions.name_of(op)
     call = f"allreduce({name})" if root is None else f"reduce({name}, root={root})"
     return f"{call} of {kind} {shape}".rstrip()
