@@ -28,7 +28,7 @@ def cores() -> int:
     """How many cores this process may use: its affinity, and a cgroup's CPU quota if lower."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     count = allowed or 1
-    for group in cgroups():
+    for group in cgroups("cpu"):
         quota = _control(group, "cpu.max").split()  # version 2, and version 1 in two files
         quota = quota or [_control(group, f"cpu.cfs_{n}_us") for n in ("quota", "period")]
         if len(quota) == 2 and all(map(str.isdigit, quota)):
@@ -61,7 +61,7 @@ def memory_available() -> int:
     import psutil  # noqa: PLC0415 - 20 ms, and most callers need no memory figure
 
     available = int(psutil.virtual_memory().available)
-    for group in cgroups():
+    for group in cgroups("memory"):
         for limit_file, used_file, prefix in (
             ("memory.max", "memory.current", ""),
             # Version 1: its own figures leave out the groups below, which share the limit.
@@ -161,11 +161,11 @@ def format_size(size: float) -> str:
     return f"{size:.4g} TB"
 
 
-def cgroups() -> list[Path]:
-    """The folders of this process's cgroups, and of those above them.
+def cgroups(controller: str) -> list[Path]:
+    """The folders of this process's cgroups that may have a limit, and of those above them.
 
-    One of version 2, or one for each controller of version 1. In a container what is mounted at the
-    root may be the process's own group already, whatever name it has outside.
+    That of version 2, and of version 1 that of the controller. In a container what is mounted at
+    the root may be the process's own group already, whatever name it has outside.
     """
     root = Path("/sys/fs/cgroup")
     try:
@@ -175,7 +175,8 @@ def cgroups() -> list[Path]:
     found: dict[Path, None] = {}
     for line in lines:
         _, controllers, own = line.split(":", 2)
-        for mount in (root / name for name in controllers.split(",")):
+        names = controllers.split(",")
+        for mount in (root / name for name in names if name in ("", controller)):
             folder = mount / own.lstrip("/")
             found |= dict.fromkeys(f for f in (folder, *folder.parents) if f.is_relative_to(mount))
     return list(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -280,7 +281,8 @@ class _Ranked:
 
 def iterate_here(worker: Worker, loop: Loop, schedule: Schedule, threads: int) -> None:
     """What each worker does of a fit; for its BLAS see `run_fit`."""
-    with threadpoolctl.threadpool_limits(1):
+    # To look for the libraries takes 2 ms, and a worker of one thread has them limited already.
+    with nullcontext() if threads == 1 else threadpoolctl.threadpool_limits(1):
         iterate(_Ranked(worker, schedule, threads), loop)
 
 

@@ -97,6 +97,7 @@ def _rounds(party: Party, loop: Loop, algorithm: Rounds) -> None:
             if not _look_at_all(party, loop, algorithm, runners):
                 break
             if party.rank == 0:
+                _check_state(loop, runners[0])
                 old, new = loop.model, loop.models[(int(loop.words[ROUNDS_DONE]) + 1) % 2]
                 for name, array in new.items():
                     array[...] = old[name]
@@ -211,7 +212,7 @@ class Contribution:
 
     def add(self, x: Array, start: int) -> None:
         """Add rows from row `start` on."""
-        if self._loop.words[ROUNDS_DONE] == 0:
+        if self._loop.words[ROUNDS_DONE] == 0 and not self._loop.part.operation.shows_nan:
             check_finite(x, start, self._loop.part.name)
         self._algorithm.add(x, start, self._block, self._model, self._state)
 
@@ -220,6 +221,15 @@ class Contribution:
 
     def finish(self) -> None:
         """Nor after the last one."""
+
+
+def _check_state(loop: Loop, runner: BlockRunner) -> None:
+    """Look for rows that are not finite where the state of the first round says that there are."""
+    state = loop.state(0).values()
+    if loop.words[ROUNDS_DONE] or all(np.isfinite(s).all() for s in state):
+        return
+    for rows in loop.work.blocks if loop.part.operation.shows_nan else ():
+        check_finite(runner.rows_at(loop.part.depth, rows), rows.start, loop.part.name)
 
 
 def check_finite(x: Array, start: int, name: str) -> None:

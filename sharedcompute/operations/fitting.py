@@ -146,6 +146,9 @@ class Fit:
     parameters : tuple of Parameter
     kinds : str
         The kinds of data it takes, as in `numpy.dtype.kind`.
+    shows_nan : bool
+        A row with NaN or infinity makes the state of the first round such, so rows need not be
+        looked at as they come.
     strip_rows : int
         Rows that a strip had better have: what a BLAS wants to be fast.
     """
@@ -157,6 +160,7 @@ class Fit:
     summary: str = ""
     parameters: tuple[Parameter, ...] = ()
     kinds: str = "biuf"
+    shows_nan: bool = False
     strip_rows: int = 1
     kind: ClassVar[str] = "fit"
 

@@ -29,6 +29,9 @@ with 256, 512, 1024, 2048, 4096 rows: 208, 186, 178, 176, 171 ms."""
 NEAR_ROWS = 32
 """The mean of so many rows is near enough to that of all."""
 
+SMALL = 4.0
+"""A mean of so many spreads costs little more than a digit of a product."""
+
 FLOAT64 = np.dtype(np.float64)
 
 
@@ -84,12 +87,41 @@ def clear(state: State) -> None:
 
 def add_rows(x: Array, dtype: DType, origin: Array, state: State) -> None:
     """Add the rows of a tile, with products in `dtype`."""
-    y, shift, total = centred(x, dtype, origin, np.empty(0))
     n, m = float(state["n"][0]), float(len(x))
-    # Of a matrix and itself transposed NumPy asks the BLAS for one triangle: half the time.
-    product = np.dot(y.T, y)
+    found = _as_they_are(x) if x.dtype == dtype == FLOAT64 else None
+    if found is not None:
+        (total, product), shift = found, -origin
+    else:
+        y, shift, total = centred(x, dtype, origin, np.empty(0))
+        product = _squared(y)
     kernels.add_tile(n, state["mean"], state["scatter"], m, shift, total, product)
     state["n"][0] = n + m
+
+
+def _as_they_are(x: Array) -> tuple[Array, Array] | None:
+    """The sums and products of rows that are about zero already; None where they are not.
+
+    To take a mean off them takes 7 % of the time. Without it a digit or two are lost where means
+    are no more than `SMALL` spreads, which the products themselves tell.
+    """
+    few = x[:NEAR_ROWS]
+    if not _about_zero(few.mean(axis=0), few.var(axis=0)):
+        return None
+    total, product = np.dot(np.ones(len(x)), x), _squared(x)
+    mean = total / len(x)
+    if not _about_zero(mean, product.diagonal() / len(x) - mean * mean):
+        return None
+    return total, product
+
+
+def _about_zero(mean: Array, variance: Array) -> bool:
+    return bool((mean * mean <= SMALL**2 * variance).all())
+
+
+def _squared(y: Array) -> Array:
+    """``y.T @ y``: NumPy asks the BLAS for one triangle of that, in half the time."""
+    product: Array = np.dot(y.T, y)
+    return product
 
 
 def pool(a: State, b: State) -> None:

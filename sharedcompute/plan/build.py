@@ -315,7 +315,10 @@ def _state_bytes(chain: _Chain) -> tuple[int, int]:
         t for d in depths for t in tallies([o.reduction for o in chain.observes if o.depth == d])
     ]
     needed = sum(chain.source.row_size * 24 for _ in needs(tuple(chain.stages)))
-    used = needed + sum(t.nbytes for t in made) + (chain.fit.state_nbytes if chain.fit else 0)
+    used = needed + sum(t.nbytes for t in made)
+    if chain.fit is not None:
+        # Each fit has fresh memory for its states, which is slow: half as many blocks for that.
+        used += 2 * chain.fit.state_nbytes
     return used, used - sum(t.nbytes for t in made if t.exact)
 
 
