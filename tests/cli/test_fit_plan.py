@@ -23,3 +23,9 @@ def test_only_what_must_be_decoded_is_loaded_before_the_rounds(
     said = cli("fit", "pca", "in.h5", "out.h5", "--dry-run", "--json")
     assert said.code == 0, said.err
     assert json.loads(said.out).get("load") == load
+
+
+def test_a_fit_offers_no_skipna_as_none_takes_it(cli: Cli, folder: Path) -> None:
+    said = cli("fit", "--help")
+    assert "--op-from" in said.out
+    assert "--skipna" not in said.out
