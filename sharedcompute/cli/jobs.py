@@ -15,6 +15,7 @@ from sharedcompute.cli.options import (
     AXIS,
     DECODE,
     EXTERNAL,
+    OWN_PARAMETERS,
     PARAMETERS,
     RUN,
     STORE,
@@ -152,11 +153,10 @@ def reduce(
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*PARAMETERS, DECODE, EXTERNAL, *STORE, *RUN)
+@with_options(*OWN_PARAMETERS, DECODE, EXTERNAL, *STORE, *RUN)
 def fit(
     words: tuple[str, ...],
     params: tuple[str, ...],
-    skipna: bool,
     op_from: tuple[str, ...],
     **options: Any,
 ) -> None:
@@ -174,7 +174,7 @@ def fit(
     said = read_words(words, op_from, "fit", out=True)
     if len(said.operations) != 1:
         raise InputError(f"fit takes one operation, got {len(said.operations)}: fit one at a time")
-    sorted_ = Settings.of(settings(options, parameters(params, skipna)))
+    sorted_ = Settings.of(settings(options, parameters(params)))
     op, output = expect_fit(said.operations[0]), Address.parse(str(said.output))
     source = as_source(said.input, sorted_.allow_external)
     _run(fit_job(op, source, output, sorted_), sorted_, options)

@@ -48,10 +48,14 @@ STORE = (
     click.option("--shuffle/--no-shuffle", default=None, help="Of the output."),
 )
 
-PARAMETERS = (
+OWN_PARAMETERS = (
     click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE"),
-    click.option("--skipna", is_flag=True, help="Leave NaN out."),
     click.option("--op-from", multiple=True, metavar="FILE.py:NAME", help="Your own operation."),
+)
+
+PARAMETERS = (
+    *OWN_PARAMETERS,
+    click.option("--skipna", is_flag=True, help="Leave NaN out."),
 )
 
 DECODE = click.option(
@@ -76,7 +80,7 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]
     return decorate
 
 
-def parameters(given: tuple[str, ...], skipna: bool) -> dict[str, Any]:
+def parameters(given: tuple[str, ...], skipna: bool = False) -> dict[str, Any]:
     """What ``-p NAME=VALUE`` and ``--skipna`` say."""
     params: dict[str, Any] = {}
     for text in given:

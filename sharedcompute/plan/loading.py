@@ -115,7 +115,8 @@ def choose_load(
         How often the rows are read for each pass; with more than one, they are not cut in stripes.
     """
     source = passes[-1].source
-    if not isinstance(source, DatasetSource) or not source.nbytes:
+    # What is mapped needs no decoding, and the system keeps it: a copy would only take its room.
+    if not isinstance(source, DatasetSource) or not source.nbytes or source.read_path == "mmap":
         return None
     once = max(map(times_decoded, passes))
     times = rounds * sum(map(times_decoded, passes))

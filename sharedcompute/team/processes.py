@@ -139,11 +139,17 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
     Raises
     ------
     InputError
-        The system has no room for it.
+        The system has no room for it, or this process is a worker itself.
     Error
         The fork server is killed again and again.
     """
     from sharedcompute.team import serve  # noqa: PLC0415 - imports numba
+
+    if multiprocessing.current_process().daemon:
+        raise InputError(
+            "expected a process that may start others, got a worker of a team or a pool; make the "
+            "Team in the main program, or run the job in this process: engine='serial'"
+        )
 
     for _ in range(_TRIES):
         try:
