@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-import threadpoolctl  # type: ignore[import-untyped]
 
 from sharedcompute.engines.block import BlockRunner
 from sharedcompute.engines.checkpoint import Checkpoints
@@ -71,6 +70,8 @@ def run_fit(
     section : Section or None
         Takes the notes of what is saved, and has those of an earlier run.
     """
+    import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415 - only fits need it
+
     part = part.reached(engine.share)
     loop = Loop.make(part, work, engine.allocate, saved=section is not None)
     checkpoints = Checkpoints(section, part.algorithm.model) if section is not None else None

@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-import threadpoolctl  # type: ignore[import-untyped]
 
 from sharedcompute import arrays, faults
 from sharedcompute.engines.loop import Loop
@@ -193,18 +192,39 @@ class _Remaining:
             self._done.add(event.block)
 
 
-class _Mail:
-    """A worker's finished blocks, posted together.
+class _Post:
+    """A worker's events, posted together.
 
     Each message wakes the parent, on a core that a worker uses: posted one by one they cost a
     fifth of the time of a fast reduction.
     """
 
-    def __init__(self, worker: Worker, rings: Rings | None) -> None:
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._outbox = None if rings is None else Outbox(rings, worker)
         self._events: list[Event] = []
         self._due = time.monotonic() + POST_SECONDS
+
+    def put(self, *events: Event) -> None:
+        """Note events; they are posted when it is time."""
+        self._events += events
+        if time.monotonic() >= self._due:
+            self.flush()
+
+    def flush(self) -> None:
+        """Post what is noted."""
+        if self._events:
+            self._worker.post(self._events)
+        self._events = []
+        self._due = time.monotonic() + POST_SECONDS
+
+
+class _Mail:
+    """What a worker's finished blocks leave: events, and chunks for the output."""
+
+    def __init__(self, worker: Worker, rings: Rings | None) -> None:
+        self._outbox = None if rings is None else Outbox(rings, worker)
+        self._post = _Post(worker)
+        self.flush = self._post.flush
 
     def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
         """Send chunks on their way."""
@@ -215,16 +235,7 @@ class _Mail:
         """Note a finished block; all its chunks are sent."""
         if self._outbox is not None:
             self._outbox.send()
-        self._events += [event] if taken is None else [event, taken]
-        if time.monotonic() >= self._due:
-            self.flush()
-
-    def flush(self) -> None:
-        """Post what is noted."""
-        if self._events:
-            self._worker.post(self._events)
-        self._events = []
-        self._due = time.monotonic() + POST_SECONDS
+        self._post.put(*([event] if taken is None else [event, taken]))
 
 
 def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule) -> Claims:
@@ -262,8 +273,8 @@ class _Ranked:
         self.barrier = worker.barrier
         self._worker = worker
         self._schedule = schedule
-        self._events: list[Event] = []
-        self._due = time.monotonic() + POST_SECONDS
+        self._post = _Post(worker)
+        self.flush = self._post.flush
 
     def claims(self, blocks: Blocks) -> Claims:
         """The blocks of a round that fall to this rank."""
@@ -272,18 +283,20 @@ class _Ranked:
 
     def tell(self, event: Event) -> None:
         """Post events together; a round's at once, before it holds."""
-        self._events.append(event)
-        if isinstance(event, RoundDone) or time.monotonic() >= self._due:
-            self._worker.post(self._events)
-            self._events = []
-            self._due = time.monotonic() + POST_SECONDS
+        self._post.put(event)
+        if isinstance(event, RoundDone):
+            self.flush()
 
 
 def iterate_here(worker: Worker, loop: Loop, schedule: Schedule, threads: int) -> None:
     """What each worker does of a fit; for its BLAS see `run_fit`."""
+    import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415 - only fits need it
+
+    party = _Ranked(worker, schedule, threads)
     # To look for the libraries takes 2 ms, and a worker of one thread has them limited already.
     with nullcontext() if threads == 1 else threadpoolctl.threadpool_limits(1):
-        iterate(_Ranked(worker, schedule, threads), loop)
+        iterate(party, loop)
+    party.flush()
 
 
 def run_units(

@@ -14,7 +14,6 @@ from sharedcompute.engines.work import Deliver, Work
 from sharedcompute.events import BlockDone, Event, Listener, StateTaken
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.rows import Blocks, Rows
-from sharedcompute.sync import alone
 
 
 class Serial:
@@ -62,6 +61,8 @@ class Serial:
     def iterate(self, loop: Loop, again: Callable[[], None], listen: Listener) -> None:
         """Do the rounds here."""
         del again
+        from sharedcompute.sync import alone  # noqa: PLC0415 - 18 ms that only fits need
+
         party = Alone(alone(), self.threads, listen)
         try:
             iterate(party, loop)

@@ -202,3 +202,15 @@ def test_a_fit_is_the_last_step_and_has_its_own_command() -> None:
         sc.fit("halvs", x)
     with pytest.raises(sc.InputError, match="mean is a reduce"):
         sc.fit("mean", x)
+
+
+def test_every_block_of_every_round_is_told(team: sc.Team, data: np.ndarray[Any, Any]) -> None:
+    done: list[int] = []
+
+    def listen(event: events.Event) -> None:
+        if isinstance(event, events.BlockDone):
+            done.append(event.block)
+
+    sc.fit(HALVES, data, block_rows=100, rounds=4, team=team, listen=listen)
+    # Four rounds, one more for the results, and the pass over the rows behind it.
+    assert sorted(done) == sorted(6 * list(range(30)))
