@@ -9,14 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 
 from sharedcompute.errors import InputError
-from sharedcompute.kernels.cache import cached
-from sharedcompute.kernels.sweeps import SEGMENT, relax
+from sharedcompute.kernels.sweeps import SEGMENT
 from sharedcompute.operations.base import Array, ArraySpec, DType, Params, State
 from sharedcompute.operations.fitting import Fit, RowsAt, Step
 from sharedcompute.operations.parameters import (
@@ -29,7 +27,9 @@ from sharedcompute.operations.parameters import (
     positive,
 )
 from sharedcompute.rows import share
-from sharedcompute.sync import ControlBlock, barrier
+
+if TYPE_CHECKING:
+    from sharedcompute.sync import ControlBlock
 
 WINDOW = 2**22
 """Bytes of the rows that a wavefront has in hand: what a core has of L2 and L3 together.
@@ -116,9 +116,12 @@ class Relaxation:
 
     def sweep(self, control: ControlBlock, model: State) -> None:
         """Do the sweeps of one round, with all other ranks."""
+        # With what synchronises it takes 20 ms to import, and every command reads the catalogue.
+        from sharedcompute.operations.in_step import sweep_in_step  # noqa: PLC0415
+
         done = int(model["done"][0])
         cut, depth = self._cut(control.size, control.rank)
-        _in_step(
+        sweep_in_step(
             control,
             (model["grids"], model["force"], model["changes"]),
             (self.dtype.type(self.weight), self.insulated),
@@ -171,42 +174,6 @@ class Relaxation:
             return (0, 0, 0, 0), depth
         first, end = share(rows, parts, rank)
         return (first + edge, end + edge, int(rank > 0), -int(rank < parts - 1)), depth
-
-
-@cached(njit(nogil=True))
-def _in_step(
-    control: ControlBlock,
-    arrays: tuple[Array, Array, Array],
-    rule: tuple[float, bool],
-    cut: Cut,
-    span: tuple[int, int],
-    depth: int,
-) -> None:
-    """Do sweeps ``span[0]`` to ``span[1]``, up to `depth` at once between two barriers.
-
-    First each rank does of its rows what needs no other's: at an inner border sweep k, from 0,
-    stops k rows before it. What is missing is a triangle at each border, k rows to both sides. The
-    rank above does it when all have come so far. The rows beside a triangle are as far as it needs
-    them: row ``end - 1 - k`` has had sweeps 0 to k, and the grid that the last of them did not
-    write still has what came before it.
-    """
-    grids, force, changes = arrays
-    weight, insulated = rule
-    end, high = cut[1], cut[3]
-    time, last = span
-    nobody = np.empty(0)
-    while time < last:
-        # Parts of about equal depth: 17 sweeps are 9 and 8, and not 16 and 1.
-        parts = -(-(last - time) // depth)
-        some = -(-(last - time) // parts)
-        told = changes if time + some == last else nobody
-        relax(grids, time, force, weight, insulated, cut, some, told)
-        barrier(control)
-        if some > 1:
-            if high != 0:
-                relax(grids, time, force, weight, insulated, (end, end, -1, 1), some, told)
-            barrier(control)
-        time += some
 
 
 def _heat(params: Params, spec: ArraySpec) -> Relaxation:

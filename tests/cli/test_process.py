@@ -123,3 +123,18 @@ def test_importing_the_package_brings_nothing_that_is_slow(statement: str) -> No
     )
     slow = {"numpy", "numba", "h5py", "hdf5plugin", "psutil", "rich", "click"}
     assert slow & set(said.stdout.split()) == set()
+
+
+def test_a_small_command_loads_nothing_that_only_fits_and_teams_need(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["x"] = np.ones((3, 2))
+    words = ["reduce", "mean", "in.h5", "--axis", "all", "-q"]
+    script = (
+        "import sys; from sharedcompute.cli.main import invoke; "
+        f"assert invoke({words}) == 0; print(*sys.modules)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    slow = {"threadpoolctl", "sharedcompute.sync", "sharedcompute.team.crew", "sklearn"}
+    assert slow & set(said.stdout.split()) == set()
