@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,6 +22,9 @@ from sharedcompute.machine import check_process_limits
 from sharedcompute.shortage import shortage_named
 
 INTERRUPTED = 130
+
+_NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""Its message is the help. Before 8.2 click printed that itself, and had no such error."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -83,7 +87,7 @@ def _exit_code(problem: BaseException, debug: bool) -> int:
         # click takes it for an answer that nobody gave.
         problem = problem.__cause__
     if isinstance(problem, click.ClickException):
-        usage = isinstance(problem, click.exceptions.NoArgsIsHelpError)
+        usage = isinstance(problem, _NO_ARGUMENTS)
         text = problem.format_message()
         click.echo(text if usage else f"sharedcompute: {text}", err=True)
         return problem.exit_code

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from sharedcompute.events import (
     BlockDone,
@@ -27,25 +17,22 @@ from sharedcompute.events import (
     WorkerReplaced,
 )
 
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
 
 class Bar:
     """A listener that draws, on a terminal only, and tells of workers that died."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=Console(file=sys.stderr),
-            disable=quiet or not sys.stderr.isatty(),
-        )
+        # Not rich's own `disable`: before rich 13.4 that printed an empty line all the same.
+        self._progress = None if quiet or not sys.stderr.isatty() else _progress()
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self._progress is not None:
+            self._progress.start()
         return self
 
     def __exit__(
@@ -54,18 +41,26 @@ class Bar:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        if self._progress is not None:
+            self._progress.stop()
 
     def __call__(self, event: Event) -> None:
         """Draw an event."""
+        if self._progress is not None:
+            self._draw(self._progress, event)
+        self._tell(event)
+
+    def _draw(self, progress: Progress, event: Event) -> None:
         if isinstance(event, PassStarted):
             count = f"pass {event.number}/{event.passes}  " if event.passes > 1 else ""
-            self._task = self._progress.add_task(count + event.purpose, total=event.nbytes)
+            self._task = progress.add_task(count + event.purpose, total=event.nbytes)
         elif isinstance(event, BlockDone | BlocksRestored) and self._task is not None:
-            self._progress.advance(self._task, event.nbytes)
+            progress.advance(self._task, event.nbytes)
         elif isinstance(event, RoundDone) and self._task is not None:
             values = ", ".join(f"{name} {value:.6g}" for name, value in event.values.items())
-            self._progress.reset(self._task, description=f"round {event.number}: {values}")
+            progress.reset(self._task, description=f"round {event.number}: {values}")
+
+    def _tell(self, event: Event) -> None:
         if isinstance(event, BlocksRestored) and not self._quiet:
             click.echo(
                 f"sharedcompute: note: {event.blocks} blocks that a stopped job has done are taken "
@@ -80,3 +75,25 @@ class Bar:
                 "what it had in hand is done again",
                 err=True,
             )
+
+
+def _progress() -> Progress:
+    # 50 ms to import, and most commands run without a terminal.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+    )

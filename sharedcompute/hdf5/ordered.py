@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from h5py import h5, h5a, h5p, h5t
+import h5py
+from h5py import h5, h5a, h5g, h5p, h5t
+
+TRACKED = h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED
+"""Links and attributes are kept in the order of their creation, as netCDF-4 wants."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,27 @@ def group_properties(group: Any) -> Any:
     gcpl.set_attr_phase_change(*old.get_attr_phase_change())
     gcpl.set_obj_track_times(False)
     return gcpl
+
+
+def require_group(file: h5py.File, path: str) -> h5py.Group:
+    """Open the group at `path`; it and those above it are made where they are missing.
+
+    They keep the order of creation, and no times: the bytes of a file would depend on when it was
+    written. `h5py.Group.require_group` does neither.
+    """
+    group = file["/"]
+    for name in path.strip("/").split("/") if path.strip("/") else ():
+        if name not in group:
+            gcpl = h5p.create(h5p.GROUP_CREATE)
+            gcpl.set_link_creation_order(TRACKED)
+            gcpl.set_attr_creation_order(TRACKED)
+            gcpl.set_obj_track_times(False)
+            lcpl = h5p.create(h5p.LINK_CREATE)
+            lcpl.set_char_encoding(h5t.CSET_UTF8)
+            h5g.create(group.id, name.encode(), lcpl, gcpl)
+        # h5py's own error where the name is a dataset's.
+        group = group.require_group(name)
+    return group
 
 
 def attribute_names(item: Any) -> list[bytes]:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import h5py
+from h5py import h5p
 
 from sharedcompute import faults
 from sharedcompute.errors import OutputExists
@@ -27,10 +28,12 @@ from sharedcompute.hdf5.destination import (
     check_place,
     check_room,
 )
+from sharedcompute.hdf5.ordered import TRACKED
 from sharedcompute.hdf5.partial import (
     StateFolder,
     WriteBehind,
     copy_into,
+    create_file,
     make_like,
     set_mark,
     sync_folder,
@@ -328,7 +331,18 @@ def open_written(file: Path, new: bool = False) -> h5py.File:
     options: dict[str, Any] = {"locking": False, "libver": ("v108", "latest")}
     # Data on multiples of a cache line, or our own results could not be mapped as they lie.
     options |= {"alignment_threshold": 2048, "alignment_interval": 64}
-    if not new:
-        return h5py.File(file, "r+", **options)
-    # Links and attributes in the order of their creation, as netCDF-4 wants.
-    return h5py.File(file, "w", track_order=True, **options)
+    if new:
+        _make_empty(file)
+    return h5py.File(file, "r+", **options)
+
+
+def _make_empty(file: Path) -> None:
+    """Make an HDF5 file without the times of its root group: the bytes would depend on them.
+
+    `h5py.File` leaves them in before h5py 3.15 (h5py/h5py#2610).
+    """
+    fcpl = h5p.create(h5p.FILE_CREATE)
+    fcpl.set_link_creation_order(TRACKED)
+    fcpl.set_attr_creation_order(TRACKED)
+    fcpl.set_obj_track_times(False)
+    create_file(file, fcpl)

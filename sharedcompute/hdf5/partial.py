@@ -9,6 +9,7 @@ import re
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 from h5py import h5f, h5p
 
@@ -193,13 +194,18 @@ def make_like(temporary: Path, like: str) -> None:
     fcpl.set_attr_creation_order(root.get_attr_creation_order())
     fcpl.set_attr_phase_change(*root.get_attr_phase_change())
     fcpl.set_obj_track_times(False)
+    with full_disk_named(str(temporary)):
+        create_file(temporary, fcpl)
+        with Path(like).open("rb") as old, temporary.open("r+b") as new:
+            new.write(old.read(fcpl.get_userblock()))
+
+
+def create_file(file: Path, fcpl: Any) -> None:
+    """Make `file` an empty HDF5 file with creation properties `fcpl`, in HDF5 1.8's format."""
     fapl = h5p.create(h5p.FILE_ACCESS)
     fapl.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_LATEST)
     fapl.set_file_locking(False, False)
-    with full_disk_named(str(temporary)):
-        h5f.create(os.fsencode(temporary), h5f.ACC_TRUNC, fcpl, fapl).close()
-        with Path(like).open("rb") as old, temporary.open("r+b") as new:
-            new.write(old.read(fcpl.get_userblock()))
+    h5f.create(os.fsencode(file), h5f.ACC_TRUNC, fcpl, fapl).close()
 
 
 FLUSH_SECONDS = 0.1

@@ -18,6 +18,7 @@ from sharedcompute.hdf5.address import normal_path
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.chunking import auto_chunks, fit_chunks, parse_chunks
 from sharedcompute.hdf5.filters import Pipeline
+from sharedcompute.hdf5.ordered import require_group
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk, RowTarget
@@ -270,8 +271,7 @@ def _create_plain(sink: DatasetSink, file: h5py.File) -> Any:
     else:
         space = h5s.create(h5s.SCALAR)
     above, _, name = sink.path.rpartition("/")
-    # Through h5py, so that new groups keep the order of creation, as netCDF-4 wants.
-    group = file.require_group(above or "/")
+    group = require_group(file, above)
     if name in group:
         raise InputError(
             f"expected another name than {sink.path} for a result, it is taken in the output; "
