@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 INPUT := data/A1B_north_america.nc
 
-.PHONY: help demo test faults quality bench clean
+.PHONY: help demo test lowest faults quality bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     run the main job on real climate data, draw the result"
 	@echo "make test     lint, type check and all tests"
+	@echo "make lowest   the tests of files and commands, with the lowest versions that are allowed"
 	@echo "make faults   the tests of faults that take long: every system call, signals, limits"
 	@echo "make quality  lint and type check only"
 	@echo "make bench    compare the speed with Dask, joblib, h5py and numba prange"
@@ -45,6 +47,18 @@ test: quality
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q -n auto
 
+$(LOWEST)/.stamp: pyproject.toml tests/lowest.py
+	@echo "== making a virtual environment of the lowest versions in $(LOWEST)"
+	@$(PYTHON) -m venv --clear $(LOWEST)
+	@$(LOWEST)/bin/python tests/lowest.py pyproject.toml > $(LOWEST)/lowest.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' --constraint $(LOWEST)/lowest.txt
+	@touch $@
+
+# What leans on click, rich, h5py and the codecs. Its own cache: numba throws another version's away.
+lowest: $(LOWEST)/.stamp
+	@echo "== pytest, lowest versions"
+	@NUMBA_CACHE_DIR=$(CURDIR)/$(LOWEST)/numba $(LOWEST)/bin/python -m pytest -q -n auto tests/api tests/cli tests/hdf5
+
 # As many processes as cores: these tests wait for each other's memory, disks and signals.
 faults: $(VENV)/.test.stamp
 	@echo "== pytest, faults"
@@ -54,5 +68,5 @@ bench: $(VENV)/.bench.stamp
 	@$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info $(INPUT) data/demo.h5 data/demo.png
+	rm -rf $(VENV) $(LOWEST) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info $(INPUT) data/demo.h5 data/demo.png
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

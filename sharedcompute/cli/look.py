@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sharedcompute.cli.options import EXTERNAL
+from sharedcompute.cli.options import EXTERNAL, Group
 from sharedcompute.cli.stopped import tell_stopped
 
 JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -155,7 +155,7 @@ def _made(job: dict[str, Any]) -> str:
     return f"{job.get('input')}{decoded}: {' | '.join(steps)}"
 
 
-@click.group()
+@click.group(cls=Group)
 def shm() -> None:
     """Shared blocks of this user."""
 

@@ -7,13 +7,13 @@ import re
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
 
 import click
 
 from sharedcompute import __version__
 from sharedcompute.cli.jobs import fit, map_, reduce, run, scan, stats
 from sharedcompute.cli.look import info, ops, shm, verify
+from sharedcompute.cli.options import Group
 from sharedcompute.cli.repack import repack
 from sharedcompute.cli.scaling import scaling
 from sharedcompute.cli.signals import Signals
@@ -23,11 +23,10 @@ from sharedcompute.shortage import shortage_named
 
 INTERRUPTED = 130
 
-_NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
-"""Its message is the help. Before 8.2 click printed that itself, and had no such error."""
 
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
@@ -87,9 +86,7 @@ def _exit_code(problem: BaseException, debug: bool) -> int:
         # click takes it for an answer that nobody gave.
         problem = problem.__cause__
     if isinstance(problem, click.ClickException):
-        usage = isinstance(problem, _NO_ARGUMENTS)
-        text = problem.format_message()
-        click.echo(text if usage else f"sharedcompute: {text}", err=True)
+        click.echo(f"sharedcompute: {problem.format_message()}", err=True)
         return problem.exit_code
     if isinstance(problem, BrokenPipeError):
         # Whoever read our results has gone; Python would complain again when it flushes.

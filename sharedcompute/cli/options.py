@@ -71,6 +71,20 @@ EXTERNAL = click.option(
 AXIS = click.option("--axis", type=click.Choice(["rows", "all"]), help="What is reduced.")
 
 
+class Group(click.Group):
+    """Commands of which one has to be named: without, the help on stderr, and wrong usage.
+
+    As click does since 8.2; before, that was the help on stdout, and success.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words of a command line."""
+        if not args:
+            click.echo(ctx.get_help(), err=True)
+            raise SystemExit(2)  # `ctx.exit` only returns the code here
+        return super().parse_args(ctx, args)
+
+
 def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Give a command several options, in the order in which help lists them."""
 
