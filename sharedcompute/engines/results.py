@@ -211,6 +211,7 @@ def _no_longer_true(job: Job, number: int, reduction: Reduction | None) -> froze
     if units - {"same"} or job.packing:
         gone |= PACKING | FLAGS
     # Numbers that were packed have the units only once they are unpacked.
-    packed = packing and not job.packing and {"scale_factor", "add_offset"} & {*packing.names}
+    changing = packing.changes(job.source.dtype) if packing and not job.packing else ()
+    packed = {"scale_factor", "add_offset"} & {*changing}
     meaningless = "own" in units or ("difference" in units and packed)
     return gone | (UNITS if meaningless else frozenset())
