@@ -135,6 +135,10 @@ class UnappliedAttributes(UserWarning):
     """The input says how its numbers are to be unpacked, and they are taken as they stand."""
 
 
+class NotKept(UserWarning):
+    """Something of the input has no place in the output."""
+
+
 def make_plan(job: Job, settings: Settings) -> Plan:
     """Plan a job and refuse what cannot work, before anything is started or changed."""
     for text in _unapplied(job):
