@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from sharedcompute import events
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.inputs import Dataset, as_source, open_dataset
-from sharedcompute.api.jobs import Settings, make_plan, run_plan
+from sharedcompute.api.jobs import NotKept, Settings, make_plan, run_plan
 from sharedcompute.arrays import handle
 from sharedcompute.engines.base import Outcome
 from sharedcompute.errors import InputError
@@ -73,6 +74,12 @@ def map(
         What a stopped job left belongs to another one.
     WorkerDied
         A worker process was killed.
+
+    Warns
+    -----
+    UserWarning
+        Numbers are packed and are taken as they are stored; or axes of the output have no
+        coordinates.
     """
     return _rowwise(_operation(op, "map", "stencil"), input, output, listen, settings)
 
@@ -169,7 +176,7 @@ def fit(
     if not isinstance(operation, Fit):
         raise InputError(f"expected a fit or its name, got {op!r}")
     plan = make_plan(fit_job(operation, source, address, made), made)
-    found = dict(run_plan(plan, made.team, listen).results[0])
+    found = dict(_run(plan, made, listen).results[0])
     rows = plan.fit.rows if plan.fit is not None else None
     if address is not None and rows is not None:
         group = plan.job.steps[-1].save
@@ -225,7 +232,7 @@ def run(
     source = as_source(described.input, made.allow_external)
     output = made.output(described.output)
     full = Job(source, described.steps, output, decode_cf=made.decode_cf)
-    return run_plan(make_plan(full, made), made.team, listen).results
+    return _run(make_plan(full, made), made, listen).results
 
 
 def map_job(op: Operation, source: Source, output: Address | None, settings: Settings) -> Job:
@@ -267,12 +274,20 @@ def _rowwise(
     plan = make_plan(job, made)
     if into is not None:
         _check_into(into, plan)
-    found = run_plan(plan, made.team, listen).results[0]
+    found = _run(plan, made, listen).results[0]
     if into is not None:
         if found is not into:
             np.copyto(into, found)
         return into
     return found if address is None else _opened(address, source)
+
+
+def _run(plan: Plan, made: Settings, listen: Listener) -> Outcome:
+    """Run a plan, and warn of what a reader of its output may miss."""
+    outcome = run_plan(plan, made.team, listen)
+    for text in outcome.warnings:
+        warnings.warn(text, NotKept, stacklevel=4)
+    return outcome
 
 
 def _address(output: Any) -> Address | None:
@@ -320,7 +335,7 @@ def _reduce(
 ) -> Outcome:
     address, source = _address(output), as_source(input, made.allow_external)
     job = reduce_job(ops, source, address, axis, made)
-    return run_plan(make_plan(job, made), made.team, listen)
+    return _run(make_plan(job, made), made, listen)
 
 
 def _operation(op: Any, *kinds: str) -> Operation:

@@ -14,7 +14,7 @@ from sharedcompute.hdf5.opening import check_size, open_source
 from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.base import Array, DType
-from sharedcompute.operations.unpack import unpacked
+from sharedcompute.operations.unpack import as_asked, unpacked
 from sharedcompute.plan.memory import ArraySource
 from sharedcompute.plan.passes import Source
 
@@ -35,9 +35,9 @@ class Dataset:
     """
 
     def __init__(self, source: DatasetSource, decode_cf: bool = False) -> None:
-        self.source = source
+        self.source = as_asked(source, decode_cf)
         self.decode_cf = decode_cf
-        self._dtype = self._decoded(np.empty(0, source.dtype)).dtype
+        self._dtype = self._decoded(np.empty(0, self.source.dtype)).dtype
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -18,6 +19,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.rehearsal import rehearse
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import parse_size
+from sharedcompute.operations.unpack import meant_otherwise
 from sharedcompute.plan.build import Plan, build
 from sharedcompute.plan.job import Job, Options, OutputSpec
 from sharedcompute.shortage import shortage_named
@@ -133,22 +135,39 @@ class UnappliedAttributes(UserWarning):
     """The input says how its numbers are to be unpacked, and they are taken as they stand."""
 
 
+class NotKept(UserWarning):
+    """Something of the input has no place in the output."""
+
+
 def make_plan(job: Job, settings: Settings) -> Plan:
     """Plan a job and refuse what cannot work, before anything is started or changed."""
-    packing = getattr(job.source, "packing", None)
-    if packing and not job.decode_cf:
-        warnings.warn(
-            f"{getattr(job.source, 'path', 'the input')} has {', '.join(packing.names)}: its "
-            "numbers are taken as they are stored, fill values too; --decode-cf (decode_cf=True) "
-            "unpacks them",
-            UnappliedAttributes,
-            stacklevel=4,
-        )
+    for text in _unapplied(job):
+        warnings.warn(text, UnappliedAttributes, stacklevel=4)
     if settings.resume and job.output is None:
         raise InputError("expected an output file to go on with, got none; leave out --resume")
     plan = build(job, settings.options, have_team=settings.team is not None)
     check_output(plan)
     return plan
+
+
+def _unapplied(job: Job) -> Iterator[str]:
+    """What attributes of the input say of its numbers that the job takes no notice of."""
+    source = job.source
+    if not isinstance(source, DatasetSource):
+        return
+    names = source.packing.changes(source.dtype) if source.packing else ()
+    if names and not job.decode_cf:
+        yield (
+            f"{source.path} has {', '.join(names)}: its numbers are taken as they are stored, "
+            "fill values too; --decode-cf (decode_cf=True) unpacks them"
+        )
+    if source.glob is None:
+        for name, one, other in itertools.islice(meant_otherwise(source), 1):
+            yield (
+                f"{source.path} is put together from {one.source} and {other.source}, which differ "
+                f"in {name}: their numbers are taken as they are stored, as HDF5 reads them; join "
+                "the files themselves by a glob to unpack each by its own attributes"
+            )
 
 
 def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:

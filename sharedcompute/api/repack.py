@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from sharedcompute import events
-from sharedcompute.api.jobs import Settings, engine_of
+from sharedcompute.api.jobs import NotKept, Settings, engine_of
 from sharedcompute.engines.repack import Repacked, check_repack, execute_repack
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
@@ -15,10 +15,6 @@ from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.rehearsal import rehearse
 from sharedcompute.plan.recode import Wanted
 from sharedcompute.plan.repack import RepackPlan, plan_repack
-
-
-class NotKept(UserWarning):
-    """Something of the input has no place in the output."""
 
 
 def repack(

@@ -280,6 +280,9 @@ def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
     with Bar(options["quiet"]) as bar:
         listen = signals.guard(totals, bar)
         outcome = run_plan(plan, None, listen)
+    if not options["quiet"]:
+        for text in outcome.warnings:
+            click.echo(f"sharedcompute: note: {text}", err=True)
     if options["as_json"]:
         record = report.run_record(plan, totals, outcome.seconds)
         click.echo(json.dumps({**record, "results": tables.as_json(outcome, FEW)}))

@@ -41,10 +41,13 @@ class Outcome:
         reduction, or None (written to the file, or wanted by later steps only).
     seconds : float
         From the first pass to the output in its place.
+    warnings : tuple of str
+        What a reader of the output may miss.
     """
 
     results: tuple[Any, ...]
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
@@ -71,7 +74,11 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
             results.finish(reduced, run.fitted, finished)
         else:
             finished()
-    return Outcome(_by_step(plan, run.kept, reduced, run.fitted), time.monotonic() - began)
+    return Outcome(
+        _by_step(plan, run.kept, reduced, run.fitted),
+        time.monotonic() - began,
+        results.warnings if results else (),
+    )
 
 
 Reduced = list[tuple[Reduction, Array]]

@@ -76,7 +76,8 @@ def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repack
             _fill(recoding, filled, section, engine, listen)
             if plan.path is not None:
                 outgoing.progress.finishing()
-                copy_metadata(source, filled.dataset, file_attributes=outgoing.file.fresh)
+                fresh = outgoing.file.fresh
+                warnings += copy_metadata(source, filled.dataset, file_attributes=fresh)
         outgoing.commit(lambda: listen(JobFinished(time.monotonic() - began)))
     return Repacked((*plan.notes, *warnings), time.monotonic() - began)
 

@@ -19,12 +19,14 @@ from sharedcompute.engines.progress import Section
 from sharedcompute.engines.record import inputs, record
 from sharedcompute.hdf5 import metadata, provenance
 from sharedcompute.hdf5.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
+from sharedcompute.hdf5.dimensions import Axes
 from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import Created, DatasetSink, create, created
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction
 from sharedcompute.operations.base import Array, ArraySpec, Operation
+from sharedcompute.plan.axes import axes_after, axes_of_fit
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Fitting, Job, Transform, saved
 
@@ -90,6 +92,7 @@ class Results:
         self._outgoing = outgoing_of(plan)
         self._file = self._outgoing.file
         self._sinks = _kept(plan)
+        self._warnings: list[str] = []
         self._crcs: Array = np.zeros((len(last.keeps), len(last.blocks)), np.uint32)
 
     def __enter__(self) -> Self:
@@ -149,17 +152,18 @@ class Results:
         published: Callable[[], None],
     ) -> None:
         """Write what is small, say what made it, put the file in its place, and say so."""
-        plan = self._plan
+        plan, last = self._plan, self._plan.passes[-1]
         self._outgoing.progress.finishing()
         for i, (number, made) in enumerate(zip(plan.keep_steps, self._created, strict=True)):
-            self._describe(made.dataset, number)
+            self._describe(made.dataset, number, self._axes(last.keeps[i].depth))
             provenance.record_crcs(made.dataset, plan.blocks.rows, self._crcs[i])
-        pairs = zip(plan.observe_steps, self._reduced, reduced, strict=True)
-        for number, small, (reduction, values) in pairs:
+        pairs = zip(plan.observe_steps, last.observes, self._reduced, reduced, strict=True)
+        for number, observe, small, (reduction, values) in pairs:
             if small is not None:
+                axes = () if reduction.over_all else self._axes(observe.depth)[1:]
                 small.write(values)
                 provenance.record_whole(small.dataset, values)
-                self._describe(small.dataset, number, reduction)
+                self._describe(small.dataset, number, axes, reduction)
         if fitted is not None:
             self._write_fit(fitted)
         self._outgoing.commit(published, whole=fitted is None or not fitted.stopped)
@@ -167,7 +171,11 @@ class Results:
     def _write_fit(self, fitted: FitOutcome) -> None:
         """Write what a fit gives beside its rows, and how it went."""
         job, number = self._plan.job, len(self._plan.job.steps) - 1
+        step, part = job.steps[number], self._plan.fit
         assert job.output is not None
+        assert part is not None
+        assert isinstance(step, Fitting)
+        axes, row = self._axes(part.depth), self._plan.passes[-1].spec(part.depth).shape[1:]
         out = replace(job.output, chunks=None, filter=None, shuffle=None)
         group = str(job.steps[number].save)
         for name, values in fitted.datasets.items():
@@ -175,27 +183,37 @@ class Results:
             made = create(out.sink(None, f"{group}/{name}", spec), self._file)
             made.write(values)
             provenance.record_whole(made.dataset, values)
-            provenance.stamp(made.dataset, record(job, number))
+            kept = axes_of_fit(step.operation, name, axes, row, values.shape)
+            self._describe(made.dataset, number, kept)
         history = self._file.h5[f"{group}/history"]
         history.attrs["converged"] = int(fitted.converged)
         history.attrs["stopped"] = int(fitted.stopped)
 
-    def _describe(self, dataset: Any, number: int, reduction: Reduction | None = None) -> None:
+    def _axes(self, depth: int) -> Axes:
+        """The input's axes that the rows behind `depth` stages have."""
+        return axes_after(self._plan.job.source.shape, self._plan.passes[-1].stages[:depth])
+
+    def _describe(
+        self, dataset: Any, number: int, axes: Axes, reduction: Reduction | None = None
+    ) -> None:
         """Give a result what still holds of the input's metadata, and say what made it."""
         job, source = self._plan.job, self._plan.job.source
-        # Attributes and scales of the columns hold only where columns are still columns.
-        other = (reduction and reduction.over_all) or (
-            reduction is None and dataset.shape != source.shape
-        )
-        if isinstance(source, DatasetSource) and not other:
-            metadata.copy_metadata(
+        if isinstance(source, DatasetSource):
+            self._warnings += metadata.copy_metadata(
                 source,
                 dataset,
-                drop_axis0=reduction is not None,
+                axes=axes,
+                # What a fit gives are no values of the input's variable.
+                attributes=not isinstance(job.steps[number], Fitting),
                 file_attributes=self._file.fresh,
                 leave_out=_no_longer_true(job, number, reduction),
             )
         provenance.stamp(dataset, record(job, number))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader may miss in the finished file, a line each."""
+        return tuple(dict.fromkeys(self._warnings))
 
 
 def _no_longer_true(job: Job, number: int, reduction: Reduction | None) -> frozenset[str]:
@@ -211,6 +229,7 @@ def _no_longer_true(job: Job, number: int, reduction: Reduction | None) -> froze
     if units - {"same"} or job.packing:
         gone |= PACKING | FLAGS
     # Numbers that were packed have the units only once they are unpacked.
-    packed = packing and not job.packing and {"scale_factor", "add_offset"} & {*packing.names}
+    changing = packing.changes(job.source.dtype) if packing and not job.packing else ()
+    packed = {"scale_factor", "add_offset"} & {*changing}
     meaningless = "own" in units or ("difference" in units and packed)
     return gone | (UNITS if meaningless else frozenset())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from sharedcompute.events import BlockDone, Listener, StateTaken
 from sharedcompute.hdf5 import codecs, encoders
 from sharedcompute.operations.accumulate import Tally
@@ -85,6 +87,9 @@ def warm_up_coding(source: Any, *targets: Any) -> None:
     Each that compiled took 45 MB for it.
     """
     codecs.warm_up(getattr(source, "filters", ()))
+    for part in getattr(source, "parts", ()):
+        if part.unpacking is not None:
+            part.unpacking.of(np.empty((0, *part.source_shape[1:]), part.source.dtype))
     for target in targets:
         encoders.warm_up(getattr(target, "filters", ()))
 

@@ -9,17 +9,29 @@ conventions 1.11, chapters 5 (coordinate systems) and 7 (cell boundaries).
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d, h5s
+from h5py import h5d, h5s, h5t
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.attributes import copy_attributes
+from sharedcompute.hdf5.attributes import OF_THE_VALUES, copy_attributes
+from sharedcompute.hdf5.dimensions import (
+    ID,
+    NO_VARIABLE,
+    SHADOW,
+    Axes,
+    has_no_variable,
+    is_scale,
+    make_dimension,
+    number_dimensions,
+    of_coordinate,
+)
 from sharedcompute.hdf5.files import open_file
-from sharedcompute.hdf5.joined import rows_of_all
+from sharedcompute.hdf5.joined_rows import NotJoinedError, differing, rows_of_all
 from sharedcompute.hdf5.links import follow
 from sharedcompute.hdf5.lookup import AXIS_ATTRIBUTES, COMPANIONS, text_attribute
 from sharedcompute.hdf5.opening import Describer
@@ -27,22 +39,21 @@ from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import lies_here
 
-NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
-"""How netCDF names the scale of a dimension that has no coordinates."""
-
 
 def copy_metadata(
     source: DatasetSource,
     dataset: h5py.Dataset,
     *,
-    drop_axis0: bool = False,
+    axes: Axes | None = None,
+    attributes: bool = True,
     file_attributes: bool = True,
     leave_out: frozenset[str] = frozenset(),
-) -> None:
+) -> tuple[str, ...]:
     """Give a result what describes its input.
 
     Scales and companions are put beside the result, under their own names; one that is there
-    already is used if it is equal, and else the new one gets a number behind its name.
+    already is used if it is equal, and else the new one gets a number behind its name. Either all
+    axes of the result are labelled or none: what has no scale gets a dimension without a variable.
 
     Parameters
     ----------
@@ -50,61 +61,77 @@ def copy_metadata(
         The input.
     dataset : h5py.Dataset
         The result, in the output file.
-    drop_axis0 : bool
-        The result has no rows: it is a reduction. What belongs to rows is left out.
+    axes : sequence of (int or None), optional
+        For each axis of the result, the input's axis that it is, None for a new one; without it
+        all are as they were. What belongs to an axis that is gone is left out.
+    attributes : bool
+        Copy the attributes of the input.
     file_attributes : bool
         Copy the attributes of the file as well (``Conventions``, ``title``). For a new file.
     leave_out : frozenset of str
         Attributes of the input that do not hold for the result.
+
+    Returns
+    -------
+    tuple of str
+        What a reader may miss, a line each.
     """
     with open_file(source.file) as file:
         original = file[source.path]
-        copy_attributes(original, dataset, leave_out)
+        if attributes:
+            copy_attributes(original, dataset, leave_out)
         if file_attributes:
             copy_attributes(file, dataset.file)
-        carrier = _Carrier(source, original, dataset, drop_axis0)
+        carrier = _Carrier(
+            source, original, dataset, range(original.ndim) if axes is None else axes
+        )
         carrier.carry_axes()
         carrier.carry_companions()
+        return carrier.finish()
 
 
 class _Carrier:
     """One result's scales and companions on their way from file to file.
 
-    What belongs to the rows of joined files is joined as they are, or left out where it cannot be.
+    What belongs to the rows of joined files is joined, or left out where it cannot be.
 
     Parameters
     ----------
     source : DatasetSource
     original, result : h5py.Dataset
         Of joined files, the original is the dataset of the first.
-    drop_axis0 : bool
+    axes : sequence of (int or None)
+        For each axis of the result, that of the original.
     """
 
     def __init__(
-        self,
-        source: DatasetSource,
-        original: h5py.Dataset,
-        result: h5py.Dataset,
-        drop_axis0: bool,
+        self, source: DatasetSource, original: h5py.Dataset, result: h5py.Dataset, axes: Axes
     ) -> None:
         self._source = source
         self._original = original
         self._result = result
-        self._dropped = 1 if drop_axis0 else 0
-        self._rows = {scale.name for scale in _scales(original, 0)}
+        self._axes = list(axes)
+        self._scales = [_scales(original, axis) for axis in range(original.ndim)]
+        self._axis_of = {s.name: axis for axis, found in enumerate(self._scales) for s in found}
         self._carried: dict[str, h5py.Dataset | None] = {}
+        self._several: dict[str, list[h5py.Dataset]] = {}
+        self._notes: list[str] = []
 
     def carry_axes(self) -> None:
         """Make, attach and label the scales of each axis that the result still has."""
-        for axis in range(self._dropped, self._original.ndim):
-            new = axis - self._dropped
-            # An operation may have changed the length of an axis; its scale means nothing then.
-            if new >= self._result.ndim or self._source.shape[axis] != self._result.shape[new]:
+        if is_scale(self._original) and self._place_of(self._original) == self._result.name:
+            # It takes the place of the coordinate that it was made of.
+            if self._axes[:1] == [0]:
+                self._make_scale(self._original, self._result)
+            return
+        for new, axis in enumerate(self._axes):
+            if axis is None:
                 continue
             if self._original.dims[axis].label:
                 self._result.dims[new].label = self._original.dims[axis].label
-            for scale in _scales(self._original, axis):
-                self._attach(self._result.dims[new], scale)
+            for scale in self._scales[axis]:
+                self._attach(self._result, new, scale)
+        self._complete(self._result)
 
     def carry_companions(self) -> None:
         """Copy what the result's attributes name, and let them name what was copied."""
@@ -113,67 +140,171 @@ class _Carrier:
             words = []
             for word in text.split():
                 found = _beside(self._original, word.removesuffix(":"))
-                if found is None or (self._dropped and self._of_rows(found)):
+                if found is None or not self._stays(found):
                     continue
-                carried = self._carry(found)
+                carried = self._carry(found, compared=attribute == "coordinates")
                 if carried is None:
                     continue
-                name = carried.name.rpartition("/")[2]
+                name = _basename(carried).removeprefix(SHADOW)
                 words.append(name + (":" if word.endswith(":") else ""))
             if words:
                 _replace_text(self._result, attribute, " ".join(words))
             elif text:
                 self._result.attrs.pop(attribute, None)
 
-    def _of_rows(self, item: h5py.Dataset) -> bool:
-        """Whether `item` has one entry for each row of the original."""
+    def finish(self) -> tuple[str, ...]:
+        """Number what netCDF wants numbered; what is to be told."""
+        carried = filter(None, self._carried.values())
+        if self._several or any(ID in copied.attrs for copied in carried):
+            number_dimensions(self._result.file, self._several)
+        return tuple(self._notes)
+
+    def _along(self, item: h5py.Dataset) -> list[set[int]]:
+        """For each axis of `item`, the axes of the original that it is, or may be."""
         if not item.shape:
-            return False
-        if item.name in self._rows:
-            return True
-        scales = [scale.name for axis in range(item.ndim) for scale in _scales(item, axis)]
-        if scales:
-            return any(name in self._rows for name in scales)
-        return bool(item.shape[0] == self._original.shape[0])
+            return []
+        if item.name in self._axis_of:
+            return [{self._axis_of[item.name]}, *(set[int]() for _ in item.shape[1:])]
+        scales = [_scales(item, axis) for axis in range(item.ndim)]
+        if any(scales):
+            named = [{self._axis_of.get(s.name) for s in found} - {None} for found in scales]
+            return [{axis for axis in found if axis is not None} for found in named]
+        if is_scale(item):
+            return [set() for _ in item.shape]
+        lengths = self._original.shape
+        return [{axis for axis, n in enumerate(lengths) if n == side} for side in item.shape]
 
-    def _attach(self, dimension: Any, scale: h5py.Dataset) -> None:
-        carried = self._carry(scale)
-        if carried is not None:
-            dimension.attach_scale(carried)
+    def _stays(self, item: h5py.Dataset) -> bool:
+        """Whether the result still has all axes that `item` is along."""
+        return all(axis in self._axes for found in self._along(item) for axis in found)
 
-    def _carry(self, item: h5py.Dataset) -> h5py.Dataset | None:
+    def _attach(self, dataset: h5py.Dataset, axis: int, scale: h5py.Dataset) -> None:
+        dataset.dims[axis].attach_scale(self._carry(scale) or self._bare(scale))
+
+    def _bare(self, scale: h5py.Dataset) -> h5py.Dataset:
+        """The dimension of a scale whose values are left out."""
+        of_rows = 0 in self._along(scale)[0]
+        length = self._source.shape[0] if of_rows else scale.shape[0]
+        name = _relative(scale.name, self._original.parent.name)
+        return self._dimension(name, length, grows=scale.maxshape[0] is None)
+
+    def _dimension(self, name: str, length: int, *, grows: bool = False) -> h5py.Dataset:
+        """A dimension without a variable, one that is there already where that is the same."""
+        group = self._result.parent
+        for number in itertools.count():
+            numbered = f"{name}_{number}" if number else name
+            there = group.get(numbered)
+            if there is None:
+                return make_dimension(group, numbered, length, grows=grows)
+            if _is_dimension(there) and there.shape == (length,):
+                return there
+        raise AssertionError("unreachable")
+
+    def _complete(self, dataset: h5py.Dataset) -> None:
+        """Give a dataset with scales at some of its axes dimensions at the others."""
+        if is_scale(dataset) or not any(map(len, dataset.dims)):
+            return
+        bare = [axis for axis in range(dataset.ndim) if not len(dataset.dims[axis])]
+        for axis in bare:
+            name = f"{_basename(dataset)}_dim_{axis}"
+            dimension = self._dimension(name, dataset.shape[axis])
+            dataset.dims[axis].attach_scale(dimension)
+            self._notes.append(
+                f"axis {axis} of {dataset.name} has no coordinates: it is the netCDF dimension "
+                f"{_basename(dimension)}, which has no variable"
+            )
+
+    def _carry(
+        self, item: h5py.Dataset, of: h5py.Dataset | None = None, *, compared: bool = True
+    ) -> h5py.Dataset | None:
         """Copy a scale or companion with its own scales and its cells' edges, once.
 
-        None where it belongs to the rows of joined files and cannot be joined.
+        None where joined files do not have the same, or cannot be joined. What is not `compared`
+        is taken from the first file.
+
+        Parameters
+        ----------
+        of : h5py.Dataset or None
+            The coordinate whose cells' edges `item` has.
         """
         if item.name in self._carried:
             return self._carried[item.name]
         values = None
-        if self._source.glob and self._of_rows(item):
-            values = rows_of_all(self._source, item)
-            if values is None:
+        if self._source.glob and compared and not has_no_variable(item):
+            try:
+                values = self._of_all(item, of)
+            except NotJoinedError as why:
+                self._notes.append(f"{item.name} of {self._source} is left out: {why}")
                 self._carried[item.name] = None
                 return None
+        elif self._source.glob and item.shape and 0 in self._along(item)[0]:
+            # A dimension without a variable: only its length is joined.
+            return self._remember(item, self._bare(item))
         copied, is_new = self._place(item, values)
+        self._remember(item, copied)
+        if is_new:
+            copy_attributes(item, copied, OF_THE_VALUES if values is not None else frozenset())
+            self._label(item, copied)
+            self._carry_edges(item, copied)
+        return copied
+
+    def _remember(self, item: h5py.Dataset, copied: h5py.Dataset) -> h5py.Dataset:
         self._carried[item.name] = copied
-        if not is_new:
-            return copied
-        copy_attributes(item, copied)
-        if text_attribute(item, "CLASS") == "DIMENSION_SCALE":
-            copied.make_scale(_scale_name(item, copied))
-        for axis in range(item.ndim if item.shape else 0):
-            for scale in _scales(item, axis):
-                self._attach(copied.dims[axis], scale)
+        return copied
+
+    def _of_all(self, item: h5py.Dataset, of: h5py.Dataset | None) -> NDArray[Any] | None:
+        """The entries of all files for what belongs to rows; None for what does not.
+
+        Raises
+        ------
+        NotJoinedError
+            They cannot be joined, or what does not belong to rows differs.
+        """
+        along = self._along(item)
+        if not any(0 in found for found in along):
+            other = differing(self._source, item)
+            if other is not None:
+                raise NotJoinedError(f"{other} has others than {Path(self._source.file).name}")
+            return None
+        if along[0] != {0} or any(0 in found for found in along[1:]):
+            raise NotJoinedError("its rows cannot be told from its columns")
+        return rows_of_all(self._source, item, of)
+
+    def _label(self, item: h5py.Dataset, copied: h5py.Dataset) -> None:
+        """Give a copy the scales of what was copied, or make it a scale."""
+        if not is_scale(item):
+            for axis in range(item.ndim if item.shape else 0):
+                for scale in _scales(item, axis):
+                    self._attach(copied, axis, scale)
+            self._complete(copied)
+            return
+        self._make_scale(item, copied)
+
+    def _make_scale(self, item: h5py.Dataset, copied: h5py.Dataset) -> None:
+        """Make a copy of a scale one, of as many dimensions."""
+        copied.make_scale(_scale_name(item, copied))
+        if item.ndim > 1:
+            inner = [None if s is None else self._carry(s) for s in of_coordinate(item)[1:]]
+            found = [copied, *(scale for scale in inner if scale is not None)]
+            if len(found) == item.ndim:
+                self._several[copied.name] = found
+
+    def _place_of(self, item: h5py.Dataset) -> str:
+        """Where a copy of `item` goes, if nothing is in its way."""
+        path = _relative(item.name, self._original.parent.name)
+        return f"{self._result.parent.name.rstrip('/')}/{path}"
+
+    def _carry_edges(self, item: h5py.Dataset, copied: h5py.Dataset) -> None:
+        """Copy the edges of a coordinate's cells, and let it name what was copied."""
         for attribute in AXIS_ATTRIBUTES:
             edges = _beside(item, text_attribute(item, attribute))
             if edges is None:
                 continue
-            carried = self._carry(edges)
+            carried = self._carry(edges, item)
             if carried is None:
                 copied.attrs.pop(attribute, None)
             else:
-                _replace_text(copied, attribute, carried.name.rpartition("/")[2])
-        return copied
+                _replace_text(copied, attribute, _basename(carried).removeprefix(SHADOW))
 
     def _place(self, item: h5py.Dataset, values: NDArray[Any] | None) -> tuple[h5py.Dataset, bool]:
         """The copy of `item`, or of other `values`, and whether it had to be made."""
@@ -197,7 +328,8 @@ def _copy_data(
         # H5Ocopy copies a fill value of variable length as a pointer into the old file, and the
         # copy cannot be opened then (HDF5 2.0: bad global heap collection signature).
         data = item[()] if values is None else values
-        return group.create_dataset(name, data=data, dtype=item.dtype)
+        fixed = item.dtype.kind == "S" and values is not None
+        return group.create_dataset(name, data=data, dtype=data.dtype if fixed else item.dtype)
     dcpl = item.id.get_create_plist()
     if item.dtype.kind in "biufc" and lies_here(item):
         return _copy_numbers(item, group, name, dcpl, values)
@@ -219,7 +351,11 @@ def _copy_numbers(
     if values is not None:
         grows = h5s.UNLIMITED if item.maxshape[0] is None else len(values)
         space = h5s.create_simple(values.shape, (grows, *values.shape[1:]))
-    made = h5d.create(group.id, name.encode(), item.id.get_type().copy(), space, dcpl)
+    kind = item.id.get_type().copy()
+    if values is not None and values.dtype.newbyteorder("=") != item.dtype.newbyteorder("="):
+        # Not all files have the dtype of the first.
+        kind = h5t.py_create(values.dtype)
+    made = h5d.create(group.id, name.encode(), kind, space, dcpl)
     copied = h5py.Dataset(made)
     # A netCDF dimension without a variable is a dataset of any length that was never written.
     if item.size and item.id.get_storage_size():
@@ -228,9 +364,13 @@ def _copy_numbers(
 
 
 def _scales(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
-    """The scales of one axis; none where the file's references cannot be followed."""
-    if text_attribute(dataset, "CLASS") == "DIMENSION_SCALE":
-        return []
+    """The scales of one axis; none where the file's references cannot be followed.
+
+    A scale is that of its own first axis.
+    """
+    if is_scale(dataset):
+        inner = of_coordinate(dataset)[axis] if axis else dataset
+        return [] if inner is None else [inner]
     reach = Reach.of(dataset.file.filename, False)
     try:
         return [_here(scale, reach) for scale in dataset.dims[axis].values()]
@@ -243,7 +383,7 @@ def _beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
     group = item.parent
     reach = Reach.of(item.file.filename, False)
     while name:
-        found = _within(group, name, reach)
+        found = _within(group, SHADOW + name, reach) or _within(group, name, reach)
         if isinstance(found, h5py.Dataset):
             return found
         if group.name == "/":
@@ -276,6 +416,10 @@ def _here(item: Any, reach: Reach) -> Any:
     return item
 
 
+def _basename(item: h5py.Dataset) -> str:
+    return str(item.name.rpartition("/")[2])
+
+
 def _relative(path: str, folder: str) -> str:
     """`path` from `folder`; only its last part where it lies outside."""
     inside = folder.rstrip("/") + "/"
@@ -286,20 +430,27 @@ def _equal(item: h5py.Dataset, there: Any, values: NDArray[Any] | None) -> bool:
     """Whether `there` holds what `item` does, or other `values` of its kind."""
     if not isinstance(there, h5py.Dataset):
         return False
-    shape = item.shape if values is None else values.shape
-    if there.shape != shape or there.dtype != item.dtype or not lies_here(item):
+    shape, dtype = (item.shape, item.dtype) if values is None else (values.shape, values.dtype)
+    if there.shape != shape or there.dtype.newbyteorder("=") != dtype.newbyteorder("="):
         return False
-    if text_attribute(there, "CLASS") != text_attribute(item, "CLASS"):
+    if not lies_here(item) or is_scale(there) != is_scale(item):
         return False
+    if has_no_variable(item) or has_no_variable(there):
+        return has_no_variable(item) == has_no_variable(there)
     old, new = item[()] if values is None else values, there[()]
     return np.asarray(old).tobytes() == np.asarray(new).tobytes() or bool(np.all(old == new))
+
+
+def _is_dimension(item: Any) -> bool:
+    """Whether it is a dimension without a variable."""
+    return isinstance(item, h5py.Dataset) and is_scale(item) and has_no_variable(item)
 
 
 def _scale_name(item: h5py.Dataset, copied: h5py.Dataset) -> str:
     """The scale's own name; netCDF's text for a dimension without a variable must stay."""
     old = text_attribute(item, "NAME")
-    if not old.startswith("This is a netCDF"):
-        return str(copied.name.rpartition("/")[2])
+    if not has_no_variable(item):
+        return _basename(copied)
     # It ends with the dimension's length, which joined files change.
     return old if copied.shape == item.shape else f"{NO_VARIABLE}{len(copied):10d}"
 

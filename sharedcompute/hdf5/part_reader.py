@@ -69,8 +69,15 @@ class PartsReader(Reader):
             rest = zip(first, sides, corner, strict=True)
             target = out[tuple(slice(at - low, at - low + side) for at, side, low in rest)]
             source_corner, source_sides = part.in_source(first, sides)
+            reader = self._reader(part.source)
             # Only axes of length 1 come and go: NumPy makes no copy for that.
-            self._reader(part.source).read_box(source_corner, target.reshape(source_sides))
+            target = target.reshape(source_sides)
+            if part.unpacking is None:
+                reader.read_box(source_corner, target)
+            else:
+                stored = np.empty(source_sides, part.source.dtype)
+                reader.read_box(source_corner, stored)
+                target[...] = part.unpacking.of(stored)
 
     def close(self) -> None:
         """Close the parts' readers."""
@@ -90,7 +97,7 @@ class PartsReader(Reader):
         """The rows as the part's reader gives them; None where it has not all of them."""
         columns = self._source.shape[1:]
         all_rows = part.corner[0] <= start and start + count <= part.stop
-        if not all_rows or part.shape[1:] != columns:
+        if not all_rows or part.shape[1:] != columns or part.unpacking is not None:
             return None
         corner, sides = part.in_source((start, *part.corner[1:]), (count, *columns))
         if any(corner[1:]) or sides[1:] != part.source.shape[1:]:
@@ -121,7 +128,9 @@ def parts_nbytes(source: DatasetSource, rows: int) -> int:
     deepest = max(
         (part.source.scratch_nbytes(_source_rows(part, rows)) for part in source.parts), default=0
     )
-    return rows * source.row_nbytes + open_at_once(source) * deepest
+    # Stored and unpacked, before they are put in their place.
+    beside = 2 if any(part.unpacking for part in source.parts) else 0
+    return (1 + beside) * rows * source.row_nbytes + open_at_once(source) * deepest
 
 
 def _source_rows(part: Part, rows: int) -> int:

@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from sharedcompute.hdf5.source import DatasetSource
 
 Box = tuple[tuple[int, ...], tuple[int, ...]]
 """A corner and the sides from there."""
+
+
+@dataclass(frozen=True)
+class Unpacking:
+    """How stored rows become the numbers that they mean. It pickles.
+
+    Those of equal sources are equal.
+
+    Parameters
+    ----------
+    kernel : callable or None
+        ``kernel(rows, out, *args)``, both C-contiguous; None where a cast does it.
+    args : tuple
+    dtype : numpy.dtype
+        Of what it gives.
+    taken : numpy.dtype or None
+        What rows are cast to before; None: they are taken as they are.
+    """
+
+    kernel: Callable[..., None] | None
+    args: tuple[Any, ...] = field(compare=False)
+    dtype: np.dtype[Any]
+    taken: np.dtype[Any] | None = None
+
+    def of(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """The numbers that `rows` mean."""
+        if self.kernel is None:
+            return rows.astype(self.dtype)
+        rows = np.ascontiguousarray(rows, self.taken)
+        out: NDArray[Any] = np.empty(rows.shape, self.dtype)
+        self.kernel(rows, out, *self.args)
+        return out
 
 
 @dataclass(frozen=True)
@@ -33,6 +66,8 @@ class Part:
     source_corner : tuple of int
         Where the box begins there.
     source_shape : tuple of int
+    unpacking : Unpacking or None
+        What is done with the rows of the source; None: they are taken as they are.
     """
 
     corner: tuple[int, ...]
@@ -40,6 +75,7 @@ class Part:
     source: DatasetSource
     source_corner: tuple[int, ...]
     source_shape: tuple[int, ...]
+    unpacking: Unpacking | None = None
 
     @property
     def stop(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -105,6 +105,8 @@ class Stage:
         Of `out`.
     row_shape : tuple of int or None
         The shape of one row of `out`; None where it is that of `x`.
+    new_axes : bool
+        With a row shape: none of its axes is one of the input's, of whatever length.
     halo : int
         Rows needed on each side.
     mode, cval
@@ -129,6 +131,7 @@ class Stage:
     elementwise: bool = False
     copies: int = 0
     row_shape: tuple[int, ...] | None = None
+    new_axes: bool = False
 
 
 def same(dtype: DType, _: Params) -> DType:
@@ -167,6 +170,9 @@ class Map:
         ``dtype(input_dtype, params)``: the dtype of the result; without it the input's.
     row_shape : callable
         ``row_shape(params, spec)``: the shape of one row of the result; without it the input's.
+    new_axes : bool
+        With `row_shape`: the axes of its rows are none of the input's, of whatever length. Without,
+        an axis of a length that no other has is taken for the same, and keeps its coordinates.
     matrix : bool
         The kernel takes (rows, everything else).
     kinds : str
@@ -185,6 +191,7 @@ class Map:
     matrix: bool = False
     kinds: str = "biufc"
     units: Units = "same"
+    new_axes: bool = False
     kind: ClassVar[str] = "map"
 
     def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
@@ -194,7 +201,8 @@ class Map:
         args = make(params, spec) if make else tuple(params[p.name] for p in self.parameters)
         out = self.dtype(spec.dtype, params)
         rows = self.row_shape(params, spec) if self.row_shape else None
-        return (Stage(self.name, self.kernel, args, out, matrix=self.matrix, row_shape=rows),)
+        stage = Stage(self.name, self.kernel, args, out, matrix=self.matrix, row_shape=rows)
+        return (replace(stage, new_axes=self.new_axes),)
 
 
 @dataclass(frozen=True)

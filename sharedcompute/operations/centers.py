@@ -95,6 +95,7 @@ MAPS: tuple[Map, ...] = (
         _distance_arguments,
         floating,
         row_shape=lambda params, _spec: (len(params["centers"]),),
+        new_axes=True,
         matrix=True,
         kinds="biuf",
         units="own",

@@ -328,6 +328,7 @@ PCA = Fit(
         "n_samples",
     ),
     watched=("explained",),
+    like_row=("components", "mean"),
     shows_nan=True,
     summary="principal components: what rows vary along, from most to least",
     parameters=(

@@ -141,6 +141,10 @@ class Fit:
         The names of all results, with that of the rows.
     watched : tuple of str
         The names of a step's values.
+    like_row : tuple of str
+        Results whose last axes are those of a row.
+    like_input : tuple of str
+        Results with the axes of the input.
     summary : str
         One line.
     parameters : tuple of Parameter
@@ -162,6 +166,8 @@ class Fit:
     kinds: str = "biuf"
     shows_nan: bool = False
     strip_rows: int = 1
+    like_row: tuple[str, ...] = ()
+    like_input: tuple[str, ...] = ()
     kind: ClassVar[str] = "fit"
 
     @property

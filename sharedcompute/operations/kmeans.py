@@ -304,6 +304,7 @@ KMEANS = Fit(
     _kmeans,
     gives=("cluster_centers", "inertia", "n_iter", "cluster_sizes", "labels"),
     watched=("inertia", "shift"),
+    like_row=("cluster_centers",),
     summary="clusters around centres, Lloyd's algorithm (sklearn.cluster.KMeans)",
     parameters=(
         Parameter("n_clusters", count, f"how many: {CLUSTERS}, or the centres of init", None),

@@ -136,6 +136,7 @@ POWER = Fit(
     _make_power,
     gives=("eigenvalue", "eigenvector", "residual"),
     watched=("eigenvalue", "residual"),
+    like_row=("eigenvector",),
     summary="the eigenvalue of largest magnitude of a square matrix, and its eigenvector",
     parameters=(
         Parameter(

@@ -247,6 +247,7 @@ HEAT = Fit(
             "fixed",
         ),
     ),
+    like_input=("grid",),
 )
 """Steps of the heat equation ``du/dt = D laplace(u)``, forward in time and centred in space [1]_.
 
@@ -273,6 +274,7 @@ JACOBI = Fit(
         ),
         Parameter("spacing", positive, "distance of neighbouring cells", 1.0),
     ),
+    like_input=("grid",),
 )
 """The solution of ``-laplace(u) = f`` by Jacobi's iteration [1]_, the grid's edge cells given.
 

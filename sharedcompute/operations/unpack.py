@@ -9,17 +9,18 @@ numbers are compared, each fill value in their dtype, as netCDF4-python does.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.packing import Packing
+from sharedcompute.hdf5.packing import MASKS, NOT_PACKED, comparable
+from sharedcompute.hdf5.parts import Part, Unpacking
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.kernels import packing as kernels
 from sharedcompute.operations.base import Array, DType, Stage
-
-MASKS = ("_FillValue", "missing_value")
 
 
 def unpack_stage(source: DatasetSource, dtype: DType) -> Stage | None:
@@ -35,17 +36,16 @@ def unpack_stage(source: DatasetSource, dtype: DType) -> Stage | None:
     ------
     InputError
         An attribute is no number, or there are several for a scale or an offset; complex data have
-        a scale or an offset; files that are joined are packed in different ways.
+        a scale or an offset.
     """
-    _check_joined(source)
     packing, place = source.packing, str(source)
-    if packing is None:
+    if packing is None or any(part.unpacking for part in source.parts):
         return None
-    meant = _meant(packing, dtype)
-    scale, offset = (_number(packing, name, place) for name in ("scale_factor", "add_offset"))
-    fills = [f for f in (_fills(packing, name, dtype, place) for name in MASKS) if f is not None]
+    meant = packing.meant(dtype)
+    scale, offset = (packing.number(name, place) for name in ("scale_factor", "add_offset"))
+    fills = [f for f in (packing.fills(name, dtype, place) for name in MASKS) if f is not None]
     numbers = [number for found in fills for number in found]
-    missing = _comparable(numbers, dtype, meant)
+    missing = comparable(numbers, dtype, meant)
     label = f"decode CF ({packing})"
     if scale is None and offset is None:
         if numbers:
@@ -73,30 +73,81 @@ def unpacked(source: DatasetSource, rows: Array) -> Array:
     InputError
         As `unpack_stage`.
     """
-    if rows.dtype == np.float16:
-        rows = rows.astype(np.float32)
-    stage = unpack_stage(source, rows.dtype)
-    if stage is None:
-        return rows
-    out: Array = np.empty(rows.shape, stage.dtype)
-    stage.kernel(rows, out, *stage.args)
-    return out
+    found = _unpacking(source, rows.dtype)
+    return rows if found is None else found.of(rows)
 
 
-def _check_joined(source: DatasetSource) -> None:
-    """Refuse files that are packed in different ways: one stage unpacks all rows.
+def as_asked(source: DatasetSource, decode_cf: bool) -> DatasetSource:
+    """The source with rows whose numbers mean the same in all files that are joined.
 
-    What the sources of a virtual dataset say of themselves does not hold for it.
+    Files that are packed in different ways are unpacked each by its own attributes, as its rows are
+    read; the dtype is then the least that holds them all, as in xarray.
+
+    Raises
+    ------
+    InputError
+        They are packed in different ways and are not to be unpacked; or as `unpack_stage`.
     """
-    others = [part.source for part in source.parts]
-    if not others or (others[0].file, others[0].path) != (source.file, source.path):
-        return
-    for other in others:
-        if other.packing != source.packing:
-            raise InputError(
-                f"expected all files packed as {source.file} ({source.packing or 'not at all'}), "
-                f"{other.file} is packed by {other.packing or 'nothing'}: decode each by itself"
-            )
+    if source.glob is None or any(part.unpacking for part in source.parts):
+        return source
+    if not decode_cf:
+        _refuse_unlike(source)
+        return source
+    files = [part.source for part in source.parts]
+    if all(file.packing == source.packing for file in files):
+        return source
+    found = [_unpacking(file, source.dtype) for file in files]
+    dtypes = [source.dtype if way is None else way.dtype for way in found]
+    dtype = np.result_type(*dtypes)
+    ways = [
+        Unpacking(None, (), own) if way is None else way
+        for way, own in zip(found, dtypes, strict=True)
+    ]
+    parts = tuple(replace(p, unpacking=w) for p, w in zip(source.parts, ways, strict=True))
+    return replace(
+        source,
+        dtype=dtype,
+        stored_dtype=dtype,
+        fill_value=None,
+        packing=source.packing or NOT_PACKED,
+        reason=f"{source.reason}; each unpacked by its own attributes",
+        parts=parts,
+    )
+
+
+def meant_otherwise(source: DatasetSource) -> Iterator[tuple[str, Part, Part]]:
+    """Two parts whose equal stored numbers mean others, with the attribute that makes it so."""
+    first = source.parts[0] if source.parts else None
+    for part in source.parts[1:]:
+        assert first is not None
+        packing = first.source.packing or NOT_PACKED
+        name = packing.differs(part.source.packing, source.dtype)
+        if name is not None:
+            yield name, first, part
+
+
+def _refuse_unlike(source: DatasetSource) -> None:
+    for name, *parts in meant_otherwise(source):
+        one, other = (_told(part, name) for part in parts)
+        raise InputError(
+            f"expected files whose stored numbers mean the same, {one} and {other}; give "
+            "--decode-cf (decode_cf=True), which unpacks each by its own attributes"
+        )
+
+
+def _told(part: Part, name: str) -> str:
+    values = (part.source.packing or NOT_PACKED).attributes.get(name)
+    said = "no " + name if values is None else f"{name} {' '.join(map(str, values))}"
+    return f"{part.source.file} has {said}"
+
+
+def _unpacking(source: DatasetSource, dtype: DType) -> Unpacking | None:
+    """What unpacks rows of a source in memory; None where they are what they mean."""
+    wide = np.dtype(np.float32) if dtype == np.float16 else dtype
+    stage = unpack_stage(source, wide)
+    if stage is None:
+        return None if wide == dtype else Unpacking(None, (), wide)
+    return Unpacking(stage.kernel, stage.args, stage.dtype, wide)
 
 
 def _mask(label: str, missing: Array, out: DType) -> Stage:
@@ -104,16 +155,6 @@ def _mask(label: str, missing: Array, out: DType) -> Stage:
     # Whole numbers only where nothing is missing.
     instead = out.type(nan if out.kind in "fc" else 0)
     return Stage(label, kernels.mask, (missing, instead), out, elementwise=True)
-
-
-def _meant(packing: Packing, dtype: DType) -> DType:
-    """The dtype that the stored bits are meant in: ``_Unsigned`` is for formats without it."""
-    said = "".join(packing.attributes.get("_Unsigned", np.empty(0)).astype(str)).lower()
-    if (dtype.kind, said) == ("i", "true"):
-        return np.dtype(f"u{dtype.itemsize}")
-    if (dtype.kind, said) == ("u", "false"):
-        return np.dtype(f"i{dtype.itemsize}")
-    return dtype
 
 
 def _with_nan(dtype: DType) -> DType:
@@ -134,57 +175,3 @@ def _unpacked_dtype(dtype: DType, scale: Any, offset: Any) -> DType:
         if unlike or (dtype.kind in "iu" and dtype.itemsize == 4):
             return np.dtype(np.float64)
     return np.dtype(type(scale))
-
-
-def _number(packing: Packing, name: str, place: str) -> Any:
-    """A scale or an offset; None where there is none.
-
-    Whatever is not single precision counts as double: xarray would unpack to whole numbers by a
-    whole scale, and has no NaN then.
-    """
-    values = packing.attributes.get(name)
-    if values is None:
-        return None
-    if values.size != 1 or values.dtype.kind not in "biuf":
-        raise _wrong(name, place, "one number", values)
-    single = values.dtype == np.float32
-    return (np.float32 if single else np.float64)(values[0])
-
-
-def _fills(packing: Packing, name: str, dtype: DType, place: str) -> list[Any] | None:
-    """The numbers that an attribute calls missing; None where it says nothing.
-
-    NaN is missing anyway, and whole numbers have none.
-    """
-    values = packing.attributes.get(name)
-    if values is None or not values.size:
-        return None
-    kinds = "biufc" if dtype.kind == "c" else "biuf"
-    if values.dtype.kind not in kinds:
-        raise _wrong(name, place, "numbers", values)
-    found = [v for v in values.tolist() if v == v]  # noqa: PLR0124
-    return found if found or dtype.kind in "fc" else None
-
-
-def _wrong(name: str, place: str, wanted: str, values: Array) -> InputError:
-    got = ", ".join(map(repr, values.tolist())) or "nothing"
-    return InputError(
-        f"expected {wanted} in the attribute {name} of {place}, got {got}: correct it, or leave "
-        "--decode-cf out"
-    )
-
-
-def _comparable(numbers: list[Any], dtype: DType, meant: DType) -> Array:
-    """Those of the `numbers` that data can be equal to, as data have them, each once."""
-    if meant.kind in "fc":
-        with np.errstate(over="ignore"):
-            cast = [meant.type(n) for n in numbers]
-        found = [c for c, n in zip(cast, numbers, strict=True) if np.isfinite(c) == np.isfinite(n)]
-        return np.array(list(dict.fromkeys(found)), meant)
-    bits = np.dtype(np.uint8) if meant.kind == "b" else meant
-    limits = [np.iinfo(bits), np.iinfo(bits if dtype.kind == "b" else dtype)]
-    low, high = min(int(i.min) for i in limits), max(int(i.max) for i in limits)
-    whole = [int(n) for n in numbers if low <= n <= high and n == int(n)]
-    # A number may be given as stored or as meant: both are the same bits.
-    wrapped = [n % 2 ** (8 * bits.itemsize) for n in dict.fromkeys(whole)]
-    return np.array(wrapped, f"u{bits.itemsize}").view(bits)

@@ -22,7 +22,7 @@ from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Opera
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import bind, is_address
-from sharedcompute.operations.unpack import unpack_stage, unpacked
+from sharedcompute.operations.unpack import as_asked, unpack_stage, unpacked
 from sharedcompute.plan.blocks import choose_blocks, followed
 from sharedcompute.plan.cost import Projection, choose_engine
 from sharedcompute.plan.fit import FitPart
@@ -230,7 +230,7 @@ def _loaded(op: Operation | Fit, params: Mapping[str, Any], decode_cf: bool) -> 
 
 
 def _read_all(address: str, decode_cf: bool) -> Array:
-    source = open_source(address)
+    source = as_asked(open_source(address), decode_cf)
     rows = read_box(source, (0,) * source.ndim, source.shape)
     return unpacked(source, rows) if decode_cf else rows
 

@@ -18,6 +18,7 @@ from sharedcompute.machine import default_workers
 from sharedcompute.operations.base import Array, ArraySpec, Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.unpack import as_asked
 from sharedcompute.plan.passes import Source
 from sharedcompute.rows import SCHEDULES, Schedule
 
@@ -145,6 +146,8 @@ class Job:
         return getattr(self.source, "packing", None) if self.decode_cf else None
 
     def __post_init__(self) -> None:
+        if isinstance(self.source, DatasetSource):
+            object.__setattr__(self, "source", as_asked(self.source, self.decode_cf))
         taken: list[str] = []
         for path in (p for step in self.steps for p in saved(step)):
             if path == "/":

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pickle
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -16,8 +14,6 @@ import xarray as xr
 
 import sharedcompute as sc
 from sharedcompute.hdf5.opening import open_source
-from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.operations.unpack import unpack_stage
 
 SHAPE = (13, 7)
 Attributes = dict[str, Any]
@@ -328,25 +324,42 @@ def test_an_opened_dataset_gives_decoded_rows_and_stays_decoded(packed: str) -> 
     assert sc.open(packed).dtype == np.int16
 
 
-def joined(first: DatasetSource, second: DatasetSource) -> DatasetSource:
-    parts = tuple(SimpleNamespace(source=source) for source in (first, second))
-    return dataclasses.replace(first, parts=parts)
+@pytest.mark.parametrize(
+    ("dtype", "attributes"),
+    [
+        ("f4", {"_FillValue": NAN}),
+        ("f8", {"missing_value": [np.nan, np.nan]}),
+        ("i2", {"_FillValue": NAN}),
+        ("i2", {"_FillValue": i4(-99999), "missing_value": f8(7.5)}),
+        ("u1", {"_FillValue": i2(-1)}),
+        ("f4", {"_FillValue": f8(1e300)}),
+        ("i2", {"scale_factor": 1.0, "add_offset": 0.0}),
+        ("u2", {"_Unsigned": "true"}),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_attributes_that_change_no_number_are_not_warned_of(
+    dtype: str, attributes: Attributes, tmp_path: Path
+) -> None:
+    address = write(tmp_path / "in.nc", np.ones(SHAPE, dtype), attributes)
+    np.testing.assert_array_equal(sc.reduce("mean", address), np.ones(SHAPE[1]))
+    np.testing.assert_array_equal(by_xarray(address), np.ones(SHAPE))
 
 
-def test_joined_files_must_be_packed_alike(tmp_path: Path) -> None:
-    one, same_as_one, other = (
-        open_source(write(tmp_path / f"{i}.nc", numbers("i2"), {"scale_factor": scale}))
-        for i, scale in enumerate([0.1, 0.1, 0.2])
-    )
-    assert unpack_stage(joined(one, same_as_one), one.dtype) is not None
-    with pytest.raises(sc.InputError, match=r"0\.nc \(scale_factor 0\.1\), .*2\.nc is packed by"):
-        unpack_stage(joined(one, other), one.dtype)
-
-
-def test_sources_of_a_virtual_dataset_may_say_what_they_like(tmp_path: Path) -> None:
-    one, other = (
-        open_source(write(tmp_path / f"{i}.nc", numbers("i2"), {"scale_factor": 0.1 + i}))
-        for i in range(2)
-    )
-    virtual = dataclasses.replace(joined(one, other), path="/virtual")
-    assert unpack_stage(virtual, one.dtype) is not None
+@pytest.mark.parametrize(
+    ("dtype", "name", "value"),
+    [
+        ("f4", "_FillValue", f4(1e20)),
+        ("i2", "missing_value", f8(-99)),
+        ("i1", "_Unsigned", "true"),
+        ("i2", "add_offset", 0.5),
+        ("f8", "scale_factor", "one"),
+    ],
+)
+def test_the_warning_names_only_attributes_that_can_change_a_number(
+    dtype: str, name: str, value: Any, tmp_path: Path
+) -> None:
+    idle = {"scale_factor": 1.0, "add_offset": 0.0, "_FillValue": NAN, "missing_value": NAN}
+    address = write(tmp_path / "in.nc", np.ones(SHAPE, dtype), {**idle, name: value})
+    with pytest.warns(UserWarning, match=f"/t has {name}: its numbers"):
+        sc.reduce("mean", address)

@@ -18,7 +18,8 @@ def result(source, output, path, *, drop_axis0=False, dtype="f8"):
     shape = source.shape[1:] if drop_axis0 else source.shape
     created = create(sink_like(source, path, shape, np.dtype(dtype)), output)
     created.write(np.ones(shape, dtype))
-    copy_metadata(source, created.dataset, drop_axis0=drop_axis0, file_attributes=output.fresh)
+    axes = range(len(source.shape))[int(drop_axis0) :]
+    copy_metadata(source, created.dataset, axes=axes, file_attributes=output.fresh)
     return created.dataset
 
 

@@ -1,0 +1,135 @@
+"""CF's ``days since 2001-01-01``: what such units mean in each calendar, in exact numbers.
+
+Times of joined files are brought to the units of the first by a factor and a shift. For that, only
+the days between two dates have to be known; the dates of the values themselves need no calendar.
+
+References
+----------
+CF conventions 1.11, section 4.4 (time coordinate) and 4.4.1 (calendar); UDUNITS-2, for the units
+and for what may follow ``since``. The numbers of days are those of Richards, "Calendars", in the
+Explanatory Supplement to the Astronomical Almanac, 3rd ed., section 15.11.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+SECONDS = {
+    Fraction(1, 1_000_000): "microsecond microseconds microsec microsecs us",
+    Fraction(1, 1000): "millisecond milliseconds millisec millisecs msec msecs ms",
+    Fraction(1): "second seconds sec secs s",
+    Fraction(60): "minute minutes min mins",
+    Fraction(3600): "hour hours hr hrs h",
+    Fraction(86400): "day days d",
+}
+LENGTHS = {name: seconds for seconds, names in SECONDS.items() for name in names.split()}
+
+SAME = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap"}
+"""Calendars by their other names."""
+
+CALENDARS = ("standard", "proleptic_gregorian", "julian", "noleap", "all_leap", "360_day")
+
+MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+REFORM = (1582, 10, 15)
+"""The first day of the Gregorian calendar; the day before it was 4 October."""
+
+SINCE = re.compile(
+    r"(?P<unit>\w+)\s+since\s+(?P<year>\d+)-(?P<month>\d+)(?:-(?P<day>\d+))?"
+    r"(?:[T\s]\s*(?P<hour>\d+)(?::(?P<minute>\d+)(?::(?P<second>\d+(?:\.\d*)?))?)?)?"
+    r"\s*(?:Z|UTC|GMT|(?P<sign>[+-])(?P<ahead>\d{1,2})(?::?(?P<minutes>\d{2}))?)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class TimeUnits:
+    """Units of time since a date.
+
+    Parameters
+    ----------
+    length : Fraction
+        Seconds of one unit.
+    since : Fraction
+        Seconds to the date from a day that is the same for all units in one calendar.
+    calendar : str
+        One of `CALENDARS`.
+    """
+
+    length: Fraction
+    since: Fraction
+    calendar: str
+
+    @classmethod
+    def parse(cls, units: str, calendar: str = "") -> TimeUnits:
+        """What the attributes ``units`` and ``calendar`` say.
+
+        Raises
+        ------
+        ValueError
+            They are no units of time since a date, of a length and in a calendar that is known.
+        """
+        found = SINCE.fullmatch(units.strip())
+        if found is None:
+            raise ValueError(f"{units!r} are no units of time since a date")
+        length = LENGTHS.get(found["unit"].lower())
+        if length is None:
+            raise ValueError(f"{found['unit']} have no fixed length")
+        named = calendar.strip().lower() or "standard"
+        named = SAME.get(named, named)
+        if named not in CALENDARS:
+            raise ValueError(f"the calendar {calendar!r} is not known")
+        date = int(found["year"]), int(found["month"]), int(found["day"] or 1)
+        clock = [Fraction(found[part] or 0) for part in ("hour", "minute", "second")]
+        ahead = 3600 * int(found["ahead"] or 0) + 60 * int(found["minutes"] or 0)
+        seconds = 3600 * clock[0] + 60 * clock[1] + clock[2]
+        seconds += ahead if found["sign"] == "-" else -ahead
+        return cls(length, 86400 * day_number(named, *date) + seconds, named)
+
+    def to(self, other: TimeUnits) -> tuple[Fraction, Fraction]:
+        """The factor and the shift by which times become those in `other` units.
+
+        Raises
+        ------
+        ValueError
+            They are in another calendar.
+        """
+        if self.calendar != other.calendar:
+            raise ValueError(f"the calendars {self.calendar} and {other.calendar} differ")
+        return self.length / other.length, (self.since - other.since) / other.length
+
+
+def day_number(calendar: str, year: int, month: int, day: int) -> int:
+    """The number of a day, counted on from a day that is the calendar's own.
+
+    Raises
+    ------
+    ValueError
+        The calendar has no such day.
+    """
+    long = _is_long(calendar, year)
+    lengths = [30] * 12 if calendar == "360_day" else list(MONTHS)
+    lengths[1] += long and calendar != "360_day"
+    real = calendar in ("standard", "julian")
+    skipped = calendar == "standard" and (1582, 10, 4) < (year, month, day) < REFORM
+    if skipped or not (1 <= month <= 12 and 1 <= day <= lengths[month - 1]) or real > year:
+        raise ValueError(f"the calendar {calendar} has no day {year}-{month:02}-{day:02}")
+    if calendar in ("noleap", "all_leap", "360_day"):
+        return sum(lengths) * year + sum(lengths[: month - 1]) + day
+    # Years begin with March here, so that a day is put in at their end.
+    late = (14 - month) // 12
+    y, m = year + 4800 - late, month + 12 * late - 3
+    days = day + (153 * m + 2) // 5 + 365 * y + y // 4
+    if calendar == "julian" or (calendar == "standard" and (year, month, day) < REFORM):
+        return days - 32083
+    return days - y // 100 + y // 400 - 32045
+
+
+def _is_long(calendar: str, year: int) -> bool:
+    """Whether a year has a 29 February."""
+    if calendar in ("noleap", "all_leap", "360_day"):
+        return calendar == "all_leap"
+    gregorian = calendar == "proleptic_gregorian" or (calendar == "standard" and year > REFORM[0])
+    return year % 4 == 0 and not (gregorian and year % 100 == 0 and year % 400 != 0)
