@@ -53,6 +53,17 @@ def all_finite(x: Array) -> bool:
 
 
 @kernel
+def narrow(x: Array, out: Array) -> None:
+    """Convert real `x` to whole numbers of 8 or 16 bits: the low bits of 32, as compilers of C do.
+
+    What does not fit is anything to LLVM: vectors of them would be saturated.
+    """
+    v, w = x.reshape(x.size), out.reshape(out.size)
+    for p in range(v.size):
+        w[p] = np.int32(v[p])
+
+
+@kernel
 def wrap(x: Array, out: Array) -> None:
     """Convert real `x` to the unsigned dtype of `out`: modulo ``2**32`` or ``2**64``, as C does.
 
@@ -90,16 +101,14 @@ def clip(x: Array, out: Array, lower: Any, upper: Any) -> None:
 
 
 @kernel
-def threshold(x: Array, out: Array, level: float, value: Any) -> None:
+def threshold(x: Array, out: Array, level: Any, value: Any) -> None:
     """`x` where it is above `level`, else `value`; NaN stays NaN.
 
-    `value` is converted to the dtype of `out` once, so that large integers in `x` keep their bits.
+    `level` and `value` are scalars of the dtype of `x`, so that large integers keep their bits.
     """
-    kind = out.dtype.type
-    instead, limit = kind(value), np.float64(level)
     v, w = x.reshape(x.size), out.reshape(out.size)
     for p in range(v.size):
-        w[p] = instead if v[p] <= limit else kind(v[p])
+        w[p] = value if v[p] <= level else v[p]
 
 
 @kernel

@@ -25,6 +25,7 @@ from sharedcompute.operations.parameters import (
     array,
     boolean,
     comparable,
+    digits,
     number,
     numeric_dtype,
 )
@@ -39,8 +40,12 @@ def _to_dtype(_: DType, params: Params) -> DType:
 
 def convert(x: Array, out: Array) -> None:
     """`x` in the dtype of `out`, as C converts it."""
-    wide = out.dtype.kind == "u" and out.itemsize >= 4
-    (kernels.wrap if wide and x.dtype.kind == "f" else kernels.cast)(x, out)
+    kernel = kernels.cast
+    if x.dtype.kind == "f" and out.dtype.kind in "iu" and out.itemsize <= 2:
+        kernel = kernels.narrow
+    elif x.dtype.kind == "f" and out.dtype.kind == "u":
+        kernel = kernels.wrap
+    kernel(x, out)
 
 
 def _cast_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
@@ -51,17 +56,20 @@ def _cast_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     return ()
 
 
-def _fitting(bound: int | float, dtype: DType, up: bool) -> Any:
-    """`bound` in `dtype`; for whole numbers rounded inwards and held to what the dtype can hold."""
-    if dtype.kind == "f":
-        return dtype.type(bound)
+def _limits(dtype: DType) -> tuple[int, int]:
+    """The least and the greatest of whole numbers, or of booleans."""
     if dtype.kind == "b":
-        return dtype.type(bound > 0)
-    limits = np.iinfo(dtype)
-    if math.isinf(bound):
-        return dtype.type(limits.min if bound < 0 else limits.max)
-    whole = math.ceil(bound) if up else math.floor(bound)
-    return dtype.type(min(max(whole, int(limits.min)), int(limits.max)))
+        return 0, 1
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+
+
+def rounded(value: float, dtype: DType) -> Any:
+    """A number in the floating `dtype`, infinite where it is beyond it, as NumPy compares them."""
+    try:
+        with np.errstate(over="ignore"):
+            return dtype.type(value)
+    except OverflowError:
+        return dtype.type(math.inf if value > 0 else -math.inf)
 
 
 def _clip_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
@@ -72,31 +80,40 @@ def _clip_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     upper = math.inf if upper is None else upper
     if not lower <= upper:
         raise InputError(f"clip expected lower <= upper, got {lower} and {upper}: swap them")
-    low, high = _fitting(lower, spec.dtype, up=True), _fitting(upper, spec.dtype, up=False)
-    if low > high:
-        raise InputError(
-            f"clip expected bounds with a whole number between them for {spec.dtype} data, "
-            f"got {lower} and {upper}: widen them"
-        )
-    return low, high
+    if spec.dtype.kind == "f":
+        return rounded(lower, spec.dtype), rounded(upper, spec.dtype)
+    # Whole numbers are rounded inwards: what comes out lies within the bounds.
+    least, most = _limits(spec.dtype)
+    low, high = max(lower, least), min(upper, most)
+    if low <= high and math.ceil(low) <= math.floor(high):
+        return spec.dtype.type(math.ceil(low)), spec.dtype.type(math.floor(high))
+    raise InputError(
+        f"clip expected bounds with a whole number between them for {spec.dtype} data, "
+        f"got {lower} and {upper}: widen them"
+    )
 
 
 def _threshold_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
-    level, value = params["level"], params["value"]
-    if spec.dtype.kind in "iu" and math.isfinite(level):
-        # Compared in the data's own dtype: float64 cannot tell neighbours above 2**53 apart.
-        limits, whole = np.iinfo(spec.dtype), math.floor(level)
-        if limits.min <= whole <= limits.max:
-            level = spec.dtype.type(whole)
-    return level, exactly("threshold: value", value, spec.dtype)
+    """Both in the data's own dtype: float64 cannot tell neighbours above 2**53 apart."""
+    level, value = params["level"], exactly("threshold: value", params["value"], spec.dtype)
+    if spec.dtype.kind == "f":
+        return rounded(level, spec.dtype), value
+    least, most = _limits(spec.dtype)
+    if level < least:
+        # All are above it: the least number, the only one that is not, is put for itself.
+        return spec.dtype.type(least), spec.dtype.type(least)
+    return spec.dtype.type(most if level >= most else math.floor(level)), value
 
 
 def exactly(what: str, value: float, dtype: DType) -> Any:
     """`value` in `dtype`, which must be able to hold it."""
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        if not limits.min <= value <= limits.max or value != int(value):
-            raise InputError(f"{what} must fit {dtype}, got {value}: choose another")
+    if dtype.kind in "biu":
+        least, most = _limits(dtype)
+        fits = least <= value <= most and value == int(value)
+    else:
+        fits = bool(np.isinf(rounded(value, dtype)) == (value in (math.inf, -math.inf)))
+    if not fits:
+        raise InputError(f"{what} must fit {dtype}, got {value}: choose another")
     return dtype.type(value)
 
 
@@ -184,7 +201,7 @@ MAPS: tuple[Map, ...] = (
         "x where x > level, else value (torch.nn.functional.threshold)",
         (
             Parameter("level", comparable, "values above it are kept"),
-            Parameter("value", number, "put in place of the others", 0.0),
+            Parameter("value", digits, "put in place of the others", 0.0),
         ),
         _threshold_arguments,
         same,

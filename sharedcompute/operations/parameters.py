@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -102,11 +103,23 @@ def _value(operation: str, parameter: Parameter, value: Any) -> Any:
 
 
 def number(value: Any) -> float:
-    """Any real number."""
+    """Any real number, in double precision."""
     try:
         return float(value)
     except (ValueError, TypeError):
         raise ValueError(f"expected a number, got {value!r}") from None
+    except OverflowError:
+        raise ValueError("expected a number that double precision holds, got more") from None
+
+
+def digits(value: Any) -> int | float:
+    """Any real number. Whole ones keep all digits: above 2**53 double precision has not all."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return int(value)
+    with contextlib.suppress(TypeError):
+        return operator.index(value)
+    return number(value)
 
 
 def positive(value: Any) -> float:
@@ -127,13 +140,8 @@ def not_negative(value: Any) -> float:
 
 def comparable(value: Any) -> int | float:
     """A number that others can be compared with: not NaN. Whole numbers keep all their digits."""
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        return int(value)
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            return int(value)
-    result = number(value)
-    if math.isnan(result):
+    result = digits(value)
+    if isinstance(result, float) and math.isnan(result):
         raise ValueError(f"expected a number, got {value!r}")
     return result
 
@@ -245,10 +253,13 @@ def array(value: Any) -> Any:
     """An array, a number, or the address of a dataset (read when the plan is made)."""
     if isinstance(value, str):
         try:
-            return np.asarray(float(value))
+            value = digits(value)
         except ValueError:
             return value
     result = np.asarray(value)
+    if result.dtype == object and not result.shape:
+        # A whole number of more than 64 bits.
+        result = np.asarray(number(value))
     if result.dtype.kind not in "biuf":
         raise ValueError(f"expected an array of real numbers or an address, got {result.dtype}")
     return result

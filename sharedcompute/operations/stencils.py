@@ -21,9 +21,9 @@ from sharedcompute.operations.parameters import (
     Parameter,
     choice,
     count,
+    digits,
     integer,
     not_negative,
-    number,
     order,
     positive,
     sequence,
@@ -37,10 +37,13 @@ for 1, 2 and 4 bytes. For 8 bytes it never did."""
 WINDOW = 2**24
 """Elements of a filter's window at most: its tables would take more memory than any block."""
 
+HIGHEST_ORDER = 1000
+"""Of a derivative: it is found by matrices of so many rows."""
+
 AXES = Parameter("axes", sequence(integer), "the axes to filter along (default: all)", None)
 AXIS = Parameter("axis", integer, "the axis of the derivative", -1)
 MODE = Parameter("mode", choice(*MODES), "how edges are extended", "reflect")
-CVAL = Parameter("cval", number, "the value beyond the edges in mode constant", 0.0)
+CVAL = Parameter("cval", digits, "the value beyond the edges in mode constant", 0.0)
 
 
 def _axes(name: str, params: Params, spec: ArraySpec) -> tuple[int, ...]:
@@ -84,6 +87,9 @@ def along_axis(kernel: Any, axis: int, x: Array, out: Array, *args: Any) -> None
         made = np.empty(out.shape, np.int8)
     elif out.dtype.kind == "u" and out.itemsize >= 4:
         made = np.empty(out.shape)
+    elif out.dtype.kind in "iu" and out.itemsize <= 2:
+        # Doubles to 16 bits at once: to LLVM what does not fit is anything, and not the low bits.
+        made = np.empty(out.shape, np.int32)
     kernel(_lines(x, axis, x.shape[axis]), _lines(made, axis, out.shape[axis]), lead, table, cval)
     if made is not out:
         convert(made, out)
@@ -100,9 +106,7 @@ def _line_stage(
     spec: ArraySpec,
 ) -> Stage:
     """A stage that filters along `axis` with `before` and `after` neighbours."""
-    mode: Mode = params["mode"]
-    if mode == "constant":
-        _as_fill(label, params["cval"], spec)
+    mode, (fill, cval) = params["mode"], _beyond(label, params, spec)
     halo = max(before, after) if axis == 0 else 0
     table = np.zeros(0, dtype=np.int64)
     if axis > 0 and spec.shape[axis]:
@@ -111,11 +115,11 @@ def _line_stage(
     return Stage(
         f"{label} along axis {axis}",
         functools.partial(along_axis, kernel, axis),
-        (lead, table, params["cval"]),
+        (lead, table, cval),
         spec.dtype,
         halo,
         mode,
-        params["cval"],
+        fill,
     )
 
 
@@ -123,6 +127,7 @@ def gaussian_weights(sigma: float, order: int, truncate: float) -> Array:
     """The sampled Gaussian of `scipy.ndimage.gaussian_filter1d`, or its derivative."""
     radius = int(min(truncate * sigma, WINDOW) + 0.5)
     _check_window("gaussian", 2 * radius + 1)
+    _check_order(order <= HIGHEST_ORDER, order)
     x = np.arange(-radius, radius + 1)
     phi = np.exp(-0.5 / (sigma * sigma) * x**2)
     phi = phi / phi.sum()
@@ -137,9 +142,13 @@ def gaussian_weights(sigma: float, order: int, truncate: float) -> Array:
         for _ in range(order):
             q = step.dot(q)
         weights: Array = (np.power.outer(x, np.arange(order + 1)).dot(q) * phi)[::-1].copy()
-    if not np.isfinite(weights).all():
-        raise InputError(f"gaussian: order {order} is beyond double precision: choose a lower one")
+    _check_order(bool(np.isfinite(weights).all()), order)
     return weights
+
+
+def _check_order(held: bool, order: int) -> None:
+    if not held:
+        raise InputError(f"gaussian: order {order} is beyond double precision: choose a lower one")
 
 
 def _check_window(name: str, elements: int) -> None:
@@ -227,22 +236,15 @@ def _laplace(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     axes = _axes("laplace", params, spec)
     if not axes:
         raise InputError("laplace: expected at least one axis, got none")
-    if params["mode"] == "constant":
-        _as_fill("laplace", params["cval"], spec)
+    mode, (fill, cval) = params["mode"], _beyond("laplace", params, spec)
     no_rows = np.zeros(0, dtype=np.int64)  # a range of rows brings its halo along
     tables = tuple(
-        None
-        if axis not in axes
-        else (extension(-1, n + 1, n, params["mode"]) if axis and n else no_rows)
+        None if axis not in axes else (extension(-1, n + 1, n, mode) if axis and n else no_rows)
         for axis, n in enumerate(spec.shape)
     )
     halo = 1 if 0 in axes else 0
-    args = (tables, params["cval"])
-    return (
-        Stage(
-            "laplace", second_derivatives, args, spec.dtype, halo, params["mode"], params["cval"]
-        ),
-    )
+    args = (tables, cval)
+    return (Stage("laplace", second_derivatives, args, spec.dtype, halo, mode, fill),)
 
 
 def rank_filter(x: Array, out: Array, size: tuple[int, ...], tables: Any, fill: Any) -> None:
@@ -276,7 +278,7 @@ def _median(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     chosen = dict(zip(axes, _per_axis("median", "size", params["size"], axes), strict=True))
     size = tuple(chosen.get(axis, 1) for axis in range(len(spec.shape)))
     _check_window("median", math.prod(size))
-    mode, cval = params["mode"], params["cval"]
+    mode, (fill, _) = params["mode"], _beyond("median", params, spec)
     # None for rows: a range of them brings its halo along, and there may be billions.
     tables = (
         None,
@@ -285,14 +287,20 @@ def _median(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
             for s, n in zip(size[1:], spec.shape[1:], strict=True)
         ),
     )
-    fill = _as_fill("median", cval, spec) if mode == "constant" else spec.dtype.type(0)
     args = (size, tables, fill)
     # Padded along two axes at a time; then the keys, and those found.
-    return (Stage("median", rank_filter, args, spec.dtype, size[0] // 2, mode, cval, copies=3),)
+    return (Stage("median", rank_filter, args, spec.dtype, size[0] // 2, mode, fill, copies=3),)
 
 
-def _as_fill(name: str, cval: float, spec: ArraySpec) -> Any:
-    return exactly(f"{name}: cval", cval, spec.dtype)
+def _beyond(label: str, params: Params, spec: ArraySpec) -> tuple[Any, float]:
+    """The value beyond the edges, in the dtype of the data and in double precision.
+
+    SciPy's filters take the latter. Rows along axis 0 hold the former. 0 where no mode asks for it.
+    """
+    if params["mode"] != "constant":
+        return spec.dtype.type(0), 0.0
+    fill = exactly(f"{label}: cval", params["cval"], spec.dtype)
+    return fill, float(params["cval"])
 
 
 STENCILS: tuple[Stencil, ...] = (

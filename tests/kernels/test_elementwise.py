@@ -77,8 +77,9 @@ def test_clip_is_that_of_numpy(
 @every_shape
 def test_threshold_keeps_what_is_above_it_and_nan(dtype: str, shape: tuple[int, int]) -> None:
     x = naive.sample(dtype, shape)
-    expected = np.where(x <= 0.5, x.dtype.type(1), x)
-    np.testing.assert_array_equal(apply(kernels.threshold, x, dtype, 0.5, 1.0), expected)
+    level, value = x.dtype.type(1), x.dtype.type(2)
+    expected = np.where(x <= level, value, x)
+    np.testing.assert_array_equal(apply(kernels.threshold, x, dtype, level, value), expected)
 
 
 @pytest.mark.parametrize(("dtype", "to"), ALL)
