@@ -31,6 +31,10 @@ class OutputExists(Error, FileExistsError):
     exit_code = 3
 
 
+class ReadBackError(Error, RuntimeError):
+    """HDF5 reads other numbers from an output than were put into it; the output is not kept."""
+
+
 class StaleResumeError(Error):
     """What a stopped job left belongs to another job: something of it has changed since."""
 

@@ -17,6 +17,7 @@ from sharedcompute.plan.cost import Projection
 from sharedcompute.plan.job import Options
 from sharedcompute.plan.loading import Load
 from sharedcompute.plan.passes import Keep, Pass
+from sharedcompute.plan.proof import Sample, sample_of
 from sharedcompute.plan.repack import RepackPlan
 
 
@@ -213,6 +214,8 @@ def describe_repack(plan: RepackPlan) -> str:
         loaded = loaded.replace("a memory", "memory")
         many = "box" if len(boxes) == 1 else "boxes"
         lines.append(("", f"{len(boxes)} {many} of {shape(boxes.chunks)}{loaded}"))
+        if plan.check:
+            lines.append(("", f"HDF5 reads back {_sampled(sample_of(recoding))}"))
     lines += [("note", text) for text in plan.notes]
     if plan.copied:
         lines.append(("as it is", f"{len(plan.copied)} datasets are copied by HDF5"))
@@ -220,6 +223,10 @@ def describe_repack(plan: RepackPlan) -> str:
     lines += [("memory", _memory(plan.projection, plan.options))]
     lines += [("output", f"{plan.output}, at most {format_size(plan.projection.disk)}")]
     return "\n".join(f"{name:<10}{text}" for name, text in lines)
+
+
+def _sampled(sample: Sample) -> str:
+    return "all of it" if sample.whole else f"{len(sample.numbers)} of {len(sample.boxes)} chunks"
 
 
 def _stored(chunks: tuple[int, ...] | None, filters: Pipeline) -> str:
@@ -239,6 +246,7 @@ def repack_record(plan: RepackPlan) -> dict[str, Any]:
                 "filters": [step.name for step in recoding.storage.filters],
                 "load": recoding.load,
                 "boxes": len(recoding.boxes),
+                "checked": _sampled(sample_of(recoding)) if plan.check else "nothing",
             }
             for recoding in plan.recodings.values()
         ],

@@ -21,6 +21,7 @@ def repack(
     input: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
+    check: bool = True,
     listen: Listener = events.ignore,
     **settings: Any,
 ) -> None:
@@ -36,6 +37,9 @@ def repack(
         ``FILE``, or ``FILE::PATH`` for one dataset with its attributes and scales.
     output : str
         ``FILE``, or ``FILE::PATH`` for one dataset.
+    check : bool
+        Let HDF5 itself read back what was written, and compare it with what went in: all of a
+        dataset up to 16 MiB, and of a larger one that much, or a part in 64 where that is more.
     listen : callable
         Gets the events of the run.
     **settings
@@ -53,16 +57,18 @@ def repack(
     ------
     InputError, OutputExists, MemoryBudgetError
         Before anything is started or changed; `InputError` for a damaged chunk as well.
+    ReadBackError
+        HDF5 reads other numbers from the output than went in. The output is not kept.
     WorkerDied
         A worker process was killed.
     """
     made = Settings.of(settings)
-    plan = make_repack(os.fspath(input), os.fspath(output), made)
+    plan = make_repack(os.fspath(input), os.fspath(output), made, check=check)
     for text in run_repack(plan, made, listen).warnings:
         warnings.warn(text, NotKept, stacklevel=2)
 
 
-def make_repack(input: str, output: str, settings: Settings) -> RepackPlan:
+def make_repack(input: str, output: str, settings: Settings, *, check: bool = True) -> RepackPlan:
     """Plan it and refuse what cannot work, before anything is started or changed."""
     if settings.params:
         raise InputError(
@@ -88,6 +94,7 @@ def make_repack(input: str, output: str, settings: Settings) -> RepackPlan:
         overwrite=settings.overwrite,
         resume=settings.resume,
         allow_external=settings.allow_external,
+        check=check,
     )
     check_repack(plan)
     return plan

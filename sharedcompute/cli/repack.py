@@ -10,11 +10,17 @@ import click
 from sharedcompute.cli.options import EXTERNAL, RUN, STORE, settings, with_options
 from sharedcompute.cli.stopped import note_stopped
 
+CHECK = click.option(
+    "--check/--no-check",
+    default=True,
+    help="Let HDF5 read back what was written, and compare.",
+)
+
 
 @click.command()
 @click.argument("input")
 @click.argument("output")
-@with_options(EXTERNAL, *STORE, *RUN)
+@with_options(CHECK, EXTERNAL, *STORE, *RUN)
 def repack(input: str, output: str, **options: Any) -> None:
     """Store a file, or one dataset of it, with other filters and chunks.
 
@@ -26,7 +32,7 @@ def repack(input: str, output: str, **options: Any) -> None:
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
 
     made = Settings.of(settings(options, {}))
-    plan = make_repack(input, output, made)
+    plan = make_repack(input, output, made, check=options["check"])
     if options["dry_run"]:
         record = report.repack_record(plan)
         click.echo(json.dumps(record) if options["as_json"] else report.describe_repack(plan))

@@ -9,7 +9,7 @@ from typing import Self
 from sharedcompute.engines.earlier import runs, was_overwriting
 from sharedcompute.engines.identity import mark
 from sharedcompute.engines.progress import Progress
-from sharedcompute.errors import KEPT, StaleResumeError
+from sharedcompute.errors import KEPT, ReadBackError, StaleResumeError
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.partial import mark_of
 from sharedcompute.journal import Record
@@ -100,7 +100,8 @@ class Outgoing:
         progress, self._progress = self._progress, None
         if progress is not None:
             progress.close()
-            keep = progress.any_done
+            # What is done, and wrong, is nothing to go on with.
+            keep = progress.any_done and not isinstance(value, ReadBackError)
         else:
             # What other runs have left, of this job or of another, is not this one's to remove.
             keep = self._resume and bool(runs(self.file.folder.path))

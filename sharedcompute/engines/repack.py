@@ -15,7 +15,8 @@ from sharedcompute.engines.identity import repack_header_of
 from sharedcompute.engines.load import loaded, room
 from sharedcompute.engines.outgoing import Outgoing
 from sharedcompute.engines.progress import Section
-from sharedcompute.engines.work import Engine
+from sharedcompute.engines.proof import ProofWork, Written
+from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import JobFinished, Listener, PassStarted, ignore
 from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.metadata import copy_metadata
@@ -23,6 +24,7 @@ from sharedcompute.hdf5.output import OutputFile, open_written
 from sharedcompute.hdf5.sink import Created, create, created
 from sharedcompute.hdf5.tree import copy_tree
 from sharedcompute.plan.loading import everything
+from sharedcompute.plan.proof import sample_of
 from sharedcompute.plan.recode import Recoding
 from sharedcompute.plan.repack import RepackPlan, place, result_path, sink_of
 
@@ -78,6 +80,8 @@ def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repack
                 outgoing.progress.finishing()
                 fresh = outgoing.file.fresh
                 warnings += copy_metadata(source, filled.dataset, file_attributes=fresh)
+        if plan.check:
+            _prove(made, outgoing, engine)
         outgoing.commit(lambda: listen(JobFinished(time.monotonic() - began)))
     return Repacked((*plan.notes, *warnings), time.monotonic() - began)
 
@@ -114,6 +118,23 @@ def _copy(plan: RepackPlan, temporary: Path, home: Path) -> tuple[list[tuple[str
         recoded, warnings = copy_tree(source, target, home, plan.storage)
         paths = [made.source_path for made in recoded]
         return [(path, place(source[path])) for path in paths], warnings
+
+
+def _prove(made: Made, outgoing: Outgoing, engine: Engine) -> None:
+    """Let HDF5 read back what was encoded.
+
+    Raises
+    ------
+    ReadBackError
+        It is not what went in.
+    """
+    written = [
+        Written(r.source, path, r.storage.chunks, r.storage.filters, sample_of(r))
+        for path, r in made
+    ]
+    if written:
+        with outgoing.file.lent() as temporary:
+            engine.run(ProofWork.of(temporary, written), undeliverable, ignore)
 
 
 def _fill(

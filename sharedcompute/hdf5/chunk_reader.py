@@ -125,7 +125,7 @@ class ChunkReader(Reader):
 
     def _fill_missing(self, places: Places, part: Callable[[int], NDArray[Any]]) -> None:
         """Chunks that were never written hold the fill value."""
-        fill = self._source.fill_value
+        fill = self._source.fill.shown
         for i in np.flatnonzero(places.size == 0).tolist():
             part(i)[...] = 0 if fill is None else fill
 

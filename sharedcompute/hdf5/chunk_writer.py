@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.hdf5.chunk_index import box_at
+from sharedcompute.hdf5.codecs import StoredFilter
 from sharedcompute.hdf5.encoders import encoder
+from sharedcompute.hdf5.fill import Fill
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.writers import EncodedChunk, RowTarget, RowWriter
 
@@ -25,8 +27,10 @@ class ChunkTarget(RowTarget):
     dtype, stored_dtype : numpy.dtype
         Of the rows given, and in the file.
     filters : tuple of Filter
-    fill_value : scalar or None
-        What stands in chunks beyond the edge of the dataset; None is 0.
+    fill : Fill
+        Its value stands in chunks beyond the edge of the dataset.
+    stored : tuple of StoredFilter
+        The filters as the dataset has them.
     """
 
     shape: tuple[int, ...]
@@ -34,7 +38,8 @@ class ChunkTarget(RowTarget):
     dtype: np.dtype[Any]
     stored_dtype: np.dtype[Any]
     filters: Pipeline
-    fill_value: Any
+    fill: Fill
+    stored: tuple[StoredFilter, ...]
 
     def open(self) -> ChunkEncoder:
         """A writer for this process."""
@@ -50,7 +55,9 @@ class ChunkEncoder(RowWriter):
 
     def __init__(self, target: ChunkTarget) -> None:
         self._target = target
-        self._encoder = encoder(target.filters, target.chunks, target.stored_dtype)
+        self._encoder = encoder(
+            target.filters, target.chunks, target.stored_dtype, target.fill, target.stored
+        )
         self._filled: NDArray[Any] | None = None
 
     def write(self, start: int, rows: NDArray[Any]) -> list[EncodedChunk]:
@@ -109,6 +116,6 @@ class ChunkEncoder(RowWriter):
             return part
         if self._filled is None:
             self._filled = np.empty(target.chunks, target.stored_dtype)
-        self._filled[...] = 0 if target.fill_value is None else target.fill_value
+        self._filled[...] = 0 if target.fill.value is None else target.fill.value
         self._filled[tuple(slice(0, side) for side in part.shape)] = part
         return self._filled

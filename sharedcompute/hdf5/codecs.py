@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from sharedcompute.errors import DecodeError
 from sharedcompute.hdf5 import plugins
-from sharedcompute.hdf5.filters import BZIP2, FLETCHER32, GZIP, SHUFFLE, Pipeline
+from sharedcompute.hdf5.filter_table import BZIP2, FLETCHER32, GZIP, SHUFFLE
+from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.kernels.filters import fletcher32, unshuffle
 
 Bytes = NDArray[np.uint8]

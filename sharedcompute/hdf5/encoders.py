@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
-from sharedcompute.hdf5.filters import FLETCHER32, GZIP, SHUFFLE, Filter, Pipeline
+from sharedcompute.hdf5.codecs import StoredFilter, stored_filters
+from sharedcompute.hdf5.fill import Fill
+from sharedcompute.hdf5.filter_table import FLETCHER32, GZIP, SHUFFLE
+from sharedcompute.hdf5.filters import Filter, Pipeline
 from sharedcompute.kernels.filters import fletcher32, shuffle
 
 BATCH_NBYTES = 256 << 10
@@ -68,11 +71,45 @@ class Encoder(ABC):
         """Let go of what is open. Harmless when done twice."""
 
 
-def encoder(pipeline: Pipeline, chunks: tuple[int, ...], dtype: np.dtype[Any]) -> Encoder:
-    """The fastest encoder for `pipeline`."""
-    own = all(step.code in (SHUFFLE, GZIP, FLETCHER32) for step in pipeline)
-    kind = OwnEncoder if own else LibraryEncoder
-    return kind(pipeline, chunks, dtype)
+def encoder(
+    pipeline: Pipeline,
+    chunks: tuple[int, ...],
+    dtype: np.dtype[Any],
+    fill: Fill,
+    stored: tuple[StoredFilter, ...],
+) -> Encoder:
+    """The fastest encoder for `pipeline`.
+
+    Parameters
+    ----------
+    fill : Fill
+        Of the dataset: some filters see it.
+    stored : tuple of StoredFilter
+        The filters as the dataset has them.
+    """
+    if is_own(pipeline):
+        return OwnEncoder(pipeline, chunks, dtype)
+    return LibraryEncoder(pipeline, chunks, dtype, fill, stored)
+
+
+def is_own(pipeline: Pipeline) -> bool:
+    """Whether `pipeline` is applied without HDF5."""
+    return all(step.code in (SHUFFLE, GZIP, FLETCHER32) for step in pipeline)
+
+
+def check_encodes(
+    pipeline: Pipeline, chunks: tuple[int, ...], dtype: np.dtype[Any], fill: Fill
+) -> None:
+    """Refuse filters that cannot be applied to such a dataset.
+
+    Raises
+    ------
+    InputError
+    """
+    if not is_own(pipeline):
+        made = LibraryEncoder(pipeline, chunks, dtype, fill)
+        made.try_out()
+        made.close()
 
 
 class OwnEncoder(Encoder):
@@ -161,11 +198,27 @@ class LibraryEncoder(Encoder):
     """Any filter, in HDF5's own bytes.
 
     Chunks go through a dataset of an in-memory HDF5 file with the same filters, and are read back
-    as they were stored.
+    as they were stored. It has all that a filter sees of the dataset that they are for: type, chunk
+    shape and fill value.
+
+    Parameters
+    ----------
+    fill : Fill
+    stored : tuple of StoredFilter, optional
+        The filters as the dataset has them: chunks are decoded by these.
     """
 
-    def __init__(self, pipeline: Pipeline, chunks: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        chunks: tuple[int, ...],
+        dtype: np.dtype[Any],
+        fill: Fill,
+        stored: tuple[StoredFilter, ...] | None = None,
+    ) -> None:
         super().__init__(pipeline, chunks, dtype)
+        self._fill = fill
+        self._stored = stored
         nbytes = math.prod(chunks) * dtype.itemsize
         self._batch = np.empty((max(1, BATCH_NBYTES // nbytes), *chunks), dtype)
         self._memory: h5py.File | None = None
@@ -185,6 +238,19 @@ class LibraryEncoder(Encoder):
                 count = 0
         if count:
             yield from self._encode(self._batch[:count])
+
+    def decoded(self, chunk: NDArray[Any]) -> NDArray[Any]:
+        """What a reader will see of `chunk`, which a lossy filter changes."""
+        (_,) = self.encode([chunk])
+        made = np.empty(self._chunks, chunk.dtype)
+        place = self._scratch_dataset().get_space()
+        place.select_hyperslab((0,) * made.ndim, made.shape)
+        self._dataset.read(h5s.create_simple(made.shape), place, made)
+        return made
+
+    def try_out(self) -> None:
+        """Make the dataset that encodes, and nothing else."""
+        self._scratch_dataset()
 
     def close(self) -> None:
         """Drop the in-memory file."""
@@ -219,18 +285,29 @@ class LibraryEncoder(Encoder):
     def _create(self, file: h5py.File) -> Any:
         dcpl = h5p.create(h5p.DATASET_CREATE)
         dcpl.set_chunk(self._chunks)
-        dcpl.set_fill_time(h5d.FILL_TIME_NEVER)
+        self._fill.put(dcpl)
         filters.apply(self._pipeline, dcpl)
         space = h5s.create_simple((len(self._batch) * self._chunks[0], *self._chunks[1:]))
         kind = h5t.py_create(self._dtype, logical=True)
         try:
-            return h5d.create(file.id, b"chunks", kind, space, dcpl)
+            made = h5d.create(file.id, b"chunks", kind, space, dcpl)
         except (ValueError, OSError, RuntimeError) as error:
             names = ", ".join(step.name for step in self._pipeline)
             raise InputError(
                 f"expected filters that can encode {self._dtype} in chunks of {self._chunks}, "
                 f"got {names} ({' '.join(str(error).split())}); choose another --filter"
             ) from None
+        found = stored_filters(made.get_create_plist())
+        if self._stored is not None and found != self._stored:
+            raise InputError(
+                f"expected filters stored as {_told(self._stored)}, HDF5 encodes with "
+                f"{_told(found)}; choose another --filter"
+            )
+        return made
+
+
+def _told(stored: tuple[StoredFilter, ...]) -> str:
+    return " ".join(f"{step.code}{list(step.values)}" for step in stored)
 
 
 def _memory_file() -> h5py.File:

@@ -1,9 +1,6 @@
 """The filter pipeline of a dataset: as plain data, as names, and as HDF5 takes it.
 
-A `Filter` holds what a user may choose, not what HDF5 stores: a filter's ``set_local`` callback
-puts the element size or the chunk's shape before or between the options when a dataset is made.
-Bitshuffle puts its three values there again each time, so its stored options, given to a second
-dataset, would be read as another block size and codec; they are cut off when a pipeline is read.
+A `Filter` holds what a user may choose, not what HDF5 stores: see `filter_table`.
 """
 
 from __future__ import annotations
@@ -16,14 +13,17 @@ from typing import Any
 from h5py import h5p, h5z
 
 from sharedcompute.errors import InputError
-
-GZIP, SHUFFLE, FLETCHER32 = h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32
-LZF = h5z.FILTER_LZF
-LZ4, BITSHUFFLE, ZSTD, BLOSC, BLOSC2, BZIP2 = 32004, 32008, 32015, 32001, 32026, 307
-
-_BITSHUFFLE_CODECS = {0: "bitshuffle", 2: "bitshuffle-lz4", 3: "bitshuffle-zstd"}
-_BLOSC_CODECS = ("blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd")
-_BLOSC2_CODECS = ("blosclz", "lz4", "lz4hc", "unused", "zlib", "zstd")
+from sharedcompute.hdf5.filter_table import (
+    BITSHUFFLE,
+    BLOSC2,
+    GZIP,
+    KNOWN,
+    LZ4,
+    LZF,
+    SHUFFLE,
+    UNKNOWN,
+    ZSTD,
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Filter:
         What the file calls it; tells unknown filters apart in messages.
     isal : int, optional
         The level at which ISA-L writes it, a gzip filter then. The file says nothing of it.
+    again : bool
+        Whether `options` can be given to another dataset; if not, they are the stored ones.
     """
 
     code: int
@@ -49,98 +51,31 @@ class Filter:
     optional: bool = True
     stored_name: str = ""
     isal: int | None = None
+    again: bool = True
 
     @property
     def name(self) -> str:
         """What a person calls it: ``gzip:4``, ``bitshuffle-lz4``."""
         if self.isal is not None:
             return f"isal:{self.isal}"
-        known = _KNOWN.get(self.code)
+        known = KNOWN.get(self.code)
         return known.name(self.options) if known else self.stored_name or f"filter-{self.code}"
 
     @property
     def portable(self) -> bool:
         """Whether it keeps every bit of any numeric dtype, so that any result may use it."""
-        return self.code in _KNOWN and _KNOWN[self.code].portable
+        return self.again and KNOWN.get(self.code, UNKNOWN).portable
 
     @property
     def lossy(self) -> bool:
         """Whether it is known to store other numbers than it is given."""
-        if self.code == h5z.FILTER_SCALEOFFSET:
-            return self.options[:1] != (h5z.SO_INT,)
-        return self.code in _LOSSY
+        return KNOWN.get(self.code, UNKNOWN).lossy(self.options)
 
+    @property
+    def tolerance(self) -> float | None:
+        """By how much it may change a number at most; None where it does not promise that."""
+        return KNOWN.get(self.code, UNKNOWN).tolerance(self.options) if self.lossy else 0.0
 
-@dataclass(frozen=True)
-class _Known:
-    """What is to know of a filter: its name by its options, and which options are a user's."""
-
-    name: Callable[[tuple[int, ...]], str]
-    own: Callable[[tuple[int, ...]], tuple[int, ...]] = lambda stored: stored
-    portable: bool = True
-
-
-def _pick(names: dict[int, str] | tuple[str, ...], index: int) -> str:
-    try:
-        return names[index]
-    except (KeyError, IndexError):
-        return "unknown"
-
-
-def _bitshuffle_name(options: tuple[int, ...]) -> str:
-    codec = options[1] if len(options) > 1 else 0
-    level = f":{options[2]}" if codec == 3 and len(options) > 2 else ""
-    return _pick(_BITSHUFFLE_CODECS, codec) + level
-
-
-def _blosc_name(kind: str, codecs: tuple[str, ...]) -> Callable[[tuple[int, ...]], str]:
-    def name(options: tuple[int, ...]) -> str:
-        codec = _pick(codecs, options[6]) if len(options) > 6 else "blosclz"
-        return f"{kind}-{codec}:{options[4]}" if len(options) > 4 else f"{kind}-{codec}"
-
-    return name
-
-
-def _level(kind: str) -> Callable[[tuple[int, ...]], str]:
-    return lambda options: f"{kind}:{options[0]}" if options else kind
-
-
-def _plain(kind: str) -> Callable[[tuple[int, ...]], str]:
-    return lambda _: kind
-
-
-def _nothing(stored: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ARG001
-    return ()
-
-
-def _own_blosc(stored: tuple[int, ...]) -> tuple[int, ...]:
-    # The first four are set_local's, and blosc2 puts the chunk's shape behind the seventh.
-    return (0, 0, 0, 0, *stored[4:7])
-
-
-_KNOWN: dict[int, _Known] = {
-    GZIP: _Known(_level("gzip")),
-    SHUFFLE: _Known(_plain("shuffle"), _nothing),
-    FLETCHER32: _Known(_plain("fletcher32"), _nothing),
-    h5z.FILTER_SZIP: _Known(_plain("szip"), lambda stored: stored[:2], portable=False),
-    h5z.FILTER_NBIT: _Known(_plain("nbit"), _nothing, portable=False),
-    h5z.FILTER_SCALEOFFSET: _Known(
-        _plain("scaleoffset"), lambda stored: stored[:2], portable=False
-    ),
-    BZIP2: _Known(_level("bzip2")),
-    LZF: _Known(_plain("lzf"), _nothing),
-    BLOSC: _Known(_blosc_name("blosc", _BLOSC_CODECS), _own_blosc),
-    LZ4: _Known(_plain("lz4")),
-    BITSHUFFLE: _Known(_bitshuffle_name, lambda stored: stored[3:]),
-    ZSTD: _Known(_level("zstd")),
-    BLOSC2: _Known(_blosc_name("blosc2", _BLOSC2_CODECS), _own_blosc),
-    32013: _Known(_plain("zfp"), portable=False),
-    32017: _Known(_plain("sz"), portable=False),
-    32024: _Known(_plain("sz3"), portable=False),
-    32028: _Known(_plain("sperr"), portable=False),
-}
-
-_LOSSY = (32013, 32017, 32024, 32028)
 
 Pipeline = tuple[Filter, ...]
 
@@ -150,10 +85,12 @@ def pipeline_of(dcpl: Any) -> Pipeline:
     filters = []
     for index in range(dcpl.get_nfilters()):
         code, flags, stored, name = dcpl.get_filter(index)
-        known = _KNOWN.get(code)
-        options = known.own(tuple(stored)) if known else tuple(stored)
+        own = KNOWN.get(code, UNKNOWN).own
+        options = None if own is None else own(tuple(stored))
         text = name.split(b"\0")[0].decode("utf-8", "replace").split(";")[0].strip()
-        filters.append(Filter(code, options, bool(flags & h5z.FLAG_OPTIONAL), text))
+        optional, again = bool(flags & h5z.FLAG_OPTIONAL), options is not None
+        given = tuple(stored) if options is None else options
+        filters.append(Filter(code, given, optional, text, again=again))
     return tuple(filters)
 
 
@@ -200,21 +137,37 @@ def apply(pipeline: Pipeline, dcpl: Any) -> None:
     Raises
     ------
     InputError
-        A filter is not there, or cannot encode.
+        As `check_again`.
+    """
+    check_again(pipeline)
+    for step in pipeline:
+        flags = h5z.FLAG_OPTIONAL if step.optional else h5z.FLAG_MANDATORY
+        dcpl.set_filter(step.code, flags, step.options)
+
+
+def check_again(pipeline: Pipeline, where: str = "the result") -> None:
+    """Refuse filters that cannot be applied to another dataset than the one they were found at.
+
+    Raises
+    ------
+    InputError
+        A filter is not there, cannot encode, or has stored options that nobody has a tested way
+        back from.
     """
     for step in pipeline:
+        named = f"filter {step.name} (number {step.code}) for {where}"
         if not available(step.code):
-            raise InputError(
-                f"expected filter {step.name} (number {step.code}), and it is not installed; "
-                "choose another --filter"
+            problem = f"expected {named}, and it is not installed"
+        elif not h5z.get_filter_info(step.code) & h5z.FILTER_CONFIG_ENCODE_ENABLED:
+            problem = f"expected {named} to encode, what is installed can only decode"
+        elif not step.again:
+            problem = (
+                f"expected a filter that can be applied again, got {named}: what the file holds is "
+                "made for its old chunks and is not what it was asked for"
             )
-        flags = h5z.FLAG_OPTIONAL if step.optional else h5z.FLAG_MANDATORY
-        if step.code == FLETCHER32:
-            dcpl.set_fletcher32()
-        elif step.code == h5z.FILTER_SZIP:
-            dcpl.set_szip(*step.options)
         else:
-            dcpl.set_filter(step.code, flags, step.options)
+            continue
+        raise InputError(f"{problem}; give another one, as in --filter gzip:4 (filter='gzip:4')")
 
 
 @dataclass(frozen=True)

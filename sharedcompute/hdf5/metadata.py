@@ -31,13 +31,14 @@ from sharedcompute.hdf5.dimensions import (
     of_coordinate,
 )
 from sharedcompute.hdf5.files import open_file
+from sharedcompute.hdf5.filters import for_result, pipeline_of
 from sharedcompute.hdf5.joined_rows import NotJoinedError, differing, rows_of_all
 from sharedcompute.hdf5.links import follow
 from sharedcompute.hdf5.lookup import AXIS_ATTRIBUTES, COMPANIONS, text_attribute
 from sharedcompute.hdf5.opening import Describer
 from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.hdf5.storage import lies_here
+from sharedcompute.hdf5.storage import lies_here, replace_filters
 
 
 def copy_metadata(
@@ -347,6 +348,8 @@ def _copy_numbers(
     H5Ocopy keeps them where the input does, and the same job would make other bytes each time.
     """
     dcpl.set_obj_track_times(False)
+    # Stored options are not those that a filter is given.
+    replace_filters(for_result(pipeline_of(dcpl)), dcpl)
     space = item.id.get_space()
     if values is not None:
         grows = h5s.UNLIMITED if item.maxshape[0] is None else len(values)

@@ -21,6 +21,7 @@ from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex
 from sharedcompute.hdf5.chunk_reader import ChunkReader, PlainChunkReader
 from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.files import check_file, open_file
+from sharedcompute.hdf5.fill import Fill
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.joined import join
 from sharedcompute.hdf5.look import States, explained, look, states_of
@@ -206,7 +207,7 @@ class Describer:
             chunks=dataset.chunks,
             maxshape=tuple(dataset.maxshape),
             filters=pipeline,
-            fill_value=_fill_value(dataset, dcpl, stored),
+            fill=Fill.of(dcpl, dataset.dtype),
             read_path=read_path,
             reason=reason,
             offset=layout.offset,
@@ -335,13 +336,3 @@ def _check_index(dataset: h5py.Dataset) -> None:
             f"one that HDF5 cannot read ({' '.join(str(error).split())}); copy the file again from "
             "where it came"
         ) from None
-
-
-def _fill_value(dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]) -> np.generic | None:
-    if dcpl.fill_value_defined() != h5d.FILL_VALUE_USER_DEFINED:
-        return None
-    if dcpl.get_fill_time() == h5d.FILL_TIME_NEVER:
-        return None
-    value = np.asarray(dataset.fillvalue).astype(stored.newbyteorder("="))
-    scalar: np.generic = value.dtype.type(value)
-    return scalar

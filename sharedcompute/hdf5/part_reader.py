@@ -36,7 +36,7 @@ class PartsReader(Reader):
         self._parts = source.parts
         self._starts = np.array([part.corner[0] for part in self._parts])
         self._stops = np.array([part.stop for part in self._parts])
-        fill = source.fill_value if source.fill_value is not None else source.dtype.type(0)
+        fill = source.dtype.type(0) if source.fill.shown is None else source.fill.shown
         self._fill = None if cover(self._parts, source.shape) else fill
         self._limit = open_at_once(source)
         self._opened: OrderedDict[tuple[str, str], Reader] | None = OrderedDict()

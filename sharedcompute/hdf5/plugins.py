@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.errors import DecodeError
-from sharedcompute.hdf5.filters import BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD
+from sharedcompute.hdf5.filter_table import BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD
 from sharedcompute.kernels.filters import sized_blocks
 
 CODES = frozenset({BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD})

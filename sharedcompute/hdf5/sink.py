@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import h5py
@@ -17,6 +17,8 @@ from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import normal_path
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.chunking import auto_chunks, fit_chunks, parse_chunks
+from sharedcompute.hdf5.codecs import stored_filters
+from sharedcompute.hdf5.fill import ZEROS, Fill
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.ordered import require_group
 from sharedcompute.hdf5.output import OutputFile
@@ -41,7 +43,7 @@ class DatasetSink:
         None stores contiguously. Cut to `shape` where the dataset cannot grow.
     filters : tuple of Filter
         Needs chunks.
-    fill_value : scalar or None
+    fill : Fill
     maxshape : tuple of (int or None) or None
         None for a dataset that cannot grow.
     stored_dtype : numpy.dtype or None
@@ -58,7 +60,7 @@ class DatasetSink:
     dtype: np.dtype[Any]
     chunks: tuple[int, ...] | None = None
     filters: Pipeline = ()
-    fill_value: Any = None
+    fill: Fill = ZEROS
     maxshape: tuple[int | None, ...] | None = None
     stored_dtype: np.dtype[Any] | None = None
 
@@ -146,7 +148,7 @@ def sink_like(
         dtype=dtype,
         chunks=sides,
         filters=pipeline if sides else (),
-        fill_value=_fill_for(source, dtype) if source and alike else None,
+        fill=_fill_for(source, dtype) if source and alike else ZEROS,
         # What could grow still can: a netCDF file would have an unlimited dimension without it.
         maxshape=source.maxshape if source and sides and shape == source.shape else None,
         stored_dtype=stored,
@@ -169,15 +171,16 @@ def _sides(
     return auto_chunks(shape, itemsize) if asked == "auto" else asked
 
 
-def _fill_for(source: DatasetSource, dtype: np.dtype[Any]) -> Any:
-    """The input's fill value where the result's dtype holds it exactly."""
-    value = source.fill_value
+def _fill_for(source: DatasetSource, dtype: np.dtype[Any]) -> Fill:
+    """The input's fill value where the result's dtype holds it exactly, and when it is written."""
+    value = source.fill.value
     if value is None:
-        return None
+        return source.fill
     with np.errstate(all="ignore"):
         cast = np.asarray(value).astype(dtype)
     both = np.array([cast, value], dtype=np.result_type(cast, value))
-    return cast[()] if both[0] == both[1] or np.isnan(both).all() else None
+    kept = both[0] == both[1] or np.isnan(both).all()
+    return replace(source.fill, value=cast[()] if kept else None)
 
 
 @dataclass(frozen=True)
@@ -242,8 +245,16 @@ def created(sink: DatasetSink, dataset: h5py.Dataset, output: OutputFile) -> Cre
             str(output.temporary), offset, sink.shape, sink.dtype, sink.stored_dtype
         )
     else:
+        # As the file has them: a dataset may have been made with more than a sink knows of.
+        dcpl = dataset.id.get_create_plist()
         target = ChunkTarget(
-            sink.shape, sink.chunks, sink.dtype, sink.stored_dtype, sink.filters, sink.fill_value
+            sink.shape,
+            sink.chunks,
+            sink.dtype,
+            sink.stored_dtype,
+            sink.filters,
+            Fill.of(dcpl, dataset.dtype),
+            stored_filters(dcpl),
         )
     return Created(sink, dataset, target, str(output.file))
 
@@ -252,19 +263,19 @@ def _create_plain(sink: DatasetSink, file: h5py.File) -> Any:
     dcpl = h5p.create(h5p.DATASET_CREATE)
     dcpl.set_obj_track_times(False)
     dcpl.set_attr_creation_order(h5p.CRT_ORDER_TRACKED)
-    if sink.fill_value is not None:
-        dcpl.set_fill_value(np.asarray(sink.fill_value, dtype=sink.dtype))
+    fill = sink.fill
     if sink.chunks is None:
         dcpl.set_layout(h5d.CONTIGUOUS)
-        dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY)
-        dcpl.set_fill_time(h5d.FILL_TIME_NEVER)
     else:
         dcpl.set_chunk(sink.chunks)
         filters.apply(sink.filters, dcpl)
-        if not sink.filters:
-            # All places are given out now, or they would follow the order in which workers end.
-            dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY)
-            dcpl.set_fill_time(h5d.FILL_TIME_NEVER)
+    if not sink.filters:
+        # All places are given out now, or they would follow the order in which workers end. Where
+        # nothing can be added every element is written by somebody, and not filled before.
+        dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+        if sink.limits == sink.shape:
+            fill = replace(fill, time=h5d.FILL_TIME_NEVER)
+    fill.put(dcpl)
     if sink.shape:
         limits = tuple(h5s.UNLIMITED if side is None else side for side in sink.limits)
         space = h5s.create_simple(sink.shape, limits)

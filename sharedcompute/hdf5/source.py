@@ -10,6 +10,7 @@ import numpy as np
 
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.chunk_reader import RUN_NBYTES, WINDOW_NBYTES
+from sharedcompute.hdf5.fill import Fill
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.h5py_reader import cache_nbytes
 from sharedcompute.hdf5.packing import Packing
@@ -38,8 +39,7 @@ class DatasetSource:
     chunks : tuple of int or None
     maxshape : tuple of (int or None)
     filters : tuple of Filter
-    fill_value : numpy scalar or None
-        None where the file sets none, or says that nothing is filled.
+    fill : Fill
     read_path, reason : str
         Which reader will be used, and one phrase that says why.
     packing : Packing or None
@@ -63,7 +63,7 @@ class DatasetSource:
     chunks: tuple[int, ...] | None
     maxshape: tuple[int | None, ...]
     filters: Pipeline
-    fill_value: np.generic | None
+    fill: Fill
     read_path: str
     reason: str
     offset: int | None

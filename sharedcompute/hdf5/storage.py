@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from h5py import h5d, h5p, h5s
 
 from sharedcompute.hdf5 import filters
+from sharedcompute.hdf5.fill import Fill
 from sharedcompute.hdf5.filters import Pipeline, pipeline_of
 from sharedcompute.hdf5.references import has_references, has_vlen
 
@@ -101,7 +101,7 @@ def stored_so(dataset: Any, storage: Storage) -> Any:
         dcpl.set_layout(h5d.CONTIGUOUS)
     else:
         dcpl.set_chunk(storage.chunks)
-    _put_filters(storage.filters, dcpl)
+    replace_filters(storage.filters, dcpl)
     early = not storage.filters
     dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY if early else h5d.ALLOC_TIME_DEFAULT)
     return dcpl
@@ -110,12 +110,15 @@ def stored_so(dataset: Any, storage: Storage) -> Any:
 def stored_alike(dataset: Any) -> Any:
     """The creation properties of `dataset` for a copy that is written anew."""
     dcpl = dataset.get_create_plist()
-    _put_filters(pipeline_of(dcpl), dcpl)
+    replace_filters(pipeline_of(dcpl), dcpl)
     return dcpl
 
 
-def _put_filters(pipeline: Pipeline, dcpl: Any) -> None:
-    """Replace the filters; also by themselves, as stored options are not those a user gives."""
+def replace_filters(pipeline: Pipeline, dcpl: Any) -> None:
+    """Replace the filters of a dataset's creation properties by `pipeline`.
+
+    Also where that is the same: stored options are not those that a user gives.
+    """
     if dcpl.get_nfilters():
         dcpl.remove_filter(ALL_FILTERS)
     filters.apply(pipeline, dcpl)
@@ -127,11 +130,7 @@ def _without_files(dataset: Any, old: Any) -> Any:
     HDF5 takes no file from its list, and a copy that kept it would be written into the input's.
     """
     dcpl = h5p.create(h5p.DATASET_CREATE)
-    if old.fill_value_defined() == h5d.FILL_VALUE_USER_DEFINED:
-        value = np.zeros((), dataset.dtype)
-        old.get_fill_value(value)
-        dcpl.set_fill_value(value)
-    dcpl.set_fill_time(old.get_fill_time())
+    Fill.of(old, dataset.dtype).put(dcpl)
     dcpl.set_attr_creation_order(old.get_attr_creation_order())
     dcpl.set_attr_phase_change(*old.get_attr_phase_change())
     return dcpl

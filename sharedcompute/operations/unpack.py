@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
+from sharedcompute.hdf5.fill import ZEROS
 from sharedcompute.hdf5.packing import MASKS, NOT_PACKED, comparable
 from sharedcompute.hdf5.parts import Part, Unpacking
 from sharedcompute.hdf5.source import DatasetSource
@@ -108,7 +109,7 @@ def as_asked(source: DatasetSource, decode_cf: bool) -> DatasetSource:
         source,
         dtype=dtype,
         stored_dtype=dtype,
-        fill_value=None,
+        fill=ZEROS,
         packing=source.packing or NOT_PACKED,
         reason=f"{source.reason}; each unpacked by its own attributes",
         parts=parts,

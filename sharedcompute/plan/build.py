@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
+from sharedcompute.hdf5.fill import ZEROS
 from sharedcompute.hdf5.opening import open_source
 from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.hdf5.sink import DatasetSink
@@ -259,7 +260,7 @@ def _sink(job: Job, chain: _Chain, depth: int, number: int) -> Any:
     source: Any = job.source
     if job.packing is not None:
         # Its fill value is a packed number.
-        source = replace(source, fill_value=None)
+        source = replace(source, fill=ZEROS)
     step = job.steps[number]
     path = str(step.save)
     if isinstance(step, Fitting) and chain.fit is not None and chain.fit.rows is not None:

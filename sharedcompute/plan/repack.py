@@ -10,8 +10,9 @@ from h5py import h5o
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.encoders import check_encodes
 from sharedcompute.hdf5.files import check_file, open_file
-from sharedcompute.hdf5.filters import alike
+from sharedcompute.hdf5.filters import alike, check_again
 from sharedcompute.hdf5.look import look
 from sharedcompute.hdf5.lookup import find_dataset, objects
 from sharedcompute.hdf5.opening import Describer, check_size
@@ -71,6 +72,8 @@ class RepackPlan:
     copied : tuple of str
         The datasets that HDF5 copies as they are.
     sized : Sized
+    check : bool
+        Let HDF5 read back what was written, and compare it with what went in.
     """
 
     file: str
@@ -81,6 +84,7 @@ class RepackPlan:
     options: Options
     copied: tuple[str, ...]
     sized: Sized
+    check: bool = True
 
     @property
     def recodings(self) -> dict[int, Recoding]:
@@ -142,6 +146,7 @@ def plan_repack(
     overwrite: bool,
     resume: bool = False,
     allow_external: bool,
+    check: bool = True,
 ) -> RepackPlan:
     """Plan it.
 
@@ -162,10 +167,11 @@ def plan_repack(
     ways = {at: wanted.storage(made) for at, made in sources.items()}
     # What is stored so already is copied; one dataset is brought over by its rows alone.
     changed = {at: m for at, m in sources.items() if one or not _is_stored_so(m, ways[at])}
+    _check_filters(changed, ways)
     sized = _size([(at, made, ways[at]) for at, made in changed.items()], options, output)
     sized.projection.check(options.memory)
     copied = tuple(name for at, (name, _) in names.items() if at not in changed)
-    return RepackPlan(file, source.path, output, overwrite, resume, options, copied, sized)
+    return RepackPlan(file, source.path, output, overwrite, resume, options, copied, sized, check)
 
 
 Change = tuple[int, DatasetSource, Storage]
@@ -236,6 +242,18 @@ def _check(source: Address, wanted: Wanted, found: list[DatasetSource]) -> None:
         )
 
 
+def _check_filters(changed: dict[int, DatasetSource], ways: dict[int, Storage]) -> None:
+    """Refuse filters that cannot store a dataset so, before anything is started or changed."""
+    seen = set()
+    for at, source in changed.items():
+        pipeline, chunks = ways[at].filters, ways[at].chunks
+        check_again(pipeline, source.path)
+        kind = pipeline, chunks, source.stored_dtype, source.fill
+        if chunks is not None and kind not in seen:
+            seen.add(kind)
+            check_encodes(pipeline, chunks, source.stored_dtype, source.fill)
+
+
 def _is_stored_so(source: DatasetSource, storage: Storage) -> bool:
     return storage.chunks == source.chunks and alike(storage.filters, source.filters)
 
@@ -275,7 +293,7 @@ def sink_of(recoding: Recoding, path: str) -> DatasetSink:
         dtype=source.dtype,
         chunks=recoding.storage.chunks,
         filters=recoding.storage.filters,
-        fill_value=source.fill_value,
+        fill=source.fill,
         maxshape=source.maxshape if recoding.storage.chunks else None,
         stored_dtype=source.stored_dtype,
     )

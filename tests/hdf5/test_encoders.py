@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import h5py
 import hdf5plugin
@@ -10,8 +11,11 @@ import pytest
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
+from sharedcompute.hdf5.codecs import stored_filters
 from sharedcompute.hdf5.encoders import LibraryEncoder, OwnEncoder, deflate_level, encoder
-from sharedcompute.hdf5.filters import FLETCHER32, GZIP, Filter, apply, parse_filter, pipeline_of
+from sharedcompute.hdf5.fill import Fill
+from sharedcompute.hdf5.filter_table import FLETCHER32, GZIP
+from sharedcompute.hdf5.filters import Filter, apply, parse_filter, pipeline_of
 
 assert hdf5plugin
 
@@ -27,15 +31,22 @@ def values_of(dtype, shape=SHAPE):
 
 def target(pipeline, dtype, shape=SHAPE, chunks=CHUNKS, fill=None):
     stored = np.dtype(dtype)
-    return ChunkTarget(shape, chunks, stored.newbyteorder("="), stored, pipeline, fill)
+    native = stored.newbyteorder("=")
+    filling = Fill(None if fill is None else native.type(fill))
+    made = ChunkTarget(shape, chunks, native, stored, pipeline, filling, ())
+    with h5py.File("target", "w", driver="core", backing_store=False) as file:
+        try:
+            dcpl = create(file, made).get_create_plist()
+        except ValueError:
+            return made
+        return replace(made, stored=stored_filters(dcpl))
 
 
 def create(file, made, name="x"):
     """An empty dataset of that target, to store chunks in."""
     dcpl = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     dcpl.set_chunk(made.chunks)
-    if made.fill_value is not None:
-        dcpl.set_fill_value(np.asarray(made.fill_value, made.dtype))
+    made.fill.put(dcpl)
     apply(made.filters, dcpl)
     kind = h5py.h5t.py_create(made.stored_dtype, logical=True)
     return h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create_simple(made.shape), dcpl)
@@ -116,7 +127,7 @@ def test_a_checksum_is_where_the_pipeline_has_it(tmp_path):
     ):
         values = values_of("<f4")
         made = target(steps, "<f4")
-        assert type(encoder(steps, CHUNKS, made.stored_dtype)) is OwnEncoder
+        assert type(encoder(steps, CHUNKS, made.stored_dtype, made.fill, made.stored)) is OwnEncoder
         np.testing.assert_array_equal(written(tmp_path / "x.h5", made, WHOLE, values), values)
 
 
@@ -158,7 +169,7 @@ def test_gzip_of_climate_data_is_not_larger_than_by_zlib(climate, level, chunk):
     with h5py.File(climate) as file:
         values = file["air_temperature"][:48]
     made = target(parse_filter(f"gzip:{level}"), values.dtype, values.shape, chunk)
-    library = LibraryEncoder(made.filters, chunk, made.stored_dtype)
+    library = LibraryEncoder(made.filters, chunk, made.stored_dtype, made.fill)
     with made.open() as writer:
         ours = sum(len(chunk.data) for chunk in writer.write(0, values))
     parts = (values[at : at + chunk[0]] for at in range(0, 48, chunk[0]))

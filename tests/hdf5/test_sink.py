@@ -11,6 +11,7 @@ import pytest
 
 from sharedcompute.errors import InputError, MemoryBudgetError
 from sharedcompute.hdf5 import writers
+from sharedcompute.hdf5.fill import Fill
 from sharedcompute.hdf5.filters import parse_filter
 from sharedcompute.hdf5.opening import open_source
 from sharedcompute.hdf5.output import OutputFile
@@ -77,7 +78,7 @@ def test_encoded_chunks_are_the_bytes_that_h5py_writes(
         np.dtype(dtype),
         chunks,
         parse_filter(filter_),
-        fill,
+        Fill(None if fill is None else np.dtype(dtype).type(fill)),
         stored_dtype=np.dtype(stored) if stored else None,
     )
     values = A % 2 == 0 if dtype == "?" else A.astype(dtype)
@@ -146,7 +147,7 @@ def test_a_small_result_is_written_by_the_parent(tmp_path):
 
 
 def test_a_dataset_that_can_grow_keeps_its_limits(tmp_path):
-    sink = DatasetSink("/x", (5, 9), np.dtype("f4"), (8, 9), (), None, (None, 9))
+    sink = DatasetSink("/x", (5, 9), np.dtype("f4"), (8, 9), maxshape=(None, 9))
     write(tmp_path / "o.h5", sink, np.ones((5, 9), "f4"))
     with h5py.File(tmp_path / "o.h5", "a") as file:
         assert file["x"].maxshape == (None, 9)
@@ -255,13 +256,13 @@ def test_a_result_is_stored_as_its_input(tmp_path):
         tmp_path, dtype=">f4", chunks=(8, 6), compression=7, shuffle=True, fillvalue=-9
     )
     same = sink_like(source, "y", source.shape, source.dtype)
-    assert (same.path, same.chunks, same.fill_value) == ("/y", (8, 6), -9)
+    assert (same.path, same.chunks, same.fill.value) == ("/y", (8, 6), -9)
     assert same.filter_names == ("shuffle", "gzip:7")
     assert same.stored_dtype == np.dtype(">f4")
     other = sink_like(source, "/y", source.shape, np.dtype("f8"))
     assert other.stored_dtype == np.dtype("<f8")
     unsigned = sink_like(source, "/y", source.shape, np.dtype("u1"))
-    assert unsigned.fill_value is None
+    assert unsigned.fill.value is None
 
 
 def test_a_result_is_stored_as_it_is_told(tmp_path):
@@ -286,6 +287,6 @@ def test_a_contiguous_input_gets_chunks_for_a_filter(tmp_path):
 def test_a_reduction_is_contiguous(tmp_path):
     source = source_with(tmp_path, chunks=(8, 6), compression=7, fillvalue=3)
     sink = sink_like(source, "/mean", (6,), np.dtype("f8"))
-    assert (sink.chunks, sink.filters, sink.fill_value) == (None, (), None)
+    assert (sink.chunks, sink.filters, sink.fill.value) == (None, (), None)
     assert sink_like(source, "/mean", (), np.dtype("f8"), filter="gzip:4").filters == ()
     assert sink_like(None, "/mean", (6,), np.dtype("f8")).chunks is None

@@ -134,7 +134,7 @@ def test_chunks_never_written_are_the_fill_value(path):
         x = file.create_dataset("x", shape=(12, 7), dtype="i4", chunks=(3, 7), fillvalue=-9)
         x[3:6] = 1
     source, rows = rows_of(path)
-    assert source.fill_value == -9
+    assert source.fill.value == -9
     np.testing.assert_array_equal(rows[:3], -9)
     np.testing.assert_array_equal(rows[3:6], 1)
 
