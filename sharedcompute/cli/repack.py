@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from sharedcompute.cli.options import EXTERNAL, RUN, STORE, settings, with_options
+from sharedcompute.cli.options import BLOCK_ROWS, EXTERNAL, RUN, STORE, settings, with_options
 from sharedcompute.cli.stopped import note_stopped
 
 
 @click.command()
 @click.argument("input")
 @click.argument("output")
-@with_options(EXTERNAL, *STORE, *RUN)
+@with_options(EXTERNAL, *STORE, *(option for option in RUN if option is not BLOCK_ROWS))
 def repack(input: str, output: str, **options: Any) -> None:
     """Store a file, or one dataset of it, with other filters and chunks.
 
