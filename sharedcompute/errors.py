@@ -25,6 +25,10 @@ class DecodeError(InputError):
     """A stored chunk is not what its filters can have written: the file is damaged."""
 
 
+class InputChanged(Error, RuntimeError):
+    """A file was changed or replaced while a job read it: nothing made of it is kept."""
+
+
 class OutputExists(Error, FileExistsError):
     """The output is there already, or another job is writing it."""
 

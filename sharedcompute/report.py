@@ -12,9 +12,9 @@ from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, 
 from sharedcompute.hdf5.filters import Pipeline
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import format_size, memory_available
+from sharedcompute.options import Options
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.cost import Projection
-from sharedcompute.plan.job import Options
 from sharedcompute.plan.loading import Load
 from sharedcompute.plan.passes import Keep, Pass
 from sharedcompute.plan.proof import Sample, sample_of

@@ -23,9 +23,11 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.catalogue import expect, find, find_fit
 from sharedcompute.operations.fitting import Fit
+from sharedcompute.operations.parameters import nearest
+from sharedcompute.options import NAMES
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Job, Step, fitting, summary, transform
-from sharedcompute.plan.jobfile import read_job
+from sharedcompute.plan.jobfile import JobFile, read_job
 from sharedcompute.plan.passes import Source
 
 OperationLike = str | Operation | Callable[..., None]
@@ -171,7 +173,7 @@ def fit(
         The data hold NaN or infinity, or do not suit the fit. And as for `map`.
     """
     made = _settings(settings, input)
-    address, source = _address(output), as_source(input, made.allow_external)
+    address, source = _address(output), as_source(input, made.reading.allow_external)
     operation = find_fit(op) if isinstance(op, str) else op
     if not isinstance(operation, Fit):
         raise InputError(f"expected a fit or its name, got {op!r}")
@@ -187,8 +189,8 @@ def fit(
 def fit_job(op: Fit, source: Source, output: Address | None, settings: Settings) -> Job:
     """The job of `fit`."""
     save = None if output is None else output.path or "/"
-    step: Step = fitting(op, settings.params, save)
-    return Job(source, (step,), settings.output(output), decode_cf=settings.decode_cf)
+    settings.check_names(p.name for p in op.parameters)
+    return _job(source, (fitting(op, settings.params, save),), output, settings)
 
 
 def stats(
@@ -204,7 +206,7 @@ def stats(
     Complex data have no min and max. Parameters are those of `reduce`.
     """
     made = _settings(settings, input)
-    source = as_source(input, made.allow_external)
+    source = as_source(input, made.reading.allow_external)
     ops = stats_operations(source)
     outcome = _reduce(ops, source, output, axis, listen, made)
     found: dict[str, Array] = outcome.results[0]
@@ -218,28 +220,39 @@ def stats_operations(source: Source) -> tuple[Operation, ...]:
 
 
 def run(
-    job: str | os.PathLike[str], *, listen: Listener = events.ignore, **settings: Any
+    job: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    listen: Listener = events.ignore,
+    **settings: Any,
 ) -> tuple[Any, ...]:
     """Run a pipeline from a TOML file in as few passes as can be.
+
+    Parameters
+    ----------
+    job : str
+    output : address, optional
+        Instead of the job file's.
+    listen : callable
+        Gets the events of the run.
+    **settings
+        The options of `map`, instead of the job file's.
 
     Returns
     -------
     tuple
         For each step: a dict of arrays by reduction, or None for rows, which are in the output.
     """
-    described = read_job(Path(job))
+    described = read_job(Path(job), _address(output))
     made = Settings.of({**described.settings, **settings})
-    source = as_source(described.input, made.allow_external)
-    output = made.output(described.output)
-    full = Job(source, described.steps, output, decode_cf=made.decode_cf)
-    return _run(make_plan(full, made), made, listen).results
+    return _run(make_plan(run_job(described, made), made), made, listen).results
 
 
 def map_job(op: Operation, source: Source, output: Address | None, settings: Settings) -> Job:
     """The job of `map` and `scan`."""
     save = None if output is None else _path(output, source)
-    step: Step = transform(op, settings.params, save)
-    return Job(source, (step,), settings.output(output), decode_cf=settings.decode_cf)
+    settings.check_names(p.name for p in op.parameters)
+    return _job(source, (transform(op, settings.params, save),), output, settings)
 
 
 def reduce_job(
@@ -251,8 +264,28 @@ def reduce_job(
 ) -> Job:
     """The job of `reduce` and `stats`."""
     save = None if output is None else output.path or "/"
-    step: Step = summary(ops, settings.params, axis, save)
-    return Job(source, (step,), settings.output(output), decode_cf=settings.decode_cf)
+    settings.check_names(p.name for op in ops for p in op.parameters)
+    return _job(source, (summary(ops, settings.params, axis, save),), output, settings)
+
+
+def run_job(told: JobFile, settings: Settings) -> Job:
+    """The job of `run`, whose parameters are in the job file alone."""
+    for name in settings.params:
+        known = [*NAMES, "output", "listen", "team"]
+        raise InputError(f"unknown keyword {name!r}: {nearest(name, known)}")
+    source = as_source(told.input, settings.reading.allow_external)
+    return _job(source, told.steps, told.output, settings, told.scripts)
+
+
+def _job(
+    source: Source,
+    steps: tuple[Step, ...],
+    output: Address | None,
+    settings: Settings,
+    scripts: tuple[str, ...] = (),
+) -> Job:
+    reading = vars(settings.reading)
+    return Job(source, steps, settings.output(output), scripts=scripts, **reading)
 
 
 def _settings(given: Mapping[str, Any], input: Any) -> Settings:
@@ -265,7 +298,7 @@ def _rowwise(
     op: Operation, input: Any, output: Any, listen: Listener, settings: Mapping[str, Any]
 ) -> Any:
     made = _settings(settings, input)
-    source = as_source(input, made.allow_external)
+    source = as_source(input, made.reading.allow_external)
     into = output if isinstance(output, np.ndarray) else None
     address = None if into is not None else _address(output)
     job = map_job(op, source, address, made)
@@ -333,7 +366,7 @@ def _reduce(
     listen: Listener,
     made: Settings,
 ) -> Outcome:
-    address, source = _address(output), as_source(input, made.allow_external)
+    address, source = _address(output), as_source(input, made.reading.allow_external)
     job = reduce_job(ops, source, address, axis, made)
     return _run(make_plan(job, made), made, listen)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import itertools
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -20,50 +21,39 @@ from sharedcompute.hdf5.rehearsal import rehearse
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import parse_size
 from sharedcompute.operations.unpack import meant_otherwise
+from sharedcompute.options import NAMES, Options, ReadOptions, StorageOptions
 from sharedcompute.plan.build import Plan, build
-from sharedcompute.plan.job import Job, Options, OutputSpec
+from sharedcompute.plan.job import Job, OutputSpec
 from sharedcompute.shortage import shortage_named
 from sharedcompute.team import Team
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one call asks for beside its input: how to run, how to store, and parameters.
+    """What one call asks for beside its input: options, and parameters.
 
     Parameters
     ----------
     options : Options
+    storage : StorageOptions
+    reading : ReadOptions
     team : Team or None
         A running team; None: one is started where it pays, and closed at the end.
-    overwrite, filter, chunks, shuffle
-        Of the output, as in `OutputSpec`.
-    decode_cf : bool
-        Unpack the input's numbers, as in `Job`.
-    resume : bool
-        Go on with a stopped job, as in `OutputSpec`.
-    allow_external : bool
-        Read what links, virtual sources and external storage of the input name elsewhere than in
-        its folder.
     params : mapping
         All that is left: the operation's parameters.
     """
 
     options: Options
+    storage: StorageOptions
+    reading: ReadOptions
     team: Team | None
-    overwrite: bool
-    filter: str | None
-    chunks: str | None
-    shuffle: bool | None
-    decode_cf: bool
-    resume: bool
-    allow_external: bool
     params: Mapping[str, Any]
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Settings:
-        """Sort keyword arguments: those of a run have fixed names, the rest are parameters."""
+        """Sort keyword arguments: options have fixed names, the rest are parameters."""
         rest = dict(given)
-        running = {f.name: rest.pop(f.name) for f in fields(Options) if f.name in rest}
+        running = _taken(rest, Options)
         memory = running.get("memory")
         if isinstance(memory, str):
             try:
@@ -77,24 +67,63 @@ class Settings:
             running = _on_team(team, running)
         return cls(
             Options(**running),
+            StorageOptions(**_checked(_taken(rest, StorageOptions))),
+            ReadOptions(**_checked(_taken(rest, ReadOptions))),
             team,
-            bool(_flag(rest, "overwrite")),
-            _text(rest, "filter"),
-            _chunks(rest.pop("chunks", None)),
-            _flag(rest, "shuffle"),
-            bool(_flag(rest, "decode_cf")),
-            bool(_flag(rest, "resume")),
-            bool(_flag(rest, "allow_external")),
             rest,
         )
 
+    def check_names(self, declared: Iterable[str], options: Iterable[str] = NAMES) -> None:
+        """Refuse a keyword that is nearer to an option than to a parameter.
+
+        What is near to no option is for the operation to refuse, which knows its own.
+
+        Raises
+        ------
+        InputError
+            With the nearest name.
+        """
+        known = {*declared}
+        for name in self.params:
+            if name in known:
+                continue
+            near = difflib.get_close_matches(name, [*known, *options], n=1)
+            if near and near[0] not in known:
+                raise InputError(f"unknown keyword {name!r}: did you mean {near[0]!r}?")
+
     def output(self, address: Address | None) -> OutputSpec | None:
-        """The output at `address`, stored as asked."""
-        if address is None:
-            return None
-        return OutputSpec(
-            address, self.overwrite, self.filter, self.chunks, self.shuffle, self.resume
-        )
+        """The output at `address`, stored as asked.
+
+        Raises
+        ------
+        InputError
+            Without one, something was asked of it.
+        """
+        if address is not None:
+            return OutputSpec(address=address, **vars(self.storage))
+        for name in self.storage.given:
+            raise InputError(
+                f"{name}: expected an output file for it, got none; name one, or leave {name} out"
+            )
+        return None
+
+
+def _taken(given: dict[str, Any], group: type[Any]) -> dict[str, Any]:
+    """Take the options of a group."""
+    return {f.name: given.pop(f.name) for f in fields(group) if f.name in given}
+
+
+def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that are flags, names or chunks; None stands for the default."""
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name == "chunks":
+            found[name] = _chunks(value)
+        elif name == "filter":
+            found[name] = _text(name, value)
+        elif value is not None:
+            found[name] = _flag(name, value)
+    return found
 
 
 def _on_team(team: Team, running: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,16 +138,14 @@ def _on_team(team: Team, running: Mapping[str, Any]) -> dict[str, Any]:
     return {**running, **own}
 
 
-def _flag(given: dict[str, Any], name: str) -> bool | None:
-    """Take a setting that is true, false or not given. The text "no" would count as true."""
-    value = given.pop(name, None)
-    if not isinstance(value, bool | None):
+def _flag(name: str, value: Any) -> bool:
+    """A flag. The text "no" would count as true."""
+    if not isinstance(value, bool):
         raise InputError(f"{name}: expected true or false, got {value!r}")
     return value
 
 
-def _text(given: dict[str, Any], name: str) -> str | None:
-    value = given.pop(name, None)
+def _text(name: str, value: Any) -> str | None:
     if not isinstance(value, str | None):
         raise InputError(f"{name}: expected a name, got {value!r}")
     return value
@@ -143,9 +170,8 @@ def make_plan(job: Job, settings: Settings) -> Plan:
     """Plan a job and refuse what cannot work, before anything is started or changed."""
     for text in _unapplied(job):
         warnings.warn(text, UnappliedAttributes, stacklevel=4)
-    if settings.resume and job.output is None:
-        raise InputError("expected an output file to go on with, got none; leave out --resume")
     plan = build(job, settings.options, have_team=settings.team is not None)
+    _check_effect(plan, settings)
     check_output(plan)
     return plan
 
@@ -167,6 +193,27 @@ def _unapplied(job: Job) -> Iterator[str]:
                 f"{source.path} is put together from {one.source} and {other.source}, which differ "
                 f"in {name}: their numbers are taken as they are stored, as HDF5 reads them; join "
                 "the files themselves by a glob to unpack each by its own attributes"
+            )
+
+
+def _check_effect(plan: Plan, settings: Settings) -> None:
+    """Refuse options that nothing of a job can follow.
+
+    Raises
+    ------
+    InputError
+    """
+    if not plan.reads.seen:
+        for name in settings.reading.given:
+            raise InputError(
+                f"{name}: expected a dataset in a file to read so, got arrays in memory; leave "
+                f"{name} out"
+            )
+    if plan.job.output is not None and not any(sink.shape for sink in plan.sinks):
+        for name in sorted({"filter", "chunks", "shuffle"} & {*settings.storage.given}):
+            raise InputError(
+                f"{name}: expected a result with rows to store so, got single numbers and small "
+                f"arrays; leave {name} out"
             )
 
 

@@ -13,6 +13,8 @@ from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.rehearsal import rehearse
+from sharedcompute.operations.parameters import nearest
+from sharedcompute.options import FOR_REPACK
 from sharedcompute.plan.recode import Wanted
 from sharedcompute.plan.repack import RepackPlan, plan_repack
 
@@ -70,10 +72,11 @@ def repack(
 
 def make_repack(input: str, output: str, settings: Settings, *, check: bool = True) -> RepackPlan:
     """Plan it and refuse what cannot work, before anything is started or changed."""
-    if settings.params:
-        raise InputError(
-            f"expected filter, chunks, shuffle and how to run, got {', '.join(settings.params)}"
-        )
+    given = [*settings.params, *settings.reading.given]
+    given += ["block_rows"] if settings.options.block_rows is not None else []
+    for name in given:
+        if name not in FOR_REPACK:
+            raise InputError(f"repack takes no {name!r}: {nearest(name, [*FOR_REPACK, 'team'])}")
     source, target = Address.parse(input), Address.parse(output)
     if source.path is None and target.path not in (None, "/"):
         raise InputError(
@@ -85,15 +88,16 @@ def make_repack(input: str, output: str, settings: Settings, *, check: bool = Tr
             f"expected one file to repack, {source} matches {len(files)}; name one of them"
         )
     source = Address(files[0], source.path)
-    wanted = Wanted.of(settings.filter, settings.chunks, settings.shuffle)
+    storage = settings.storage
+    wanted = Wanted.of(storage.filter, storage.chunks, storage.shuffle)
     plan = plan_repack(
         source,
         target,
         wanted,
         settings.options,
-        overwrite=settings.overwrite,
-        resume=settings.resume,
-        allow_external=settings.allow_external,
+        overwrite=storage.overwrite,
+        resume=storage.resume,
+        allow_external=settings.reading.allow_external,
         check=check,
     )
     check_repack(plan)

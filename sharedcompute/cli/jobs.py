@@ -121,7 +121,7 @@ def _rowwise(
     op = expect(said.operations[0], *kinds)
     output = Address.parse(str(said.output))
     _run(
-        map_job(op, as_source(said.input, sorted_.allow_external), output, sorted_),
+        map_job(op, as_source(said.input, sorted_.reading.allow_external), output, sorted_),
         sorted_,
         options,
     )
@@ -176,7 +176,7 @@ def fit(
         raise InputError(f"fit takes one operation, got {len(said.operations)}: fit one at a time")
     sorted_ = Settings.of(settings(options, parameters(params)))
     op, output = expect_fit(said.operations[0]), Address.parse(str(said.output))
-    source = as_source(said.input, sorted_.allow_external)
+    source = as_source(said.input, sorted_.reading.allow_external)
     _run(fit_job(op, source, output, sorted_), sorted_, options)
 
 
@@ -232,15 +232,14 @@ def _columns(source: Any) -> int:
 @with_options(DECODE, EXTERNAL, *STORE, *RUN)
 def run(job: Path, output: str | None, **options: Any) -> None:
     """A pipeline from a TOML file: several operations in as few passes as can be."""
-    from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+    from sharedcompute.api.functions import run_job  # noqa: PLC0415
     from sharedcompute.api.jobs import Settings  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
-    from sharedcompute.plan.job import Job, Summary  # noqa: PLC0415
+    from sharedcompute.plan.job import Summary  # noqa: PLC0415
     from sharedcompute.plan.jobfile import read_job  # noqa: PLC0415
 
-    told = read_job(job)
-    address = told.output if output is None else Address.parse(output)
-    if address is None and not any(isinstance(step, Summary) for step in told.steps):
+    told = read_job(job, None if output is None else Address.parse(output))
+    if told.output is None and not any(isinstance(step, Summary) for step in told.steps):
         raise InputError(f'{job}: expected output = "FILE", or reductions to print, got neither')
     context = click.get_current_context()
     default = click.core.ParameterSource.DEFAULT
@@ -248,9 +247,7 @@ def run(job: Path, output: str | None, **options: Any) -> None:
     said = {k: v for k, v in options.items() if context.get_parameter_source(k) != default}
     batch = {"retries": options["retries"]}
     sorted_ = Settings.of({**batch, **told.settings, **settings(said, {})})
-    source = as_source(told.input, sorted_.allow_external)
-    made = Job(source, told.steps, sorted_.output(address), decode_cf=sorted_.decode_cf)
-    _run(made, sorted_, options)
+    _run(run_job(told, sorted_), sorted_, options)
 
 
 def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:

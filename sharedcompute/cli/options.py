@@ -9,22 +9,25 @@ from typing import Any, TypeVar
 import click
 
 from sharedcompute.errors import InputError
+from sharedcompute.options import ENGINES, NAMES
 from sharedcompute.rows import SCHEDULES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+BLOCK_ROWS = click.option(
+    "--block-rows", type=click.IntRange(1), help="Rows that a worker takes at a time."
+)
 
 RUN = (
     click.option("-j", "--workers", type=click.IntRange(1), help="Worker processes."),
     click.option("--threads", type=click.IntRange(1), default=1, help="Threads in each worker."),
     click.option("--pin", is_flag=True, help="Keep each worker on cores of its own."),
     click.option("--schedule", type=click.Choice(SCHEDULES), default="dynamic", show_default=True),
-    click.option(
-        "--block-rows", type=click.IntRange(1), help="Rows that a worker takes at a time."
-    ),
+    BLOCK_ROWS,
     click.option("--memory", metavar="SIZE", help="For all processes together, as in 4G."),
     click.option(
         "--engine",
-        type=click.Choice(["auto", "serial", "local"]),
+        type=click.Choice(ENGINES),
         default="auto",
         help="auto: local, or serial where the job is too small to gain.",
     ),
@@ -109,30 +112,13 @@ def parameters(given: tuple[str, ...], skipna: bool = False) -> dict[str, Any]:
     return params
 
 
-RUNNING = (
-    "workers",
-    "threads",
-    "pin",
-    "schedule",
-    "block_rows",
-    "memory",
-    "engine",
-    "overwrite",
-    "decode_cf",
-    "resume",
-    "retries",
-    "allow_external",
-)
-STORING = ("filter", "chunks", "shuffle")
-
-
 def settings(options: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """The keyword arguments that the API takes."""
     for name in params:
-        if name in (*RUNNING, *STORING):
+        if name in NAMES:
             option = name.replace("_", "-")
             raise InputError(f"{name!r} is an option, not a parameter: give --{option}")
         if name == "team":
             raise InputError("'team' is for Python, not a parameter: give --workers")
-    chosen = {name: options[name] for name in (*RUNNING, *STORING) if name in options}
+    chosen = {name: options[name] for name in NAMES if name in options}
     return {**{k: v for k, v in chosen.items() if v is not None}, **params}

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sharedcompute.cli.options import EXTERNAL, RUN, STORE, settings, with_options
+from sharedcompute.cli.options import BLOCK_ROWS, EXTERNAL, RUN, STORE, settings, with_options
 from sharedcompute.cli.stopped import note_stopped
 
 CHECK = click.option(
@@ -20,7 +20,7 @@ CHECK = click.option(
 @click.command()
 @click.argument("input")
 @click.argument("output")
-@with_options(CHECK, EXTERNAL, *STORE, *RUN)
+@with_options(CHECK, EXTERNAL, *STORE, *(option for option in RUN if option is not BLOCK_ROWS))
 def repack(input: str, output: str, **options: Any) -> None:
     """Store a file, or one dataset of it, with other filters and chunks.
 

@@ -146,11 +146,11 @@ def job(command: click.Command, words: tuple[str, ...]) -> Job:
     if name == "run":
         from sharedcompute.plan.jobfile import read_job  # noqa: PLC0415
 
-        told = read_job(context.params["job"])
+        output = context.params["output"]
+        told = read_job(context.params["job"], Address.parse(output) if output else None)
         if told.settings.get("resume"):
             raise InputError("resume = true: a job that goes on is not measured; leave it out")
-        output = context.params["output"]
-        return Job(name, words, Address.parse(output) if output else told.output, None)
+        return Job(name, words, told.output, None)
     output = _output(name, context.params)
     if output is None:
         return Job(name, words, None, None)

@@ -60,6 +60,7 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
         return Outcome(_by_step(plan, plan.passes[-1].keeps, found, fit), 0.0)
     with contextlib.ExitStack() as stack:
         results = stack.enter_context(Results(plan)) if plan.job.output else None
+        stack.enter_context(plan.reads.unchanged())
         run = _Run(plan, engine, results, listen, stack)
         if plan.load is None:
             parts = [run.passes(plan.passes)]
@@ -73,6 +74,7 @@ def execute(plan: Plan, engine: Engine, listen: Listener) -> Outcome:
         if results:
             results.finish(reduced, run.fitted, finished)
         else:
+            plan.reads.check()
             finished()
     return Outcome(
         _by_step(plan, run.kept, reduced, run.fitted),
@@ -209,6 +211,7 @@ class _Run:
             fill(created, source, grid, section, self._engine, self._listen)
 
     def _begin(self, purpose: str, spec: ArraySpec, *, fit: bool = False) -> None:
+        self._plan.reads.check()
         self._number += 1
         started = PassStarted(self._number, self._count, purpose, spec.rows, spec.nbytes, fit)
         self._listen(started)

@@ -13,8 +13,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sharedcompute.engines.record import given_files, is_own
+from sharedcompute.engines.record import is_own
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.seen import InputFiles
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.journal import Record
@@ -37,7 +38,8 @@ def header_of(plan: Plan, base: Base) -> Record:
     base : tuple of int or None
         Size and time of the file that the output began as.
     """
-    identity: Record = {**_versions(), **_input(plan.job), **_steps(plan.job)}
+    identity: Record = {**_versions(), **_input(plan.job), **_files(plan.reads)}
+    identity |= _steps(plan.job)
     kept = [keep.sink for keep in plan.passes[-1].keeps]
     for sink in (*kept, *plan.observe_sinks):
         if isinstance(sink, DatasetSink):
@@ -51,10 +53,9 @@ def header_of(plan: Plan, base: Base) -> Record:
 
 def repack_header_of(plan: RepackPlan, base: Base) -> Record:
     """What the journal of a repack begins with."""
-    identity: Record = {**_versions(), **_files([plan.file]), "the dataset": plan.path}
+    identity: Record = {**_versions(), **_files(plan.reads), "the dataset": plan.path}
     for recoding in plan.recodings.values():
         source, storage = recoding.source, recoding.storage
-        identity |= _files(source.files)
         identity[f"the storage of {source.path}"] = fingerprint(storage)
     identity[BASE] = None if base is None else _state(*base)
     what = f"repack of {Address(Path(plan.file).name, plan.path)}"
@@ -90,16 +91,15 @@ def _input(job: Job) -> Record:
     if not isinstance(source, DatasetSource):
         return {"the input array": fingerprint(source.array)}
     dataset = {"the input dataset": f"{source.path} {source.shape} {source.stored_dtype.str}"}
-    return {**dataset, **_files(source.files), "decode_cf": job.decode_cf}
+    return {**dataset, "decode_cf": job.decode_cf}
 
 
-def _files(files: Any) -> Record:
-    """Size and time of each file. Files in several folders often have the same name."""
-    found = {}
-    for file in files:
-        status = Path(file).stat()
-        found[f"the file {Path(file).resolve()}"] = _state(status.st_size, status.st_mtime_ns)
-    return found
+def _files(reads: InputFiles) -> Record:
+    """Size and time of each file, as it was seen: what is there now may be another one already.
+
+    Files in several folders often have the same name.
+    """
+    return {f"the file {seen.file}": _state(seen.size, seen.time_ns) for seen in reads.seen}
 
 
 def _state(size: int, time_ns: int) -> str:
@@ -123,7 +123,6 @@ def _steps(job: Job) -> Record:
                 found[f"the code of {op.name}{where}"] = fingerprint(op)
             for name, value in params.items():
                 found[f"{name} of {op.name}{where}"] = _plain(value)
-        found |= _files(given_files(step))
     return found
 
 

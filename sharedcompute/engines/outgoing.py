@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from sharedcompute.engines.earlier import runs, was_overwriting
 from sharedcompute.engines.identity import mark
 from sharedcompute.engines.progress import Progress
-from sharedcompute.errors import KEPT, ReadBackError, StaleResumeError
+from sharedcompute.errors import KEPT, InputChanged, ReadBackError, StaleResumeError
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.partial import mark_of
+from sharedcompute.hdf5.seen import InputFiles
 from sharedcompute.journal import Record
 
 Header = Callable[[tuple[int, int] | None], Record]
@@ -26,6 +27,8 @@ class Outgoing:
     Parameters
     ----------
     file : OutputFile
+    reads : InputFiles
+        What the job reads. Once that has changed nothing is kept.
     header : callable
     resume : bool
         Go on with a stopped job, which may then replace what it was allowed to when it began.
@@ -34,19 +37,25 @@ class Outgoing:
     """
 
     def __init__(
-        self, file: OutputFile, header: Header, resume: bool, in_place: bool = True
+        self,
+        file: OutputFile,
+        reads: InputFiles,
+        header: Header,
+        resume: bool,
+        in_place: bool = True,
     ) -> None:
         file.overwrite |= resume and was_overwriting(file.folder.path)
         self.file = file
+        self._reads = reads
         self._header = header
         self._resume = resume
         self._in_place = in_place
         self._progress: Progress | None = None
 
-    def check(self, inputs: Iterable[str], nbytes: int) -> None:
+    def check(self, nbytes: int) -> None:
         """Refuse what cannot be written, before anything is started; as `OutputFile.check`."""
         if not self._is_finished():
-            self.file.check(inputs, nbytes)
+            self.file.check(self._reads.names, nbytes)
 
     def nothing_to_do(self) -> bool:
         """Whether a job that is to go on has nothing left to do; what it left is removed then.
@@ -105,6 +114,8 @@ class Outgoing:
         else:
             # What other runs have left, of this job or of another, is not this one's to remove.
             keep = self._resume and bool(runs(self.file.folder.path))
+        # It cannot be told which of it was made of the old file, and which of the new one.
+        keep = keep and not isinstance(value, InputChanged)
         if keep and not isinstance(value, StaleResumeError | None):
             value.add_note(f"{KEPT} {self.file.folder.path.name}: --resume goes on with it")
         self.file.abort(keep)
@@ -122,6 +133,7 @@ class Outgoing:
         whole : bool
             It is what the job would write whenever it is run, and is marked so.
         """
-        self.file.commit(published, mark(self.progress.run.header) if whole else "")
+        job = mark(self.progress.run.header) if whole else ""
+        self.file.commit(published, job, still=self._reads.check)
         self.progress.close()
         self._progress = None

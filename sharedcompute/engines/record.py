@@ -9,33 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.hdf5.address import Address, matching_files
+from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.base import Operation
 from sharedcompute.operations.catalogue import CATALOGUE, FITS
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.operations.fitting import Fit
-from sharedcompute.operations.parameters import array
-from sharedcompute.plan.job import Job, Step, Summary, operations_of
-
-
-def inputs(job: Job) -> tuple[str, ...]:
-    """The files that a job reads: its source, and arrays given by their addresses."""
-    source = job.source.files if isinstance(job.source, DatasetSource) else ()
-    given = [f for step in job.steps for f in given_files(step)]
-    return (*source, *given)
-
-
-def given_files(step: Step) -> list[str]:
-    """The files of arrays that a step is given by their addresses."""
-    kinds = {p.name: p.kind for op, _ in operations_of(step) for p in op.parameters}
-    return [
-        file
-        for _, params in operations_of(step)
-        for name, value in params.items()
-        if kinds.get(name) is array and isinstance(value, str)
-        for file in matching_files(Address.parse(value).file)
-    ]
+from sharedcompute.plan.job import Job, Summary, operations_of
 
 
 def is_own(op: Operation | Fit) -> bool:

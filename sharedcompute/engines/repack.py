@@ -50,6 +50,7 @@ def outgoing_of(plan: RepackPlan) -> Outgoing:
     results = () if plan.path is None else (result_path(plan),)
     return Outgoing(
         OutputFile(plan.output, plan.overwrite, results, like=like),
+        plan.reads,
         lambda base: repack_header_of(plan, base),
         plan.resume,
         in_place=not any(made.storage.filters for made in plan.recodings.values()),
@@ -58,7 +59,7 @@ def outgoing_of(plan: RepackPlan) -> Outgoing:
 
 def check_repack(plan: RepackPlan) -> None:
     """Refuse an output that cannot be written, before anything is started or changed."""
-    outgoing_of(plan).check(plan.inputs, plan.projection.disk_needed)
+    outgoing_of(plan).check(plan.projection.disk_needed)
 
 
 def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repacked:
@@ -67,12 +68,14 @@ def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repack
     outgoing = outgoing_of(plan)
     if outgoing.nothing_to_do():
         return Repacked((), 0.0)
-    with outgoing:
+    with outgoing, plan.reads.unchanged():
+        plan.reads.check()
         made, warnings = _make(plan, outgoing)
         for number, (path, recoding) in enumerate(made, start=1):
             sink = sink_of(recoding, path)
             filled = created(sink, outgoing.file.h5[path], outgoing.file)
             source = recoding.source
+            plan.reads.check()
             listen(PassStarted(number, len(made), source.path, source.shape[0], source.nbytes))
             section = outgoing.progress.section(str(number), len(recoding.boxes))
             _fill(recoding, filled, section, engine, listen)

@@ -16,7 +16,7 @@ from sharedcompute.engines.notes import Notes
 from sharedcompute.engines.outgoing import Outgoing
 from sharedcompute.engines.passes import PassWork
 from sharedcompute.engines.progress import Section
-from sharedcompute.engines.record import inputs, record
+from sharedcompute.engines.record import record
 from sharedcompute.hdf5 import metadata, provenance
 from sharedcompute.hdf5.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.dimensions import Axes
@@ -34,7 +34,7 @@ from sharedcompute.plan.job import Fitting, Job, Transform, saved
 def check_output(plan: Plan) -> None:
     """Refuse an output that cannot be written, before anything is started or changed."""
     if plan.job.output is not None:
-        outgoing_of(plan).check(inputs(plan.job), plan.projection.disk_needed)
+        outgoing_of(plan).check(plan.projection.disk_needed)
 
 
 def nothing_to_do(plan: Plan) -> bool:
@@ -72,6 +72,7 @@ def outgoing_of(plan: Plan) -> Outgoing:
     assert out is not None
     return Outgoing(
         OutputFile(out.address, out.overwrite, plan.saved),
+        plan.reads,
         lambda base: header_of(plan, base),
         out.resume,
         in_place=not any(sink.filters for sink in _kept(plan)),

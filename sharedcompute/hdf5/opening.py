@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def _survived(
     """
     del states
     sources = _looked_at(named, files, path, allow_external)
-    found = tuple(dict.fromkeys(file for source in sources for file in source.files))
+    found = tuple(dict.fromkeys(file for source in sources for file in source.reads.names))
     return found, states_of(found)
 
 
@@ -115,7 +116,9 @@ def _open_one(file: str, path: str | None, allow_external: bool) -> DatasetSourc
     disposable.progress()
     reach = Reach.of(file, allow_external)
     with open_file(check_file(file)) as opened:
-        return Describer(reach).source(find_dataset(opened, path, reach))
+        found = Describer(reach).source(find_dataset(opened, path, reach))
+    # Those of links on the way, and of sources that HDF5 reads, are in no description of their own.
+    return replace(found, seen=tuple(reach.met.values()))
 
 
 def check_size(source: DatasetSource) -> None:
@@ -130,7 +133,7 @@ def check_size(source: DatasetSource) -> None:
     """
     if source.nbytes <= ABSURD:
         return
-    stored = sum(Path(file).stat().st_size for file in source.files)
+    stored = sum(seen.size for seen in source.reads.seen)
     if source.nbytes > 1000 * stored:
         raise InputError(
             f"expected an array that can be computed with, {source} has shape {source.shape} "
@@ -184,6 +187,8 @@ class Describer:
         _check_mode(dataset)
         stored = numeric_dtype(dataset)
         dcpl = dataset.id.get_create_plist()
+        if dataset.file.swmr_mode:
+            self._reach.grows(file)
         elsewhere = self._elsewhere(dataset, dcpl)
         parts, refusal = self._parts(dataset, dcpl, stored)
         _check_shape(dataset)
@@ -213,7 +218,7 @@ class Describer:
             offset=layout.offset,
             packing=packing_of(dataset),
             parts=parts,
-            elsewhere=elsewhere,
+            seen=tuple(map(self._reach.meet, dict.fromkeys((file, *elsewhere)))),
         )
 
     def _elsewhere(self, dataset: h5py.Dataset, dcpl: Any) -> tuple[str, ...]:

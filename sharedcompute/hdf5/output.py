@@ -236,7 +236,12 @@ class OutputFile:
         self._h5 = open_written(self.temporary)
         self._behind = WriteBehind(self._fd)
 
-    def commit(self, published: Callable[[], None] = lambda: None, job: str = "") -> None:
+    def commit(
+        self,
+        published: Callable[[], None] = lambda: None,
+        job: str = "",
+        still: Callable[[], None] = lambda: None,
+    ) -> None:
         """Mark the file complete, bring it to the disk and put it in its place.
 
         Parameters
@@ -246,6 +251,8 @@ class OutputFile:
         published : callable
             Called once it is in its place. No signal of the user's comes between: what it would
             be told, that the output is as it was, would not be true.
+        still : callable
+            Raises where what the file was made of has changed; asked last.
         """
         with full_disk_named(str(self.file)):
             if self._like is None:
@@ -261,6 +268,7 @@ class OutputFile:
                 "it; run the job again"
             )
         faults.point("output.rename")
+        still()
         with blocked({signal.SIGINT, signal.SIGTERM, signal.SIGHUP}):
             self.temporary.replace(self.file)
             # Before anything else can fail: what is done is done.

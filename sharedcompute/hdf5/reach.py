@@ -11,14 +11,16 @@ HDF5 reference manual: `H5Lcreate_external`, `H5Pset_virtual`, `H5Pset_external`
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sharedcompute.errors import InputError
+from sharedcompute.hdf5.seen import Seen
 
 BLOCKS = 10_000
 """Files of a printf-style mapping that are looked up at most."""
@@ -26,7 +28,7 @@ BLOCKS = 10_000
 
 @dataclass(frozen=True)
 class Reach:
-    """The files that an input may lead to.
+    """The files that an input may lead to, and those that it has led to.
 
     Parameters
     ----------
@@ -34,15 +36,32 @@ class Reach:
         Links resolved. What lies in it, or below it, may be read.
     everywhere : bool
         And so may any other file.
+    met : dict of Seen
+        By their paths: the files that were come to on the way, each as it was before it was opened.
     """
 
     folder: str
     everywhere: bool = False
+    met: dict[str, Seen] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, file: str, allow_external: bool) -> Reach:
         """What `file` may lead to: its own folder, and with `allow_external` everything."""
-        return cls(str(Path(os.path.realpath(file)).parent), allow_external)
+        reach = cls(str(Path(os.path.realpath(file)).parent), allow_external)
+        with contextlib.suppress(OSError, ValueError):
+            reach.meet(file)
+        return reach
+
+    def meet(self, file: str) -> Seen:
+        """Note a file that is about to be opened; as it was, where it was met before."""
+        path = os.path.realpath(file)
+        if path not in self.met:
+            self.met[path] = Seen.of(path)
+        return self.met[path]
+
+    def grows(self, file: str) -> None:
+        """Note that a program appends to a file."""
+        self.met[os.path.realpath(file)] = replace(self.meet(file), grows=True)
 
     def permits(self, file: str) -> bool:
         """Whether `file` may be read."""
@@ -82,6 +101,7 @@ class Reach:
                     f"expected a file where {what} leads to, found {place}, which is no regular "
                     "file; bring the file there"
                 )
+            self.meet(place)
             return place
         return None
 

@@ -50,7 +50,7 @@ def rehearse(source: DatasetSource, *, rows: bool, metadata: bool) -> None:
         The source is damaged.
     """
     if metadata or (rows and not _is_mapped(source)):
-        _survived(source, states_of(source.files), rows, metadata)
+        _survived(source, states_of(source.reads.names), rows, metadata)
 
 
 @lru_cache(maxsize=256)
@@ -86,7 +86,16 @@ def read_box(
         The source is damaged.
     MemoryBudgetError
         The box is larger than memory can be.
+    InputChanged
+        A file is not what it was when it was described, or was changed meanwhile.
     """
+    with source.reads.unchanged():
+        found = _box(source, corner, sides)
+    source.reads.check()
+    return found
+
+
+def _box(source: DatasetSource, corner: tuple[int, ...], sides: tuple[int, ...]) -> NDArray[Any]:
     try:
         values = np.empty(sides, source.dtype)
     except (MemoryError, ValueError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from sharedcompute.errors import InputChanged
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.chunk_reader import RUN_NBYTES, WINDOW_NBYTES
 from sharedcompute.hdf5.fill import Fill
@@ -18,6 +20,7 @@ from sharedcompute.hdf5.part_reader import PartsReader, parts_nbytes
 from sharedcompute.hdf5.parts import Part
 from sharedcompute.hdf5.read_paths import open_for, open_reader
 from sharedcompute.hdf5.readers import Reader
+from sharedcompute.hdf5.seen import InputFiles, Seen
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,9 @@ class DatasetSource:
         a virtual dataset. `file` and `path` are then those of the dataset that gives the metadata.
     glob : str or None
         What named the files that are joined, as it was given.
-    elsewhere : tuple of str
-        Other files that HDF5 reads rows from: the sources of a virtual dataset, external storage.
+    seen : tuple of Seen
+        The files that led here and that rows are read from, as they were then: the one that was
+        named, those behind links, the sources of a virtual dataset, external storage.
     offset : int or None
         Where the data of a contiguous dataset begin, in bytes from the start of the file.
     """
@@ -70,7 +74,7 @@ class DatasetSource:
     packing: Packing | None = None
     parts: tuple[Part, ...] = ()
     glob: str | None = None
-    elsewhere: tuple[str, ...] = ()
+    seen: tuple[Seen, ...] = ()
 
     @property
     def ndim(self) -> int:
@@ -120,10 +124,10 @@ class DatasetSource:
         return self.chunk_rows * self.row_nbytes <= WINDOW_NBYTES
 
     @property
-    def files(self) -> tuple[str, ...]:
-        """All files that rows are read from, and the one that gives the metadata."""
-        below = (file for part in self.parts for file in part.source.files)
-        return tuple(dict.fromkeys((self.file, *self.elsewhere, *below)))
+    def reads(self) -> InputFiles:
+        """All files that rows and metadata are read from, and those that led to them."""
+        below = (seen for part in self.parts for seen in part.source.reads.seen)
+        return InputFiles.of((*self.seen, *below))
 
     def scratch_nbytes(self, rows: int) -> int:
         """Bytes of private memory that a reader takes for blocks of `rows` rows."""
@@ -144,12 +148,37 @@ class DatasetSource:
         return 2 * math.prod(self.chunks) * self.dtype.itemsize + RUN_NBYTES
 
     def open(self) -> Reader:
-        """A reader of the rows, for this process."""
-        return PartsReader(self) if self.parts else open_reader(self)
+        """A reader of the rows, for this process.
+
+        Raises
+        ------
+        InputChanged
+            A file is not what it was when this description was made.
+        """
+        return self._still(lambda: PartsReader(self) if self.parts else open_reader(self))
 
     def open_for(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Reader:
-        """A reader for this process, to read one box, once."""
-        return open_for(self, corner, shape)
+        """A reader for this process, to read one box, once.
+
+        Raises
+        ------
+        InputChanged
+            As `open`.
+        """
+        return self._still(lambda: open_for(self, corner, shape))
+
+    def _still(self, opened: Callable[[], Reader]) -> Reader:
+        """What was opened, if the files are what they were. Parts look at theirs themselves."""
+        own = InputFiles(self.seen)
+        with own.unchanged():
+            reader = opened()
+        try:
+            # After the opening: what is at the path now is what was opened, or newer.
+            own.check()
+        except InputChanged:
+            reader.close()
+            raise
+        return reader
 
     def __str__(self) -> str:
         return str(Address(self.glob or self.file, self.path))

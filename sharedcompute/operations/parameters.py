@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
+from sharedcompute.options import RESERVED
 
 
 class _Required:
@@ -23,15 +24,6 @@ class _Required:
 
 
 REQUIRED = _Required()
-
-RESERVED = frozenset(
-    {
-        *("op", "input", "output", "listen", "team"),
-        *("workers", "threads", "pin", "schedule", "block_rows", "memory", "engine"),
-        *("overwrite", "filter", "chunks", "shuffle"),
-    }
-)
-"""Names that calls and command lines have for themselves."""
 
 Kind = Callable[[Any], Any]
 """Turns what was given into the value; raises ValueError that says what was expected."""

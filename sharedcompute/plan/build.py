@@ -16,6 +16,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.fill import ZEROS
 from sharedcompute.hdf5.opening import open_source
 from sharedcompute.hdf5.rehearsal import read_box
+from sharedcompute.hdf5.seen import InputFiles
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.accumulate import Reduction, tallies
@@ -23,11 +24,12 @@ from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Opera
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import bind, is_address
-from sharedcompute.operations.unpack import as_asked, unpack_stage, unpacked
+from sharedcompute.operations.unpack import unpack_stage, unpacked
+from sharedcompute.options import Options
 from sharedcompute.plan.blocks import choose_blocks, followed
 from sharedcompute.plan.cost import Projection, choose_engine
 from sharedcompute.plan.fit import FitPart
-from sharedcompute.plan.job import Fitting, Job, Options, Step, Summary, operations_of, saved
+from sharedcompute.plan.job import Fitting, Job, Step, Summary, operations_of, saved
 from sharedcompute.plan.loading import Load
 from sharedcompute.plan.memory import ArraySink
 from sharedcompute.plan.passes import Keep, Observe, Pass, needs, spec_after
@@ -65,6 +67,8 @@ class Plan:
     workers : int
     staged : Staged
         What lies in memory or in a file before and after the passes, and the bytes it all takes.
+    reads : InputFiles
+        All files that the job reads, those of arrays given as parameters too.
     fit : FitPart or None
         What is iterated before the last pass.
     """
@@ -78,6 +82,7 @@ class Plan:
     engine: str
     workers: int
     staged: Staged
+    reads: InputFiles
     fit: FitPart | None = None
 
     @property
@@ -91,12 +96,16 @@ class Plan:
         return self.staged.projection
 
     @property
+    def sinks(self) -> list[DatasetSink]:
+        """The datasets of the output whose storage was asked for; a fit's results are small."""
+        kept = [keep.sink for keep in self.passes[-1].keeps]
+        return [s for s in (*kept, *self.observe_sinks) if isinstance(s, DatasetSink)]
+
+    @property
     def saved(self) -> tuple[str, ...]:
         """The paths of all datasets that the job makes."""
-        kept = [keep.sink for keep in self.passes[-1].keeps]
-        sinks = [s for s in (*kept, *self.observe_sinks) if isinstance(s, DatasetSink)]
         fitted = [p for s in self.job.steps if isinstance(s, Fitting) for p in saved(s)]
-        return tuple(dict.fromkeys([*(sink.path for sink in sinks), *fitted]))
+        return tuple(dict.fromkeys([*(sink.path for sink in self.sinks), *fitted]))
 
     @property
     def blocks(self) -> Blocks:
@@ -141,6 +150,7 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
         engine,
         workers,
         staged,
+        _reads(job, chain),
         chain.fit,
     )
 
@@ -151,12 +161,19 @@ def scratch_folder(job: Job) -> Path:
     return folder if job.output and folder.is_dir() else Path(tempfile.gettempdir())
 
 
+def _reads(job: Job, chain: _Chain) -> InputFiles:
+    """All files that a job reads: there is no other list of them."""
+    sources = [s for s in (job.source, *chain.given) if isinstance(s, DatasetSource)]
+    return InputFiles.of((seen for s in sources for seen in s.reads.seen), job.scripts)
+
+
 class _Chain:
     """The stages so far, and where something looks at what they give."""
 
     def __init__(self, job: Job) -> None:
         self.source = ArraySpec(job.source.shape, job.source.dtype)
-        self._decode_cf = job.decode_cf
+        self._job = job
+        self.given: list[DatasetSource] = []
         self.stages: list[Stage] = []
         self.depths: dict[int, int] = {}
         self.observes: list[Observe] = []
@@ -196,7 +213,7 @@ class _Chain:
                 self.observe_steps.append(number)
             return
         op = step.operation
-        stages = op.stages(_loaded(op, step.params, self._decode_cf), self.spec)
+        stages = op.stages(self._loaded(op, step.params), self.spec)
         if self.scanned and any(stage.halo for stage in stages):
             raise InputError(
                 f"{op.name} needs neighbouring rows and cannot follow {self.scanned} in one job: "
@@ -209,31 +226,32 @@ class _Chain:
     def _fit(self, number: int, step: Fitting) -> None:
         """Iterate over the rows here; what the fit gives for each row is one more stage."""
         op = step.operation
-        algorithm = op.algorithm(_loaded(op, step.params, self._decode_cf), self.spec)
+        algorithm = op.algorithm(self._loaded(op, step.params), self.spec)
         self.fit = FitPart(op, algorithm, len(self.stages))
         if self.fit.rows is not None:
             self.stages.append(self.fit.rows[1])
             self.depths[number] = len(self.stages)
 
+    def _loaded(self, op: Operation | Fit, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters with the arrays that addresses stand for."""
+        kinds = {p.name: p.kind for p in op.parameters}
+        return {
+            name: self._read(value) if is_address(kinds[name], value) else value
+            for name, value in params.items()
+        }
+
+    def _read(self, address: str) -> Array:
+        """All of an array that a parameter names, which is an input as any other is."""
+        decode_cf = self._job.decode_cf
+        source = as_asked(open_source(address, self._job.allow_external), decode_cf)
+        self.given.append(source)
+        rows = read_box(source, (0,) * source.ndim, source.shape)
+        return unpacked(source, rows) if decode_cf else rows
+
 
 def widen(x: Array, out: Array) -> None:
     """Half precision to single: numba has no arithmetic for half."""
     np.copyto(out, x)
-
-
-def _loaded(op: Operation | Fit, params: Mapping[str, Any], decode_cf: bool) -> dict[str, Any]:
-    """The parameters with the arrays that addresses stand for."""
-    kinds = {p.name: p.kind for p in op.parameters}
-    return {
-        name: _read_all(value, decode_cf) if is_address(kinds[name], value) else value
-        for name, value in params.items()
-    }
-
-
-def _read_all(address: str, decode_cf: bool) -> Array:
-    source = as_asked(open_source(address), decode_cf)
-    rows = read_box(source, (0,) * source.ndim, source.shape)
-    return unpacked(source, rows) if decode_cf else rows
 
 
 def _kept(job: Job, chain: _Chain) -> list[tuple[int, int]]:

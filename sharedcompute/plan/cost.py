@@ -20,8 +20,8 @@ from sharedcompute.machine import (
     shm_free,
 )
 from sharedcompute.operations.base import Carry
+from sharedcompute.options import Options
 from sharedcompute.plan.fit import ROUNDS, FitPart
-from sharedcompute.plan.job import Options
 from sharedcompute.plan.loading import Into, Load, load_boxes, units
 from sharedcompute.plan.memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
 from sharedcompute.plan.passes import Pass, Source, needs

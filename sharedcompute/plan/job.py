@@ -6,24 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from sharedcompute import topology
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.hdf5.packing import Packing
 from sharedcompute.hdf5.sink import DatasetSink, sink_like
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.machine import default_workers
 from sharedcompute.operations.base import Array, ArraySpec, Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.unpack import as_asked
+from sharedcompute.options import StorageOptions
 from sharedcompute.plan.passes import Source
-from sharedcompute.rows import SCHEDULES, Schedule
 
 AXES = ("rows", "all")
-ENGINES = ("auto", "serial", "local")
 
 
 @dataclass(frozen=True)
@@ -86,20 +81,11 @@ class Fitting:
 Step = Transform | Summary | Fitting
 
 
-@dataclass(frozen=True)
-class OutputSpec:
-    """The file that results go to, and how datasets are stored in it.
-
-    `filter`, `chunks` and `shuffle` are as on the command line; None means as the input's. With
-    `resume` a stopped job is gone on with.
-    """
+@dataclass(frozen=True, kw_only=True)
+class OutputSpec(StorageOptions):
+    """The file that results go to, and how datasets are stored in it."""
 
     address: Address
-    overwrite: bool = False
-    filter: str | None = None
-    chunks: str | None = None
-    shuffle: bool | None = None
-    resume: bool = False
 
     def sink(self, source: Any, path: str, spec: ArraySpec) -> DatasetSink:
         """A dataset of the output, stored as asked, and for the rest as the `source` is.
@@ -132,6 +118,10 @@ class Job:
         An array in memory that takes the rows of the last step.
     decode_cf : bool
         Unpack the numbers of datasets as their CF attributes say.
+    allow_external : bool
+        Arrays that parameters name may lie in other folders than that of the file named.
+    scripts : tuple of str
+        The files that say what the job is.
     """
 
     source: Source
@@ -139,6 +129,8 @@ class Job:
     output: OutputSpec | None = None
     into: Array | None = None
     decode_cf: bool = False
+    allow_external: bool = False
+    scripts: tuple[str, ...] = ()
 
     @property
     def packing(self) -> Packing | None:
@@ -177,65 +169,6 @@ def saved(step: Step) -> list[str]:
     if isinstance(step, Fitting):
         return [normal_path(f"{step.save}/{name}") for name in step.operation.saved]
     return [normal_path(step.save)]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a job is run. None of it changes a result, but for `block_rows`.
-
-    Parameters
-    ----------
-    workers : int or None
-        Worker processes; None: what SHAREDCOMPUTE_WORKERS says, else the cores that this process
-        may use.
-    threads : int
-        Threads in each worker.
-    schedule : str
-        How blocks go to workers.
-    block_rows : int or None
-        Rows of a block. It moves the bounds between which reductions are added up first.
-    memory : int or None
-        Bytes for all processes together; None: what is available.
-    engine : str
-        ``auto``, ``serial`` or ``local``.
-    retries : int
-        How many times rows are computed again whose worker died.
-    pin : bool
-        Keep each worker on cores of its own.
-    """
-
-    workers: int | None = None
-    threads: int = 1
-    schedule: Schedule = "dynamic"
-    block_rows: int | None = None
-    memory: int | None = None
-    engine: str = "auto"
-    retries: int = 0
-    pin: bool = False
-
-    def __post_init__(self) -> None:
-        least_of = {"workers": 1, "threads": 1, "block_rows": 1, "memory": 1, "retries": 0}
-        for name, least in least_of.items():
-            value = getattr(self, name)
-            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            if value is not None and (not whole or value < least):
-                raise InputError(
-                    f"{name}: expected a whole number of at least {least}, got {value!r}"
-                )
-        for name, known in (("schedule", SCHEDULES), ("engine", ENGINES)):
-            if getattr(self, name) not in known:
-                raise InputError(
-                    f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
-                )
-        if not isinstance(self.pin, bool):
-            raise InputError(f"pin: expected true or false, got {self.pin!r}")
-        if self.pin:
-            topology.check_pins(self.team_size, self.threads)
-
-    @property
-    def team_size(self) -> int:
-        """Workers, worked out."""
-        return self.workers or default_workers(self.threads if self.pin else 1)
 
 
 def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> Transform:

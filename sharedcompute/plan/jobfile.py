@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from sharedcompute.operations.base import Operation, Reduce
 from sharedcompute.operations.catalogue import FITS, expect, find, load
 from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import is_address, nearest
-from sharedcompute.plan.job import Options, OutputSpec, Step, fitting, summary, transform
+from sharedcompute.options import NAMES
+from sharedcompute.plan.job import Step, fitting, summary, transform
 
 STEP_KEYS = ("op", "op-from", "save", "axis", "params")
 
@@ -30,17 +31,26 @@ class JobFile:
         The file; each step's ``save`` is a path in it.
     steps : tuple of Step
     settings : mapping
-        Options of the run and of the output, ``decode_cf`` and ``allow_external``.
+        Options.
+    scripts : tuple of str
+        The file itself, and those of operations of one's own.
     """
 
     input: Address
     output: Address | None
     steps: tuple[Step, ...]
     settings: Mapping[str, Any]
+    scripts: tuple[str, ...]
 
 
-def read_job(path: Path) -> JobFile:
+def read_job(path: Path, output: Address | None = None) -> JobFile:
     """Read a job. Relative file names are relative to the job file.
+
+    Parameters
+    ----------
+    path : Path
+    output : Address, optional
+        Instead of the one that the file names.
 
     Raises
     ------
@@ -54,12 +64,11 @@ def read_job(path: Path) -> JobFile:
         raise InputError(f"{path}: expected a job file, got {problem.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise InputError(f"{path} is not TOML: {problem}") from None
-    settings = [f.name for f in (*fields(Options), *fields(OutputSpec)) if f.name != "address"]
-    settings += ["decode_cf", "allow_external"]
-    _known(path, "", told, ("input", "output", "steps", *settings))
+    _known(path, "", told, ("input", "output", "steps", *NAMES))
     if not isinstance(told.get("steps"), list) or not told["steps"]:
         raise InputError(f"{path}: expected [[steps]], each with an op, got none: add one")
-    output = _address(path, told, "output") if "output" in told else None
+    if output is None and "output" in told:
+        output = _address(path, told, "output")
     steps = tuple(_step(path, i, s, output) for i, s in enumerate(told["steps"], start=1))
     if output is not None and all(step.save is None for step in steps):
         raise InputError(f'{path}: expected save = "/NAME" in a step for {output}, got none')
@@ -67,7 +76,8 @@ def read_job(path: Path) -> JobFile:
         _address(path, told, "input"),
         output,
         steps,
-        {name: told[name] for name in settings if name in told},
+        {name: told[name] for name in NAMES if name in told},
+        (str(path), *(file for step in told["steps"] for file in _own_files(path, step))),
     )
 
 
@@ -107,6 +117,13 @@ def _operations(path: Path, where: str, told: Mapping[str, Any]) -> list[Operati
     if key == "op-from":
         return [load(str(path.parent / name)) for name in names]
     return [FITS.get(name) or find(name) for name in names]
+
+
+def _own_files(path: Path, told: Mapping[str, Any]) -> list[str]:
+    """The Python files that the operations of a step come from."""
+    given = told.get("op-from", [])
+    names = given if isinstance(given, list) else [given]
+    return [str(path.parent / name.rpartition(":")[0]) for name in names]
 
 
 def _beside(path: Path, ops: list[Operation | Fit], params: Mapping[str, Any]) -> dict[str, Any]:

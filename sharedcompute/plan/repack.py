@@ -17,12 +17,13 @@ from sharedcompute.hdf5.look import look
 from sharedcompute.hdf5.lookup import find_dataset, objects
 from sharedcompute.hdf5.opening import Describer, check_size
 from sharedcompute.hdf5.reach import Reach
+from sharedcompute.hdf5.seen import InputFiles, Seen
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import Storage
 from sharedcompute.machine import in_memory
+from sharedcompute.options import Options
 from sharedcompute.plan.cost import START_SECONDS, Projection
-from sharedcompute.plan.job import Options
 from sharedcompute.plan.memory import HELD_BYTES, RING_NBYTES
 from sharedcompute.plan.recode import (
     Recoding,
@@ -72,6 +73,8 @@ class RepackPlan:
     copied : tuple of str
         The datasets that HDF5 copies as they are.
     sized : Sized
+    reads : InputFiles
+        The file, and those behind links and virtual datasets.
     check : bool
         Let HDF5 read back what was written, and compare it with what went in.
     """
@@ -84,6 +87,7 @@ class RepackPlan:
     options: Options
     copied: tuple[str, ...]
     sized: Sized
+    reads: InputFiles
     check: bool = True
 
     @property
@@ -105,11 +109,6 @@ class RepackPlan:
     def projection(self) -> Projection:
         """Bytes it will take."""
         return self.sized.projection
-
-    @property
-    def inputs(self) -> list[str]:
-        """The files that are read, those behind links and virtual datasets too."""
-        return [self.file, *(f for made in self.recodings.values() for f in made.source.files)]
 
     @property
     def notes(self) -> list[str]:
@@ -157,7 +156,8 @@ def plan_repack(
     MemoryBudgetError
         It would not fit the memory.
     """
-    file, names = look(source.file, _found, source, Reach.of(source.file, allow_external))
+    reach = Reach.of(source.file, allow_external)
+    file, names, seen = look(source.file, _found, source, reach)
     one = source.path is not None
     for _, made in names.values():
         if made is not None:
@@ -171,7 +171,9 @@ def plan_repack(
     sized = _size([(at, made, ways[at]) for at, made in changed.items()], options, output)
     sized.projection.check(options.memory)
     copied = tuple(name for at, (name, _) in names.items() if at not in changed)
-    return RepackPlan(file, source.path, output, overwrite, resume, options, copied, sized, check)
+    reads = InputFiles.of(seen)
+    path = source.path
+    return RepackPlan(file, path, output, overwrite, resume, options, copied, sized, reads, check)
 
 
 Change = tuple[int, DatasetSource, Storage]
@@ -215,16 +217,19 @@ Found = dict[int, tuple[str, DatasetSource | None]]
 """Datasets by their addresses: their names, and their sources where they can be recoded."""
 
 
-def _found(source: Address, reach: Reach) -> tuple[str, Found]:
-    """The file, and its datasets; or the one that is named."""
+def _found(source: Address, reach: Reach) -> tuple[str, Found, tuple[Seen, ...]]:
+    """The file, and its datasets, or the one that is named; and all files that were opened."""
     file, describer = check_file(source.file), Describer(reach)
     with open_file(file) as opened:
         if source.path is not None:
             datasets = [find_dataset(opened, source.path, reach)]
         else:
             datasets = [item for _, item in objects(opened) if isinstance(item, h5py.Dataset)]
+        if opened.swmr_mode:
+            reach.grows(file)
         one = source.path is not None
-        return file, {place(d): (str(d.name), recodable(d, describer, one)) for d in datasets}
+        names = {place(d): (str(d.name), recodable(d, describer, one)) for d in datasets}
+        return file, names, tuple(reach.met.values())
 
 
 def _check(source: Address, wanted: Wanted, found: list[DatasetSource]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sharedcompute import machine
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.address import Address
-from sharedcompute.plan.job import Options
+from sharedcompute.options import Options
 from sharedcompute.plan.recode import Wanted
 from sharedcompute.plan.repack import plan_repack
 from sharedcompute.shortage import full_disk_named, shortage_named
