@@ -115,7 +115,7 @@ class Crew:
     ) -> Encoded:
         """Pickle a job."""
         tokens: dict[int, Any] = {}
-        data, buffers = dumps((program, args), lambda f: self._refer(f, tokens))
+        data, buffers = dumps((program, args), "handle", lambda f: self._refer(f, tokens))
         return Encoded(kind, data, buffers, tokens)
 
     def run(self, message: Encoded, on_message: OnMessage | None = None) -> list[Any]:

@@ -20,6 +20,7 @@ from typing import Any
 from sharedcompute import segments
 from sharedcompute.errors import Error, InputError, MemoryBudgetError
 from sharedcompute.signal_mask import blocked
+from sharedcompute.team.functions import send_main_by_value
 from sharedcompute.team.messages import Channel, Recycled
 
 _PRELOAD = ["sharedcompute.team.preload"]
@@ -128,6 +129,7 @@ def context(start_method: str | None) -> Any:
     if start_method is None:
         start_method = "forkserver" if "forkserver" in known else "spawn"
     chosen: Any = multiprocessing.get_context(start_method)
+    send_main_by_value()
     if start_method == "forkserver":
         _ensure_forkserver()
     return chosen
