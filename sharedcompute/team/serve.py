@@ -169,7 +169,8 @@ def _run(worker: Worker, load: Callable[[], Any]) -> None:
     except BaseException as error:  # noqa: BLE001 - it goes to the parent, whatever it is
         control.abort()
         channel.send(RAISED, job, *dumps(_failure(worker, error), "copy"))
-    sys.stdout.flush()
+    if sys.stdout is not None:  # closed in the parent, and this is a fork of it
+        sys.stdout.flush()
     faults.point("worker.leave", worker.rank)
     if control.leave():
         channel.send(ALL_LEFT, job)
