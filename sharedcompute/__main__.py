@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
 from sharedcompute.cli.signals import Signals
+from sharedcompute.descriptors import occupy_standard
+
+
+def _give_streams() -> None:
+    """Read nothing, and print to nowhere, where a stream was closed (``>&-``): Python has None."""
+    occupy_standard()
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def main() -> NoReturn:
     """Run the command line and exit."""
     signals = Signals()
     signals.install()
+    _give_streams()
     # After that: a Ctrl-C while this imports shall not print where.
     from sharedcompute.cli.main import invoke  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from sharedcompute import segments
-from sharedcompute.errors import InputError
+from sharedcompute.errors import InputError, ProgramError
 from sharedcompute.segments import BlockInfo, Segment, clean, list_blocks
 
 __all__ = [
@@ -165,6 +165,20 @@ def segment_of(array: NDArray[Any]) -> Segment | None:
         # A memoryview stands between where a view went through the buffer protocol.
         base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
     return None
+
+
+def expect_shared(array: NDArray[Any]) -> None:
+    """Refuse an array in private memory where others are to see what is written to it.
+
+    Raises
+    ------
+    ProgramError
+    """
+    if segment_of(array) is None:
+        raise ProgramError(
+            "expected an array in shared memory to write to, got a private copy of it that nobody "
+            "else would see: give a shared array, as sharedcompute.asarray makes it"
+        )
 
 
 def handle(array: NDArray[Any]) -> Handle | None:

@@ -22,7 +22,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from sharedcompute.errors import Error, InputError, ProgramError
+from sharedcompute.descriptors import occupy_standard
+from sharedcompute.errors import Error, InputError, MemoryBudgetError, ProgramError
 from sharedcompute.signal_mask import blocked
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ def run(what: str, f: Callable[..., T], *args: Any, seconds: int | None = None) 
     Exception
         What `f` raised; the traceback is in a note, unless it is an error of ours.
     """
+    occupy_standard()
     reading, writing = os.pipe()
     try:
         try:
@@ -80,6 +82,11 @@ def run(what: str, f: Callable[..., T], *args: Any, seconds: int | None = None) 
     finally:
         os.close(reading)
     if answer is None:
+        if code > 0:
+            raise Error(
+                f"expected to look at {what} in a process of its own, that ended with code {code} "
+                "before it had an answer; look at the limits of this process (ulimit -a)"
+            )
         raise LostError(_lost(what, code, seconds))
     succeeded, made = pickle.loads(answer)
     if not succeeded:
@@ -108,10 +115,20 @@ def _forked(serve: Callable[[], None]) -> int:
             # Python 3.12 warns that other threads may hold locks which the fork waits for. HDF5's
             # is h5py's, and malloc's the C library's to take care of; nothing else is needed.
             warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
+            pid = _fork()
         if pid == 0:
             _leave_after(parent, serve)
         return pid
+
+
+def _fork() -> int:
+    try:
+        return os.fork()
+    except OSError as problem:
+        raise MemoryBudgetError(
+            f"expected to start a process that looks at a file, got {problem.strerror!r}; raise "
+            "the limit on processes (ulimit -u, pids.max of a cgroup) or on memory"
+        ) from None
 
 
 def _leave_after(parent: int, serve: Callable[[], None]) -> NoReturn:
@@ -201,10 +218,10 @@ def _lost(what: str, code: int, seconds: int | None) -> str:
         found = f"nothing was found in it within {seconds} s of work"
     elif code == -signal.SIGKILL:
         found = "the process that read it was killed (SIGKILL), perhaps for want of memory"
-    elif code < 0:
-        found = f"the HDF5 library crashed on it ({signal.Signals(-code).name})"
+    elif code == 0:
+        found = "the process that read it ended unseen"  # somebody ignores SIGCHLD
     else:
-        found = f"the process that read it ended with code {code}"
+        found = f"the HDF5 library crashed on it ({signal.Signals(-code).name})"
     return (
         f"expected a whole HDF5 file, got {what}: {found}; it is damaged or made so, copy it "
         "again from where it came"

@@ -51,6 +51,10 @@ class MemoryBudgetError(Error, MemoryError):
     exit_code = 4
 
 
+class NoWorkersWarning(UserWarning):
+    """A job runs in this process alone, as it may start no others that would be its workers."""
+
+
 class ProgramError(Error, RuntimeError):
     """A worker raised something that could not be sent back as it was."""
 

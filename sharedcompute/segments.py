@@ -58,9 +58,7 @@ def create(nbytes: int) -> Segment:
     size = max(1, nbytes)
     pid = os.getpid()
     name = f"{_own_prefix(pid)}{next(_serial)}_{secrets.token_hex(4)}"
-    faults.point("segment.create")
-    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
-    descriptor = _posixshmem.shm_open("/" + name, flags, mode=0o600)
+    descriptor = _make(name)
     try:
         faults.point("segment.allocate")
         _allocate(descriptor, size)
@@ -175,6 +173,29 @@ def _own_prefix(pid: int) -> str:
         clean()
         janitor.start(machine.SHM, prefix)
     return prefix
+
+
+def _make(name: str) -> int:
+    """Make an empty block; its descriptor."""
+    try:
+        faults.point("segment.create")
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
+        return int(_posixshmem.shm_open("/" + name, flags, mode=0o600))
+    except OSError as error:
+        number = error.errno or 0
+        raise MemoryBudgetError(
+            f"expected to make a block of shared memory in {machine.SHM}, got "
+            f"{os.strerror(number)!r}; {_CURE.get(number, _MOUNT)}, or do without "
+            "workers: --engine serial"
+        ) from None
+
+
+_MOUNT = f"mount a tmpfs there that this user may write to (mount -t tmpfs tmpfs {machine.SHM})"
+_CURE = {
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "raise the limit on open files (fs.file-max)",
+    errno.ENOSPC: "free some of it",
+}
 
 
 def _allocate(descriptor: int, size: int) -> None:

@@ -64,6 +64,7 @@ class Settings:
         if not isinstance(team, Team | None):
             raise InputError(f"team: expected a Team, got {team!r}")
         if team is not None:
+            team.check_usable()
             running = _on_team(team, running)
         return cls(
             Options(**running),

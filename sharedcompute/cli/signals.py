@@ -6,9 +6,11 @@ import atexit
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import NoReturn
 
+from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.events import Event, JobFinished, Listener, PassStarted
 
 _AGAIN_SECONDS = 0.01
@@ -110,12 +112,19 @@ class Signals:
 
         return listen
 
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.caught is not None:
             return
         if self._asks and self.asked is None:
             self.asked = number
             return
+        if number == signal.SIGINT and _is_from_openblas(frame):
+            text = (
+                b"sharedcompute: expected to start the threads of OpenBLAS, the system gives no "
+                b"more; raise the limit on processes (ulimit -u), or set OPENBLAS_NUM_THREADS=1\n"
+            )
+            os.write(2, text)
+            os._exit(MemoryBudgetError.exit_code)  # libraries are imported: nothing is begun
         self.caught = number
         if not self._raises:
             os._exit(self.exit_code)
@@ -130,3 +139,20 @@ class Signals:
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
         elif not self.caught:  # else what is half made is so because of it
             self._report(lost)
+
+
+def _is_from_openblas(frame: FrameType | None) -> bool:
+    """Whether no thread can be started, while something is imported.
+
+    OpenBLAS, which numpy brings, starts its threads then, and interrupts its own process where the
+    system refuses one.
+    """
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    if frame is None:
+        return False
+    try:
+        threading.Thread(target=int).start()
+    except RuntimeError:
+        return True
+    return False

@@ -49,6 +49,10 @@ class BoxWork:
     def combine(self, rank: int, size: int) -> None:
         """Boxes stand for themselves."""
 
+    def left(self) -> int | None:
+        """What is written has gone to a file."""
+        return None
+
 
 class BoxRunner:
     """Does boxes in one thread."""

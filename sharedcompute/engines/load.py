@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sharedcompute.engines.arrived import crc_of, sample
 from sharedcompute.engines.boxes import BoxRunner, BoxWork
 from sharedcompute.engines.work import Deliver, Engine, undeliverable, warm_up_coding
 from sharedcompute.events import BlockDone, Listener
@@ -42,6 +43,10 @@ class LoadWork(BoxWork):
     def warm_up(self) -> None:
         """Compile what decodes."""
         warm_up_coding(self.source)
+
+    def left(self) -> int | None:
+        """The checksum of the rows."""
+        return crc_of(sample(opened(self.target)))
 
     def open(self, rank: int, deliver: Deliver) -> Loader:
         """Open the source and the target."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute import arrays, faults
+from sharedcompute.engines.arrived import check
 from sharedcompute.engines.loop import Loop
 from sharedcompute.engines.outbox import Outbox, Rings, Sent
 from sharedcompute.engines.rounds import iterate, warm_up
@@ -114,7 +115,10 @@ class Local:
         deaths = 0
         while True:
             try:
-                self._team.run(iterate_here, loop, self._schedule, self.threads, on_message=hear)
+                told = self._team.run(
+                    iterate_here, loop, self._schedule, self.threads, on_message=hear
+                )
+                check(0, told[0], loop.left())
                 return
             except WorkerDied as died:
                 deaths += 1
@@ -141,7 +145,12 @@ class Local:
                     listen(event)
 
         threads = self.threads if work.side_by_side else 1
-        self._team.run(run_units, work, left, self._schedule, rings, threads, on_message=receive)
+        told = self._team.run(
+            run_units, work, left, self._schedule, rings, threads, on_message=receive
+        )
+        here = work.left()
+        for rank, crc in enumerate(told):
+            check(rank, crc, here)
         if work.taken:
             # Only now all that was taken over is added up here.
             self._team.run(combine, work)
@@ -288,7 +297,7 @@ class _Ranked:
             self.flush()
 
 
-def iterate_here(worker: Worker, loop: Loop, schedule: Schedule, threads: int) -> None:
+def iterate_here(worker: Worker, loop: Loop, schedule: Schedule, threads: int) -> int | None:
     """What each worker does of a fit; for its BLAS see `run_fit`."""
     import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415 - only fits need it
 
@@ -297,6 +306,9 @@ def iterate_here(worker: Worker, loop: Loop, schedule: Schedule, threads: int) -
     with nullcontext() if threads == 1 else threadpoolctl.threadpool_limits(1):
         iterate(party, loop)
     party.flush()
+    # Rank 0 made the last model, and has not seen yet that all others are done with it.
+    worker.barrier()
+    return loop.left() if worker.rank == 0 else None
 
 
 def run_units(
@@ -306,15 +318,20 @@ def run_units(
     schedule: Schedule,
     rings: Rings | None,
     threads: int,
-) -> None:
-    """What each worker does: take units and do them, `threads` of them at a time."""
+) -> int | None:
+    """What each worker does: take units and do them, `threads` of them at a time.
+
+    Gives the checksum of what all have left in shared memory.
+    """
     mail = _Mail(worker, rings)
     slots = range(worker.rank * threads, (worker.rank + 1) * threads)
     do_units(work, slots, _claims(worker, work, left, schedule), mail)
     mail.flush()
+    worker.barrier()
+    found = work.left()
     if not work.taken:
-        worker.barrier()
         combine(worker, work)
+    return found
 
 
 def combine(worker: Worker, work: Work) -> None:

@@ -166,4 +166,5 @@ class InOrder:
 
 def _note(number: int, chunk: EncodedChunk) -> list[Any]:
     """What a later run has to know of a chunk."""
-    return [number, chunk.mask, len(chunk.data), deflate.crc32(chunk.data), list(chunk.offset)]
+    crc = deflate.crc32(chunk.data) if chunk.crc is None else chunk.crc
+    return [number, chunk.mask, len(chunk.data), crc, list(chunk.offset)]

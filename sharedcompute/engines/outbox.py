@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import deflate
 import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute import arrays, atomics
+from sharedcompute.engines.arrived import check
 from sharedcompute.hdf5.writers import EncodedChunk
 from sharedcompute.plan.memory import RING_NBYTES
 from sharedcompute.team import Worker
@@ -67,12 +69,21 @@ class Rings(NamedTuple):
         return cls(data, arrays.zeros((workers * _LINE,), np.int64))
 
     def take(self, rank: int, message: Sent) -> list[EncodedChunk]:
-        """The chunks of a message; their bytes are valid until `free`."""
+        """The chunks of a message; their bytes are valid until `free`.
+
+        Raises
+        ------
+        ProgramError
+            They are not what the worker has put there.
+        """
         ring = self.data[rank].view(np.ndarray)
-        return [
+        chunks = [
             chunk._replace(data=ring[begin:end].data) if end else chunk
             for chunk, (begin, end) in zip(message.chunks, message.places, strict=True)
         ]
+        for chunk in chunks:
+            check(rank, chunk.crc, deflate.crc32(chunk.data))
+        return chunks
 
     def free(self, rank: int, message: Sent) -> None:
         """Let the worker use the place of a message's bytes again."""
@@ -86,6 +97,7 @@ class Outbox:
 
     def __init__(self, rings: Rings, worker: Worker) -> None:
         self._worker = worker
+        arrays.expect_shared(rings.taken)  # or it would wait for room for ever
         self._ring = rings.data[worker.rank].view(np.ndarray)
         self._words = rings.taken.view(np.ndarray)
         self._at = worker.rank * _LINE
@@ -99,13 +111,14 @@ class Outbox:
     def put(self, block: int, number: int, chunks: Sequence[EncodedChunk]) -> None:
         """Take in chunks; they are sent once there are some."""
         for chunk in chunks:
-            size = len(chunk.data)
+            data, size = chunk.data, len(chunk.data)
             if self._size + size > SENT_NBYTES or (block, number) != self._of:
                 self.send()
             self._of = block, number
             self._size += size
-            self._chunks.append(chunk._replace(data=b"") if size <= SENT_NBYTES else chunk)
-            self._places.append(self._place(chunk.data) if size <= SENT_NBYTES else (0, 0))
+            sent = chunk._replace(crc=deflate.crc32(data))
+            self._chunks.append(sent._replace(data=b"") if size <= SENT_NBYTES else sent)
+            self._places.append(self._place(data) if size <= SENT_NBYTES else (0, 0))
 
     def send(self) -> None:
         """Tell the parent of all that was put in."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sharedcompute.engines.arrived import crc_of, sample
 from sharedcompute.engines.block import BlockRunner, accumulators
 from sharedcompute.engines.warm_up import warm_up
 from sharedcompute.engines.work import Deliver, warm_up_coding
@@ -80,3 +81,9 @@ class PassWork:
         """Combine the states of all blocks, or of all workers."""
         for tally, state in self.reduced:
             tally.combine_slots(state, rank, size)
+
+    def left(self) -> int | None:
+        """The checksum of the states. Kept rows have checksums of their own, block by block."""
+        # But for the total, and for what the parent adds to meanwhile.
+        own = [s[: -2 if t.exact else -1] for t, state in self.reduced for s in state.values()]
+        return crc_of(part for s in own for part in sample(s)) if own else None

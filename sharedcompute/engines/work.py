@@ -76,6 +76,12 @@ class Work(Protocol):
     def combine(self, rank: int, size: int) -> None:
         """Do this process's share of what is to be done once all units are."""
 
+    def left(self) -> int | None:
+        """The checksum of a sample of what all units left in memory; None where that is nothing.
+
+        The same before and after `combine`.
+        """
+
 
 TAKE_SECONDS = 1.0
 """How often what is done is made to last: what came after the last time is lost in a death."""

@@ -32,11 +32,14 @@ class EncodedChunk(NamedTuple):
         Which filters were left out, one bit each.
     data : bytes or memoryview
         In the parent a view of shared memory, valid until the chunk is stored.
+    crc : int or None
+        CRC-32 of the data, where whoever encoded them has said it.
     """
 
     offset: tuple[int, ...]
     mask: int
     data: bytes | memoryview
+    crc: int | None = None
 
 
 class RowWriter(ABC):

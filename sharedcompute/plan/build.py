@@ -24,7 +24,7 @@ from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Opera
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import bind, is_address
-from sharedcompute.operations.unpack import unpack_stage, unpacked
+from sharedcompute.operations.unpack import as_asked, unpack_stage, unpacked
 from sharedcompute.options import Options
 from sharedcompute.plan.blocks import choose_blocks, followed
 from sharedcompute.plan.cost import Projection, choose_engine

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
+from multiprocessing import current_process
 from typing import Any
 
 import numpy as np
 
 from sharedcompute.arrays import handle
-from sharedcompute.errors import MemoryBudgetError
+from sharedcompute.errors import MemoryBudgetError, NoWorkersWarning
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import (
@@ -320,6 +322,23 @@ def _fit_seconds(work: Pass) -> float:
     return ROUNDS * (serial_seconds(work) + work.spec(0).nbytes / FIT_RATE)
 
 
+def must_run_here(options: Options) -> bool:
+    """Whether a job that would gain from workers has to do without, and a note says so.
+
+    Workers of pools, of Dask and of our own teams are daemonic: multiprocessing lets them start no
+    process. Who asks for an engine by its name gets the error.
+    """
+    if options.engine != "auto" or not current_process().daemon:
+        return False
+    warnings.warn(
+        "this process may start no others, as it is a worker of a pool itself: the job runs in it "
+        "alone; engine='serial' says so without this note",
+        NoWorkersWarning,
+        stacklevel=2,
+    )
+    return True
+
+
 def choose_engine(
     passes: tuple[Pass, ...], options: Options, fit: FitPart | None, *, have_team: bool
 ) -> tuple[str, int]:
@@ -330,6 +349,6 @@ def choose_engine(
         return "local", workers
     seconds = sum(map(serial_seconds, passes)) + (0.0 if fit is None else _fit_seconds(passes[-1]))
     gains = workers > 1 and seconds > START_SECONDS
-    if options.engine == "serial" or not gains:
+    if options.engine == "serial" or not gains or must_run_here(options):
         return "serial", 1
     return "local", workers

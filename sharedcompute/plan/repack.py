@@ -23,7 +23,7 @@ from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import Storage
 from sharedcompute.machine import in_memory
 from sharedcompute.options import Options
-from sharedcompute.plan.cost import START_SECONDS, Projection
+from sharedcompute.plan.cost import START_SECONDS, Projection, must_run_here
 from sharedcompute.plan.memory import HELD_BYTES, RING_NBYTES
 from sharedcompute.plan.recode import (
     Recoding,
@@ -188,7 +188,8 @@ def _size(changes: list[Change], options: Options, output: Address) -> Sized:
     """
     work = sum(made.nbytes for _, made, _ in changes)
     small = options.engine == "auto" and work < CODE_RATE * START_SECONDS
-    if options.engine == "serial" or options.team_size == 1 or small:
+    alone = options.engine == "serial" or options.team_size == 1 or small
+    if alone or must_run_here(options):
         return _sized("serial", 1, changes, options, output)
     counts = range(options.team_size, 0, -1)
     fitting = None

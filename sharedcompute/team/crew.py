@@ -21,7 +21,7 @@ import numpy as np
 
 from sharedcompute import arrays, machine, segments
 from sharedcompute.arrays import Handle, SharedArray
-from sharedcompute.errors import Error, InputError, ProgramError, WorkerDied
+from sharedcompute.errors import Error, ProgramError, WorkerDied
 from sharedcompute.sync import Control
 from sharedcompute.sync.deadlock import DeadlockWatch
 from sharedcompute.team import processes
@@ -83,7 +83,6 @@ class Crew:
         handles = _handle(words), _handle(board)
         self._origin = Origin(-1, size, cores, threads, *handles, pid, start, pins)
         self._number = 0  # of the job
-        self._running = False
         self._clean = True
         self._tokens = Tokens()
         self._attached = Attached()
@@ -115,7 +114,7 @@ class Crew:
     ) -> Encoded:
         """Pickle a job."""
         tokens: dict[int, Any] = {}
-        data, buffers = dumps((program, args), lambda f: self._refer(f, tokens))
+        data, buffers = dumps((program, args), "handle", lambda f: self._refer(f, tokens))
         return Encoded(kind, data, buffers, tokens)
 
     def run(self, message: Encoded, on_message: OnMessage | None = None) -> list[Any]:
@@ -125,7 +124,7 @@ class Crew:
         self._number += 1
         self._control.reset()
         self._board.reset()
-        self._running, self._clean = True, False
+        self._clean = False
         try:
             for seat in self.seats:
                 self._send(seat, message)
@@ -134,8 +133,6 @@ class Crew:
         except BaseException:
             self._stop(job)
             raise
-        finally:
-            self._running = False
         return job.results
 
     def _collect(self, job: _Job) -> None:
@@ -237,8 +234,6 @@ class Crew:
 
     def _make_ready(self) -> None:
         """Replace the workers that have died, or that an interrupt left at work."""
-        if self._running:
-            raise InputError("expected an idle team, it is running a job; wait, or use another")
         heard = self._poll.poll(0)
         if self._clean and not heard and all(seat.alive for seat in self.seats):
             return

@@ -17,10 +17,15 @@ from functools import lru_cache, reduce
 from types import FunctionType
 from typing import Any, Literal
 
+import cloudpickle
+
 Named = tuple[Literal["name"], str, str]
 """A function that the receiver can import: its module and qualified name."""
 Token = tuple[Literal["token"], int]
 """A dispatcher that the receiver has been given before."""
+
+_MP_MAIN = "__mp_main__"
+"""What multiprocessing calls the user's script in a process that it has started."""
 
 _OURS = __name__.partition(".")[0] + "."
 
@@ -33,13 +38,23 @@ def is_dispatcher(f: Any) -> bool:
 def name_of(dispatcher: Any) -> Named | None:
     """By which name a fresh process finds this very object, if by any."""
     module, qualname = dispatcher.__module__, dispatcher.__qualname__
-    if module in (None, "__main__") or "<" in qualname or not _importable(module):
+    if module in (None, "__main__", _MP_MAIN) or "<" in qualname or not _importable(module):
         return None
     try:
         found = reduce(getattr, qualname.split("."), sys.modules[module])
     except AttributeError:
         return None
     return ("name", module, qualname) if found is dispatcher else None
+
+
+def send_main_by_value() -> None:
+    """Make cloudpickle send what a script defines by value in a child of multiprocessing too.
+
+    There the script is a module that no worker could import.
+    """
+    main = sys.modules.get(_MP_MAIN)
+    if main is not None and main.__name__ == _MP_MAIN:
+        cloudpickle.register_pickle_by_value(main)
 
 
 def name_of_own(f: FunctionType) -> Named | None:

@@ -39,7 +39,7 @@ class Blocks:
 
     def seal(self, rank: int, obj: Any) -> Letter:
         """Pack an object of `rank`."""
-        parcel = Parcel(obj)
+        parcel = Parcel(obj, as_data=False)
         if _HEAD.size + parcel.nbytes <= LETTER:
             content = bytearray(_HEAD.size + parcel.nbytes)
             _HEAD.pack_into(content, 0, rank, 0, b"")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.arrays import check_returned
+from sharedcompute.arrays import check_returned, expect_shared
 from sharedcompute.rows import CONSTANT, Mode, Rows, Schedule, extension
 from sharedcompute.team.functions import is_dispatcher
 from sharedcompute.team.worker import Worker
@@ -36,6 +36,7 @@ def map_rows(
     `as_cut` is a `Cut` made a plain tuple, which pickles faster.
     """
     cut = Cut(*as_cut)
+    expect_shared(out)
     # Plain arrays: numba knows their type by a fast path that subclasses miss (1 us, not 20).
     x, out = x.view(np.ndarray), out.view(np.ndarray)
     # An explicit signature says nothing of read-only arrays and would not match one.

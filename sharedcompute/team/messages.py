@@ -7,7 +7,6 @@ shared memory go as handles, private arrays and long bytes beside the pickle, un
 from __future__ import annotations
 
 import io
-import multiprocessing
 import os
 import pickle
 import select
@@ -15,17 +14,20 @@ import struct
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cloudpickle
 import numpy as np
 
 from sharedcompute import arrays, faults, segments
 from sharedcompute.arrays import Handle, SharedArray
+from sharedcompute.errors import InputError
 from sharedcompute.segments import Segment
 from sharedcompute.team.functions import find, is_dispatcher, name_of, name_of_own
 
 Refer = Callable[[Any], Any]
+Own = Literal["handle", "copy", "read-only copy"]
+"""How arrays travel whose block the sender has made itself; those of others go as handles."""
 Buffer = bytes | bytearray | memoryview
 
 _HEADER = struct.Struct("<iIqQ")  # kind, number of buffers, number, bytes of the pickle
@@ -83,14 +85,17 @@ class Attached:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    def __init__(self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], refer: Refer) -> None:
+    def __init__(
+        self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], refer: Refer, own: Own
+    ) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffers.append)
         self._refer = refer
+        self._own = own
 
     def persistent_id(self, obj: Any) -> Any:
         """Say what travels in its own way: shared arrays, long bytes, functions with a name."""
         if isinstance(obj, np.ndarray):
-            return _shared(obj)
+            return _shared(obj, self._own)
         kind = type(obj)
         if kind is bytes:
             return ("value", pickle.PickleBuffer(obj)) if len(obj) >= _LONG else None
@@ -116,32 +121,41 @@ class _Unpickler(pickle.Unpickler):
         return find(*what) if kind == "name" else what[0]
 
 
-def _shared(array: np.ndarray[Any, Any]) -> Any:
-    """Return the handle of an array in shared memory, else None: pickle it as any other.
-
-    A worker's own block ends with the worker, so what it sends of it is a copy.
-    """
+def _shared(array: np.ndarray[Any, Any], own: Own) -> Any:
+    """Return the handle of an array in shared memory, else None: pickle it as any other."""
     segment = arrays.segment_of(array)
     if segment is None:
         return None
-    if segment.remove is not None and _in_worker():
-        return "value", np.array(array, subok=False)
+    if not isinstance(array, SharedArray) and type(array) not in (np.ndarray, np.recarray):
+        raise InputError(
+            f"expected a plain array in shared memory, got a {type(array).__name__} over it; its "
+            "mask or unit would be lost: send its parts, or a copy in private memory"
+        )
+    if segment.remove is not None and own != "handle":
+        copy = np.array(array, subok=False)
+        copy.flags.writeable = own == "copy"
+        return "value", copy
     # One bytes object: the pickler asks Python about each part of anything else (1 us, not 20).
     return "array", pickle.dumps(tuple(arrays.handle(array) or ()), protocol=5)
 
 
-def _in_worker() -> bool:
-    return multiprocessing.parent_process() is not None
-
-
-def dumps(obj: Any, refer: Refer = name_of) -> tuple[bytes, list[memoryview]]:
+def dumps(obj: Any, own: Own, refer: Refer = name_of) -> tuple[bytes, list[memoryview]]:
     """Pickle anything: the pickle, and the buffers that stand beside it.
 
-    `refer` says what to send instead of a dispatcher; None for its value.
+    Parameters
+    ----------
+    own : {"handle", "copy", "read-only copy"}
+        How arrays go whose block this process has made. Who keeps them until the receiver is done,
+        as the parent of a team, says ``"handle"``. Those of a worker end with it, or when it lets
+        go of them, so it says ``"copy"``; or that nobody may write to it, where the receiver would
+        take it for the sender's memory. Not for this function to guess: any process may have a
+        team, one that multiprocessing has started too.
+    refer : callable
+        Says what to send instead of a dispatcher; None for its value.
     """
     buffers: list[pickle.PickleBuffer] = []
     file = io.BytesIO()
-    _Pickler(file, buffers, refer).dump(obj)
+    _Pickler(file, buffers, refer, own).dump(obj)
     return file.getvalue(), [buffer.raw() for buffer in buffers]
 
 

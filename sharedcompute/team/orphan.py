@@ -22,7 +22,10 @@ class Watch:
         self._parent = os.getppid()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            os._exit(1)  # no room for a thread: the parent says so, in one line
 
     def stop(self) -> None:
         """Stop watching: a process that forks should have no threads."""

@@ -1,7 +1,7 @@
 """Objects in shared memory: written once by their sender, read once by each receiver.
 
 An array goes as its bytes, anything else as a pickle with its large buffers beside it. What is
-read is a copy, private to the reader.
+read is a copy, private to the reader, but for shared arrays that are the same memory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.arrays import SharedArray
+from sharedcompute.arrays import SharedArray, segment_of
 from sharedcompute.team.messages import Attached, dumps, loads
 
 _HEADER = struct.Struct("<qqq")  # kind, bytes of the pickle, number of buffers
@@ -24,13 +24,22 @@ _PLAIN = frozenset({bool, int, float, complex, str, type(None)})
 
 
 class Parcel:
-    """An object, packed: `nbytes` says what room `write` needs."""
+    """An object, packed: `nbytes` says what room `write` needs.
 
-    def __init__(self, obj: Any) -> None:
+    Parameters
+    ----------
+    obj : object
+        Shared arrays inside of it remain the same memory, but for those that this process has made:
+        the receiver gets a copy that cannot be written, as the sender would not see it.
+    as_data : bool
+        An array that is sent by itself is copied, a shared one too.
+    """
+
+    def __init__(self, obj: Any, *, as_data: bool = True) -> None:
         self._array: NDArray[Any] | None = None
         self._buffers: list[memoryview] = []
         kind = _PICKLE
-        if is_array(obj):
+        if is_array(obj) and (as_data or segment_of(obj) is None):
             # Not the dtype itself: its name pickles ten times as fast, but tells a plain one only.
             plain = obj.dtype.str if obj.dtype.isbuiltin else obj.dtype
             self._array, kind = obj, _ARRAY
@@ -38,7 +47,7 @@ class Parcel:
         elif type(obj) in _PLAIN:
             self._data = pickle.dumps(obj, protocol=5)
         else:
-            self._data, self._buffers = dumps(obj)
+            self._data, self._buffers = dumps(obj, "read-only copy")
         # Read-only buffers arrive as bytes, writable ones as bytearrays: the lowest bit says which.
         lengths = [b.nbytes << 1 | (not b.readonly) for b in self._buffers]
         header = _HEADER.pack(kind, len(self._data), len(lengths))

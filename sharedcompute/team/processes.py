@@ -12,14 +12,17 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from multiprocessing import resource_tracker, util
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from sharedcompute import segments
+from sharedcompute.descriptors import occupy_standard
 from sharedcompute.errors import Error, InputError, MemoryBudgetError
 from sharedcompute.signal_mask import blocked
+from sharedcompute.team import forked
+from sharedcompute.team.functions import send_main_by_value
 from sharedcompute.team.messages import Channel, Recycled
 
 _PRELOAD = ["sharedcompute.team.preload"]
@@ -51,6 +54,15 @@ class Seat:
         self.given: set[int] = set()
         """The tokens of the dispatchers that this process has."""
         self.alive = True
+        forked.close_in_forks(self)
+
+    def close(self) -> None:
+        """Let go of the worker, which goes on: in a fork it is the parent's."""
+        self.alive = False
+        forked.forget_child(self.process)
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end of the process; whether it came."""
@@ -122,14 +134,17 @@ def check_descriptors(size: int) -> None:
 
 def context(start_method: str | None) -> Any:
     """Return the start method's context; forkserver, or spawn where there is none, by default."""
+    occupy_standard()
     known = multiprocessing.get_all_start_methods()
     if start_method not in (None, *known):
         raise InputError(f"expected a start method out of {', '.join(known)}, got {start_method!r}")
     if start_method is None:
         start_method = "forkserver" if "forkserver" in known else "spawn"
     chosen: Any = multiprocessing.get_context(start_method)
+    send_main_by_value()
     if start_method == "forkserver":
-        _ensure_forkserver()
+        with _limits_named("the process that starts workers"):
+            _ensure_forkserver()
     return chosen
 
 
@@ -139,7 +154,9 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
     Raises
     ------
     InputError
-        The system has no room for it, or this process is a worker itself.
+        This process is a worker itself.
+    MemoryBudgetError
+        The system has no room for it.
     Error
         The fork server is killed again and again.
     """
@@ -153,30 +170,40 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
 
     for _ in range(_TRIES):
         try:
-            ours, theirs = multiprocessing.Pipe()
-            # A fork of this process, be it a worker, would keep a worker from seeing it closed.
-            util.register_after_fork(ours, type(ours).close)
-            with theirs:
-                process = chosen.Process(
-                    target=serve.main,
-                    args=(replace(origin, rank=rank), theirs),
-                    name=f"sharedcompute-{rank}",
-                    daemon=True,
-                )
-                _start(process, chosen.get_start_method())
+            with _limits_named(f"worker {rank}"):
+                ours, theirs = multiprocessing.Pipe()
+                # A fork of this process, be it a worker, would keep a worker from seeing it closed.
+                forked.close_in_forks(ours)
+                with theirs:
+                    process = chosen.Process(
+                        target=serve.main,
+                        args=(replace(origin, rank=rank), theirs),
+                        name=f"sharedcompute-{rank}",
+                        daemon=True,
+                    )
+                    _start(process, chosen.get_start_method())
         except (EOFError, ConnectionError):
             _bury_server()  # the next start begins a new one
-        except OSError as problem:
-            raise InputError(
-                f"expected to start worker {rank}, got {problem.strerror!r}; use fewer workers, or "
-                "raise the limit: ulimit -u for processes, ulimit -n for open files"
-            ) from None
         else:
             return Seat(process, Channel(ours, recycled), rank)
     raise Error(
         f"expected to start worker {rank}, the process that starts workers died {_TRIES} times; "
         "look at what it printed, and at the limits on memory and processes (ulimit -u)"
     )
+
+
+@contextmanager
+def _limits_named(what: str) -> Iterator[None]:
+    """Say which limit it may be where the system starts no process."""
+    try:
+        yield
+    except ConnectionError:
+        raise
+    except OSError as problem:
+        raise MemoryBudgetError(
+            f"expected to start {what}, got {problem.strerror!r}; use fewer workers, or raise the "
+            "limit: ulimit -u for processes (pids.max of a cgroup), ulimit -n for open files"
+        ) from None
 
 
 def _start(process: BaseProcess, start_method: str) -> None:

@@ -163,13 +163,14 @@ def _run(worker: Worker, load: Callable[[], Any]) -> None:
         program, args = load()
         result = program(worker, *args)
         if result is not None:
-            channel.send(RESULT, job, *dumps(result))
+            channel.send(RESULT, job, *dumps(result, "copy"))
     except Aborted:
         pass
     except BaseException as error:  # noqa: BLE001 - it goes to the parent, whatever it is
         control.abort()
-        channel.send(RAISED, job, *dumps(_failure(worker, error)))
-    sys.stdout.flush()
+        channel.send(RAISED, job, *dumps(_failure(worker, error), "copy"))
+    if sys.stdout is not None:  # closed in the parent, and this is a fork of it
+        sys.stdout.flush()
     faults.point("worker.leave", worker.rank)
     if control.leave():
         channel.send(ALL_LEFT, job)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self, cast
 
 import numpy as np
@@ -47,7 +49,8 @@ class Team:
 
     Notes
     -----
-    A team runs one job at a time. It is closed by `close`, by ``with``, or at exit.
+    A team runs one job at a time: calls from several threads wait for their turn. It belongs to the
+    process that made it, and no fork can use it. It is closed by `close`, by ``with``, or at exit.
     """
 
     def __init__(
@@ -73,8 +76,12 @@ class Team:
         self._crew = Crew(context, size, threads, pins)
         self._last_map = LastMap()
         self._compiled: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._owner = os.getpid()
+        self._one_at_a_time = threading.Lock()
+        self._at_work: int | None = None
+        """The thread whose job runs."""
         # Also at exit. Not in a fork of this process, which would stop workers that are not its.
-        self._closing = weakref.finalize(self, _close, self._crew, os.getpid())
+        self._closing = weakref.finalize(self, _close, self._crew, self._owner)
         try:
             self._crew.start()
         except BaseException:
@@ -85,6 +92,15 @@ class Team:
         """Itself: who copies what runs on a team wants it to run there too."""
         del memo
         return self
+
+    def __repr__(self) -> str:
+        """How large it is, and whether it can be used."""
+        state = "running a job" if self._at_work is not None else "idle"
+        if not self._closing.alive:
+            state = "closed"
+        elif os.getpid() != self._owner:
+            state = f"of process {self._owner}"
+        return f"<Team of {self.size} workers with {self.threads} threads each, {state}>"
 
     def __enter__(self) -> Team:
         """Give the team; leaving the block closes it."""
@@ -128,8 +144,8 @@ class Team:
             What the program raised, with a note that holds the worker's traceback and rows. The
             other workers' programs are ended by `sharedcompute.sync.Aborted`.
         """
-        self._check_open()
-        return self._crew.run(self._crew.encode(program, args), on_message)
+        with self._turn():
+            return self._crew.run(self._crew.encode(program, args), on_message)
 
     def map(
         self,
@@ -172,8 +188,17 @@ class Team:
         InputError
             For arguments that do not fit each other. What `run` raises besides.
         """
-        self._check_open()
-        cut = (halo, mode, schedule, block_rows)
+        with self._turn():
+            return self._map(f, x, out, params, (halo, mode, schedule, block_rows))
+
+    def _map(
+        self,
+        f: Callable[..., Any],
+        x: ArrayLike,
+        out: NDArray[Any] | None,
+        params: tuple[Any, ...],
+        cut: tuple[int, Mode, Schedule, int | None],
+    ) -> NDArray[Any]:
         known = self._last_map.find(Call(f, x, out, params, cut))
         if known is not None:
             self._crew.run(known)
@@ -197,9 +222,37 @@ class Team:
             np.copyto(target, result)
         return target
 
-    def _check_open(self) -> None:
+    def check_usable(self) -> None:
+        """Refuse a team that is closed, or whose workers are another process's.
+
+        Raises
+        ------
+        InputError
+        """
+        if os.getpid() != self._owner:
+            raise InputError(
+                f"expected a team of this process, got that of process {self._owner}, of which "
+                "this is a fork; make a new Team here"
+            )
         if not self._closing.alive:
             raise InputError("expected an open team, got a closed one; make a new one")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait until no other thread has a job running."""
+        self.check_usable()
+        if self._at_work == threading.get_ident():
+            raise InputError(
+                "expected an idle team, it is running the job that calls this; use another team, "
+                "or call it when the job is done"
+            )
+        with self._one_at_a_time:
+            self.check_usable()  # it may have been closed meanwhile
+            self._at_work = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._at_work = None
 
 
 def _close(crew: Any, owner: int) -> None:

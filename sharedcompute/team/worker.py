@@ -184,7 +184,7 @@ class Worker(Collectives):
 
         Waits while the parent is behind. Bytes from 64 kB up arrive as a read-only memoryview.
         """
-        self._channel.send(POST, self._job, *dumps(obj))
+        self._channel.send(POST, self._job, *dumps(obj, "copy"))
 
     def send(self, obj: Any, rank: int, timeout: float | None = None) -> None:
         """Send an object to another rank, or to this one.

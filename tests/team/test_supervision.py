@@ -11,7 +11,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute import arrays
-from sharedcompute.errors import Error, InputError, WorkerDied
+from sharedcompute.errors import Error, MemoryBudgetError, WorkerDied
 from sharedcompute.sync.layout import ARRIVED
 from sharedcompute.team import Team, processes
 
@@ -264,7 +264,9 @@ def test_no_room_for_a_process_is_one_line_and_leaves_nothing(crew, monkeypatch,
         started.append(process.pid)
 
     monkeypatch.setattr(context.Process, "start", full)
-    with pytest.raises(InputError, match=r"expected to start worker 1, got .*; use fewer workers"):
+    with pytest.raises(
+        MemoryBudgetError, match=r"expected to start worker 1, got .*; use fewer workers"
+    ):
         Team(2)
     assert all(map(gone, started))
 
