@@ -66,8 +66,9 @@ def _cost(source: DatasetSource, chunks: tuple[int, ...]) -> int:
     read = source.chunks or chunks
     wide = 1
     for here, there, n in zip(chunks, read, source.shape, strict=True):
-        across = here if here % there == 0 else (-(-here // there) + 1) * there
-        wide *= min(across, n)
+        # As many of the input's as a chunk can touch, which is one more where it follows none.
+        fits = here % there == 0 or there % here == 0
+        wide *= min((-(-here // there) + (not fits)) * there, n)
     return (math.prod(chunks) + wide) * source.dtype.itemsize
 
 
