@@ -253,6 +253,11 @@ def with_shuffle(pipeline: Pipeline, shuffle: bool) -> Pipeline:
     return (Filter(SHUFFLE), *others)
 
 
+def are_exact(pipeline: Pipeline) -> bool:
+    """Whether filters can be applied again to what they have stored, and change nothing of it."""
+    return all(step.again and not step.lossy for step in pipeline)
+
+
 def for_result(pipeline: Pipeline) -> Pipeline:
     """The pipeline that a result takes over from its input.
 

@@ -55,8 +55,8 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
     It copies a reference as an address in the old file, a named type as one without a name, and a
     fill value of variable length as a pointer into the old file: the copy cannot be opened then
     (HDF5 2.0, "bad global heap collection signature"). And where a file keeps the times of its
-    objects, an attribute added to the copy sets them to now. A filter that loses something is not
-    applied again for that.
+    objects, an attribute added to the copy sets them to now. A filter that loses something, or has
+    no way back to its options, is not applied again for a name or a time.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
     if dcpl.get_external_count():
         # A new dataset would be filled, and the old one's files with it.
         return False
-    if has_vlen(kind) or has_references(kind) or kind.committed():
+    if has_vlen(kind) or has_references(kind):
         return True
-    exact = all(step.portable for step in pipeline_of(dcpl))
-    return attributes_change and exact and bool(dcpl.get_obj_track_times())
+    timed = attributes_change and bool(dcpl.get_obj_track_times())
+    return (kind.committed() or timed) and filters.are_exact(pipeline_of(dcpl))
 
 
 def lies_here(dataset: Any) -> bool:
@@ -110,7 +110,9 @@ def stored_so(dataset: Any, storage: Storage) -> Any:
 def stored_alike(dataset: Any) -> Any:
     """The creation properties of `dataset` for a copy that is written anew."""
     dcpl = dataset.get_create_plist()
-    replace_filters(pipeline_of(dcpl), dcpl)
+    pipeline = pipeline_of(dcpl)
+    exact = filters.are_exact(pipeline)
+    replace_filters(pipeline if exact else filters.for_result(pipeline), dcpl)
     return dcpl
 
 

@@ -204,6 +204,8 @@ class _Copy:
         attributes_wait = not _are_plain_attributes(old)
         if must_be_made(old, attributes_wait):
             return self._make_alike(old, group, link)
+        if old.get_type().committed():
+            self._warn(link.path, "the name of its type is left out; --filter gzip:4 keeps it")
         h5o.copy(old, b".", group, link.name, _copy_properties(old), link.properties)
         new = h5d.open(group, link.name)
         if attributes_wait:

@@ -306,3 +306,20 @@ def test_scales_keep_the_options_of_their_filters(tmp_path):
                 assert found == want
         # It is not known how to apply that again.
         assert after["v"].compression == "gzip"
+
+
+def test_a_named_type_is_no_reason_to_apply_a_lossy_filter_again(tmp_path):
+    old, new = tmp_path / "in.h5", tmp_path / "out.h5"
+    with h5py.File(old, "w") as file:
+        file["kind"] = np.dtype("f4")
+        for name in ("zfp within", "scaleoffset of decimals", "gzip"):
+            x = file.create_dataset(name, (16, 16), file["kind"], chunks=(8, 8), **MANY[name])
+            x[...] = np.random.default_rng(0).normal(size=(16, 16))
+    with pytest.warns(UserWarning, match="name of its type"):
+        sc.repack(old, new)
+    with h5py.File(old) as before, h5py.File(new) as after:
+        for name in ("zfp within", "scaleoffset of decimals", "gzip"):
+            one, two = (f[name].id.read_direct_chunk((8, 0)) for f in (before, after))
+            assert one == two
+            named = h5py.Datatype(after[name].id.get_type()).name
+            assert (named == "/kind") == (name == "gzip")
