@@ -139,8 +139,10 @@ class Prover(BoxRunner):
     def __init__(self, work: ProofWork, rank: int) -> None:
         self._work = work
         self._rank = rank
-        # HDF5's own locks would stand in the way of the parent's.
-        self._output = h5py.File(work.file, "r", locking=False)
+        # HDF5's own locks would stand in the way of the parent's. And a worker that was forked while
+        # the parent had the file open has it open too, as it was then: HDF5 gives that for what is
+        # opened again, but not to another driver.
+        self._output = h5py.File(work.file, "r", driver="stdio", locking=False)
         self._input: h5py.File | None = None
         self._named = ""
 
