@@ -8,8 +8,10 @@ units).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,71 +35,104 @@ class NotJoinedError(Exception):
     """Why entries of several files cannot be put together, in one phrase."""
 
 
-def rows_of_all(
-    source: DatasetSource, item: h5py.Dataset, coordinate: h5py.Dataset | None = None
-) -> NDArray[Any]:
-    """What `item` of the first file, with an entry for each of its rows, has in all files.
-
-    Times in other units are brought to those of the first file.
+@dataclass(frozen=True)
+class Wanted:
+    """Something of the first file that the result is to have.
 
     Parameters
     ----------
-    source : DatasetSource
-        Of joined files.
     item : h5py.Dataset
+    of_rows : bool
+        It has an entry for each row, along its first axis. If not, it is to be the same in all
+        files that have it.
     coordinate : h5py.Dataset or None
         The coordinate whose cells' edges it has: they are in its units.
-
-    Returns
-    -------
-    ndarray, shape (rows of all files, ...)
-        Of the item's dtype, or of one that holds the entries of all files.
-
-    Raises
-    ------
-    NotJoinedError
-        It is not in all files, or with another meaning.
     """
-    first, values = _Entries(item, coordinate), []
-    for part, (file, found) in zip(source.parts, _in_all(source, item), strict=True):
-        if found is None:
-            raise NotJoinedError(f"{file} has none")
-        if found.shape != (part.shape[0], *item.shape[1:]):
-            raise NotJoinedError(f"it has shape {found.shape} in {file}")
-        beside = None if coordinate is None else found.file.get(coordinate.name)
-        try:
-            values.append(_Entries(found, beside).like(first))
-        except ValueError as why:
-            raise NotJoinedError(f"{why} ({Path(source.file).name} and {file})") from None
-    return _together(values, item.dtype)
+
+    item: h5py.Dataset
+    of_rows: bool
+    coordinate: h5py.Dataset | None = None
 
 
-def differing(source: DatasetSource, item: h5py.Dataset) -> str | None:
-    """The name of a file in which `item`, which does not belong to rows, has other values."""
-    ours = item[()]
-    for file, found in _in_all(source, item):
-        if found is None:
-            continue
-        if found.shape != item.shape or not _equal(ours, found[()]):
-            return file
-        texts = [text_attribute(one, "units") for one in (item, found)]
-        if texts[0] != texts[1]:
-            return file
-    return None
+Gathered = NDArray[Any] | NotJoinedError | None
+"""The entries of all files; or why there are none; or nothing, for what is as in the first file."""
 
 
-def _in_all(source: DatasetSource, item: h5py.Dataset) -> Iterator[tuple[str, Any]]:
-    """The names of the files, and what each has in the place of `item`: a dataset, or None."""
+def gather(source: DatasetSource, wanted: Sequence[Wanted]) -> dict[str, Gathered]:
+    """What all joined files have, by the names in the first; each file is opened once.
+
+    Entries of rows are put together, times in other units are brought to those of the first file.
+    They have the item's dtype, or one that holds those of all files.
+    """
+    gathering = {want.item.name: _Gathering(want) for want in wanted}
     for part in source.parts:
+        name = Path(part.source.file).name
+        left = [one for one in gathering.values() if one.problem is None]
         if part.source.file == source.file:
-            # Opened again and closed, it would leave the item's type with a dangling file: the next
-            # look at a dataset of strings that has a fill value crashes (HDF5 2.0).
-            yield Path(source.file).name, item
+            # Opened again and closed, it would leave types with a dangling file: the next look at a
+            # dataset of strings that has a fill value crashes (HDF5 2.0).
+            for one in left:
+                one.take(one.wanted.item, one.wanted.coordinate, part.shape[0], name)
             continue
         with open_file(part.source.file) as file:
-            found = follow(file, item.name, Reach.of(part.source.file, False))
+            reach = Reach.of(part.source.file, False)
+            for one in left:
+                of = one.wanted.coordinate
+                beside = None if of is None else follow(file, of.name, reach)
+                one.take(follow(file, one.wanted.item.name, reach), beside, part.shape[0], name)
+    return {name: one.result() for name, one in gathering.items()}
+
+
+class _Gathering:
+    """One thing on its way from all files.
+
+    Attributes
+    ----------
+    problem : NotJoinedError or None
+        Why it cannot be put together.
+    """
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.problem: NotJoinedError | None = None
+        self._first = _Entries(wanted.item, wanted.coordinate)
+        self._values: list[NDArray[Any]] = []
+        self._same = None if wanted.of_rows else np.asarray(wanted.item[()])
+
+    def take(self, found: Any, coordinate: Any, rows: int, file: str) -> None:
+        """Take what a file has in its place."""
+        try:
             there = isinstance(found, h5py.Dataset) and lies_here(found)
-            yield Path(part.source.file).name, found if there else None
+            if self.wanted.of_rows:
+                self._values.append(self._entries(found if there else None, coordinate, rows))
+            elif there:
+                self._compare(found)
+        except ValueError as why:
+            self.problem = NotJoinedError(f"{why} ({file})")
+
+    def result(self) -> Gathered:
+        """What all files have."""
+        if self.problem is not None or not self.wanted.of_rows:
+            return self.problem
+        return _together(self._values, self.wanted.item.dtype)
+
+    def _entries(self, found: h5py.Dataset | None, coordinate: Any, rows: int) -> NDArray[Any]:
+        if found is None:
+            raise ValueError("not all files have it")
+        if found.shape != (rows, *self.wanted.item.shape[1:]):
+            raise ValueError(f"it has the shape {found.shape} beside {rows} rows")
+        return _Entries(found, coordinate).like(self._first)
+
+    def _compare(self, found: h5py.Dataset) -> None:
+        if found == self.wanted.item:
+            return
+        assert self._same is not None
+        values = np.asarray(found[()])
+        real = values.dtype.kind in "fc" and self._same.dtype.kind in "fc"
+        units = text_attribute(found, "units")
+        same_units = units == text_attribute(self.wanted.item, "units")
+        if not same_units or not np.array_equal(values, self._same, equal_nan=real):
+            raise ValueError("not all files have the same")
 
 
 class _Entries:
@@ -117,7 +152,11 @@ class _Entries:
             next(filter(None, (text_attribute(item, name) for item in near)), "")
             for name in ("units", "calendar")
         )
-        self.packing = packing_of(dataset) or NOT_PACKED
+
+    @cached_property
+    def packing(self) -> Packing:
+        """How its numbers are packed."""
+        return packing_of(self.dataset) or NOT_PACKED
 
     def like(self, first: _Entries) -> NDArray[Any]:
         """The values in the units of `first`.
@@ -128,14 +167,17 @@ class _Entries:
             They mean something else; in one phrase.
         """
         values = np.asarray(self.dataset[()])
+        if self.dataset == first.dataset:
+            return values
         numbers = values.dtype.kind in "biufc"
         if numbers != (first.dataset.dtype.kind in "biufc"):
             raise ValueError("numbers and others do not go together")
         if not numbers:
             return values
-        attribute = first.packing.differs(self.packing, first.dataset.dtype)
-        if attribute is not None:
-            raise ValueError(f"{attribute} differs")
+        if first.packing != self.packing:
+            attribute = first.packing.differs(self.packing, first.dataset.dtype)
+            if attribute is not None:
+                raise ValueError(f"{attribute} differs")
         if (self.units, self.calendar.lower()) == (first.units, first.calendar.lower()):
             return values
         if " since " not in self.units or " since " not in first.units:
@@ -177,9 +219,3 @@ def _together(values: list[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
         cast = joined.astype(dtype)
     same = np.array_equal(cast.astype(joined.dtype), joined, equal_nan=joined.dtype.kind in "fc")
     return cast if same else joined
-
-
-def _equal(ours: Any, theirs: Any) -> bool:
-    """Whether values are the same, NaN too, in whatever dtype."""
-    a, b = np.asarray(ours), np.asarray(theirs)
-    return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc" and b.dtype.kind in "fc")

@@ -2,14 +2,13 @@
 
 References
 ----------
-HDF5 Dimension Scale Specification; NetCDF-4 file format specification, section "Dimensions"; CF
-conventions 1.11, chapters 5 (coordinate systems) and 7 (cell boundaries).
+CF conventions 1.11, chapters 5 (coordinate systems) and 7 (cell boundaries).
 """
 
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import h5py
@@ -17,8 +16,8 @@ import numpy as np
 from h5py import h5d, h5s, h5t
 from numpy.typing import NDArray
 
-from sharedcompute.errors import InputError
 from sharedcompute.hdf5.attributes import OF_THE_VALUES, copy_attributes
+from sharedcompute.hdf5.companions import basename, beside, relative, scales_of
 from sharedcompute.hdf5.dimensions import (
     ID,
     NO_VARIABLE,
@@ -32,11 +31,8 @@ from sharedcompute.hdf5.dimensions import (
 )
 from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.filters import for_result, pipeline_of
-from sharedcompute.hdf5.joined_rows import NotJoinedError, differing, rows_of_all
-from sharedcompute.hdf5.links import follow
+from sharedcompute.hdf5.joined_rows import Gathered, NotJoinedError, Wanted, gather
 from sharedcompute.hdf5.lookup import AXIS_ATTRIBUTES, COMPANIONS, text_attribute
-from sharedcompute.hdf5.opening import Describer
-from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import lies_here, replace_filters
 
@@ -112,9 +108,10 @@ class _Carrier:
         self._original = original
         self._result = result
         self._axes = list(axes)
-        self._scales = [_scales(original, axis) for axis in range(original.ndim)]
+        self._scales = [scales_of(original, axis) for axis in range(original.ndim)]
         self._axis_of = {s.name: axis for axis, found in enumerate(self._scales) for s in found}
         self._carried: dict[str, h5py.Dataset | None] = {}
+        self._joined = self._join() if source.glob else {}
         self._several: dict[str, list[h5py.Dataset]] = {}
         self._notes: list[str] = []
 
@@ -140,13 +137,13 @@ class _Carrier:
             text = text_attribute(self._original, attribute)
             words = []
             for word in text.split():
-                found = _beside(self._original, word.removesuffix(":"))
+                found = beside(self._original, word.removesuffix(":"))
                 if found is None or not self._stays(found):
                     continue
-                carried = self._carry(found, compared=attribute == "coordinates")
+                carried = self._carry(found)
                 if carried is None:
                     continue
-                name = _basename(carried).removeprefix(SHADOW)
+                name = basename(carried).removeprefix(SHADOW)
                 words.append(name + (":" if word.endswith(":") else ""))
             if words:
                 _replace_text(self._result, attribute, " ".join(words))
@@ -160,13 +157,44 @@ class _Carrier:
             number_dimensions(self._result.file, self._several)
         return tuple(self._notes)
 
+    def _join(self) -> dict[str, Gathered]:
+        """What joined files have of all that the axes and the coordinates lead to."""
+        found: dict[str, Gathered] = {}
+        wanted: list[Wanted] = []
+        for item, of in self._reached():
+            along = self._along(item)
+            of_rows = any(0 in axes for axes in along)
+            if of_rows and (along[0] != {0} or any(0 in axes for axes in along[1:])):
+                found[item.name] = NotJoinedError("its rows cannot be told from its columns")
+            else:
+                wanted.append(Wanted(item, of_rows, of))
+        return found | gather(self._source, wanted)
+
+    def _reached(self) -> Iterator[tuple[h5py.Dataset, h5py.Dataset | None]]:
+        """What the axes and the coordinates lead to; of cells' edges, the coordinate too."""
+        scales = [s for axis in self._axes if axis is not None for s in self._scales[axis]]
+        words = text_attribute(self._original, "coordinates").split()
+        named = (beside(self._original, word) for word in words)
+        queue = [(item, None) for item in (*scales, *named) if item is not None]
+        seen: set[str] = set()
+        while queue:
+            item, of = queue.pop()
+            if item.name in seen or has_no_variable(item) or not self._stays(item):
+                continue
+            seen.add(item.name)
+            yield item, of
+            for axis in range(item.ndim if item.shape else 0):
+                queue += [(scale, None) for scale in scales_of(item, axis)]
+            edges = (beside(item, text_attribute(item, name)) for name in AXIS_ATTRIBUTES)
+            queue += [(found, item) for found in edges if found is not None]
+
     def _along(self, item: h5py.Dataset) -> list[set[int]]:
         """For each axis of `item`, the axes of the original that it is, or may be."""
         if not item.shape:
             return []
         if item.name in self._axis_of:
             return [{self._axis_of[item.name]}, *(set[int]() for _ in item.shape[1:])]
-        scales = [_scales(item, axis) for axis in range(item.ndim)]
+        scales = [scales_of(item, axis) for axis in range(item.ndim)]
         if any(scales):
             named = [{self._axis_of.get(s.name) for s in found} - {None} for found in scales]
             return [{axis for axis in found if axis is not None} for found in named]
@@ -186,7 +214,7 @@ class _Carrier:
         """The dimension of a scale whose values are left out."""
         of_rows = 0 in self._along(scale)[0]
         length = self._source.shape[0] if of_rows else scale.shape[0]
-        name = _relative(scale.name, self._original.parent.name)
+        name = relative(scale.name, self._original.parent.name)
         return self._dimension(name, length, grows=scale.maxshape[0] is None)
 
     def _dimension(self, name: str, length: int, *, grows: bool = False) -> h5py.Dataset:
@@ -207,44 +235,33 @@ class _Carrier:
             return
         bare = [axis for axis in range(dataset.ndim) if not len(dataset.dims[axis])]
         for axis in bare:
-            name = f"{_basename(dataset)}_dim_{axis}"
+            name = f"{basename(dataset)}_dim_{axis}"
             dimension = self._dimension(name, dataset.shape[axis])
             dataset.dims[axis].attach_scale(dimension)
             self._notes.append(
                 f"axis {axis} of {dataset.name} has no coordinates: it is the netCDF dimension "
-                f"{_basename(dimension)}, which has no variable"
+                f"{basename(dimension)}, which has no variable"
             )
 
-    def _carry(
-        self, item: h5py.Dataset, of: h5py.Dataset | None = None, *, compared: bool = True
-    ) -> h5py.Dataset | None:
+    def _carry(self, item: h5py.Dataset) -> h5py.Dataset | None:
         """Copy a scale or companion with its own scales and its cells' edges, once.
 
-        None where joined files do not have the same, or cannot be joined. What is not `compared`
-        is taken from the first file.
-
-        Parameters
-        ----------
-        of : h5py.Dataset or None
-            The coordinate whose cells' edges `item` has.
+        None where joined files do not have the same, or cannot be joined.
         """
         if item.name in self._carried:
             return self._carried[item.name]
-        values = None
-        if self._source.glob and compared and not has_no_variable(item):
-            try:
-                values = self._of_all(item, of)
-            except NotJoinedError as why:
-                self._notes.append(f"{item.name} of {self._source} is left out: {why}")
-                self._carried[item.name] = None
-                return None
-        elif self._source.glob and item.shape and 0 in self._along(item)[0]:
-            # A dimension without a variable: only its length is joined.
+        joined = self._joined.get(item.name)
+        if isinstance(joined, NotJoinedError):
+            self._notes.append(f"{item.name} of {self._source} is left out: {joined}")
+            self._carried[item.name] = None
+            return None
+        if self._source.glob and has_no_variable(item) and 0 in self._along(item)[0]:
+            # Only its length is joined.
             return self._remember(item, self._bare(item))
-        copied, is_new = self._place(item, values)
+        copied, is_new = self._place(item, joined)
         self._remember(item, copied)
         if is_new:
-            copy_attributes(item, copied, OF_THE_VALUES if values is not None else frozenset())
+            copy_attributes(item, copied, OF_THE_VALUES if joined is not None else frozenset())
             self._label(item, copied)
             self._carry_edges(item, copied)
         return copied
@@ -253,29 +270,11 @@ class _Carrier:
         self._carried[item.name] = copied
         return copied
 
-    def _of_all(self, item: h5py.Dataset, of: h5py.Dataset | None) -> NDArray[Any] | None:
-        """The entries of all files for what belongs to rows; None for what does not.
-
-        Raises
-        ------
-        NotJoinedError
-            They cannot be joined, or what does not belong to rows differs.
-        """
-        along = self._along(item)
-        if not any(0 in found for found in along):
-            other = differing(self._source, item)
-            if other is not None:
-                raise NotJoinedError(f"{other} has others than {Path(self._source.file).name}")
-            return None
-        if along[0] != {0} or any(0 in found for found in along[1:]):
-            raise NotJoinedError("its rows cannot be told from its columns")
-        return rows_of_all(self._source, item, of)
-
     def _label(self, item: h5py.Dataset, copied: h5py.Dataset) -> None:
         """Give a copy the scales of what was copied, or make it a scale."""
         if not is_scale(item):
             for axis in range(item.ndim if item.shape else 0):
-                for scale in _scales(item, axis):
+                for scale in scales_of(item, axis):
                     self._attach(copied, axis, scale)
             self._complete(copied)
             return
@@ -292,25 +291,25 @@ class _Carrier:
 
     def _place_of(self, item: h5py.Dataset) -> str:
         """Where a copy of `item` goes, if nothing is in its way."""
-        path = _relative(item.name, self._original.parent.name)
+        path = relative(item.name, self._original.parent.name)
         return f"{self._result.parent.name.rstrip('/')}/{path}"
 
     def _carry_edges(self, item: h5py.Dataset, copied: h5py.Dataset) -> None:
         """Copy the edges of a coordinate's cells, and let it name what was copied."""
         for attribute in AXIS_ATTRIBUTES:
-            edges = _beside(item, text_attribute(item, attribute))
+            edges = beside(item, text_attribute(item, attribute))
             if edges is None:
                 continue
-            carried = self._carry(edges, item)
+            carried = self._carry(edges)
             if carried is None:
                 copied.attrs.pop(attribute, None)
             else:
-                _replace_text(copied, attribute, _basename(carried).removeprefix(SHADOW))
+                _replace_text(copied, attribute, basename(carried).removeprefix(SHADOW))
 
     def _place(self, item: h5py.Dataset, values: NDArray[Any] | None) -> tuple[h5py.Dataset, bool]:
         """The copy of `item`, or of other `values`, and whether it had to be made."""
         group = self._result.parent
-        path = _relative(item.name, self._original.parent.name)
+        path = relative(item.name, self._original.parent.name)
         for number in itertools.count():
             name = f"{path}_{number}" if number else path
             there = group.get(name)
@@ -366,69 +365,6 @@ def _copy_numbers(
     return copied
 
 
-def _scales(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
-    """The scales of one axis; none where the file's references cannot be followed.
-
-    A scale is that of its own first axis.
-    """
-    if is_scale(dataset):
-        inner = of_coordinate(dataset)[axis] if axis else dataset
-        return [] if inner is None else [inner]
-    reach = Reach.of(dataset.file.filename, False)
-    try:
-        return [_here(scale, reach) for scale in dataset.dims[axis].values()]
-    except (RuntimeError, KeyError, ValueError):
-        return []
-
-
-def _beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
-    """The dataset that CF means by `name`: in the group of `item`, else in one above it."""
-    group = item.parent
-    reach = Reach.of(item.file.filename, False)
-    while name:
-        found = _within(group, SHADOW + name, reach) or _within(group, name, reach)
-        if isinstance(found, h5py.Dataset):
-            return found
-        if group.name == "/":
-            return None
-        group = group.parent
-    return None
-
-
-def _within(group: h5py.Group, name: str, reach: Reach) -> Any:
-    """What `name` leads to; None for nothing, and for what a link may not be followed to.
-
-    Also not with --allow-external: that is for the rows.
-    """
-    try:
-        return _here(follow(group, name, reach), reach)
-    except InputError:
-        return None
-
-
-def _here(item: Any, reach: Reach) -> Any:
-    """The `item`; one whose rows lie elsewhere is looked at before anything is asked of it.
-
-    Raises
-    ------
-    InputError
-        Its rows may not be read.
-    """
-    if isinstance(item, h5py.Dataset) and not lies_here(item):
-        Describer(reach).source(item)
-    return item
-
-
-def _basename(item: h5py.Dataset) -> str:
-    return str(item.name.rpartition("/")[2])
-
-
-def _relative(path: str, folder: str) -> str:
-    """`path` from `folder`; only its last part where it lies outside."""
-    inside = folder.rstrip("/") + "/"
-    return path.removeprefix(inside) if path.startswith(inside) else path.rpartition("/")[2]
-
-
 def _equal(item: h5py.Dataset, there: Any, values: NDArray[Any] | None) -> bool:
     """Whether `there` holds what `item` does, or other `values` of its kind."""
     if not isinstance(there, h5py.Dataset):
@@ -453,7 +389,7 @@ def _scale_name(item: h5py.Dataset, copied: h5py.Dataset) -> str:
     """The scale's own name; netCDF's text for a dimension without a variable must stay."""
     old = text_attribute(item, "NAME")
     if not has_no_variable(item):
-        return _basename(copied)
+        return basename(copied)
     # It ends with the dimension's length, which joined files change.
     return old if copied.shape == item.shape else f"{NO_VARIABLE}{len(copied):10d}"
 
