@@ -28,7 +28,7 @@ from sharedcompute.operations.parameters import (
     positive,
     sequence,
 )
-from sharedcompute.rows import CONSTANT, MODES, Mode, extension
+from sharedcompute.rows import CONSTANT, MODES, extension
 
 BISECTED = 25
 """Elements in a window, for each byte of one, from which on bisecting keys beats sorting: measured
