@@ -117,9 +117,13 @@ def can_be_nobody() -> bool:
     "limit", [1, 2, *(pytest.param(n, marks=pytest.mark.faults) for n in range(3, 30, 3))]
 )
 def test_a_limit_on_processes_is_a_line_and_no_interrupt(here: Path, limit: int) -> None:
+    limited = [*AS_NOBODY, *CAPABLE, "prlimit", f"--nproc={limit}", *COMMAND]
     ran = shell(
-        here, 'exec "$@"', *AS_NOBODY, *CAPABLE, "prlimit", f"--nproc={limit}", *COMMAND, *LOCAL
-    )  # fmt: skip
+        here,
+        'exec "$@"',
+        *limited,
+        *["reduce", "mean", "in.h5::/x", "--engine", "local", "-j", "2"],
+    )
     assert ran.returncode in (0, 1, 4), ran
     last = ran.stderr.splitlines()[-1:]
     assert ran.returncode == 0 or "ulimit" in last[0]
