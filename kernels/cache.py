@@ -63,6 +63,15 @@ def protect(kernel: Any) -> None:
                 protect(value)
 
 
+def is_kept() -> bool:
+    """Whether there is a folder for what is compiled; without one every process compiles."""
+    try:
+        FunctionCache(is_kept)
+    except RuntimeError:
+        return False
+    return True
+
+
 def _give_cache(dispatcher: Any) -> None:
     # Without a folder that can be written numba refuses to cache: then each process compiles.
     with suppress(RuntimeError):

@@ -36,6 +36,9 @@ class LostError(InputError):
 SILENCE_SECONDS = 60
 """A function with a limit may wait so long for a disk or a network, which burns none of it."""
 
+_UNFIT = 125
+"""What a process exits with that could not be set up: no file is to blame for that."""
+
 _PR_SET_PDEATHSIG = 1
 _LENGTH_NBYTES = 8
 
@@ -82,10 +85,10 @@ def run(what: str, f: Callable[..., T], *args: Any, seconds: int | None = None) 
     finally:
         os.close(reading)
     if answer is None:
-        if code > 0:
+        if code == _UNFIT:
             raise Error(
-                f"expected to look at {what} in a process of its own, that ended with code {code} "
-                "before it had an answer; look at the limits of this process (ulimit -a)"
+                f"expected a process that looks at {what}, it could not be set up; look at the "
+                "limits of this process (ulimit -a), and whether there is a /dev/null"
             )
         raise LostError(_lost(what, code, seconds))
     succeeded, made = pickle.loads(answer)
@@ -133,9 +136,10 @@ def _fork() -> int:
 
 def _leave_after(parent: int, serve: Callable[[], None]) -> NoReturn:
     """The life of the fork. It ends by `os._exit`: nothing of the parent's is closed or removed."""
-    code = 1
+    code = _UNFIT
     try:
         _isolate(parent)
+        code = 1
         serve()
         code = 0
     finally:
@@ -218,10 +222,10 @@ def _lost(what: str, code: int, seconds: int | None) -> str:
         found = f"nothing was found in it within {seconds} s of work"
     elif code == -signal.SIGKILL:
         found = "the process that read it was killed (SIGKILL), perhaps for want of memory"
-    elif code == 0:
-        found = "the process that read it ended unseen"  # somebody ignores SIGCHLD
-    else:
+    elif code < 0:
         found = f"the HDF5 library crashed on it ({signal.Signals(-code).name})"
+    else:
+        found = f"the process that read it ended with code {code}"
     return (
         f"expected a whole HDF5 file, got {what}: {found}; it is damaged or made so, copy it "
         "again from where it came"

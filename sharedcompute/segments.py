@@ -34,7 +34,11 @@ from sharedcompute import faults, janitor, machine
 from sharedcompute.errors import InputError, MemoryBudgetError
 
 _PREFIX = "sc_"
-_NAME = re.compile(r"sc_(\d+)_(\d+)_\d+_[0-9a-f]+")
+_NAME = re.compile(r"sc_(\d+)_(\d+)_([0-9a-f]+)_\d+_[0-9a-f]+")
+"""The owner's pid, when it started, the PID namespace that both are of, a number, random digits."""
+
+NAME_NBYTES = 56
+"""No name is longer."""
 _serial = itertools.count()
 
 
@@ -102,12 +106,16 @@ def remove_own() -> None:
 
 
 class BlockInfo(NamedTuple):
-    """A block in ``/dev/shm``: its size in bytes, its owner's pid, whether the owner is alive."""
+    """A block in ``/dev/shm``: its size in bytes, its owner's pid, whether the owner is alive.
+
+    `alive` is None where nobody can tell here: containers that share their IPC each have pids of
+    their own, and so the owner is another process than that which has its pid here, or none.
+    """
 
     name: str
     nbytes: int
     pid: int
-    alive: bool
+    alive: bool | None
 
 
 def list_blocks() -> list[BlockInfo]:
@@ -119,20 +127,21 @@ def list_blocks() -> list[BlockInfo]:
             status = path.lstat()
             if match and status.st_uid == os.getuid():
                 pid = int(match[1])
-                alive = start_time(pid) == int(match[2])
+                here = int(match[3], 16) == _pid_namespace()
+                alive = start_time(pid) == int(match[2]) if here else None
                 found.append(BlockInfo(path.name, status.st_size, pid, alive))
     return found
 
 
 def clean(pid: int | None = None) -> list[str]:
-    """Remove the blocks whose owner is gone and return their names.
+    """Remove the blocks whose owner is known to be gone and return their names.
 
     Parameters
     ----------
     pid : int, optional
         Only those of this owner.
     """
-    gone = [b.name for b in list_blocks() if not b.alive and pid in (None, b.pid)]
+    gone = [b.name for b in list_blocks() if b.alive is False and pid in (None, b.pid)]
     for name in gone:
         with contextlib.suppress(FileNotFoundError):
             _posixshmem.shm_unlink("/" + name)
@@ -152,6 +161,14 @@ def start_time(pid: int) -> int | None:
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
+def _pid_namespace() -> int:
+    """The inode of the PID namespace that this process is in; 0 where there is no such thing."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return 0
+
+
 def _start_time_elsewhere(pid: int) -> int | None:
     import psutil  # noqa: PLC0415 - not needed on Linux
 
@@ -168,7 +185,7 @@ def _own_prefix(pid: int) -> str:
     Asked for once, before the first block is made: so here what killed processes left, whose
     janitors were killed as well, is removed, and a janitor started.
     """
-    prefix = f"{_PREFIX}{pid}_{start_time(pid)}_"
+    prefix = f"{_PREFIX}{pid}_{start_time(pid)}_{_pid_namespace():x}_"
     if machine.SHM.is_dir():
         clean()
         janitor.start(machine.SHM, prefix)

@@ -167,6 +167,23 @@ class NotKept(UserWarning):
     """Something of the input has no place in the output."""
 
 
+class UncachedKernels(UserWarning):
+    """What numba compiles is not kept: every process, and every command, compiles again."""
+
+
+def note_cache() -> None:
+    """Say, here and not in each worker, that numba has no folder to keep what it compiles."""
+    from sharedcompute.kernels.cache import is_kept  # noqa: PLC0415 - imports numba
+
+    if not is_kept():
+        warnings.warn(
+            "numba finds no folder that it may write to, so each process compiles all kernels "
+            "again, which takes seconds: set NUMBA_CACHE_DIR to one",
+            UncachedKernels,
+            stacklevel=5,
+        )
+
+
 def make_plan(job: Job, settings: Settings) -> Plan:
     """Plan a job and refuse what cannot work, before anything is started or changed."""
     for text in _unapplied(job):
@@ -174,6 +191,7 @@ def make_plan(job: Job, settings: Settings) -> Plan:
     plan = build(job, settings.options, have_team=settings.team is not None)
     _check_effect(plan, settings)
     check_output(plan)
+    note_cache()
     return plan
 
 

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from sharedcompute import events
-from sharedcompute.api.jobs import NotKept, Settings, engine_of
+from sharedcompute.api.jobs import NotKept, Settings, engine_of, note_cache
 from sharedcompute.engines.repack import Repacked, check_repack, execute_repack
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
@@ -101,6 +101,7 @@ def make_repack(input: str, output: str, settings: Settings, *, check: bool = Tr
         check=check,
     )
     check_repack(plan)
+    note_cache()
     return plan
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from sharedcompute.cli.notes import said
 from sharedcompute.cli.options import (
     AXIS,
     DECODE,
@@ -252,20 +252,12 @@ def run(job: Path, output: str | None, **options: Any) -> None:
 
 def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
     from sharedcompute import report  # noqa: PLC0415
-    from sharedcompute.api.jobs import (  # noqa: PLC0415
-        UnappliedAttributes,
-        make_plan,
-        run_plan,
-    )
+    from sharedcompute.api.jobs import make_plan, run_plan  # noqa: PLC0415
     from sharedcompute.cli import tables  # noqa: PLC0415
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
 
-    with warnings.catch_warnings(record=True) as noticed:
-        warnings.simplefilter("always", UnappliedAttributes)
+    with said(options["quiet"]):
         plan = make_plan(job, sorted_)
-    for warning in noticed:
-        if not options["quiet"]:
-            click.echo(f"sharedcompute: note: {warning.message}", err=True)
     signals = click.get_current_context().obj
     if options["dry_run"]:
         text = json.dumps(report.plan_record(plan)) if options["as_json"] else report.describe(plan)

@@ -160,6 +160,13 @@ def shm() -> None:
     """Shared blocks of this user."""
 
 
+_STATES = {
+    True: "in use",
+    False: "left over",
+    None: "of another PID namespace, not judged",
+}
+
+
 @shm.command("list")
 @JSON
 def shm_list(as_json: bool) -> None:
@@ -174,9 +181,7 @@ def shm_list(as_json: bool) -> None:
         return
     made = table("block", "size", "owner", "state", right=("size", "owner"))
     for b in blocks:
-        made.add_row(
-            b.name, format_size(b.nbytes), str(b.pid), "in use" if b.alive else "left over"
-        )
+        made.add_row(b.name, format_size(b.nbytes), str(b.pid), _STATES[b.alive])
     if blocks:
         show(made)
     else:
@@ -185,7 +190,7 @@ def shm_list(as_json: bool) -> None:
 
 @shm.command("clean")
 def shm_clean() -> None:
-    """Remove blocks whose owner is gone."""
+    """Remove blocks whose owner is gone; those of other PID namespaces stay."""
     from sharedcompute.arrays import clean  # noqa: PLC0415
 
     removed = clean()

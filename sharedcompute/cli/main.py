@@ -17,7 +17,7 @@ from sharedcompute.cli.options import Group
 from sharedcompute.cli.repack import repack
 from sharedcompute.cli.scaling import scaling
 from sharedcompute.cli.signals import Signals
-from sharedcompute.errors import KEPT, Error
+from sharedcompute.errors import KEPT, Error, InputError
 from sharedcompute.machine import check_process_limits
 from sharedcompute.shortage import shortage_named
 
@@ -94,8 +94,22 @@ def _exit_code(problem: BaseException, debug: bool) -> int:
         return 1
     if debug or not isinstance(problem, Exception):
         raise problem
+    if isinstance(problem, OSError | InputError) and _is_homeless():
+        problem = InputError(
+            "expected a working folder, it has been deleted; cd to one that exists, or give whole "
+            f"paths ({type(problem).__name__}: {problem})"
+        )
     click.echo(f"sharedcompute: {_line(problem)}", err=True)
     return problem.exit_code if isinstance(problem, Error) else 1
+
+
+def _is_homeless() -> bool:
+    """Whether the working folder is gone, so that no relative path means anything."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _line(problem: Exception) -> str:

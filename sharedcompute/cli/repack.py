@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sharedcompute.cli.notes import said
 from sharedcompute.cli.options import BLOCK_ROWS, EXTERNAL, RUN, STORE, settings, with_options
 from sharedcompute.cli.stopped import note_stopped
 
@@ -32,7 +33,8 @@ def repack(input: str, output: str, **options: Any) -> None:
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
 
     made = Settings.of(settings(options, {}))
-    plan = make_repack(input, output, made, check=options["check"])
+    with said(options["quiet"]):
+        plan = make_repack(input, output, made, check=options["check"])
     if options["dry_run"]:
         record = report.repack_record(plan)
         click.echo(json.dumps(record) if options["as_json"] else report.describe_repack(plan))

@@ -26,7 +26,9 @@ from sharedcompute.team.messages import Attached
 Write = Callable[[memoryview], None]
 
 _CALL = struct.Struct("<qq248s")  # the job, the barrier's generation, what is called
-_PLACE = struct.Struct("<q56s")  # the size and the name of the block with the data
+_PLACE = struct.Struct(f"<q{segments.NAME_NBYTES}s")
+"""The size and the name of the block with the data."""
+
 _TEXT = 248
 _LEAST = 1 << 16
 """Blocks are made in multiples of this, so that sizes that grow a little do not make new ones."""

@@ -13,7 +13,8 @@ from sharedcompute.team.parcels import Parcel, read
 
 LETTER = 1016
 """The bytes of the longest letter. It makes a slot of 1 kB."""
-_HEAD = struct.Struct("<qq48s")  # rank of the writer; size and name of the block, if there is one
+_HEAD = struct.Struct(f"<qq{segments.NAME_NBYTES}s")
+"""The rank of the writer; size and name of the block, if there is one."""
 _MAPPED = 64
 """As many blocks of others as a reader keeps mapped."""
 

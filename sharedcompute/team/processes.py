@@ -143,7 +143,7 @@ def context(start_method: str | None) -> Any:
     chosen: Any = multiprocessing.get_context(start_method)
     send_main_by_value()
     if start_method == "forkserver":
-        with _limits_named("the process that starts workers"):
+        with _starting("the process that starts workers"):
             _ensure_forkserver()
     return chosen
 
@@ -170,7 +170,7 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
 
     for _ in range(_TRIES):
         try:
-            with _limits_named(f"worker {rank}"):
+            with _starting(f"worker {rank}"):
                 ours, theirs = multiprocessing.Pipe()
                 # A fork of this process, be it a worker, would keep a worker from seeing it closed.
                 forked.close_in_forks(ours)
@@ -193,10 +193,28 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
 
 
 @contextmanager
-def _limits_named(what: str) -> Iterator[None]:
-    """Say which limit it may be where the system starts no process."""
+def _in_some_folder() -> Iterator[None]:
+    """Start a process although the working folder is deleted, which multiprocessing asks for."""
     try:
+        Path.cwd()
+    except FileNotFoundError:
+        here = os.open(".", os.O_RDONLY)
+        os.chdir("/")
+        try:
+            yield
+        finally:
+            os.fchdir(here)
+            os.close(here)
+    else:
         yield
+
+
+@contextmanager
+def _starting(what: str) -> Iterator[None]:
+    """Start a process; say which limit it may be where the system does not."""
+    try:
+        with _in_some_folder():
+            yield
     except ConnectionError:
         raise
     except OSError as problem:

@@ -1,6 +1,8 @@
+import errno
 import gc
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sharedcompute.segments
-from sharedcompute import arrays
+from sharedcompute import arrays, segments
 from sharedcompute.arrays import SharedArray
 from sharedcompute.errors import InputError, MemoryBudgetError
 
@@ -229,10 +231,43 @@ def test_clean_removes_blocks_whose_owner_is_gone_and_no_others():
 
 
 def test_a_pid_used_again_does_not_keep_a_block():
-    path = sharedcompute.machine.SHM / f"sc_{os.getpid()}_1_0_00000000"
+    here = Path("/proc/self/ns/pid").stat().st_ino
+    path = sharedcompute.machine.SHM / f"sc_{os.getpid()}_1_{here:x}_0_00000000"
     path.touch()
     arrays.clean()
     assert not path.exists()
+
+
+def test_a_block_of_another_pid_namespace_is_not_judged_and_stays():
+    """In containers with one /dev/shm a pid means another process to each, or none."""
+    path = sharedcompute.machine.SHM / f"sc_{os.getpid()}_1_1234_0_00000000"
+    path.touch()
+    try:
+        assert arrays.clean(os.getpid()) == []
+        assert [b.alive for b in arrays.list_blocks() if b.name == path.name] == [None]
+    finally:
+        path.unlink()
+
+
+def test_no_name_is_longer_than_what_messages_have_room_for(monkeypatch):
+    monkeypatch.setattr(segments, "start_time", lambda _: 10**12)
+    monkeypatch.setattr(segments, "_pid_namespace", lambda: 2**32 - 1)
+    longest = segments._own_prefix.__wrapped__(2**22 - 1) + f"{10**6}_{'f' * 8}"
+    assert len(longest) <= segments.NAME_NBYTES
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [(errno.EROFS, "mount a tmpfs"), (errno.ENOENT, "mount a tmpfs"), (errno.EMFILE, "ulimit -n")],
+)
+def test_where_no_block_can_be_made_the_error_names_dev_shm_and_serial(monkeypatch, number, cure):
+    def fail(name, *_):
+        if name == "segment.create":
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(segments.faults, "point", fail)
+    with pytest.raises(MemoryBudgetError, match=rf"/dev/shm, got .*{cure}.*--engine serial"):
+        arrays.zeros(3)
 
 
 def test_files_of_others_are_not_ours(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import pickle
 import signal
@@ -18,7 +19,7 @@ import pytest
 
 from sharedcompute import disposable
 from sharedcompute.disposable import LostError
-from sharedcompute.errors import InputError, ProgramError
+from sharedcompute.errors import Error, InputError, MemoryBudgetError, ProgramError
 
 
 def run(f, *args, seconds=None):
@@ -76,6 +77,22 @@ def test_a_real_crash_and_a_silent_exit():
         run(lambda: ctypes.string_at(8))
     with pytest.raises(LostError, match="code 7"):
         run(lambda: os._exit(7))
+
+
+def test_a_file_is_not_blamed_for_a_process_that_could_not_be_set_up(monkeypatch):
+    monkeypatch.setattr(os, "devnull", "/none/null")
+    with pytest.raises(Error, match="could not be set up") as caught:
+        run(lambda: None)
+    assert not isinstance(caught.value, LostError)
+
+
+def test_no_process_for_want_of_processes_is_code_4(monkeypatch):
+    def refuse():
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", refuse)
+    with pytest.raises(MemoryBudgetError, match=r"ulimit -u"):
+        run(lambda: None)
 
 
 def test_computing_without_end_is_ended():

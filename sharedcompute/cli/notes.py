@@ -1,0 +1,20 @@
+"""Warnings of the Python interface, as the command line says them: a line each."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+
+@contextmanager
+def said(quiet: bool) -> Iterator[None]:
+    """Say at the end what was warned of meanwhile, once each, unless `quiet`."""
+    with warnings.catch_warnings(record=True) as noticed:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for text in dict.fromkeys(str(warning.message) for warning in noticed):
+        if not quiet:
+            click.echo(f"sharedcompute: note: {text}", err=True)
