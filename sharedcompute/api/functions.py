@@ -20,6 +20,7 @@ from sharedcompute.engines.base import Outcome
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
+from sharedcompute.incoming import refuse_meaning
 from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.catalogue import expect, find, find_fit
 from sharedcompute.operations.fitting import Fit
@@ -333,13 +334,16 @@ def _can_take_rows(into: Array, source: Source) -> bool:
     """Whether workers can write to it, and nobody reads there meanwhile."""
     read = getattr(source, "array", None)
     apart = read is None or not np.may_share_memory(read, into)
-    return apart and into.flags.c_contiguous and handle(into) is not None
+    reached = into.flags.c_contiguous and into.dtype.isnative
+    return apart and reached and handle(into) is not None
 
 
 def _check_into(into: Array, plan: Plan) -> None:
     last = plan.passes[-1]
     spec = last.spec(last.keeps[0].depth)
-    if (into.shape, into.dtype) != (spec.shape, spec.dtype):
+    refuse_meaning(into)
+    # Bytes in another order are put in order on their way.
+    if (into.shape, into.dtype.newbyteorder("=")) != (spec.shape, spec.dtype):
         raise InputError(
             f"output has shape {into.shape} and dtype {into.dtype}: "
             f"expected {spec.shape} and {spec.dtype}"

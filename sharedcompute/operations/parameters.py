@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
+from sharedcompute.incoming import plain_array
 from sharedcompute.options import RESERVED
 
 
@@ -248,7 +249,7 @@ def array(value: Any) -> Any:
             value = digits(value)
         except ValueError:
             return value
-    result = np.asarray(value)
+    result = plain_array(value)
     if result.dtype == object and not result.shape:
         # A whole number of more than 64 bits.
         result = np.asarray(number(value))
