@@ -27,7 +27,7 @@ from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import NAMES
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.job import Job, Step, fitting, summary, transform
+from sharedcompute.plan.job import Axis, Job, Step, fitting, summary, transform
 from sharedcompute.plan.jobfile import JobFile, read_job
 from sharedcompute.plan.passes import Source
 
@@ -107,7 +107,7 @@ def reduce(
     input: Any,
     output: Any = None,
     *,
-    axis: str = "rows",
+    axis: Axis = "rows",
     listen: Listener = events.ignore,
     **settings: Any,
 ) -> Any:
@@ -119,7 +119,8 @@ def reduce(
     input : address, ndarray, SharedArray, h5py.Dataset or Dataset
     output : address, optional
         Names a group, which gets a dataset for each reduction.
-    axis : {'rows', 'all'}
+    axis : {'rows', 'all', 0, None}
+        Over the rows, axis 0, or over all elements, as None has it in NumPy.
     **settings
         As for `map`.
 
@@ -198,7 +199,7 @@ def stats(
     input: Any,
     output: Any = None,
     *,
-    axis: str = "all",
+    axis: Axis = "all",
     listen: Listener = events.ignore,
     **settings: Any,
 ) -> dict[str, Array]:
@@ -260,7 +261,7 @@ def reduce_job(
     ops: tuple[Operation, ...],
     source: Source,
     output: Address | None,
-    axis: str,
+    axis: Axis,
     settings: Settings,
 ) -> Job:
     """The job of `reduce` and `stats`."""
@@ -301,7 +302,7 @@ def _rowwise(
     made = _settings(settings, input)
     source = as_source(input, made.reading.allow_external)
     into = output if isinstance(output, np.ndarray) else None
-    address = None if into is not None else _address(output)
+    address = None if into is not None else _address(output, rowwise=True)
     job = map_job(op, source, address, made)
     if into is not None and _can_take_rows(into, source):
         job = replace(job, into=into)
@@ -324,9 +325,14 @@ def _run(plan: Plan, made: Settings, listen: Listener) -> Outcome:
     return outcome
 
 
-def _address(output: Any) -> Address | None:
+def _address(output: Any, rowwise: bool = False) -> Address | None:
     if not isinstance(output, str | os.PathLike | Address | None):
-        raise InputError(f"output: expected FILE::PATH or an array, got {output!r}")
+        got = f"{type(output).__name__} {getattr(output, 'shape', '')}".rstrip()
+        raise InputError(
+            f"output: expected FILE::PATH{' or an array' * rowwise}, got {got}"
+            + "; the results are returned: write out[...] = sharedcompute.reduce(...)"
+            * (not rowwise and isinstance(output, np.ndarray))
+        )
     return None if output is None else Address.parse(output)
 
 
@@ -366,7 +372,7 @@ def _reduce(
     ops: tuple[Operation, ...],
     input: Any,
     output: Any,
-    axis: str,
+    axis: Axis,
     listen: Listener,
     made: Settings,
 ) -> Outcome:
