@@ -24,7 +24,8 @@ from sharedcompute.cli.options import (
     with_options,
 )
 from sharedcompute.cli.stopped import note_stopped
-from sharedcompute.errors import InputError
+from sharedcompute.errors import InputError, Worded
+from sharedcompute.wording import on_command_line
 
 FEW = 64
 """Results that are printed rather than refused where no output is given."""
@@ -265,7 +266,9 @@ def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
         plan = make_plan(job, sorted_)
     for warning in noticed:
         if not options["quiet"]:
-            click.echo(f"sharedcompute: note: {warning.message}", err=True)
+            click.echo(
+                f"sharedcompute: note: {on_command_line(_text_of(warning.message))}", err=True
+            )
     signals = click.get_current_context().obj
     if options["dry_run"]:
         text = json.dumps(report.plan_record(plan)) if options["as_json"] else report.describe(plan)
@@ -279,9 +282,13 @@ def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
         outcome = run_plan(plan, None, listen)
     if not options["quiet"]:
         for text in outcome.warnings:
-            click.echo(f"sharedcompute: note: {text}", err=True)
+            click.echo(f"sharedcompute: note: {on_command_line(text)}", err=True)
     if options["as_json"]:
         record = report.run_record(plan, totals, outcome.seconds)
         click.echo(json.dumps({**record, "results": tables.as_json(outcome, FEW)}))
     else:
         tables.print_results(job, outcome, FEW)
+
+
+def _text_of(message: Any) -> str:
+    return message.text if isinstance(message, Worded) else str(message)
