@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from sharedcompute.api.inputs import open_dataset as open
     from sharedcompute.api.repack import repack
     from sharedcompute.api.team import Team
-    from sharedcompute.arrays import SharedArray, asarray, empty, empty_like, full, zeros
+    from sharedcompute.arrays import (
+        SharedArray,
+        arange,
+        asarray,
+        empty,
+        empty_like,
+        full,
+        full_like,
+        ones,
+        ones_like,
+        zeros,
+        zeros_like,
+    )
     from sharedcompute.errors import (
         ConvergenceWarning,
         DeadlockError,
@@ -58,7 +70,19 @@ _HOMES = {
     "sharedcompute.api.inputs": ("Dataset",),
     "sharedcompute.api.repack": ("repack",),
     "sharedcompute.api.team": ("Team",),
-    "sharedcompute.arrays": ("SharedArray", "asarray", "empty", "empty_like", "full", "zeros"),
+    "sharedcompute.arrays": (
+        "SharedArray",
+        "arange",
+        "asarray",
+        "empty",
+        "empty_like",
+        "full",
+        "full_like",
+        "ones",
+        "ones_like",
+        "zeros",
+        "zeros_like",
+    ),
     "sharedcompute.errors": (
         "ConvergenceWarning",
         "DeadlockError",
@@ -125,13 +149,17 @@ __all__ = [
     "WaitTimeoutError",
     "Worker",
     "WorkerDied",
+    "arange",
     "asarray",
     "empty",
     "empty_like",
     "fit",
     "full",
+    "full_like",
     "learn",
     "map",
+    "ones",
+    "ones_like",
     "open",
     "reduce",
     "repack",
@@ -139,6 +167,7 @@ __all__ = [
     "scan",
     "stats",
     "zeros",
+    "zeros_like",
 ]
 
 
@@ -153,4 +182,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return list(__all__)

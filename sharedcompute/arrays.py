@@ -1,104 +1,55 @@
-"""Shared arrays: NumPy arrays whose memory every process of this machine can map.
-
-An array's chain of ``base`` ends at its `Segment`, so every view, also a plain ndarray, keeps the
-block alive. The process that made the block removes it when the last view there is gone.
-"""
+"""Shared arrays as they are made: NumPy's constructors, in memory that every process can map."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from sharedcompute import segments
-from sharedcompute.errors import InputError, ProgramError
-from sharedcompute.segments import BlockInfo, Segment, clean, list_blocks
+from sharedcompute.errors import InputError
+from sharedcompute.incoming import is_masked, plain_array
+from sharedcompute.segments import BlockInfo, clean, list_blocks
+from sharedcompute.shared_array import (
+    Handle,
+    SharedArray,
+    attach,
+    expect_shared,
+    handle,
+    segment_of,
+    view,
+)
 
 __all__ = [
     "BlockInfo",
     "Handle",
     "SharedArray",
+    "arange",
     "asarray",
     "attach",
     "clean",
     "empty",
     "empty_like",
+    "expect_shared",
     "full",
+    "full_like",
     "handle",
     "list_blocks",
+    "ones",
+    "ones_like",
     "segment_of",
     "view",
     "zeros",
+    "zeros_like",
 ]
 
 Shape = int | tuple[int, ...]
+Order = Literal["C", "F", "A", "K"]
 
 
-class Handle(NamedTuple):
-    """What travels instead of an array: where it lies in which block."""
-
-    name: str
-    size: int
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    dtype: np.dtype[Any] | str
-    writable: bool
-
-
-class SharedArray(np.ndarray[Any, Any]):
-    """An ndarray in shared memory; pickled, it is a small handle.
-
-    As with `numpy.memmap`, views are shared arrays and results are not: arithmetic, `copy`,
-    `astype` and fancy indexing give plain arrays, reductions give scalars.
-    """
-
-    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        """Give a ufunc's result as a plain array or a scalar."""
-        if self is array or type(self) is not SharedArray:
-            return array
-        if return_scalar or array.shape == ():
-            return array[()]
-        return array.view(np.ndarray)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Index; what is a copy and not a view comes as a plain array."""
-        return _plain_if_private(super().__getitem__(index))
-
-    def copy(self, order: Any = "C") -> NDArray[Any]:  # type: ignore[override]
-        """Return a private copy, a plain array."""
-        return self.view(np.ndarray).copy(order)
-
-    def astype(self, *args: Any, **kwargs: Any) -> NDArray[Any]:
-        """Return a private copy with another dtype, a plain array; as `numpy.ndarray.astype`."""
-        return self.view(np.ndarray).astype(*args, **kwargs)
-
-    def flatten(self, order: Any = "C") -> NDArray[Any]:
-        """Return a private copy in one dimension, a plain array."""
-        return self.view(np.ndarray).flatten(order)
-
-    def close(self) -> None:
-        """Remove the block's name now; its views stay valid. Closing twice is harmless."""
-        segment = segment_of(self)
-        if segment is not None and segment.remove is not None:
-            segment.remove()
-
-    def __reduce__(self) -> Any:
-        """Pickle the handle; a private array of this type pickles as a plain array."""
-        found = handle(self)
-        if found is None:
-            return self.view(np.ndarray).__reduce__()
-        return attach, (found,)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """As `__reduce__`: ndarray's own would send the data."""
-        del protocol
-        return self.__reduce__()
-
-
-def empty(shape: Shape, dtype: DTypeLike = float) -> SharedArray:
+def empty(shape: Shape, dtype: DTypeLike = float, order: Literal["C", "F"] = "C") -> SharedArray:
     """Return a new shared array of zeros: the system hands out memory cleared.
 
     Parameters
@@ -106,6 +57,8 @@ def empty(shape: Shape, dtype: DTypeLike = float) -> SharedArray:
     shape : int or tuple of int
     dtype : dtype
         Anything of fixed size: numeric, boolean, complex, structured, dates, fixed strings.
+    order : {"C", "F"}
+        Whether rows or columns lie together.
 
     Raises
     ------
@@ -116,124 +69,149 @@ def empty(shape: Shape, dtype: DTypeLike = float) -> SharedArray:
     """
     kind = _checked_dtype(dtype)
     sizes = _checked_shape(shape)
+    if order not in ("C", "F"):
+        raise InputError(f"expected the order 'C' or 'F', got {order!r}")
     segment = segments.create(math.prod(sizes) * kind.itemsize)
-    return SharedArray(sizes, kind, buffer=segment)
+    return SharedArray(sizes, kind, buffer=segment, order=order)
 
 
-def zeros(shape: Shape, dtype: DTypeLike = float) -> SharedArray:
+def zeros(shape: Shape, dtype: DTypeLike = float, order: Literal["C", "F"] = "C") -> SharedArray:
     """Return a new shared array of zeros. See `empty`."""
-    return empty(shape, dtype)
+    return empty(shape, dtype, order)
 
 
-def full(shape: Shape, fill_value: Any, dtype: DTypeLike | None = None) -> SharedArray:
+def ones(shape: Shape, dtype: DTypeLike = float, order: Literal["C", "F"] = "C") -> SharedArray:
+    """Return a new shared array of ones. See `empty`."""
+    return full(shape, 1, dtype, order)
+
+
+def full(
+    shape: Shape,
+    fill_value: Any,
+    dtype: DTypeLike | None = None,
+    order: Literal["C", "F"] = "C",
+) -> SharedArray:
     """Return a new shared array filled with `fill_value`. See `empty`."""
-    array = empty(shape, np.asarray(fill_value).dtype if dtype is None else dtype)
-    array[...] = fill_value
+    value = plain_array(fill_value)
+    array = empty(shape, value.dtype if dtype is None else dtype, order)
+    np.copyto(array, value, casting="unsafe")
     return array
 
 
-def asarray(a: ArrayLike, dtype: DTypeLike | None = None) -> SharedArray:
-    """Return `a` in shared memory: itself where it is a shared array of that dtype, else a copy.
+def arange(
+    start: Any, stop: Any = None, step: Any = None, dtype: DTypeLike | None = None
+) -> SharedArray:
+    """Return a new shared array of evenly spaced numbers, as `numpy.arange`."""
+    bounds = (start,) if stop is None and step is None else (start, stop)
+    if step == 0:
+        raise InputError("expected a step above or below 0, got 0")
+    return asarray(np.arange(*bounds, *(() if step is None else (step,)), dtype=dtype))
+
+
+def empty_like(
+    a: ArrayLike, dtype: DTypeLike | None = None, order: Order = "K", shape: Shape | None = None
+) -> SharedArray:
+    """Return a new shared array like `a`, as `numpy.empty_like`: of zeros. See `empty`."""
+    source = plain_array(a)
+    kind = source.dtype if dtype is None else _checked_dtype(dtype)
+    return _laid_out(source, source.shape if shape is None else shape, kind, order)
+
+
+def zeros_like(
+    a: ArrayLike, dtype: DTypeLike | None = None, order: Order = "K", shape: Shape | None = None
+) -> SharedArray:
+    """Return a new shared array of zeros like `a`, as `numpy.zeros_like`."""
+    return empty_like(a, dtype, order, shape)
+
+
+def ones_like(
+    a: ArrayLike, dtype: DTypeLike | None = None, order: Order = "K", shape: Shape | None = None
+) -> SharedArray:
+    """Return a new shared array of ones like `a`, as `numpy.ones_like`."""
+    return full_like(a, 1, dtype, order, shape)
+
+
+def full_like(
+    a: ArrayLike,
+    fill_value: Any,
+    dtype: DTypeLike | None = None,
+    order: Order = "K",
+    shape: Shape | None = None,
+) -> SharedArray:
+    """Return a new shared array like `a`, filled with `fill_value`, as `numpy.full_like`."""
+    value = plain_array(fill_value)
+    array = empty_like(a, dtype, order, shape)
+    np.copyto(array, value, casting="unsafe")
+    return array
+
+
+def asarray(
+    a: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: Order | None = None,
+    *,
+    copy: bool | None = None,
+    fill_value: Any = None,
+) -> SharedArray:
+    """Return `a` in shared memory: itself where it is there and fits, else a copy.
 
     Parameters
     ----------
     a : array_like
-    dtype : dtype, optional
-        That of `a` by default.
+        Numbers without mask and without units.
+    dtype, order, copy : optional
+        As for `numpy.asarray`. By default those of `a`, and a copy is made where it must be.
+    fill_value : optional
+        What takes the place of the masked elements of a masked array, which is refused without.
+
+    Raises
+    ------
+    InputError
+        `a` would lose its meaning; a copy is needed, and `copy` is False. And as `empty`.
     """
-    source = np.asanyarray(a)
-    kind = source.dtype if dtype is None else np.dtype(dtype)
-    if isinstance(source, SharedArray) and source.dtype == kind and segment_of(source) is not None:
-        return source
-    array = empty(source.shape, kind)
+    source = plain_array(a if fill_value is None else _filled(a, dtype, fill_value))
+    kind = source.dtype if dtype is None else _checked_dtype(dtype)
+    layout = order or "K"
+    if layout not in get_args(Order):
+        raise InputError(f"expected the order 'C', 'F', 'A' or 'K', got {order!r}")
+    flags = source.flags
+    fits = layout in "AK" or (flags.c_contiguous if layout == "C" else flags.f_contiguous)
+    if not copy and fits and source.dtype == kind and segment_of(source) is not None:
+        return source if isinstance(source, SharedArray) else source.view(SharedArray)
+    if copy is False:
+        raise InputError(
+            f"expected a shared array of dtype {kind} in this order, as copy=False allows no copy, "
+            f"got an array of {source.dtype}; leave copy out"
+        )
+    array = _laid_out(source, source.shape, kind, layout)
     np.copyto(array, source, casting="unsafe")
     return array
 
 
-def empty_like(a: ArrayLike, dtype: DTypeLike | None = None) -> SharedArray:
-    """Return a new shared array with the shape of `a`, and its dtype unless given."""
-    source = np.asanyarray(a)
-    return empty(source.shape, source.dtype if dtype is None else dtype)
+def _filled(a: Any, dtype: DTypeLike | None, fill_value: Any) -> Any:
+    if not is_masked(a):
+        return a
+    try:
+        return (a if dtype is None else a.astype(dtype)).filled(fill_value)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(
+            f"expected a fill_value that {a.dtype if dtype is None else dtype} can hold, got "
+            f"{fill_value!r}; give dtype=float, or another one"
+        ) from None
 
 
-def segment_of(array: NDArray[Any]) -> Segment | None:
-    """Find the segment that `array`, or what it is a view of, lies in."""
-    base: Any = array
-    while base is not None:
-        if isinstance(base, Segment):
-            return base
-        # A memoryview stands between where a view went through the buffer protocol.
-        base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
-    return None
-
-
-def expect_shared(array: NDArray[Any]) -> None:
-    """Refuse an array in private memory where others are to see what is written to it.
-
-    Raises
-    ------
-    ProgramError
-    """
-    if segment_of(array) is None:
-        raise ProgramError(
-            "expected an array in shared memory to write to, got a private copy of it that nobody "
-            "else would see: give a shared array, as sharedcompute.asarray makes it"
-        )
-
-
-def handle(array: NDArray[Any]) -> Handle | None:
-    """Return what another process needs to map `array`; None where it is private memory.
-
-    Raises
-    ------
-    InputError
-        Where the array was closed: nobody else can open it any more.
-    """
-    segment = segment_of(array)
-    if segment is None:
-        return None
-    if segment.remove is not None and not segment.remove.alive:
-        raise InputError("expected an open shared array, got a closed one; close it after its jobs")
-    return Handle(
-        segment.name,
-        len(segment),
-        _address(array) - segment.address if array.size else 0,
-        array.shape,
-        array.strides,
-        # Its name pickles ten times as fast as a dtype, but tells a plain one only.
-        array.dtype.str if array.dtype.isbuiltin else array.dtype,
-        array.flags.writeable,
-    )
-
-
-def view(segment: Segment, handle: Handle) -> SharedArray:
-    """Return the array of `handle` in its mapped segment."""
-    array = SharedArray(
-        handle.shape, handle.dtype, buffer=segment, offset=handle.offset, strides=handle.strides
-    )
-    array.flags.writeable = handle.writable
-    return array
-
-
-def attach(handle: Handle) -> SharedArray:
-    """Map the array of `handle`.
-
-    Raises
-    ------
-    InputError
-        Where its block is gone.
-    """
-    return view(segments.open_segment(handle.name, handle.size), handle)
-
-
-def _address(array: NDArray[Any]) -> int:
-    return int(array.__array_interface__["data"][0])
-
-
-def _plain_if_private(result: Any) -> Any:
-    if type(result) is SharedArray and segment_of(result) is None:
-        return result.view(np.ndarray)
-    return result
+def _laid_out(source: NDArray[Any], shape: Shape, kind: np.dtype[Any], order: Order) -> SharedArray:
+    """Return a new array whose axes lie in memory as `order` says, perhaps as those of `source`."""
+    sizes = _checked_shape(shape)
+    flags = source.flags
+    if order == "A":
+        order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+    if order != "K":
+        return empty(sizes, kind, order)
+    if len(sizes) != source.ndim or flags.c_contiguous:
+        return empty(sizes, kind)
+    axes = sorted(range(source.ndim), key=lambda axis: -abs(source.strides[axis]))
+    return empty(tuple(sizes[axis] for axis in axes), kind).transpose(np.argsort(axes))
 
 
 def _checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
@@ -257,17 +235,3 @@ def _checked_shape(shape: Shape) -> tuple[int, ...]:
     if min(sizes, default=0) < 0:
         raise InputError(f"expected a shape of whole numbers from 0 up, got {shape!r}")
     return sizes
-
-
-def check_returned(returned: Any, out: np.ndarray[Any, Any], kernel: str) -> None:
-    """Refuse a kernel that returns its result, and so has not written it to `out`.
-
-    ``lambda x, out: np.sqrt(x, out=out)`` returns `out`, and that is fine.
-    """
-    if returned is None or (
-        isinstance(returned, np.ndarray) and np.may_share_memory(returned, out)
-    ):
-        return
-    raise InputError(
-        f"{kernel} returned a value: expected a function that writes into out, its second argument"
-    )

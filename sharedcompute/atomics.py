@@ -64,6 +64,13 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return _untyped.get_item_pointer(context, builder, array_type, made, [index])
 
 
+def _check_whole(*kinds: Any) -> None:
+    """Refuse floats: numba would cut them off without a word."""
+    for kind in kinds:
+        if not isinstance(kind, types.Integer | types.Boolean):
+            raise numba.TypingError(f"expected a whole number, got {kind}")
+
+
 def inlined(function: F) -> F:
     """`compiled`, for a few lines that are called often."""
     return compiled(function, inline=True)
@@ -72,6 +79,7 @@ def inlined(function: F) -> F:
 @_intrinsic
 def add(typing: Any, words: Any, at: Any, value: Any) -> Any:
     """Add to a word; gives what was there before."""
+    _check_whole(at, value)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
@@ -83,6 +91,7 @@ def add(typing: Any, words: Any, at: Any, value: Any) -> Any:
 @_intrinsic
 def exchange(typing: Any, words: Any, at: Any, value: Any) -> Any:
     """Set a word; gives what was there before."""
+    _check_whole(at, value)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
@@ -94,6 +103,7 @@ def exchange(typing: Any, words: Any, at: Any, value: Any) -> Any:
 @_intrinsic
 def swap(typing: Any, words: Any, at: Any, expected: Any, value: Any) -> Any:
     """Compare and swap; gives what was there before."""
+    _check_whole(at, expected, value)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
@@ -105,6 +115,7 @@ def swap(typing: Any, words: Any, at: Any, expected: Any, value: Any) -> Any:
 
 @_intrinsic
 def _load(typing: Any, words: Any, at: Any) -> Any:
+    _check_whole(at)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1])

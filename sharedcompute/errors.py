@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from sharedcompute.wording import flag, in_python
+
 KEPT = "what is done is kept in"
 """How the note begins on an exception that stopped a job which can be gone on with."""
+GOES_ON = f": {flag('resume')} goes on with it"
+"""How it ends. Notes are in Python's words, as Python shows them."""
 
 
-class Error(Exception):
+class Worded(Exception):
+    """What is told with options by their names: as text they are keyword arguments of Python."""
+
+    @property
+    def text(self) -> str:
+        """What is told, its options not spelled yet: see `sharedcompute.wording`."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return in_python(self.text)
+
+
+class Error(Worded):
     """The base of every error that sharedcompute raises on purpose.
 
     ``exit_code`` is what the command line ends with when the error reaches it.
@@ -51,7 +67,7 @@ class MemoryBudgetError(Error, MemoryError):
     exit_code = 4
 
 
-class NoWorkersWarning(UserWarning):
+class NoWorkersWarning(Worded, UserWarning):
     """A job runs in this process alone, as it may start no others that would be its workers."""
 
 

@@ -19,6 +19,7 @@ from sharedcompute.plan.loading import Load
 from sharedcompute.plan.passes import Keep, Pass
 from sharedcompute.plan.proof import Sample, sample_of
 from sharedcompute.plan.repack import RepackPlan
+from sharedcompute.wording import on_command_line
 
 
 def describe(plan: Plan) -> str:
@@ -216,7 +217,7 @@ def describe_repack(plan: RepackPlan) -> str:
         lines.append(("", f"{len(boxes)} {many} of {shape(boxes.chunks)}{loaded}"))
         if plan.check:
             lines.append(("", f"HDF5 reads back {_sampled(sample_of(recoding))}"))
-    lines += [("note", text) for text in plan.notes]
+    lines += [("note", on_command_line(text)) for text in plan.notes]
     if plan.copied:
         lines.append(("as it is", f"{len(plan.copied)} datasets are copied by HDF5"))
     lines += [("engine", _engine(plan.engine, plan.workers, plan.options))]

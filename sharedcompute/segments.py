@@ -32,6 +32,7 @@ import numpy as np
 
 from sharedcompute import faults, janitor, machine
 from sharedcompute.errors import InputError, MemoryBudgetError
+from sharedcompute.wording import option
 
 _PREFIX = "sc_"
 _NAME = re.compile(r"sc_(\d+)_(\d+)_([0-9a-f]+)_\d+_[0-9a-f]+")
@@ -203,7 +204,7 @@ def _make(name: str) -> int:
         raise MemoryBudgetError(
             f"expected to make a block of shared memory in {machine.SHM}, got "
             f"{os.strerror(number)!r}; {_CURE.get(number, _MOUNT)}, or do without "
-            "workers: --engine serial"
+            f"workers: {option('engine', 'serial')}"
         ) from None
 
 
@@ -230,7 +231,7 @@ def _allocate(descriptor: int, size: int) -> None:
             longest = machine.format_size(machine.file_size_limit() or 0)
             raise MemoryBudgetError(
                 f"expected {need} of shared memory, blocks are limited to {longest}; raise the "
-                "limit on the size of files (ulimit -f), or use --engine serial"
+                f"limit on the size of files (ulimit -f), or use {option('engine', 'serial')}"
             ) from None
         raise MemoryBudgetError(
             f"expected {need} of shared memory, {machine.SHM} has {have} free; "

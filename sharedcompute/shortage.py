@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from sharedcompute import faults
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.machine import file_size_limit, format_size
+from sharedcompute.wording import option
 
 CURE = {
     errno.ENOSPC: "free some space or choose another folder",
@@ -78,7 +79,8 @@ def shortage_named() -> Iterator[None]:
         text = " ".join(str(error).split()) or "no memory"
         raise _with_notes(
             f"expected more memory than this process may have, got {text!r}: use fewer workers "
-            "(-j) or smaller blocks (--block-rows), or raise the limit (ulimit, cgroup)",
+            f"({option('workers')}) or smaller blocks ({option('block_rows')}), or raise "
+            "the limit (ulimit, cgroup)",
             error,
         ) from error
 

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from sharedcompute.errors import InputError
+from sharedcompute.wording import flag, option
 
 SYSTEM = Path("/sys/devices/system")
 
@@ -111,12 +112,15 @@ def pin(cores: Set[int]) -> None:
 
 def _allowed(workers: int, threads: int) -> set[int]:
     if not hasattr(os, "sched_setaffinity"):
-        raise InputError("expected Linux to pin workers, got another system; leave out --pin")
+        raise InputError(
+            f"expected Linux to pin workers, got another system; leave out {flag('pin')}"
+        )
     allowed = os.sched_getaffinity(0)
     if workers * threads > len(allowed):
         raise InputError(
             f"expected at most {len(allowed)} cores to pin to, got {workers} workers of {threads} "
-            f"threads each; use fewer workers (-j) or --threads, or leave out --pin"
+            f"threads each; use fewer ({option('workers')} or {option('threads')}), or leave out "
+            f"{flag('pin')}"
         )
     return allowed
 

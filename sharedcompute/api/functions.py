@@ -20,13 +20,14 @@ from sharedcompute.engines.base import Outcome
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
+from sharedcompute.incoming import refuse_meaning
 from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.catalogue import expect, find, find_fit
 from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import NAMES
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.job import Job, Step, fitting, summary, transform
+from sharedcompute.plan.job import Axis, Job, Step, fitting, summary, transform
 from sharedcompute.plan.jobfile import JobFile, read_job
 from sharedcompute.plan.passes import Source
 
@@ -106,7 +107,7 @@ def reduce(
     input: Any,
     output: Any = None,
     *,
-    axis: str = "rows",
+    axis: Axis = "rows",
     listen: Listener = events.ignore,
     **settings: Any,
 ) -> Any:
@@ -118,7 +119,8 @@ def reduce(
     input : address, ndarray, SharedArray, h5py.Dataset or Dataset
     output : address, optional
         Names a group, which gets a dataset for each reduction.
-    axis : {'rows', 'all'}
+    axis : {'rows', 'all', 0, None}
+        Over the rows, axis 0, or over all elements, as None has it in NumPy.
     **settings
         As for `map`.
 
@@ -197,7 +199,7 @@ def stats(
     input: Any,
     output: Any = None,
     *,
-    axis: str = "all",
+    axis: Axis = "all",
     listen: Listener = events.ignore,
     **settings: Any,
 ) -> dict[str, Array]:
@@ -259,7 +261,7 @@ def reduce_job(
     ops: tuple[Operation, ...],
     source: Source,
     output: Address | None,
-    axis: str,
+    axis: Axis,
     settings: Settings,
 ) -> Job:
     """The job of `reduce` and `stats`."""
@@ -300,7 +302,7 @@ def _rowwise(
     made = _settings(settings, input)
     source = as_source(input, made.reading.allow_external)
     into = output if isinstance(output, np.ndarray) else None
-    address = None if into is not None else _address(output)
+    address = None if into is not None else _address(output, rowwise=True)
     job = map_job(op, source, address, made)
     if into is not None and _can_take_rows(into, source):
         job = replace(job, into=into)
@@ -323,9 +325,14 @@ def _run(plan: Plan, made: Settings, listen: Listener) -> Outcome:
     return outcome
 
 
-def _address(output: Any) -> Address | None:
+def _address(output: Any, rowwise: bool = False) -> Address | None:
     if not isinstance(output, str | os.PathLike | Address | None):
-        raise InputError(f"output: expected FILE::PATH or an array, got {output!r}")
+        got = f"{type(output).__name__} {getattr(output, 'shape', '')}".rstrip()
+        raise InputError(
+            f"output: expected FILE::PATH{' or an array' * rowwise}, got {got}"
+            + "; the results are returned: write out[...] = sharedcompute.reduce(...)"
+            * (not rowwise and isinstance(output, np.ndarray))
+        )
     return None if output is None else Address.parse(output)
 
 
@@ -333,13 +340,16 @@ def _can_take_rows(into: Array, source: Source) -> bool:
     """Whether workers can write to it, and nobody reads there meanwhile."""
     read = getattr(source, "array", None)
     apart = read is None or not np.may_share_memory(read, into)
-    return apart and into.flags.c_contiguous and handle(into) is not None
+    reached = into.flags.c_contiguous and into.dtype.isnative
+    return apart and reached and handle(into) is not None
 
 
 def _check_into(into: Array, plan: Plan) -> None:
     last = plan.passes[-1]
     spec = last.spec(last.keeps[0].depth)
-    if (into.shape, into.dtype) != (spec.shape, spec.dtype):
+    refuse_meaning(into)
+    # Bytes in another order are put in order on their way.
+    if (into.shape, into.dtype.newbyteorder("=")) != (spec.shape, spec.dtype):
         raise InputError(
             f"output has shape {into.shape} and dtype {into.dtype}: "
             f"expected {spec.shape} and {spec.dtype}"
@@ -362,7 +372,7 @@ def _reduce(
     ops: tuple[Operation, ...],
     input: Any,
     output: Any,
-    axis: str,
+    axis: Axis,
     listen: Listener,
     made: Settings,
 ) -> Outcome:

@@ -13,6 +13,7 @@ from sharedcompute.hdf5.lookup import name_of
 from sharedcompute.hdf5.opening import check_size, open_source
 from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.incoming import plain_array
 from sharedcompute.operations.base import Array, DType
 from sharedcompute.operations.unpack import as_asked, unpacked
 from sharedcompute.plan.memory import ArraySource
@@ -199,12 +200,7 @@ def _of_h5py(given: Any, allow_external: bool) -> Source:
 
 
 def _plain(given: Any) -> Array:
-    if isinstance(given, np.ma.MaskedArray):
-        raise InputError("expected an array without a mask: give x.filled(nan), and skipna=True")
-    try:
-        array = np.asanyarray(given)
-    except ValueError as problem:
-        raise InputError(f"expected an array of numbers: {problem}") from None
+    array = plain_array(given)
     if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16 or array.dtype == np.longdouble:
         raise InputError(f"expected an array of numbers, got dtype {array.dtype}: cast it first")
     if array.ndim == 0:

@@ -14,7 +14,7 @@ from sharedcompute.engines.base import Outcome, execute
 from sharedcompute.engines.results import check_output
 from sharedcompute.engines.serial import Serial
 from sharedcompute.engines.work import Engine
-from sharedcompute.errors import InputError
+from sharedcompute.errors import InputError, Worded
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.rehearsal import rehearse
@@ -26,6 +26,7 @@ from sharedcompute.plan.build import Plan, build
 from sharedcompute.plan.job import Job, OutputSpec
 from sharedcompute.shortage import shortage_named
 from sharedcompute.team import Team
+from sharedcompute.wording import flag
 
 
 @dataclass(frozen=True)
@@ -159,11 +160,11 @@ def _chunks(given: Any) -> str | None:
     return given if given is None or isinstance(given, str) else ",".join(map(str, given))
 
 
-class UnappliedAttributes(UserWarning):
+class UnappliedAttributes(Worded, UserWarning):
     """The input says how its numbers are to be unpacked, and they are taken as they stand."""
 
 
-class NotKept(UserWarning):
+class NotKept(Worded, UserWarning):
     """Something of the input has no place in the output."""
 
 
@@ -204,7 +205,7 @@ def _unapplied(job: Job) -> Iterator[str]:
     if names and not job.decode_cf:
         yield (
             f"{source.path} has {', '.join(names)}: its numbers are taken as they are stored, "
-            "fill values too; --decode-cf (decode_cf=True) unpacks them"
+            f"fill values too; {flag('decode_cf')} unpacks them"
         )
     if source.glob is None:
         for name, one, other in itertools.islice(meant_otherwise(source), 1):

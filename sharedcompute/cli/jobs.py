@@ -25,6 +25,7 @@ from sharedcompute.cli.options import (
 )
 from sharedcompute.cli.stopped import note_stopped
 from sharedcompute.errors import InputError
+from sharedcompute.wording import on_command_line
 
 FEW = 64
 """Results that are printed rather than refused where no output is given."""
@@ -271,7 +272,7 @@ def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
         outcome = run_plan(plan, None, listen)
     if not options["quiet"]:
         for text in outcome.warnings:
-            click.echo(f"sharedcompute: note: {text}", err=True)
+            click.echo(f"sharedcompute: note: {on_command_line(text)}", err=True)
     if options["as_json"]:
         record = report.run_record(plan, totals, outcome.seconds)
         click.echo(json.dumps({**record, "results": tables.as_json(outcome, FEW)}))

@@ -17,9 +17,10 @@ from sharedcompute.cli.options import Group
 from sharedcompute.cli.repack import repack
 from sharedcompute.cli.scaling import scaling
 from sharedcompute.cli.signals import Signals
-from sharedcompute.errors import KEPT, Error, InputError
+from sharedcompute.errors import GOES_ON, KEPT, Error, InputError
 from sharedcompute.machine import check_process_limits
 from sharedcompute.shortage import shortage_named
+from sharedcompute.wording import in_python, on_command_line
 
 INTERRUPTED = 130
 
@@ -115,7 +116,7 @@ def _is_homeless() -> bool:
 def _line(problem: Exception) -> str:
     """One line: our errors say all that is needed; others get their type, and their notes."""
     if isinstance(problem, Error):
-        return f"{problem}{_kept(problem)}"
+        return f"{on_command_line(problem.text)}{_kept(problem)}"
     notes = [note for note in getattr(problem, "__notes__", []) if not note.startswith(KEPT)]
     # The note begins with the worker and its rows, and ends with its traceback.
     where = notes[0].splitlines()[0].rstrip(":") if notes else "raised"
@@ -132,4 +133,6 @@ def _line(problem: Exception) -> str:
 def _kept(problem: BaseException) -> str:
     """What the note on a stopped job says."""
     notes = getattr(problem, "__notes__", [])
-    return "".join(f"; {note}" for note in notes if note.startswith(KEPT))
+    here, elsewhere = on_command_line(GOES_ON), in_python(GOES_ON)
+    kept = [note.replace(elsewhere, here) for note in notes if note.startswith(KEPT)]
+    return "".join(f"; {note}" for note in kept)

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 import click
 
+from sharedcompute.errors import Worded
+from sharedcompute.wording import on_command_line
+
 
 @contextmanager
 def said(quiet: bool) -> Iterator[None]:
@@ -15,6 +18,10 @@ def said(quiet: bool) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as noticed:
         warnings.simplefilter("always", UserWarning)
         yield
-    for text in dict.fromkeys(str(warning.message) for warning in noticed):
+    for text in dict.fromkeys(_text_of(warning.message) for warning in noticed):
         if not quiet:
-            click.echo(f"sharedcompute: note: {text}", err=True)
+            click.echo(f"sharedcompute: note: {on_command_line(text)}", err=True)
+
+
+def _text_of(message: Warning | str) -> str:
+    return message.text if isinstance(message, Worded) else str(message)

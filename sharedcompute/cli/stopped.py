@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from sharedcompute.wording import on_command_line
+
 
 def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
     """Say that what a stopped job has done is dropped, before that is done."""
@@ -38,5 +40,6 @@ def tell_stopped(file: str, as_json: bool) -> bool:
         record = {**dataclasses.asdict(found), "folder": str(found.folder)}
         click.echo(json.dumps({"stopped": record}))
     else:
-        click.echo(str(found) if is_all else f"sharedcompute: note: {found}", err=not is_all)
+        told = on_command_line(str(found))
+        click.echo(told if is_all else f"sharedcompute: note: {told}", err=not is_all)
     return is_all

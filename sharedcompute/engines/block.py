@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.arrays import check_returned
 from sharedcompute.engines.work import Deliver
 from sharedcompute.events import BlockDone, StateTaken
 from sharedcompute.hdf5.provenance import block_crc
@@ -19,6 +18,7 @@ from sharedcompute.operations.base import Array, ArraySpec, Stage, State, is_our
 from sharedcompute.plan.memory import ArrayWriter
 from sharedcompute.plan.passes import BlockCarry, Keep, Pass
 from sharedcompute.rows import CONSTANT, Rows, extension, runs
+from sharedcompute.written import check_returned, check_written
 
 
 def accumulators(work: Pass, states: list[State], rank: int) -> list[tuple[int, Accumulator]]:
@@ -114,6 +114,7 @@ class BlockRunner:
         self._strip = Rows(0, 0)
         self._block = 0
         self._since: list[int] = []
+        self._unseen = {i for i, s in enumerate(work.stages) if not is_ours(s.kernel)}
 
     def take(self) -> StateTaken | None:
         """What the blocks since the last time were reduced to, where that is kept by worker."""
@@ -217,7 +218,7 @@ class BlockRunner:
                 else self._rows(depth - 1, rows)
             )
             out = self._target(depth, rows)
-            self._call(depth - 1, stage, x, out)
+            self._call(depth - 1, stage, x, out, first=rows.start == 0)
             out = out.view()
             out.flags.writeable = False
         self._latest[depth] = (rows, out)
@@ -244,13 +245,17 @@ class BlockRunner:
             return self._direct.array[rows.start : rows.stop]
         return self._scratch.take(depth, rows.size, self._work.spec(depth))
 
-    def _call(self, index: int, stage: Stage, x: Array, out: Array) -> None:
+    def _call(self, index: int, stage: Stage, x: Array, out: Array, first: bool) -> None:
         args = tuple(self._carries[index] if isinstance(a, BlockCarry) else a for a in stage.args)
         if stage.matrix:
             given, made = (self._work.spec(i).row_size for i in (index, index + 1))
             x, out = x.reshape(len(x), given), out.reshape(len(out), made)
         if not is_ours(stage.kernel):
-            # What a user's kernel forgets to write is 0, and not what stood in this memory before.
+            # As a kernel may add up there; and never what stood in this memory before.
             out[...] = 0
         returned: Any = stage.kernel(x, out, *args)  # type: ignore[func-returns-value]
         check_returned(returned, out, stage.label)
+        # The first rows of all: whoever has these, in whatever engine, gives the same judgement.
+        if first and index in self._unseen:
+            self._unseen.remove(index)
+            check_written(stage.kernel, x, out, args, stage.halo, stage.label)

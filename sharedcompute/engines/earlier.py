@@ -14,6 +14,7 @@ from sharedcompute.errors import OutputExists, StaleResumeError
 from sharedcompute.hdf5.output import open_written
 from sharedcompute.hdf5.partial import StateFolder
 from sharedcompute.journal import Record, read
+from sharedcompute.wording import flag
 
 FORMAT = 1
 """Of the journal's records."""
@@ -131,7 +132,7 @@ class Stopped:
             return f"{self.folder.name}: a job is at work ({self.what}), {share} are done"
         return (
             f"{self.folder.name}: a job was stopped ({self.what}), {share} are kept; run it again "
-            "with --resume to go on, or without to begin anew"
+            f"with {flag('resume')} to go on, or without to begin anew"
         )
 
 
@@ -205,7 +206,7 @@ def check_same(folder: Path, then: Record, now: Record) -> None:
             raise StaleResumeError(
                 f"expected to go on with the job in {folder}, and {name} has changed from "
                 f"{_short(then.get(name))} to {_short(now.get(name))}; undo that, or leave out "
-                "--resume to begin anew"
+                f"{flag('resume')} to begin anew"
             )
 
 

@@ -9,11 +9,12 @@ from typing import Self
 from sharedcompute.engines.earlier import runs, was_overwriting
 from sharedcompute.engines.identity import mark
 from sharedcompute.engines.progress import Progress
-from sharedcompute.errors import KEPT, InputChanged, ReadBackError, StaleResumeError
+from sharedcompute.errors import GOES_ON, KEPT, InputChanged, ReadBackError, StaleResumeError
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.partial import mark_of
 from sharedcompute.hdf5.seen import InputFiles
 from sharedcompute.journal import Record
+from sharedcompute.wording import in_python
 
 Header = Callable[[tuple[int, int] | None], Record]
 """Gives which job it is, from what the file begins as."""
@@ -117,7 +118,7 @@ class Outgoing:
         # It cannot be told which of it was made of the old file, and which of the new one.
         keep = keep and not isinstance(value, InputChanged)
         if keep and not isinstance(value, StaleResumeError | None):
-            value.add_note(f"{KEPT} {self.file.folder.path.name}: --resume goes on with it")
+            value.add_note(f"{KEPT} {self.file.folder.path.name}{in_python(GOES_ON)}")
         self.file.abort(keep)
 
     def settle(self) -> None:

@@ -27,6 +27,7 @@ from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.base import Array, State
 from sharedcompute.plan.proof import Sample
 from sharedcompute.rows import Rows
+from sharedcompute.wording import option
 
 UNIT_NBYTES, UNIT_BOXES = 4 << 20, 64
 """What a worker takes at a time is at least so large, or of so many boxes."""
@@ -139,9 +140,9 @@ class Prover(BoxRunner):
     def __init__(self, work: ProofWork, rank: int) -> None:
         self._work = work
         self._rank = rank
-        # HDF5's own locks would stand in the way of the parent's. And a worker that was forked while
-        # the parent had the file open has it open too, as it was then: HDF5 gives that for what is
-        # opened again, but not to another driver.
+        # HDF5's own locks would stand in the way of the parent's. And a worker that was forked
+        # while the parent had the file open has it open too, as it was then: HDF5 gives that for
+        # what is opened again, but not to another driver.
         self._output = h5py.File(work.file, "r", driver="stdio", locking=False)
         self._input: h5py.File | None = None
         self._named = ""
@@ -248,6 +249,6 @@ def _wrong(made: Written, box: Box, told: str) -> ReadBackError:
     corner = tuple(side.start for side in box)
     return ReadBackError(
         f"expected HDF5 to read back what {made.source} holds, got {told} from {made.path} at "
-        f"{corner}, stored with {names}; give another filter, as in --filter gzip:4 "
-        "(filter='gzip:4')"
+        f"{corner}, stored with {names}; give another filter, as in "
+        f"{option('filter', 'gzip:4')}"
     )

@@ -12,6 +12,7 @@ from sharedcompute.engines.work import TAKE_SECONDS, Work
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.events import BlockDone, StateTaken
 from sharedcompute.rows import Rows, hull
+from sharedcompute.wording import option
 
 
 def side_by_side(
@@ -73,7 +74,7 @@ def _start(threads: int, run: Callable[[int], None], others: list[threading.Thre
         except RuntimeError:
             raise MemoryBudgetError(
                 f"expected to start {threads - 1} threads, the system gives {number - 1}; use "
-                "fewer (--threads), or raise the limits (ulimit -u, ulimit -v)"
+                f"fewer ({option('threads')}), or raise the limits (ulimit -u, ulimit -v)"
             ) from None
         others.append(thread)
 

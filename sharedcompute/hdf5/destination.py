@@ -12,6 +12,7 @@ import h5py
 from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
 from sharedcompute.hdf5.partial import StateFolder
 from sharedcompute.machine import disk_free, format_size
+from sharedcompute.wording import flag
 
 LONGEST_NAME = 255
 
@@ -90,7 +91,7 @@ def check_existing(file: Path, paths: Iterable[str], overwrite: bool) -> None:
     paths = tuple(paths)
     if "/" in paths:
         if not overwrite:
-            raise OutputExists(f"{file} exists; give --overwrite, or name another file")
+            raise OutputExists(f"{file} exists; give {flag('overwrite')}, or name another file")
         return
     if not h5py.is_hdf5(file):
         raise OutputExists(
@@ -116,7 +117,7 @@ def _check_path(opened: h5py.File, file: Path, path: str, overwrite: bool) -> No
             break
         above = above.rpartition("/")[0]
     if opened.get(path, getlink=True, default=None) is not None and not overwrite:
-        raise OutputExists(f"{file}::{path} exists; give --overwrite, or name another path")
+        raise OutputExists(f"{file}::{path} exists; give {flag('overwrite')}, or name another path")
 
 
 def _unreadable(file: Path, error: OSError) -> Exception:

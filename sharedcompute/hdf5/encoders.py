@@ -23,6 +23,7 @@ from sharedcompute.hdf5.fill import Fill
 from sharedcompute.hdf5.filter_table import FLETCHER32, GZIP, SHUFFLE
 from sharedcompute.hdf5.filters import Filter, Pipeline
 from sharedcompute.kernels.filters import fletcher32, shuffle
+from sharedcompute.wording import option
 
 BATCH_NBYTES = 256 << 10
 """HDF5 encodes so many bytes at a time: with chunks of 7 kB, each on its own would cost as much in
@@ -295,13 +296,13 @@ class LibraryEncoder(Encoder):
             names = ", ".join(step.name for step in self._pipeline)
             raise InputError(
                 f"expected filters that can encode {self._dtype} in chunks of {self._chunks}, "
-                f"got {names} ({' '.join(str(error).split())}); choose another --filter"
+                f"got {names} ({' '.join(str(error).split())}); choose another {option('filter')}"
             ) from None
         found = stored_filters(made.get_create_plist())
         if self._stored is not None and found != self._stored:
             raise InputError(
                 f"expected filters stored as {_told(self._stored)}, HDF5 encodes with "
-                f"{_told(found)}; choose another --filter"
+                f"{_told(found)}; choose another {option('filter')}"
             )
         return made
 

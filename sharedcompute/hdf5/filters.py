@@ -24,6 +24,7 @@ from sharedcompute.hdf5.filter_table import (
     UNKNOWN,
     ZSTD,
 )
+from sharedcompute.wording import flag, option
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def check_again(pipeline: Pipeline, where: str = "the result") -> None:
             )
         else:
             continue
-        raise InputError(f"{problem}; give another one, as in --filter gzip:4 (filter='gzip:4')")
+        raise InputError(f"{problem}; give another one, as in {option('filter', 'gzip:4')}")
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,10 @@ class _Choice:
     default: int = 0
     shuffled: bool = False
 
+
+_NOTHING_TO_SHUFFLE = (
+    f"expected a filter with {flag('shuffle')}, got none; add {option('filter', 'gzip:4')}"
+)
 
 _CHOICES: dict[str, _Choice] = {
     "gzip": _Choice(lambda level: Filter(GZIP, (level,)), (0, 9), 4, shuffled=True),
@@ -211,7 +216,7 @@ def parse_filter(text: str, shuffle: bool | None = None) -> Pipeline:
     name, colon, level_text = text.strip().lower().partition(":")
     if name == "none" and not colon:
         if shuffle:
-            raise InputError("expected a filter with --shuffle, got none; add --filter gzip:4")
+            raise InputError(_NOTHING_TO_SHUFFLE)
         return ()
     choice = _CHOICES.get(name)
     if choice is None:
@@ -249,7 +254,7 @@ def with_shuffle(pipeline: Pipeline, shuffle: bool) -> Pipeline:
     if not shuffle:
         return others
     if not others:
-        raise InputError("expected a filter with --shuffle, got none; add --filter gzip:4")
+        raise InputError(_NOTHING_TO_SHUFFLE)
     return (Filter(SHUFFLE), *others)
 
 

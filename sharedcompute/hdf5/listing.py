@@ -20,6 +20,7 @@ from sharedcompute.hdf5.lookup import external_links, find_dataset, objects
 from sharedcompute.hdf5.opening import Describer, open_source
 from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.wording import on_command_line
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _linked(group: h5py.Group, reach: Reach, describer: Describer) -> Iterator[D
         try:
             item = follow(group, name, reach)
         except InputError as error:
-            yield _unusable(path, _short(str(error)))
+            yield _unusable(path, _short(on_command_line(error.text)))
             continue
         if isinstance(item, h5py.Dataset):
             yield _info(item, describer, path)
@@ -150,7 +151,7 @@ def _info(dataset: h5py.Dataset, describer: Describer, path: str | None = None) 
         source = describer.source(dataset)
         read_path, reason = source.read_path, source.reason
     except InputError as error:
-        reason = _short(str(error))
+        reason = _short(on_command_line(error.text))
         if dataset.is_virtual:
             # HDF5 may have to open its sources to tell the shape.
             return _unusable(path or str(dataset.name), reason)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.attributes import UNPACKING
+from sharedcompute.wording import flag
 
 UNREADABLE = "a value that cannot be read"
 
@@ -175,7 +176,7 @@ def _wrong(name: str, place: str, wanted: str, values: NDArray[Any]) -> InputErr
     got = ", ".join(map(repr, values.tolist())) or "nothing"
     return InputError(
         f"expected {wanted} in the attribute {name} of {place}, got {got}: correct it, or leave "
-        "--decode-cf out"
+        f"{flag('decode_cf')} out"
     )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.seen import Seen
+from sharedcompute.wording import flag
 
 BLOCKS = 10_000
 """Files of a printf-style mapping that are looked up at most."""
@@ -93,8 +94,8 @@ class Reach:
             if not self.permits(place):
                 raise InputError(
                     f"expected what {what} leads to in {self.folder}, found "
-                    f"{os.path.realpath(place)}, which is read only with --allow-external "
-                    "(allow_external=True); give that if you trust the file"
+                    f"{os.path.realpath(place)}, which is read only with "
+                    f"{flag('allow_external')}; give that if you trust the file"
                 )
             if not stat.S_ISREG(mode):
                 raise InputError(

@@ -25,6 +25,7 @@ from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk, RowTarget
 from sharedcompute.shortage import full_disk_named
+from sharedcompute.wording import option
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ class DatasetSink:
         if self.chunks is None:
             if self.filters or (self.maxshape and self.maxshape != self.shape):
                 what = "filters" if self.filters else "a dataset that can grow"
-                raise InputError(f"expected chunks for {what}, got contiguous; give --chunks auto")
+                raise InputError(
+                    f"expected chunks for {what}, got contiguous; give {option('chunks', 'auto')}"
+                )
             return
         put(self, "chunks", fit_chunks(self.chunks, self.shape, self.limits, self.dtype.itemsize))
 
@@ -134,7 +137,9 @@ def sink_like(
     sides = _sides(source, shape, dtype.itemsize, chunks)
     if sides is None and pipeline:
         if filter is not None and chunks is not None:
-            raise InputError(f"expected chunks for --filter {filter}, got contiguous; drop one")
+            raise InputError(
+                f"expected chunks for {option('filter', filter)}, got contiguous; drop one"
+            )
         if chunks is not None:
             pipeline = ()
         elif shape:

@@ -16,6 +16,7 @@ from sharedcompute.arrays import SharedArray
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
+from sharedcompute.incoming import refuse_meaning
 from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
 from sharedcompute.operations.base import DType
 
@@ -42,6 +43,7 @@ def opened(given: Any) -> Rows | None:
     """What is given as rows, unless it is for scikit-learn to make an array of."""
     if isinstance(given, str | os.PathLike | Address):
         return open_dataset(given)
+    refuse_meaning(given)
     if isinstance(given, Dataset | SharedArray):
         return given
     if type(given).__module__.startswith("h5py") and hasattr(given, "chunks"):

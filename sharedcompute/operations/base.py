@@ -16,6 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
+from sharedcompute.operations.declared import (
+    declared,
+    declared_arguments,
+    declared_dtype,
+    declared_shape,
+)
 from sharedcompute.operations.parameters import Parameter
 from sharedcompute.rows import Mode
 
@@ -134,6 +140,14 @@ class Stage:
     new_axes: bool = False
 
 
+def declared_stages(owner: str, given: Callable[..., Any], *args: Any) -> tuple[Stage, ...]:
+    """Ask for the stages of a stencil."""
+    found = declared(owner, "build", given, *args)
+    if not isinstance(found, tuple | list) or not all(isinstance(s, Stage) for s in found):
+        raise InputError(f"{owner}: expected build to give a tuple of Stage, got {found!r}")
+    return tuple(found)
+
+
 def same(dtype: DType, _: Params) -> DType:
     """The result has the input's dtype."""
     return dtype
@@ -198,9 +212,13 @@ class Map:
         """The operation on data of `spec` as one stage."""
         check_kind(self.name, self.kinds, spec.dtype)
         make = self.arguments
-        args = make(params, spec) if make else tuple(params[p.name] for p in self.parameters)
-        out = self.dtype(spec.dtype, params)
-        rows = self.row_shape(params, spec) if self.row_shape else None
+        args = tuple(params[p.name] for p in self.parameters)
+        if make is not None:
+            args = declared_arguments(self.name, make, params, spec)
+        out = declared_dtype(self.name, self.dtype, spec.dtype, params)
+        rows = None
+        if self.row_shape is not None:
+            rows = declared_shape(self.name, self.row_shape, params, spec)
         stage = Stage(self.name, self.kernel, args, out, matrix=self.matrix, row_shape=rows)
         return (replace(stage, new_axes=self.new_axes),)
 
@@ -241,11 +259,11 @@ class Stencil:
         """The operation on data of `spec` as a chain of stages."""
         check_kind(self.name, self.kinds, spec.dtype)
         if self.build:
-            return self.build(params, spec)
+            return declared_stages(self.name, self.build, params, spec)
         if self.kernel is None:
             raise InputError(f"stencil {self.name} has neither a kernel nor build: give one")
         args = tuple(params[p.name] for p in self.parameters)
-        out = self.dtype(spec.dtype, params)
+        out = declared_dtype(self.name, self.dtype, spec.dtype, params)
         return (Stage(self.name, self.kernel, args, out, self.halo, self.mode, self.cval),)
 
 
@@ -355,7 +373,8 @@ class Scan:
         check_kind(self.name, self.kinds, spec.dtype)
         skipna = bool(params["skipna"])
         args = (Carry(self.reduction, skipna), skipna)
-        return (Stage(self.name, self.kernel, args, self.dtype(spec.dtype, params), matrix=True),)
+        out = declared_dtype(self.name, self.dtype, spec.dtype, params)
+        return (Stage(self.name, self.kernel, args, out, matrix=True),)
 
 
 Operation = Map | Stencil | Reduce | Scan

@@ -27,6 +27,7 @@ from sharedcompute.operations.parameters import (
     number,
     order,
 )
+from sharedcompute.wording import parameter
 
 MOST_COLUMNS = 16384
 """A scatter matrix of more is above a gigabyte for each block."""
@@ -301,13 +302,14 @@ def _make_pca(params: Params, spec: ArraySpec) -> Covariance | Randomized:
         if columns > MOST_COLUMNS:
             raise InputError(
                 f"pca expected at most {MOST_COLUMNS} columns for its covariance matrix, "
-                f"got {columns}: give -p solver=randomized -p n_components=..."
+                f"got {columns}: give {parameter('solver', 'randomized')} "
+                f"{parameter('n_components')}"
             )
         return Covariance(*shared, most if wanted is None else wanted)
     if not isinstance(wanted, int):
         raise InputError(
             f"pca expected a number of components for solver=randomized, got {wanted}: "
-            "give -p n_components=..."
+            f"give {parameter('n_components')}"
         )
     iterations = params["n_iter"]
     if iterations is None:

@@ -29,6 +29,7 @@ from sharedcompute.operations.parameters import (
     number,
     numeric_dtype,
 )
+from sharedcompute.wording import parameter
 
 SKIPNA = Parameter("skipna", boolean, "leave NaN out of the computed mean", False)
 
@@ -75,7 +76,10 @@ def rounded(value: float, dtype: DType) -> Any:
 def _clip_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     lower, upper = params["lower"], params["upper"]
     if lower is None and upper is None:
-        raise InputError("clip needs a lower or an upper bound: give -p lower=... or -p upper=...")
+        raise InputError(
+            "clip needs a lower or an upper bound: give "
+            f"{parameter('lower')} or {parameter('upper')}"
+        )
     lower = -math.inf if lower is None else lower
     upper = math.inf if upper is None else upper
     if not lower <= upper:

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from sharedcompute import wording
 from sharedcompute.errors import InputError
+from sharedcompute.incoming import plain_array
 from sharedcompute.options import RESERVED
 
 
@@ -84,14 +86,15 @@ def _value(operation: str, parameter: Parameter, value: Any) -> Any:
     if value is REQUIRED:
         raise InputError(
             f"{operation} needs the parameter {parameter.name!r} ({parameter.doc}): "
-            f"give -p {parameter.name}=..."
+            f"give {wording.parameter(parameter.name)}"
         )
     if value is None and parameter.default is None:
         return None
     try:
         return parameter.kind(value)
     except (ValueError, TypeError) as problem:
-        raise InputError(f"{operation}: parameter {parameter.name!r}: {problem}") from None
+        told = problem.text if isinstance(problem, InputError) else problem
+        raise InputError(f"{operation}: parameter {parameter.name!r}: {told}") from None
 
 
 def number(value: Any) -> float:
@@ -248,7 +251,7 @@ def array(value: Any) -> Any:
             value = digits(value)
         except ValueError:
             return value
-    result = np.asarray(value)
+    result = plain_array(value)
     if result.dtype == object and not result.shape:
         # A whole number of more than 64 bits.
         result = np.asarray(number(value))

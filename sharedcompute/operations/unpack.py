@@ -22,6 +22,7 @@ from sharedcompute.hdf5.parts import Part, Unpacking
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.kernels import packing as kernels
 from sharedcompute.operations.base import Array, DType, Stage
+from sharedcompute.wording import flag
 
 
 def unpack_stage(source: DatasetSource, dtype: DType) -> Stage | None:
@@ -55,7 +56,7 @@ def unpack_stage(source: DatasetSource, dtype: DType) -> Stage | None:
     if dtype.kind == "c":
         raise InputError(
             f"expected real data for the scale_factor and add_offset of {place}, got {dtype}: "
-            "leave --decode-cf out"
+            f"leave {flag('decode_cf')} out"
         )
     # xarray takes data whose only fill value is NaN to be converted already.
     out = dtype if fills and not numbers else _unpacked_dtype(meant, scale, offset)
@@ -132,7 +133,7 @@ def _refuse_unlike(source: DatasetSource) -> None:
         one, other = (_told(part, name) for part in parts)
         raise InputError(
             f"expected files whose stored numbers mean the same, {one} and {other}; give "
-            "--decode-cf (decode_cf=True), which unpacks each by its own attributes"
+            f"{flag('decode_cf')}, which unpacks each by its own attributes"
         )
 
 

@@ -28,6 +28,7 @@ from sharedcompute.plan.fit import ROUNDS, FitPart
 from sharedcompute.plan.loading import Into, Load, load_boxes, units
 from sharedcompute.plan.memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
 from sharedcompute.plan.passes import Pass, Source, needs
+from sharedcompute.wording import option
 
 PARENT_BYTES = 144 * 1024**2
 """Private memory of the process that runs the job, with its libraries; measured 80 to 90 MB, and
@@ -120,13 +121,14 @@ class Projection:
             given = "is available" if budget is None else "was given"
             raise MemoryBudgetError(
                 f"the job needs {format_size(self.memory)} of memory and {format_size(have)} "
-                f"{given}: use fewer workers (-j), or give more (--memory)"
+                f"{given}: use fewer workers ({option('workers')}), or give more "
+                f"({option('memory')})"
             )
         if self.engine == "local" and self.shared > shm_free():
             raise MemoryBudgetError(
                 f"the job needs {format_size(self.shared)} of shared memory and "
                 f"{format_size(shm_free())} is free in {SHM}: make it larger (docker run "
-                "--shm-size), or use --engine serial"
+                f"--shm-size), or use {option('engine', 'serial')}"
             )
         serial = self.engine == "serial"
         own = self.scratch + self.parent + self.shared if serial else max(self.scratch, self.parent)
@@ -334,7 +336,7 @@ def must_run_here(options: Options) -> bool:
         return False
     warnings.warn(
         "this process may start no others, as it is a worker of a pool itself: the job runs in it "
-        "alone; engine='serial' says so without this note",
+        f"alone; {option('engine', 'serial')} says so without this note",
         NoWorkersWarning,
         stacklevel=2,
     )

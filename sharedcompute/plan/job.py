@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 from sharedcompute.errors import InputError
@@ -19,6 +20,8 @@ from sharedcompute.options import StorageOptions
 from sharedcompute.plan.passes import Source
 
 AXES = ("rows", "all")
+Axis = str | int | None
+"""The rows, also called 0, or all elements, also called None."""
 
 
 @dataclass(frozen=True)
@@ -186,15 +189,23 @@ def fitting(operation: Fit, given: Mapping[str, Any], save: str | None) -> Fitti
     return Fitting(operation, params, save, {name: params[name] for name in given})
 
 
+def _axis(axis: Axis) -> str:
+    """``rows`` or ``all``, as the record of a job has it; NumPy's words are taken too."""
+    if axis is None or (isinstance(axis, str) and axis in AXES):
+        return axis or "all"
+    if isinstance(axis, Integral) and not isinstance(axis, bool) and axis == 0:
+        return "rows"
+    raise InputError(f"axis: expected 0 (the same as 'rows') or None ('all'), got {axis!r}")
+
+
 def summary(
-    operations: tuple[Operation, ...], given: Mapping[str, Any], axis: str, save: str | None
+    operations: tuple[Operation, ...], given: Mapping[str, Any], axis: Axis, save: str | None
 ) -> Summary:
     """A step of reductions that share what parameters they have in common.
 
     Each parameter must belong to one of them at least.
     """
-    if axis not in AXES:
-        raise InputError(f"axis: expected 'rows' (that is axis 0) or 'all', got {axis!r}")
+    axis = _axis(axis)
     reductions = []
     known = {p.name for op in operations for p in op.parameters}
     for op in operations:

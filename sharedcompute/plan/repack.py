@@ -31,6 +31,7 @@ from sharedcompute.plan.recode import (
     plan_recoding,
     recodable,
 )
+from sharedcompute.wording import option
 
 CODE_RATE = 0.1e9
 """Bytes per second of one core, decoding and encoding, within a factor of a few."""
@@ -115,7 +116,7 @@ class RepackPlan:
         """What is to know of it before it is run."""
         return [
             f"{made.source.path}: {step.name} is lossy and will be applied again to numbers that "
-            "it has changed before; --filter gzip:4 (filter='gzip:4') keeps them as they are"
+            f"it has changed before; {option('filter', 'gzip:4')} keeps them as they are"
             for made in self.recodings.values()
             for step in made.storage.filters
             if step.lossy

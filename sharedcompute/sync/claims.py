@@ -12,6 +12,7 @@ from sharedcompute.sync.layout import (
     ABORT,
     CLAIM_SLOTS,
     CLAIMS,
+    PLAN_WORDS,
     RANK_WORDS,
     RANKS,
     SHARES,
@@ -20,6 +21,8 @@ from sharedcompute.sync.layout import (
 
 CLAIM_BITS = 36
 """A claim word holds the claim's number above and the next block below: 2**36 blocks."""
+MOST_BLOCKS = (1 << CLAIM_BITS) - 1
+"""Blocks in a claim."""
 
 SHARE_BITS = 22
 """A share word holds how often its slot was used, then the first block and the end."""
@@ -27,6 +30,31 @@ MOST_SHARED = (1 << SHARE_BITS) - 1
 """Blocks in a claim from which others steal."""
 MOST_CLAIMS = (CLAIM_SLOTS << (63 - 2 * SHARE_BITS)) - 2 * CLAIM_SLOTS
 """Claims from which others steal, in a program."""
+
+
+@compiled
+def agree(control: ControlBlock, number: int, code: int) -> int:
+    """Settle what all ranks claim as claim `number`; gives the code of who came first, or -1.
+
+    Parameters
+    ----------
+    control : ControlBlock
+    number : int
+        From 1 up.
+    code : int
+        Of 32 bits, for rows, blocks and schedule. Where the words serve a later claim already it
+        counts as agreed on: others have done with this one.
+    """
+    words = control.words
+    at = RANKS + RANK_WORDS * control.size + PLAN_WORDS * (number % CLAIM_SLOTS)
+    while True:
+        seen = load(words, at)
+        if seen >> 32 > number:
+            return code
+        if seen >> 32 == number:
+            return seen & 0xFFFFFFFF
+        if swap(words, at, seen, (number << 32) + code) == seen:
+            return -1
 
 
 @compiled
@@ -126,6 +154,20 @@ def _set_share(
     word = (((tag << SHARE_BITS) + first) << SHARE_BITS) + end
     found: int = swap(control.words, at, seen, word)
     return found == seen
+
+
+def check_blocks(blocks: int) -> None:
+    """Refuse more blocks than a claim word holds.
+
+    Raises
+    ------
+    InputError
+    """
+    if blocks > MOST_BLOCKS:
+        raise InputError(
+            f"expected up to {MOST_BLOCKS} blocks in a claim, got {blocks}; use more rows in a "
+            "block, or a static schedule"
+        )
 
 
 def check_steal(number: int, blocks: int) -> None:

@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import os
+import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from sharedcompute import faults
 from sharedcompute.atomics import Words
-from sharedcompute.rows import Rows
+from sharedcompute.errors import InputError
+from sharedcompute.rows import SCHEDULES, Rows
 from sharedcompute.sync.barriers import barrier, leave
-from sharedcompute.sync.claims import claim, claim_or_steal, claim_up_to
+from sharedcompute.sync.claims import agree, claim, claim_or_steal, claim_up_to
 from sharedcompute.sync.failures import Aborted
 from sharedcompute.sync.layout import (
     ABORT,
+    CLAIM_SLOTS,
     FINISHED,
     GENERATION,
     JOB_DONE,
     LINE,
     LOOKS,
     NOTE,
+    PLAN_WORDS,
     RANK_WORDS,
     RANKS,
     ROW_STOP,
     SHORT_SLEEPS,
     ControlBlock,
+    lines_of,
+    plans_at,
     words_for,
 )
 from sharedcompute.sync.waiting import NOTED, SPINS, begin_wait, end_wait
 
 _NOT_HERE = -1
+_BLOCK_ROWS: dict[Any, Any] = {None: 0, "auto": -1}
+"""How claims without a number of rows in a block are written down."""
+_LONGEST = 1e9
+"""Seconds of the longest wait: 30 years."""
 
 
 class Control:
@@ -71,7 +83,8 @@ class Control:
         """Make ready for a job. Only while every rank is idle."""
         self.words[ABORT] = 0
         self.words[FINISHED:RANKS] = 0  # claims count from 1: a word of 0 belongs to none of them
-        lines = self.words[RANKS:].reshape(-1, RANK_WORDS)
+        self.words[plans_at(self.size) :] = 0
+        lines = lines_of(self.words)
         lines[:, :JOB_DONE] = -1
         lines[:, JOB_DONE + 1 :] = 0
 
@@ -158,6 +171,37 @@ class Control:
         self.check()
         self.words[self._row + LOOKS] += 1
 
+    def agree(self, number: int, n: int, block_rows: int | str | None, schedule: str) -> None:
+        """Settle with the other ranks what claim `number` (from 1 up) is of.
+
+        Raises
+        ------
+        InputError
+            Another one claims other rows, in other blocks or by another schedule.
+        """
+        plan = n, _BLOCK_ROWS.get(block_rows, block_rows), SCHEDULES.index(schedule)
+        code = _code(plan)
+        at = plans_at(self.size) + PLAN_WORDS * (number % CLAIM_SLOTS)
+        seen = agree(self.block, number, code)
+        if seen < 0:
+            self.words[at + 1 : at + 1 + len(plan)] = plan
+        elif seen != code:
+            other = self._plan_of(at, seen)
+            raise InputError(
+                f"expected all ranks to make the same claims, got claim {number} with "
+                f"{_say(plan)} on rank {self._rank} and {other} on another one; make the same "
+                "claims in the same order on every rank"
+            )
+
+    def _plan_of(self, at: int, code: int) -> str:
+        """What the rank claims that came first, which may just be about to write it."""
+        for _ in range(100):
+            plan = tuple(self.words[at + 1 : at + PLAN_WORDS].tolist())
+            if _code(plan) == code:
+                return _say(plan)
+            time.sleep(0.001)
+        return "another one"
+
     def claim(self, number: int, blocks: int, guided: bool) -> tuple[int, int]:
         """Take blocks of claim `number` (from 1 up): ``(first, end)``, empty at the end."""
         return self._checked(claim(self.block, number, blocks, self.size if guided else 0))
@@ -181,6 +225,27 @@ def _line(rank: int) -> int:
     return RANKS + RANK_WORDS * rank
 
 
+def _code(plan: tuple[Any, ...]) -> int:
+    return zlib.crc32(repr(plan).encode())
+
+
+def _say(plan: tuple[Any, ...]) -> str:
+    n, rows, schedule = plan
+    block_rows = next((given for given, code in _BLOCK_ROWS.items() if code == rows), rows)
+    return f"n={n}, block_rows={block_rows!r}, schedule={SCHEDULES[schedule]!r}"
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Refuse what is no number of seconds."""
+    try:
+        fits = timeout is None or timeout >= 0
+    except TypeError:
+        fits = False
+    if not fits:
+        raise InputError(f"expected a timeout of 0 seconds or more, or None, got {timeout!r}")
+
+
 def no_limit(timeout: float | None) -> float:
     """A time limit as compiled code takes it, which knows no None."""
-    return -1.0 if timeout is None else max(0.0, float(timeout))
+    check_timeout(timeout)
+    return -1.0 if timeout is None else float(min(timeout, _LONGEST))

@@ -10,10 +10,9 @@ from sharedcompute.sync.layout import (
     LOCKS,
     LOOKS,
     NOTE,
-    RANK_WORDS,
-    RANKS,
     WAITS,
     WAITS_FOR,
+    lines_of,
 )
 from sharedcompute.sync.waiting import BARRIER, EVENT, LOCK, NOTED, SEMAPHORE
 
@@ -39,7 +38,7 @@ class DeadlockWatch:
 
     def __init__(self, words: Words, job: int) -> None:
         self._words = words
-        self._lines = words[RANKS:].reshape(-1, RANK_WORDS)
+        self._lines = lines_of(words)
         self._job = job
         self._waits: dict[int, tuple[int, ...]] = {}
         self._looks: dict[int, int] = {}

@@ -5,21 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sharedcompute import faults
-from sharedcompute.errors import InputError
 from sharedcompute.sync import flags, locks
 from sharedcompute.sync.control import no_limit
 from sharedcompute.sync.layout import COUNTERS_IN_ALL, EVENTS_IN_ALL, LOCKS_IN_ALL, ControlBlock
+from sharedcompute.whole import whole
+
+# Python's int: for each other class of numbers the compiled functions would be compiled again.
+_settle = object.__setattr__
 
 
-def check_number(what: str, number: int, in_all: int) -> None:
-    """Refuse a number that there is not.
-
-    Raises
-    ------
-    InputError
-    """
-    if not 0 <= number < in_all:
-        raise InputError(f"expected {what}'s number from 0 to {in_all - 1}, got {number}")
+def _word(value: int) -> int:
+    return whole("a counter's value", value, -(1 << 63), (1 << 63) - 1)
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class Lock:
     number: int
 
     def __post_init__(self) -> None:
-        check_number("a lock", self.number, LOCKS_IN_ALL)
+        _settle(self, "number", whole("a lock's number", self.number, 0, LOCKS_IN_ALL - 1))
 
     def acquire(self, timeout: float | None = None) -> None:
         """Take it. Raises `WaitTimeoutError` where that takes longer than `timeout` seconds."""
@@ -59,8 +55,7 @@ class Semaphore:
     permits: int
 
     def __post_init__(self) -> None:
-        if self.permits < 1:
-            raise InputError(f"expected a semaphore of 1 or more, got {self.permits}")
+        _settle(self, "permits", whole("a semaphore's permits", self.permits, 1))
 
     def acquire(self, timeout: float | None = None) -> None:
         """Take a permit; `WaitTimeoutError` where that takes longer than `timeout` seconds."""
@@ -89,11 +84,11 @@ class Counter:
     number: int
 
     def __post_init__(self) -> None:
-        check_number("a counter", self.number, COUNTERS_IN_ALL)
+        _settle(self, "number", whole("a counter's number", self.number, 0, COUNTERS_IN_ALL - 1))
 
     def fetch_add(self, value: int = 1) -> int:
         """Add, in one step that no other rank can come between; gives what it was before."""
-        return flags.fetch_add(self.control, self.number, value)
+        return flags.fetch_add(self.control, self.number, _word(value))
 
     def load(self) -> int:
         """Give what it is."""
@@ -101,7 +96,7 @@ class Counter:
 
     def store(self, value: int) -> None:
         """Set it."""
-        flags.store(self.control, self.number, value)
+        flags.store(self.control, self.number, _word(value))
 
 
 @dataclass(frozen=True)
@@ -112,7 +107,7 @@ class Event:
     number: int
 
     def __post_init__(self) -> None:
-        check_number("an event", self.number, EVENTS_IN_ALL)
+        _settle(self, "number", whole("an event's number", self.number, 0, EVENTS_IN_ALL - 1))
 
     def set(self) -> None:
         """Let all go on that wait for it."""

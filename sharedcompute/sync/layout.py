@@ -38,6 +38,9 @@ SEMAPHORE = 2 * LINE  # of as many permits as the rank's number + 1: how many ar
 SHARES = 3 * LINE  # CLAIM_SLOTS words: its share of claims from which others steal
 RANK_WORDS = SHARES + CLAIM_SLOTS
 
+# Behind the ranks, for each of the CLAIM_SLOTS: what all have to claim. See `claims.agree`.
+PLAN_WORDS = 4
+
 
 class _Fields(NamedTuple):
     words: int
@@ -75,7 +78,17 @@ class ControlBlock(_Fields):
 
 def words_for(size: int) -> int:
     """How many words a party of `size` needs."""
+    return plans_at(size) + PLAN_WORDS * CLAIM_SLOTS
+
+
+def plans_at(size: int) -> int:
+    """Where the plans of claims begin."""
     return RANKS + RANK_WORDS * size
+
+
+def lines_of(words: Words) -> Words:
+    """The words of a block that ranks have, a row for each."""
+    return words[RANKS : -PLAN_WORDS * CLAIM_SLOTS].reshape(-1, RANK_WORDS)
 
 
 def alone() -> ControlBlock:

@@ -20,6 +20,7 @@ from sharedcompute.team import reductions
 from sharedcompute.team.exchange import Exchange
 from sharedcompute.team.parcels import Parcel, is_array, read
 from sharedcompute.team.reductions import Op
+from sharedcompute.whole import whole
 
 _SHARED_WORK = 1 << 16
 """Bytes from which it pays that each rank combines a share only, for one more barrier."""
@@ -251,8 +252,7 @@ class Collectives:
         return [self._read(rank, half) for rank in range(self.size)]
 
     def _check_rank(self, rank: Any) -> None:
-        if not isinstance(rank, (int, np.integer)) or not 0 <= rank < self.size:
-            raise InputError(f"expected a rank from 0 to {self.size - 1}, got {rank!r}")
+        whole("a rank", rank, 0, self.size - 1)
 
 
 @lru_cache(maxsize=256)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sharedcompute.atomics import EVERYONE, Words, add, compiled, load, swap, wake
-from sharedcompute.errors import Error, InputError, WaitTimeoutError
+from sharedcompute.errors import Error, WaitTimeoutError
 from sharedcompute.sync import Control, ControlBlock
 from sharedcompute.sync.waiting import first_turn, linger, nap
 from sharedcompute.team.letters import LETTER, Blocks, Letter, Reader
@@ -255,9 +255,3 @@ def warm_up() -> None:
     with suppress(WaitTimeoutError):
         fifo.wait(fifo.try_get, lambda: None, 0, "nothing")
     await_change(ControlBlock.of(words, 0, 1, 0), -1, 0)
-
-
-def check_timeout(timeout: float | None) -> None:
-    """Refuse what is no number of seconds."""
-    if timeout is not None and not timeout >= 0:
-        raise InputError(f"expected a timeout of 0 seconds or more, or None, got {timeout!r}")

@@ -8,19 +8,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.arrays import check_returned, expect_shared
+from sharedcompute.arrays import expect_shared
 from sharedcompute.rows import CONSTANT, Mode, Rows, Schedule, extension
 from sharedcompute.team.functions import is_dispatcher
 from sharedcompute.team.worker import Worker
+from sharedcompute.written import check_returned, check_written
 
 
 class Cut(NamedTuple):
-    """How the rows are dealt out and extended."""
+    """How the rows are dealt out and extended.
+
+    With `judge` who has the first rows looks whether `f` writes them.
+    """
 
     halo: int = 0
     mode: Mode = "reflect"
     schedule: Schedule = "static"
     block_rows: int | None = None
+    judge: bool = False
 
 
 def map_rows(
@@ -29,7 +34,7 @@ def map_rows(
     x: NDArray[Any],
     out: NDArray[Any],
     params: tuple[Any, ...],
-    as_cut: tuple[int, Mode, Schedule, int | None],
+    as_cut: tuple[int, Mode, Schedule, int | None, bool],
 ) -> None:
     """Call ``f(x_rows, out_rows, *params)`` on this worker's rows.
 
@@ -43,12 +48,19 @@ def map_rows(
     if not (is_dispatcher(f) and not f._can_compile):  # type: ignore[attr-defined]
         x.flags.writeable = False
     n = len(x)
-    for block in worker.claim(n, cut.block_rows, cut.schedule):
+    for block in worker.agreed(n, cut.block_rows, cut.schedule):
         for start, stop in pieces(block, n, cut.halo):
-            rows = out[start:stop]
-            returned = f(extended(x, start, stop, cut), rows, *params)
+            given, rows = extended(x, start, stop, cut), out[start:stop]
+            returned = f(given, rows, *params)
             if returned is not None:
-                check_returned(returned, rows, getattr(f, "__name__", "the function"))
+                check_returned(returned, rows, name_of(f))
+            if cut.judge and block.start == 0:
+                check_written(f, given, rows, params, cut.halo, name_of(f))
+
+
+def name_of(f: Callable[..., Any]) -> str:
+    """What errors call a function."""
+    return getattr(f, "__name__", "the function")
 
 
 def pieces(block: Rows, n: int, halo: int) -> Iterator[Rows]:

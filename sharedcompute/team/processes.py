@@ -24,6 +24,7 @@ from sharedcompute.signal_mask import blocked
 from sharedcompute.team import forked
 from sharedcompute.team.functions import send_main_by_value
 from sharedcompute.team.messages import Channel, Recycled
+from sharedcompute.wording import option
 
 _PRELOAD = ["sharedcompute.team.preload"]
 
@@ -165,7 +166,8 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
     if multiprocessing.current_process().daemon:
         raise InputError(
             "expected a process that may start others, got a worker of a team or a pool; make the "
-            "Team in the main program, or run the job in this process: engine='serial'"
+            "Team in the main program, or run the job in this process: "
+            f"{option('engine', 'serial')}"
         )
 
     for _ in range(_TRIES):

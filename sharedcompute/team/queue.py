@@ -7,11 +7,13 @@ from typing import Any
 
 from sharedcompute import arrays
 from sharedcompute.arrays import SharedArray
-from sharedcompute.errors import Error, InputError, QueueClosedError
+from sharedcompute.errors import Error, QueueClosedError
 from sharedcompute.sync import ProgramLeftError
+from sharedcompute.sync.control import check_timeout
 from sharedcompute.team.exchange import Exchange
-from sharedcompute.team.fifo import Fifo, check_timeout
+from sharedcompute.team.fifo import Fifo
 from sharedcompute.team.parcels import Parcel, read
+from sharedcompute.whole import whole
 
 
 class Queue:
@@ -130,10 +132,8 @@ class Queue:
 
 def _meet(exchange: Exchange, maxsize: int, producers: int) -> SharedArray:
     """Make the words of the queue on rank 0, and map them on all others."""
-    if not isinstance(maxsize, int) or maxsize < 1:
-        raise InputError(f"expected maxsize from 1 up, got {maxsize!r}")
-    if not isinstance(producers, int) or not 1 <= producers <= exchange.size:
-        raise InputError(f"expected producers from 1 to {exchange.size}, got {producers!r}")
+    maxsize = whole("maxsize", maxsize, 1)
+    producers = whole("producers", producers, 1, exchange.size)
     text = f"queue({maxsize}, producers={producers})"
     words = None
     if exchange.rank == 0:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
+from sharedcompute.incoming import plain_array, refuse_meaning
 
 Combine = Callable[[Any, Any], Any]
 Op = str | Combine
@@ -49,7 +50,7 @@ def numbers(value: Any, op: Op) -> NDArray[Any]:
     InputError
         For what is no array of numbers.
     """
-    array = np.asarray(value)
+    array = plain_array(value).view(np.ndarray)
     if array.dtype.kind not in "biufc":
         raise InputError(
             f"expected numbers for {op}, got {array.dtype}; "
@@ -109,6 +110,7 @@ def fold_by(f: Combine, values: list[Any]) -> Any:
 
 def check_out(out: Any, array: NDArray[Any]) -> None:
     """Refuse an `out` that the result does not fit."""
+    refuse_meaning(out)
     if isinstance(out, np.ndarray) and (out.dtype, out.shape) == (array.dtype, array.shape):
         if not out.flags.writeable:
             raise InputError("expected an out that can be written, got a read-only array")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from operator import is_
 from typing import Any, NamedTuple
 
@@ -54,7 +55,9 @@ class LastMap:
         last = self._call
         if (
             last is None
+            or call.out is None  # a new one each time
             or call.f is not last.f
+            or call.x is None
             or call.x is not last.x()
             or call.out is not last.out()
             or call.cut != last.cut
@@ -78,3 +81,23 @@ def _look(array: NDArray[Any]) -> tuple[Any, ...]:
     segment = segment_of(array)
     is_open = segment is not None and (segment.remove is None or segment.remove.alive)
     return array.shape, array.strides, array.dtype, array.flags.writeable, is_open
+
+
+class Judged:
+    """The functions that were seen to write all of their output, by the dtype of the input."""
+
+    def __init__(self) -> None:
+        self._kinds: weakref.WeakKeyDictionary[Any, set[np.dtype[Any]]]
+        self._kinds = weakref.WeakKeyDictionary()
+
+    def knows(self, f: Any, kind: np.dtype[Any]) -> bool:
+        """Whether `f` was seen to do so."""
+        try:
+            return kind in self._kinds.get(f, ())
+        except TypeError:  # no hash, or no weak references
+            return False
+
+    def note(self, f: Any, kind: np.dtype[Any]) -> None:
+        """Remember that `f` does so."""
+        with suppress(TypeError):
+            self._kinds.setdefault(f, set()).add(kind)

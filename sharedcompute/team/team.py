@@ -14,11 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from sharedcompute import arrays, machine, topology
 from sharedcompute.errors import InputError
+from sharedcompute.incoming import plain_array, refuse_meaning
 from sharedcompute.rows import MODES, SCHEDULES, Mode, Schedule
 from sharedcompute.team import processes
 from sharedcompute.team.functions import is_dispatcher
 from sharedcompute.team.messages import JOB, REPEATABLE
-from sharedcompute.team.repeat import Call, LastMap
+from sharedcompute.team.repeat import Call, Judged, LastMap
+from sharedcompute.whole import whole
 
 OnMessage = Callable[[int, Any], None]
 
@@ -60,8 +62,9 @@ class Team:
         start_method: str | None = None,
         pin: bool = False,
     ) -> None:
-        if threads < 1 or (workers is not None and workers < 1):
-            raise InputError(f"expected 1 or more workers and threads, got {workers} and {threads}")
+        threads = whole("threads", threads, 1)
+        if workers is not None:
+            workers = whole("workers", workers, 1)
         size = workers or machine.default_workers(threads if pin else 1)
         pins = topology.pins(size, threads) if pin else ()
         self.size = size
@@ -75,6 +78,7 @@ class Team:
         self._map_rows = map_rows
         self._crew = Crew(context, size, threads, pins)
         self._last_map = LastMap()
+        self._judged = Judged()
         self._compiled: weakref.WeakSet[Any] = weakref.WeakSet()
         self._owner = os.getpid()
         self._one_at_a_time = threading.Lock()
@@ -165,9 +169,12 @@ class Team:
         f : callable
             A numba function or a plain Python one. It writes `out_rows`; `x_rows` is read-only.
         x : array_like, shape (n, ...)
-            Copied to shared memory where it is not there.
+            Copied to shared memory where it is not there, or is not in the machine's byte order.
         out : ndarray, shape (n, ...), optional
-            A new shared array like `x` by default. One in private memory is filled by a copy.
+            Keeps what `f` does not write, and may be added up in. One in private memory is copied
+            there and back. By default a new shared array like `x`, of zeros, all of which `f` has
+            to write: the first time with a dtype, a few of the first rows may be given to it again
+            to see that it does.
         params : tuple
             More arguments of `f`.
         halo : int
@@ -199,26 +206,27 @@ class Team:
         params: tuple[Any, ...],
         cut: tuple[int, Mode, Schedule, int | None],
     ) -> NDArray[Any]:
-        known = self._last_map.find(Call(f, x, out, params, cut))
+        known = self._last_map.find(Call(f, x, out, params, (*cut, False)))
         if known is not None:
             self._crew.run(known)
             return cast(NDArray[Any], out)
-        source = x if isinstance(x, np.ndarray) else np.asarray(x)
+        source = _rows_of(x)
         _check_map(f, source, out, cut)
-        target = arrays.empty_like(source) if out is None else out
-        shared = source if arrays.segment_of(source) is not None else arrays.asarray(source)
-        inside = arrays.segment_of(target) is not None
-        result = target if inside else arrays.empty_like(target)
+        judge = out is None and not self._judged.knows(f, source.dtype)
+        target = out if out is not None else arrays.empty(source.shape, _native(source))
+        result = _reached(target)
+        call = Call(f, _reached(source), result, _given(params), (*cut, judge))
         if is_dispatcher(f) and f not in self._compiled:
-            _compile(f, shared, result, params)
+            _compile(f, call.x, result, params)
             self._compiled.add(f)
-        call = Call(f, shared, result, tuple(params), cut)
         kind = REPEATABLE if call.is_repeatable() else JOB
         message = self._crew.encode(self._map_rows, tuple(call), kind)
         self._crew.run(message)
         if kind == REPEATABLE:
             self._last_map.note(call, message)
-        if not inside:
+        if judge:
+            self._judged.note(f, source.dtype)
+        if result is not target:
             np.copyto(target, result)
         return target
 
@@ -260,6 +268,37 @@ def _close(crew: Any, owner: int) -> None:
         crew.close()
 
 
+def _rows_of(x: Any) -> NDArray[Any]:
+    if isinstance(x, str | os.PathLike):
+        raise InputError(
+            f"expected an array, got the address {os.fspath(x)!r}; rows of a file are for "
+            "sharedcompute.map(f, address, team=team)"
+        )
+    return plain_array(x)
+
+
+def _native(array: NDArray[Any]) -> np.dtype[Any]:
+    """Its dtype in the machine's byte order: numba knows no other."""
+    return array.dtype.newbyteorder("=")
+
+
+def _reached(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, or a copy with all it holds, in the form that workers and numba reach."""
+    if array.dtype.isnative and arrays.segment_of(array) is not None:
+        return array
+    return arrays.asarray(array, _native(array), "C")
+
+
+def _given(params: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The parameters; of arrays that are sent as copies, such that numba takes."""
+    return tuple(
+        p.astype(_native(p))
+        if isinstance(p, np.ndarray) and not p.dtype.isnative and arrays.segment_of(p) is None
+        else p
+        for p in params
+    )
+
+
 def _compile(f: Any, x: NDArray[Any], out: NDArray[Any], params: tuple[Any, ...]) -> None:
     """Compile here what numba caches, so that the workers load it and do not all compile."""
     if type(f._cache).__name__ == "NullCache" or not f._can_compile:
@@ -291,12 +330,12 @@ def _check_map(
         raise InputError(f"expected a schedule out of {', '.join(SCHEDULES)}, got {schedule!r}")
     if mode not in MODES:
         raise InputError(f"expected a mode out of {', '.join(MODES)}, got {mode!r}")
-    if halo < 0 or (block_rows is not None and block_rows < 1):
-        raise InputError(
-            f"expected halo from 0 and block_rows from 1 up, got {halo} and {block_rows}"
-        )
+    whole("halo", halo)
+    if block_rows is not None:
+        whole("block_rows", block_rows, 1)
     if out is None:
         return
+    refuse_meaning(out)
     if not isinstance(out, np.ndarray) or out.shape[:1] != x.shape[:1]:
         raise InputError(
             f"expected out to be an array of {len(x)} rows, got {getattr(out, 'shape', out)}"

@@ -12,19 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
+from sharedcompute.incoming import plain_array
 from sharedcompute.rows import SCHEDULES, Blocks, Rows, Schedule, share, split_weighted
 from sharedcompute.sync import Control, ControlBlock
-from sharedcompute.sync.claims import check_steal
+from sharedcompute.sync.claims import check_blocks, check_steal
+from sharedcompute.sync.control import check_timeout
 from sharedcompute.sync.handles import Counter, Event, Lock, Semaphore
 from sharedcompute.team.collectives import Collectives
 from sharedcompute.team.exchange import Exchange
-from sharedcompute.team.fifo import check_timeout
 from sharedcompute.team.mail import Mail
 from sharedcompute.team.messages import POST, Channel, dumps
 from sharedcompute.team.queue import Queue
+from sharedcompute.whole import whole
 
 Weights = Sequence[float] | NDArray[np.generic]
 
+_MOST = (1 << 62) - 1
 _FIRST = 64
 """The first block that is measured is this part of a static share."""
 _BLOCK_SECONDS = 2e-3
@@ -65,13 +68,12 @@ class Worker(Collectives):
         n : int
             How many rows.
         weights : array_like, shape (n,), optional
-            What each row costs, in any unit. By default all cost the same.
+            What each row costs, in any unit, from 0 up. By default all cost the same.
         """
+        n = whole("n", n)
         if weights is None:
             return share(n, self.size, self.rank)
-        if len(weights) != n:
-            raise InputError(f"expected a weight for each of {n} rows, got {len(weights)}")
-        return split_weighted(weights, self.size)[self.rank]
+        return split_weighted(_checked_weights(weights, n), self.size)[self.rank]
 
     def claim(
         self,
@@ -103,16 +105,27 @@ class Worker(Collectives):
         Rows
             The worker notes each as the rows it has in hand.
         """
+        n = whole("n", n, most=_MOST)
         if schedule not in SCHEDULES:
             raise InputError(f"expected a schedule out of {', '.join(SCHEDULES)}, got {schedule!r}")
         if block_rows == "auto":
             if schedule != "dynamic":
                 raise InputError(f"expected block_rows as a number for {schedule}, got 'auto'")
-            return self._measure(n, self._next_claim())
-        if isinstance(block_rows, str) or (block_rows is not None and block_rows < 1):
-            raise InputError(f"expected block_rows from 1 up, or 'auto', got {block_rows!r}")
-        # Here and not in the generator, so that the order of the calls numbers the claims.
-        number = self._next_claim()
+        elif block_rows is not None:
+            block_rows = whole("block_rows (or 'auto')", block_rows, 1)
+        self._control.agree(self._claims + 1, n, block_rows, schedule)
+        return self.agreed(n, block_rows, schedule)
+
+    def agreed(
+        self, n: int, block_rows: int | Literal["auto"] | None, schedule: Schedule
+    ) -> Iterator[Rows]:
+        """As `claim`, where all ranks are known to claim alike."""
+        # Here and not in a generator, so that the order of the calls numbers the claims.
+        self._claims += 1
+        number = self._claims
+        if block_rows == "auto":
+            check_blocks(n)
+            return self._measure(n, number)
         if schedule == "static":
             if block_rows is None:
                 return self._hold([self.rows(n)] if self.rows(n).size else [])
@@ -123,12 +136,14 @@ class Worker(Collectives):
             self._steals += 1
             check_steal(self._steals, len(blocks))
             return self._take(blocks, partial(self._control.claim_or_steal, self._steals))
+        check_blocks(len(blocks))
         guided = schedule == "guided"
         return self._take(blocks, partial(self._control.claim, number, guided=guided))
 
     def at(self, rows: tuple[int, int]) -> None:
         """Note the rows in hand: errors and `WorkerDied` name them."""
-        self._control.at(*rows)
+        start, stop = rows
+        self._control.at(whole("the first row", start), whole("the row behind the last", stop))
 
     def check(self) -> None:
         """Leave the program where the job is over because another worker failed."""
@@ -258,10 +273,6 @@ class Worker(Collectives):
                 return
             yield from self._hold([blocks[k] for k in range(first, end)])
 
-    def _next_claim(self) -> int:
-        self._claims += 1
-        return self._claims
-
     def _measure(self, n: int, number: int) -> Iterator[Rows]:
         most = max(1, n // (_FIRST * self.size))
         while True:
@@ -273,3 +284,18 @@ class Worker(Collectives):
             seconds = time.perf_counter() - began
             # At most eight times more at a time: a clock's grain, or one cheap row, may mislead.
             most = max(1, min(8 * (stop - start), int(_BLOCK_SECONDS / seconds * (stop - start))))
+
+
+def _checked_weights(weights: Weights, n: int) -> NDArray[np.float64]:
+    """The costs of `n` rows."""
+    given = plain_array(weights)
+    if given.shape != (n,) or given.dtype.kind not in "biuf":
+        raise InputError(
+            f"expected a weight for each of {n} rows, got {given.dtype} of shape {given.shape}"
+        )
+    cost = given.astype(np.float64)
+    bad = ~((cost >= 0) & (cost < np.inf))
+    if bad.any():
+        at = int(bad.argmax())
+        raise InputError(f"expected weights from 0 up, got {cost[at]} for row {at}")
+    return cost

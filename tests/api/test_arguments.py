@@ -42,8 +42,8 @@ WRONG: dict[str, Callable[[], Any]] = {
     "one of reflect": lambda: sc.map("gaussian", X, sigma=1, mode=np.array(["wrap", "wrap"])),
     "got complex64": lambda: sc.map("anomaly", X, mean=np.zeros(3, "c8")),
     r"shape \(2,\): expected \(3,\)": lambda: sc.map("anomaly", X, mean=np.zeros(2)),
-    r"axis: expected 'rows' \(that is axis 0\) or 'all', got 0": lambda: sc.reduce(
-        "mean", X, axis=0
+    r"axis: expected 0 \(the same as 'rows'\) or None \('all'\), got 1": lambda: sc.reduce(
+        "mean", X, axis=1
     ),
     "workers: expected a whole number": lambda: sc.map("scale", X, workers=0),
     "workers: .* got True": lambda: sc.map("scale", X, workers=True),
@@ -78,7 +78,7 @@ def test_a_wrong_argument_is_refused(
 
 def test_errors_are_also_the_built_in_ones_that_fit(tmp_path: Path) -> None:
     (tmp_path / "out.h5").write_text("mine")
-    with pytest.raises(FileExistsError, match="--overwrite"):
+    with pytest.raises(FileExistsError, match="give overwrite=True"):
         sc.map("scale", X, f"{tmp_path}/out.h5")
     with pytest.raises(MemoryError, match="memory"):
         sc.map("scale", X, memory="1K")

@@ -72,7 +72,7 @@ def test_without_decoding_they_are_refused_and_both_are_named(tmp_path: Path) ->
     for first, second in PAIRS:
         address = write(tmp_path, [PACKED[first], PACKED[first], PACKED[second]])
         for use in (lambda: sc.reduce("mean", address), lambda: sc.open(address)):
-            with pytest.raises(sc.InputError, match=r"run_0.*run_2.*--decode-cf") as caught:
+            with pytest.raises(sc.InputError, match=r"run_0.*run_2.*decode_cf=True") as caught:
                 use()
             assert "\n" not in str(caught.value)
     assert "run_0.nc has scale_factor 0.01 and" in str(caught.value)
@@ -126,7 +126,7 @@ def test_jobs_give_the_same_bits_with_any_engine(
 def test_an_array_parameter_may_be_such_files(tmp_path: Path) -> None:
     address = write(tmp_path, [PACKED["single"], PACKED["double"]])
     x = np.zeros((2, *by_xarray(address).shape))
-    with pytest.raises(sc.InputError, match=r"run_0.*run_1.*--decode-cf"):
+    with pytest.raises(sc.InputError, match=r"run_0.*run_1.*decode_cf=True"):
         sc.map("anomaly", x, mean=address)
     got = sc.map("anomaly", x, mean=address, decode_cf=True)
     np.testing.assert_array_equal(got[0], -by_xarray(address))

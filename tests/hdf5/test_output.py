@@ -73,7 +73,7 @@ def test_an_output_that_is_not_committed_is_dropped(tmp_path):
 
 
 def test_a_file_that_exists_is_replaced_only_when_told(old):
-    with pytest.raises(OutputExists, match="--overwrite"):
+    with pytest.raises(OutputExists, match="give overwrite=True"):
         OutputFile(str(old)).check()
     with pytest.raises(OutputExists):
         OutputFile(str(old)).open()
@@ -91,7 +91,7 @@ def test_a_named_object_is_added_to_an_existing_file(old):
 
 def test_a_named_object_that_exists_is_replaced_only_when_told(old):
     for path in ("/replace", "/replace/"):
-        with pytest.raises(OutputExists, match="--overwrite"):
+        with pytest.raises(OutputExists, match="give overwrite=True"):
             OutputFile(f"{old}::{path}").check()
     put(f"{old}::/replace", "/replace", np.full(4, 7.0), overwrite=True)
     with h5py.File(old, "r") as file:

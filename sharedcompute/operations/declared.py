@@ -1,0 +1,68 @@
+"""What the callables of a declaration give: a wrong one is named, not what it leads to later."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.errors import InputError
+
+
+def declared(owner: str, what: str, given: Callable[..., Any], *args: Any) -> Any:
+    """Ask a callable of the declaration `owner`; `what` is the name of the field that it fills.
+
+    Raises
+    ------
+    InputError
+        It raised something else than that.
+    """
+    try:
+        return given(*args)
+    except InputError:
+        raise
+    except Exception as problem:
+        text = " ".join(str(problem).split())
+        raise InputError(
+            f"{owner}: expected {what} to be a function of {len(args)} arguments that suits the "
+            f"data, it raised {type(problem).__name__}: {text}; mend {what}"
+        ) from problem
+
+
+def declared_dtype(owner: str, given: Callable[..., Any], *args: Any) -> np.dtype[Any]:
+    """Ask for the dtype of a result."""
+    found = declared(owner, "dtype", given, *args)
+    try:
+        kind: np.dtype[Any] = np.dtype(found).newbyteorder("=")
+    except TypeError:
+        kind = np.dtype(object)
+    if kind.hasobject:
+        raise InputError(
+            f"{owner}: expected dtype to give a dtype such as numpy.float32, got {found!r}"
+        )
+    return kind
+
+
+def declared_shape(owner: str, given: Callable[..., Any], *args: Any) -> tuple[int, ...]:
+    """Ask for the shape of one row of a result."""
+    found = declared(owner, "row_shape", given, *args)
+    try:
+        sides = tuple(map(operator.index, found))
+    except TypeError:
+        sides = (-1,)
+    if min(sides, default=0) < 0:
+        raise InputError(
+            f"{owner}: expected row_shape to give a tuple of whole numbers, () for one number a "
+            f"row, got {found!r}"
+        )
+    return sides
+
+
+def declared_arguments(owner: str, given: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
+    """Ask what a kernel gets behind `x` and `out`."""
+    found = declared(owner, "arguments", given, *args)
+    if not isinstance(found, tuple | list):
+        raise InputError(f"{owner}: expected arguments to give a tuple, got {found!r}")
+    return tuple(found)
