@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sharedcompute.errors import (
         DeadlockError,
         Error,
+        InputChanged,
         InputError,
         MemoryBudgetError,
         OutputExists,
@@ -61,6 +62,7 @@ _HOMES = {
     "sharedcompute.errors": (
         "DeadlockError",
         "Error",
+        "InputChanged",
         "InputError",
         "MemoryBudgetError",
         "OutputExists",
@@ -100,6 +102,7 @@ __all__ = [
     "Fit",
     "Fitted",
     "FromModel",
+    "InputChanged",
     "InputError",
     "Map",
     "MemoryBudgetError",

@@ -12,10 +12,10 @@ from sharedcompute.engines.progress import Progress
 from sharedcompute.errors import KEPT, InputChanged, ReadBackError, StaleResumeError
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.partial import mark_of
-from sharedcompute.hdf5.seen import InputFiles
+from sharedcompute.hdf5.seen import InputFiles, Seen
 from sharedcompute.journal import Record
 
-Header = Callable[[tuple[int, int] | None], Record]
+Header = Callable[[Seen | None], Record]
 """Gives which job it is, from what the file begins as."""
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import deflate
@@ -20,6 +21,7 @@ from sharedcompute.engines.earlier import Run
 from sharedcompute.engines.order import InOrder
 from sharedcompute.engines.progress import Section
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
+from sharedcompute.hdf5.own_files import is_own, open_to_read
 from sharedcompute.hdf5.sink import Created
 from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk
 from sharedcompute.journal import Record
@@ -101,12 +103,16 @@ def _take_over(
 
 def _lay_out(section: Section, created: Sequence[Created]) -> None:
     """Store chunks of the lengths that were stored, in the same order."""
-    runs: dict[int, list[Record]] = {}
+    stored: dict[Path, list[Record]] = {}
     for run, record in section.found("kept"):
         if record["where"] == "output":
-            runs.setdefault(run.number, []).append(record)
-    for record in reversed(max(runs.values(), key=len, default=[])):
+            stored.setdefault(run.output, []).append(record)
+    file, records = max(stored.items(), key=lambda item: len(item[1]), default=(None, []))
+    size = file.lstat().st_size if file is not None and is_own(file) else 0
+    for record in reversed(records):
         for number, mask, length, _, offset in record["chunks"]:
+            if not 0 <= length <= size:
+                return  # it was cut short: nothing comes to lie where it lay
             created[number].store([EncodedChunk(tuple(offset), mask, bytes(length))])
 
 
@@ -156,7 +162,7 @@ class _Files:
 
     def _read(self, path: Any, place: int, length: int, crc: int) -> bytes | None:
         if path not in self._files:
-            self._files[path] = path.open("rb") if path.is_file() else None
+            self._files[path] = open_to_read(path)
         file = self._files[path]
         if file is None:
             return None

@@ -13,6 +13,7 @@ from sharedcompute import faults
 from sharedcompute.engines.progress import Section
 from sharedcompute.engines.work import TAKE_SECONDS, Work
 from sharedcompute.events import BlockDone, Event, StateTaken
+from sharedcompute.hdf5.own_files import open_own, open_to_read
 from sharedcompute.hdf5.writers import write_all
 from sharedcompute.operations.base import Array, State
 from sharedcompute.shortage import full_disk_named
@@ -141,7 +142,7 @@ class SavedStates:
         """Write the states of a slot, and give their checksum."""
         path = self._section.run.states(self._section.name)
         if self._fd < 0:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._fd = open_own(path, os.O_RDWR)
         data = b"".join(field[slot].tobytes() for fields in states for field in fields)
         faults.point("states.write")
         with full_disk_named(str(path)):
@@ -151,9 +152,10 @@ class SavedStates:
     def _read(self, run: Any, states: list[list[Array]], slot: int, place: int, crc: int) -> bool:
         """Read the states of a slot; whether they are what was noted."""
         path = run.states(self._section.name)
-        if not path.is_file():
+        file = open_to_read(path)
+        if file is None:
             return False
-        with path.open("rb") as file:
+        with file:
             file.seek(place)
             data = file.read(_nbytes(states))
         if deflate.crc32(data) != crc:
