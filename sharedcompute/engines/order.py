@@ -167,7 +167,14 @@ class InOrder:
         return waiting.chunk._replace(data=self._spill.read(waiting.note[2]))
 
 
+def checksum(number: int, chunk: EncodedChunk) -> int:
+    """Of all that is stored of a chunk: its data, and where and how they are stored."""
+    how = ",".join(str(int(value)) for value in (number, chunk.mask, *chunk.offset))
+    data = deflate.crc32(chunk.data) if chunk.crc is None else chunk.crc
+    return int(deflate.crc32(how.encode(), data))
+
+
 def _note(number: int, chunk: EncodedChunk) -> list[Any]:
     """What a later run has to know of a chunk."""
-    crc = deflate.crc32(chunk.data) if chunk.crc is None else chunk.crc
+    crc = checksum(number, chunk)
     return [number, chunk.mask, len(chunk.data), crc, list(chunk.offset)]

@@ -18,7 +18,7 @@ import deflate
 import numpy as np
 
 from sharedcompute.engines.earlier import Run
-from sharedcompute.engines.order import InOrder
+from sharedcompute.engines.order import InOrder, checksum
 from sharedcompute.engines.progress import Section
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
 from sharedcompute.hdf5.own_files import is_own, open_to_read
@@ -144,23 +144,26 @@ class _Files:
         """An encoded chunk; None where it is not what was noted."""
         number, mask, length, crc, offset, *position = note
         if where == "waiting":
-            data = self._read(run.waiting, position[0], length, crc)
+            data = self._read(run.waiting, position[0], length)
         else:
             place = self._places[number].get(tuple(offset))
-            data = None if place is None else self._read(run.output, place, length, crc)
-        return None if data is None else EncodedChunk(tuple(offset), mask, data)
+            data = None if place is None else self._read(run.output, place, length)
+        if data is None:
+            return None
+        found = EncodedChunk(tuple(offset), mask, data)
+        return found if checksum(number, found) == crc else None
 
     def rows(self, run: Run, target: ContiguousTarget, rows: Rows, crc: int) -> Any:
         """Rows of a contiguous dataset; None where they are not what was noted."""
         assert target.offset is not None
         row = int(np.prod(target.shape[1:], dtype=np.int64)) * target.stored_dtype.itemsize
         place = target.offset + rows.start * row
-        data = self._read(run.output, place, rows.size * row, crc)
-        if data is None:
+        data = self._read(run.output, place, rows.size * row)
+        if data is None or deflate.crc32(data) != crc:
             return None
         return np.frombuffer(data, target.stored_dtype).reshape(rows.size, *target.shape[1:])
 
-    def _read(self, path: Any, place: int, length: int, crc: int) -> bytes | None:
+    def _read(self, path: Any, place: int, length: int) -> bytes | None:
         if path not in self._files:
             self._files[path] = open_to_read(path)
         file = self._files[path]
@@ -168,7 +171,7 @@ class _Files:
             return None
         file.seek(place)
         data = file.read(length)
-        return data if len(data) == length and deflate.crc32(data) == crc else None
+        return data if len(data) == length else None
 
     def close(self) -> None:
         """Close all files."""

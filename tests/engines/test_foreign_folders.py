@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -232,9 +233,10 @@ def forgeries(records: list[Any]) -> list[list[Any]]:
     """Journals in which one value, anywhere in one record, is another."""
 
     def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        if not isinstance(value, dict | list):
+            return []
         found = []
-        for key, below in pairs if isinstance(value, dict | list) else ():
+        for key, below in value.items() if isinstance(value, dict) else enumerate(value):
             found += [(*path, key), *places(below, (*path, key))]
         return found
 
@@ -254,7 +256,8 @@ def forgeries(records: list[Any]) -> list[list[Any]]:
 
 
 def check_forgeries(field: Path, name: str, count: int | None) -> None:
-    whole = whole_of(field / "in.h5", name)
+    (field / "whole.h5").write_bytes(whole_of(field / "in.h5", name))
+    whole = contents(field / "whole.h5")
     folder = stop(field, name)
     kept = {f.name: f.read_bytes() for f in folder.iterdir()}
     all_of_them = forgeries(journal.read(folder / "journal-1"))
@@ -275,8 +278,21 @@ def check_forgeries(field: Path, name: str, count: int | None) -> None:
             assert "\n" not in said
             assert not (field / "out.h5").exists()
         else:
-            assert (field / "out.h5").read_bytes() == whole
+            # Not the bytes: where notes are lost, chunks may come to lie elsewhere.
+            assert contents(field / "out.h5") == whole
             (field / "out.h5").unlink()
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """All rows of a file."""
+    found: dict[str, bytes] = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: found.update(
+                {name: item[...].tobytes()} if isinstance(item, h5py.Dataset) else {}
+            )
+        )
+    return found
 
 
 FORGED = ["contiguous", "gzip", "one state a block", "one state a worker"]
