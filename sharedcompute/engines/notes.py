@@ -74,7 +74,9 @@ class Notes:
     def left(self, listen: Listener) -> Sequence[int]:
         """Take over what runs before have left, and give the units that are still to be done."""
         with understood(self._section.run.folder):
-            kept = restore(self._section, self._created, self._order, self._work.rows)
+            kept = restore(
+                self._section, self._created, self._order, self._work.box, sparse=self._work.sparse
+            )
             for block, crcs in kept.items():
                 self._check_in(block, crcs)
             done = self._states.restore(set(kept) if self._created else None)

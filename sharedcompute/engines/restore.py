@@ -10,6 +10,7 @@ each tells whether that is so.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -32,12 +33,17 @@ Places = dict[tuple[int, ...], int]
 
 Kept = tuple[Run, Record]
 
+Box = tuple[slice, ...]
+"""What a unit of work is of a dataset."""
+
 
 def restore(
     section: Section,
     created: Sequence[Created],
     order: InOrder,
-    rows_of: Callable[[int], Rows],
+    box_of: Callable[[int], Box],
+    *,
+    sparse: bool = False,
 ) -> dict[int, tuple[int, ...]]:
     """Take over the blocks that were kept, and give their checksums.
 
@@ -47,8 +53,10 @@ def restore(
         The datasets of the section, as they stand in this run's file.
     order : InOrder
         Stores what is not in this run's file.
-    rows_of : callable
-        The rows of a block.
+    box_of : callable
+        What a block is of each dataset: its rows at least, and all of the axes that are not told.
+    sparse : bool
+        Chunks of a block may be missing: nothing was written to the input's.
     """
     kept: dict[int, list[Kept]] = {}
     for run, record in section.found("kept"):
@@ -61,7 +69,9 @@ def restore(
     with contextlib.closing(_Files([_places(made) for made in created])) as files:
         for block in sorted(kept):
             for run, record in kept[block]:
-                if _take_over(run, record, rows_of(block), section, created, order, files):
+                if not _is_whole(record, box_of(block), created, sparse):
+                    continue
+                if _take_over(run, record, box_of(block)[0], section, created, order, files):
                     found[block] = tuple(record["crcs"])
                     break
     return found
@@ -70,14 +80,14 @@ def restore(
 def _take_over(
     run: Run,
     record: Record,
-    rows: Rows,
+    side: slice,
     section: Section,
     created: Sequence[Created],
     order: InOrder,
     files: _Files,
 ) -> bool:
     """Take over a block if it is whole."""
-    block, crcs = record["kept"], tuple(record["crcs"])
+    block, crcs, rows = record["kept"], tuple(record["crcs"]), Rows(side.start, side.stop)
     chunks = [(note[0], files.chunk(run, record["where"], note)) for note in record["chunks"]]
     plain = [
         (made.target, files.rows(run, made.target, rows, crc))
@@ -99,6 +109,25 @@ def _take_over(
         order.add(block, number, [chunk])
     order.done(block, crcs)
     return True
+
+
+def _is_whole(record: Record, box: Box, created: Sequence[Created], sparse: bool) -> bool:
+    """Whether a note is of all that a block leaves, and of nothing else."""
+    if record["crcs"] and len(record["crcs"]) != len(created):
+        return False
+    noted = [(note[0], tuple(note[4])) for note in record["chunks"]]
+    wanted: list[tuple[int, tuple[int, ...]]] = []
+    for number, made in enumerate(created):
+        if isinstance(made.target, ChunkTarget):
+            here = (*box, *(slice(0, n) for n in made.target.shape[len(box) :]))
+            sides = zip(here, made.target.chunks, strict=True)
+            corners = itertools.product(*(range(s.start, s.stop, c) for s, c in sides))
+            wanted += [(number, corner) for corner in corners]
+        elif not record["crcs"]:
+            return False
+    if sparse:
+        return len(set(noted)) == len(noted) and set(noted) <= set(wanted)
+    return sorted(noted) == sorted(wanted)
 
 
 def _lay_out(section: Section, created: Sequence[Created]) -> None:
