@@ -1,8 +1,9 @@
 """What a job has done, a line for each thing, so that another run can go on after it.
 
-A line is the CRC-32 of the rest in hexadecimal, a space, and JSON. Lines are appended by one
-process and never changed. The first one that is cut short, or whose checksum does not fit, is where
-the journal ends: a process can be killed in the middle of a line.
+A line is a CRC-32 in hexadecimal, a space, and JSON. The checksum is of all JSON up to the line's
+end, so that a line counts only where it stands. Lines are appended by one process and never
+changed. The first one that is cut short, or whose checksum does not fit, is where the journal ends:
+a process can be killed in the middle of a line.
 """
 
 from __future__ import annotations
@@ -15,17 +16,30 @@ from typing import Any
 import deflate
 
 from sharedcompute import faults
+from sharedcompute.hdf5.own_files import create, open_own, open_to_read
 
 Record = dict[str, Any]
 
 
 class Journal:
-    """A journal that is being written; what is torn at the end of an older one is cut off."""
+    """A journal that is being written.
 
-    def __init__(self, path: Path) -> None:
-        _, length = _read(path)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        os.ftruncate(self._fd, length)
+    Parameters
+    ----------
+    path : Path
+    goes_on : bool
+        In the file of an older one, whose torn end is cut off; else a new file takes its place.
+    """
+
+    def __init__(self, path: Path, *, goes_on: bool = False) -> None:
+        flags = os.O_WRONLY | os.O_APPEND
+        if goes_on:
+            _, length, self._crc = _read(path)
+            self._fd = open_own(path, flags)
+            os.ftruncate(self._fd, length)
+        else:
+            self._crc = 0
+            self._fd = create(path, flags)
 
     def append(self, record: Record) -> None:
         """Write a record; it is safe from the death of this process from here on.
@@ -37,7 +51,8 @@ class Journal:
         """
         faults.point("journal.append")
         text = json.dumps(record, separators=(",", ":")).encode()
-        line = b"%08x %b\n" % (deflate.crc32(text), text)
+        self._crc = deflate.crc32(text, self._crc)
+        line = b"%08x %b\n" % (self._crc, text)
         while line:
             line = line[os.write(self._fd, line) :]
 
@@ -51,29 +66,30 @@ def read(path: Path) -> list[Record]:
     return _read(path)[0]
 
 
-def _read(path: Path) -> tuple[list[Record], int]:
-    """The whole records, and how many bytes they take."""
+def _read(path: Path) -> tuple[list[Record], int, int]:
+    """The whole records, how many bytes they take, and their checksum."""
     records: list[Record] = []
-    length = 0
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return records, length
+    length = crc = 0
+    file = open_to_read(path)
+    if file is None:
+        return records, length, crc
+    with file:
+        data = file.read()
     for line in data.splitlines(keepends=True):
-        record = _record(line)
+        told, _, text = line.rstrip(b"\n").partition(b" ")
+        after = deflate.crc32(text, crc)
+        record = _record(text) if line.endswith(b"\n") and told == b"%08x" % after else None
         if record is None:
             break
         records.append(record)
         length += len(line)
-    return records, length
+        crc = after
+    return records, length, crc
 
 
-def _record(line: bytes) -> Record | None:
-    crc, _, text = line.rstrip(b"\n").partition(b" ")
-    if not line.endswith(b"\n") or crc != b"%08x" % deflate.crc32(text):
-        return None
+def _record(text: bytes) -> Record | None:
     try:
         record = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None

@@ -136,7 +136,10 @@ FOR_REPACK = tuple(name for name in NAMES if name not in ("block_rows", "decode_
 """Of `repack`, which has no blocks of rows, and keeps packed numbers packed."""
 
 ARGUMENTS = ("op", "input", "output", "listen", "team")
-"""What calls take besides; those of reductions an axis as well."""
+"""What calls take besides."""
+
+OF_REDUCTIONS = ("axis",)
+"""And what those of reductions take."""
 
 RESERVED = frozenset({*NAMES, *ARGUMENTS})
 """Parameters called so could never be given."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from sharedcompute.cli.notes import said
 from sharedcompute.cli.options import (
     AXIS,
     DECODE,
@@ -257,8 +256,7 @@ def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
     from sharedcompute.cli import tables  # noqa: PLC0415
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
 
-    with said(options["quiet"]):
-        plan = make_plan(job, sorted_)
+    plan = make_plan(job, sorted_)
     signals = click.get_current_context().obj
     if options["dry_run"]:
         text = json.dumps(report.plan_record(plan)) if options["as_json"] else report.describe(plan)

@@ -13,6 +13,7 @@ import click
 from sharedcompute import __version__
 from sharedcompute.cli.jobs import fit, map_, reduce, run, scan, stats
 from sharedcompute.cli.look import info, ops, shm, verify
+from sharedcompute.cli.notes import as_notes
 from sharedcompute.cli.options import Group
 from sharedcompute.cli.repack import repack
 from sharedcompute.cli.scaling import scaling
@@ -52,7 +53,7 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
     try:
         try:
             signals.begin()
-            with shortage_named():
+            with shortage_named(), as_notes(quiet=not {"-q", "--quiet"}.isdisjoint(words)):
                 cli.main(words, "sharedcompute", standalone_mode=False, obj=signals)
         finally:
             signals.end()

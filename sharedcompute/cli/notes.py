@@ -1,10 +1,11 @@
-"""Warnings of the Python interface, as the command line says them: a line each."""
+"""Warnings as notes of one line."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -13,15 +14,21 @@ from sharedcompute.wording import on_command_line
 
 
 @contextmanager
-def said(quiet: bool) -> Iterator[None]:
-    """Say at the end what was warned of meanwhile, once each, unless `quiet`."""
-    with warnings.catch_warnings(record=True) as noticed:
+def as_notes(*, quiet: bool) -> Iterator[None]:
+    """Tell user warnings as notes meanwhile, each once; others as Python tells them."""
+    told: set[str] = set()
+    with warnings.catch_warnings():
+        plain = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *where: Any, **how: Any) -> None:
+            text = message.text if isinstance(message, Worded) else str(message)
+            if not issubclass(category, UserWarning):
+                plain(message, category, *where, **how)
+            elif not quiet and text not in told:
+                # Python forgets what it has told wherever warnings are caught in between.
+                told.add(text)
+                click.echo(f"sharedcompute: note: {on_command_line(text)}", err=True)
+
         warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
         yield
-    for text in dict.fromkeys(_text_of(warning.message) for warning in noticed):
-        if not quiet:
-            click.echo(f"sharedcompute: note: {on_command_line(text)}", err=True)
-
-
-def _text_of(message: Warning | str) -> str:
-    return message.text if isinstance(message, Worded) else str(message)

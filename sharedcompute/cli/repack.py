@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from sharedcompute.cli.notes import said
 from sharedcompute.cli.options import BLOCK_ROWS, EXTERNAL, RUN, STORE, settings, with_options
 from sharedcompute.cli.stopped import note_stopped
 from sharedcompute.wording import on_command_line
@@ -34,8 +33,7 @@ def repack(input: str, output: str, **options: Any) -> None:
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
 
     made = Settings.of(settings(options, {}))
-    with said(options["quiet"]):
-        plan = make_repack(input, output, made, check=options["check"])
+    plan = make_repack(input, output, made, check=options["check"])
     if options["dry_run"]:
         record = report.repack_record(plan)
         click.echo(json.dumps(record) if options["as_json"] else report.describe_repack(plan))

@@ -26,6 +26,7 @@ class BoxWork:
     source: Any
 
     taken = False
+    sparse = True
     side_by_side = True
     reduced = ()
 
@@ -36,6 +37,10 @@ class BoxWork:
         """The rows of a box."""
         first = self.boxes.box(number)[0]
         return Rows(first.start, first.stop)
+
+    def box(self, number: int) -> tuple[slice, ...]:
+        """One box."""
+        return self.boxes.box(number)
 
     def nbytes(self, number: int) -> int:
         """The bytes of a box."""

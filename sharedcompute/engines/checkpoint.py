@@ -10,8 +10,9 @@ import deflate
 import numpy as np
 
 from sharedcompute import faults
-from sharedcompute.engines.earlier import Run
+from sharedcompute.engines.earlier import Run, understood
 from sharedcompute.engines.progress import Section
+from sharedcompute.hdf5.own_files import open_own, open_to_read
 from sharedcompute.hdf5.writers import write_all
 from sharedcompute.journal import Record
 from sharedcompute.operations.base import State
@@ -67,7 +68,7 @@ class Checkpoints:
         data = b"".join(model[name].tobytes() for name in self._specs)
         place = self._turn * len(data)
         faults.point("checkpoint.write")
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = open_own(path, os.O_RDWR)
         try:
             write_all(fd, memoryview(data), place, str(path))
         finally:
@@ -80,7 +81,8 @@ class Checkpoints:
 
     def restore(self) -> Reached | None:
         """Find where the run before has come to, and let what it left go."""
-        reached = self._find()
+        with understood(self._section.run.folder):
+            reached = self._find()
         if reached is not None:
             self._noted = reached.number
             # Not so where this run goes on in its files: they have it.
@@ -106,15 +108,18 @@ class Checkpoints:
             for told in (r for other, r in reversed(records[at:]) if other is run):
                 # A record before whose model is lost may have told of rounds that came again.
                 values[told["rounds"] - len(told["values"]) :] = told["values"]
+            if len(values) != record["rounds"]:
+                raise ValueError(f"{len(values)} rounds told, and {record['rounds']} done")
             return Reached(run.number, record["rounds"], model, values)
         return None
 
     def _read(self, run: Run, record: Record) -> State | None:
         """The model as a record says it; None where the file has something else."""
         path = run.states(NAME)
-        if not path.is_file():
+        file = open_to_read(path)
+        if file is None:
             return None
-        with path.open("rb") as file:
+        with file:
             file.seek(record["place"])
             data = file.read(nbytes(self._specs))
         if deflate.crc32(data) != record["crc"]:

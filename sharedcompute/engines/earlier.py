@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sharedcompute import faults
-from sharedcompute.errors import OutputExists, StaleResumeError
+from sharedcompute.errors import Error, InputError, OutputExists, StaleResumeError
 from sharedcompute.hdf5.output import open_written
+from sharedcompute.hdf5.own_files import is_own, is_own_folder
 from sharedcompute.hdf5.partial import StateFolder
 from sharedcompute.journal import Record, read
 from sharedcompute.wording import flag
 
-FORMAT = 1
+FORMAT = 2
 """Of the journal's records."""
 
 
@@ -80,18 +83,44 @@ class Run:
         for pattern in (*names, f"journal-{self.number}"):
             faults.point("earlier.remove")
             for file in self.folder.glob(pattern):
-                file.unlink(missing_ok=True)
+                removed(file)
+
+
+def removed(file: Path) -> None:
+    """Remove a file, or a link itself.
+
+    Raises
+    ------
+    InputError
+        It is a folder, which no job has made.
+    """
+    try:
+        file.unlink(missing_ok=True)
+    except (IsADirectoryError, PermissionError):
+        raise InputError(
+            f"expected files of a stopped job in {file.parent}, found a folder {file.name}; remove "
+            f"{file.parent}"
+        ) from None
 
 
 def runs(folder: Path) -> list[Run]:
-    """What stopped jobs have left in a folder, the oldest first."""
-    found = []
+    """What stopped jobs have left in a folder, the oldest first; nothing where it is not ours."""
+    found: list[Run] = []
+    if not is_own_folder(folder):
+        return found
     for file in folder.glob("journal-*"):
         records = read(file)
         number = file.name.partition("-")[2]
-        if number.isdecimal() and records and records[0].get("format") == FORMAT:
+        if number.isdecimal() and records and _is_header(records[0]):
             found.append(Run(folder, int(number), records[0], records[1:]))
     return sorted(found, key=lambda run: run.number)
+
+
+def _is_header(record: Record) -> bool:
+    """Whether a record is what the journal of a job begins with."""
+    kinds = {"format": int, "identity": dict, "what": str, "overwrite": bool}
+    told = all(isinstance(record.get(name), kind) for name, kind in kinds.items())
+    return told and record["format"] == FORMAT
 
 
 def was_overwriting(folder: Path) -> bool:
@@ -148,21 +177,56 @@ def stopped(output: Path) -> Stopped | None:
         running = True
     else:
         running = False
+    with understood(state.path):
+        done, units, rounds = _counted([record for run in found for record in run.records])
+    return Stopped(state.path, found[-1].header["what"], done, units, rounds, running)
+
+
+def _counted(records: list[Record]) -> tuple[int, int, int]:
+    """Blocks that are done, blocks in all, and rounds."""
     units: dict[str, int] = {}
     done: dict[str, set[int]] = {}
-    for record in (record for run in found for record in run.records):
+    for record in records:
         if "units" in record:
-            units[record["section"]] = record["units"]
+            units[record["section"]] = int(record["units"])
         elif is_done(record):
             done.setdefault(record["section"], set()).update(_blocks(record))
-    return Stopped(
-        state.path,
-        found[-1].header["what"],
-        sum(map(len, done.values())),
-        sum(units.values()),
-        max((record.get("rounds", 0) for run in found for record in run.records), default=0),
-        running,
-    )
+    rounds = max((int(record.get("rounds", 0)) for record in records), default=0)
+    return sum(map(len, done.values())), sum(units.values()), rounds
+
+
+NONSENSE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+)
+"""What is raised on the way from notes that no job has written."""
+
+
+@contextlib.contextmanager
+def understood(folder: Path) -> Iterator[None]:
+    """Refuse notes that no job of ours has written, in one line.
+
+    Their checksums are right and what they say makes no sense: a place below zero, a block that the
+    job does not have, a word for a number.
+
+    Raises
+    ------
+    StaleResumeError
+    """
+    try:
+        yield
+    except (Error, OSError):
+        raise
+    except NONSENSE as why:
+        raise StaleResumeError(
+            f"expected the notes of a stopped job in {folder}, found some that make no sense "
+            f"({type(why).__name__}: {why}); leave out --resume to begin anew"
+        ) from why
 
 
 def _opens(file: Path) -> bool:
@@ -171,9 +235,11 @@ def _opens(file: Path) -> bool:
     It refuses one that began as a copy of a file in the format of HDF5 1.10: a mark in it says that
     somebody writes it.
     """
+    if not is_own(file):
+        return False
     try:
         open_written(file).close()
-    except OSError:
+    except (OSError, RuntimeError):
         return False
     return True
 

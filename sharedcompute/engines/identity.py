@@ -15,7 +15,7 @@ import numpy as np
 
 from sharedcompute.engines.record import is_own
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.seen import InputFiles
+from sharedcompute.hdf5.seen import InputFiles, Seen
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.journal import Record
@@ -24,19 +24,17 @@ from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Job, Summary, operations_of
 from sharedcompute.plan.repack import RepackPlan
 
-Base = tuple[int, int] | None
-
 BASE = "the file that results are added to"
 """The one entry of an identity that the job itself changes."""
 
 
-def header_of(plan: Plan, base: Base) -> Record:
+def header_of(plan: Plan, base: Seen | None) -> Record:
     """What the journal of a plan begins with.
 
     Parameters
     ----------
-    base : tuple of int or None
-        Size and time of the file that the output began as.
+    base : Seen or None
+        The file that the output began as.
     """
     identity: Record = {**_versions(), **_input(plan.job), **_files(plan.reads)}
     identity |= _steps(plan.job)
@@ -46,18 +44,18 @@ def header_of(plan: Plan, base: Base) -> Record:
             identity[f"the storage of {sink.path}"] = _storage(sink)
     # After the storage: other chunks move the bounds of blocks, and are what was asked for.
     identity["the number of rows in a block"] = [plan.blocks.rows, plan.passes[-1].strip]
-    identity[BASE] = None if base is None else _state(*base)
+    identity[BASE] = None if base is None else _state(base)
     overwrite = plan.job.output is not None and plan.job.output.overwrite
     return {"identity": identity, "what": _what(plan.job), "overwrite": overwrite}
 
 
-def repack_header_of(plan: RepackPlan, base: Base) -> Record:
+def repack_header_of(plan: RepackPlan, base: Seen | None) -> Record:
     """What the journal of a repack begins with."""
     identity: Record = {**_versions(), **_files(plan.reads), "the dataset": plan.path}
     for recoding in plan.recodings.values():
         source, storage = recoding.source, recoding.storage
         identity[f"the storage of {source.path}"] = fingerprint(storage)
-    identity[BASE] = None if base is None else _state(*base)
+    identity[BASE] = None if base is None else _state(base)
     what = f"repack of {Address(Path(plan.file).name, plan.path)}"
     return {"identity": identity, "what": what, "overwrite": plan.overwrite}
 
@@ -99,14 +97,14 @@ def _files(reads: InputFiles) -> Record:
 
     Files in several folders often have the same name.
     """
-    return {f"the file {seen.file}": _state(seen.size, seen.time_ns) for seen in reads.seen}
+    return {f"the file {seen.file}": _state(seen) for seen in reads.seen}
 
 
-def _state(size: int, time_ns: int) -> str:
+def _state(seen: Seen) -> str:
     """Size and time for a person, and exact."""
-    seconds, rest = divmod(time_ns, 10**9)
+    seconds, rest = divmod(seen.time_ns, 10**9)
     time = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return f"{size} bytes of {time}.{rest:09} UTC"
+    return f"{seen.size} bytes of {time}.{rest:09} UTC"
 
 
 def _steps(job: Job) -> Record:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from sharedcompute.engines.earlier import understood
 from sharedcompute.engines.order import InOrder
 from sharedcompute.engines.progress import Section
 from sharedcompute.engines.restore import restore
@@ -72,10 +73,15 @@ class Notes:
 
     def left(self, listen: Listener) -> Sequence[int]:
         """Take over what runs before have left, and give the units that are still to be done."""
-        kept = restore(self._section, self._created, self._order, self._work.rows)
-        for block, crcs in kept.items():
-            self._check_in(block, crcs)
-        done = self._states.restore(set(kept) if self._created else None)
+        with understood(self._section.run.folder):
+            kept = restore(
+                self._section, self._created, self._order, self._work.box, sparse=self._work.sparse
+            )
+            for block, crcs in kept.items():
+                self._check_in(block, crcs)
+            done = self._states.restore(set(kept) if self._created else None)
+            if done and not done <= set(range(len(self._work))):
+                raise ValueError(f"a block {max(done)} of {len(self._work)}")
         self._save()
         self._section.restored()
         if done:

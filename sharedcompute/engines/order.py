@@ -6,6 +6,7 @@ give another file with every run; in order, the file's bytes do not depend on th
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import IO, Any, NamedTuple
@@ -15,6 +16,7 @@ import deflate
 from sharedcompute import faults
 from sharedcompute.engines.progress import Section
 from sharedcompute.engines.work import TAKE_SECONDS
+from sharedcompute.hdf5.own_files import open_own
 from sharedcompute.hdf5.writers import EncodedChunk
 from sharedcompute.plan.memory import HELD_BYTES
 from sharedcompute.shortage import full_disk_named
@@ -146,7 +148,8 @@ class InOrder:
             return waiting
         if self._spill is None:
             # Not emptied: where a job goes on in place, chunks wait there still.
-            self._spill = self._section.run.waiting.open("a+b")
+            fd = open_own(self._section.run.waiting, os.O_RDWR | os.O_APPEND)
+            self._spill = os.fdopen(fd, "a+b")
         faults.point("waiting.write")
         with full_disk_named(str(self._section.run.waiting)):
             position = self._spill.seek(0, 2)
@@ -164,7 +167,14 @@ class InOrder:
         return waiting.chunk._replace(data=self._spill.read(waiting.note[2]))
 
 
+def checksum(number: int, chunk: EncodedChunk) -> int:
+    """Of all that is stored of a chunk: its data, and where and how they are stored."""
+    how = ",".join(str(int(value)) for value in (number, chunk.mask, *chunk.offset))
+    data = deflate.crc32(chunk.data) if chunk.crc is None else chunk.crc
+    return int(deflate.crc32(how.encode(), data))
+
+
 def _note(number: int, chunk: EncodedChunk) -> list[Any]:
     """What a later run has to know of a chunk."""
-    crc = deflate.crc32(chunk.data) if chunk.crc is None else chunk.crc
+    crc = checksum(number, chunk)
     return [number, chunk.mask, len(chunk.data), crc, list(chunk.offset)]

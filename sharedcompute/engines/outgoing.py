@@ -12,11 +12,11 @@ from sharedcompute.engines.progress import Progress
 from sharedcompute.errors import GOES_ON, KEPT, InputChanged, ReadBackError, StaleResumeError
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.partial import mark_of
-from sharedcompute.hdf5.seen import InputFiles
+from sharedcompute.hdf5.seen import InputFiles, Seen
 from sharedcompute.journal import Record
 from sharedcompute.wording import in_python
 
-Header = Callable[[tuple[int, int] | None], Record]
+Header = Callable[[Seen | None], Record]
 """Gives which job it is, from what the file begins as."""
 
 

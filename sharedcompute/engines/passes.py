@@ -64,6 +64,12 @@ class PassWork:
         """The rows of a block."""
         return self.work.blocks[number]
 
+    sparse = False
+
+    def box(self, number: int) -> tuple[slice, ...]:
+        """The rows of a block, with all their columns."""
+        return (slice(*self.rows(number)),)
+
     def nbytes(self, number: int) -> int:
         """The bytes of a block in the source."""
         return self.work.block_nbytes(number)

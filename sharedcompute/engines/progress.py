@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sharedcompute.engines.earlier import FORMAT, Run, check_same, is_done, runs
+from sharedcompute.engines.earlier import FORMAT, Run, check_same, is_done, removed, runs
 from sharedcompute.hdf5.partial import OWN
 from sharedcompute.journal import Journal, Record
 from sharedcompute.shortage import full_disk_named
@@ -61,7 +61,7 @@ class Progress:
         self.run = Run(folder, number, header, [])
         self._to_restore = {r["section"] for run in self.earlier for r in run.records if is_done(r)}
         self.any_done = bool(self._to_restore)
-        self._journal = Journal(folder / f"journal-{number}")
+        self._journal = Journal(folder / f"journal-{number}", goes_on=self.goes_on)
         if not self.goes_on:
             self.append({"format": FORMAT, **header})
 
@@ -126,7 +126,7 @@ def _remove_strays(folder: Path) -> None:
     """Remove the files of runs whose journal is gone or damaged: they are of no use to anybody."""
     for file in folder.iterdir():
         if OWN.fullmatch(file.name):
-            file.unlink(missing_ok=True)
+            removed(file)
 
 
 class Section:

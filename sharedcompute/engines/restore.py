@@ -10,16 +10,19 @@ each tells whether that is so.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import deflate
 import numpy as np
 
 from sharedcompute.engines.earlier import Run
-from sharedcompute.engines.order import InOrder
+from sharedcompute.engines.order import InOrder, checksum
 from sharedcompute.engines.progress import Section
 from sharedcompute.hdf5.chunk_writer import ChunkTarget
+from sharedcompute.hdf5.own_files import is_own, open_to_read
 from sharedcompute.hdf5.sink import Created
 from sharedcompute.hdf5.writers import ContiguousTarget, EncodedChunk
 from sharedcompute.journal import Record
@@ -30,12 +33,17 @@ Places = dict[tuple[int, ...], int]
 
 Kept = tuple[Run, Record]
 
+Box = tuple[slice, ...]
+"""What a unit of work is of a dataset."""
+
 
 def restore(
     section: Section,
     created: Sequence[Created],
     order: InOrder,
-    rows_of: Callable[[int], Rows],
+    box_of: Callable[[int], Box],
+    *,
+    sparse: bool = False,
 ) -> dict[int, tuple[int, ...]]:
     """Take over the blocks that were kept, and give their checksums.
 
@@ -45,8 +53,10 @@ def restore(
         The datasets of the section, as they stand in this run's file.
     order : InOrder
         Stores what is not in this run's file.
-    rows_of : callable
-        The rows of a block.
+    box_of : callable
+        What a block is of each dataset: its rows at least, and all of the axes that are not told.
+    sparse : bool
+        Chunks of a block may be missing: nothing was written to the input's.
     """
     kept: dict[int, list[Kept]] = {}
     for run, record in section.found("kept"):
@@ -59,7 +69,9 @@ def restore(
     with contextlib.closing(_Files([_places(made) for made in created])) as files:
         for block in sorted(kept):
             for run, record in kept[block]:
-                if _take_over(run, record, rows_of(block), section, created, order, files):
+                if not _is_whole(record, box_of(block), created, sparse):
+                    continue
+                if _take_over(run, record, box_of(block)[0], section, created, order, files):
                     found[block] = tuple(record["crcs"])
                     break
     return found
@@ -68,14 +80,14 @@ def restore(
 def _take_over(
     run: Run,
     record: Record,
-    rows: Rows,
+    side: slice,
     section: Section,
     created: Sequence[Created],
     order: InOrder,
     files: _Files,
 ) -> bool:
     """Take over a block if it is whole."""
-    block, crcs = record["kept"], tuple(record["crcs"])
+    block, crcs, rows = record["kept"], tuple(record["crcs"]), Rows(side.start, side.stop)
     chunks = [(note[0], files.chunk(run, record["where"], note)) for note in record["chunks"]]
     plain = [
         (made.target, files.rows(run, made.target, rows, crc))
@@ -99,14 +111,37 @@ def _take_over(
     return True
 
 
+def _is_whole(record: Record, box: Box, created: Sequence[Created], sparse: bool) -> bool:
+    """Whether a note is of all that a block leaves, and of nothing else."""
+    if record["crcs"] and len(record["crcs"]) != len(created):
+        return False
+    noted = [(note[0], tuple(note[4])) for note in record["chunks"]]
+    wanted: list[tuple[int, tuple[int, ...]]] = []
+    for number, made in enumerate(created):
+        if isinstance(made.target, ChunkTarget):
+            here = (*box, *(slice(0, n) for n in made.target.shape[len(box) :]))
+            sides = zip(here, made.target.chunks, strict=True)
+            corners = itertools.product(*(range(s.start, s.stop, c) for s, c in sides))
+            wanted += [(number, corner) for corner in corners]
+        elif not record["crcs"]:
+            return False
+    if sparse:
+        return len(set(noted)) == len(noted) and set(noted) <= set(wanted)
+    return sorted(noted) == sorted(wanted)
+
+
 def _lay_out(section: Section, created: Sequence[Created]) -> None:
     """Store chunks of the lengths that were stored, in the same order."""
-    runs: dict[int, list[Record]] = {}
+    stored: dict[Path, list[Record]] = {}
     for run, record in section.found("kept"):
         if record["where"] == "output":
-            runs.setdefault(run.number, []).append(record)
-    for record in reversed(max(runs.values(), key=len, default=[])):
+            stored.setdefault(run.output, []).append(record)
+    file, records = max(stored.items(), key=lambda item: len(item[1]), default=(None, []))
+    size = file.lstat().st_size if file is not None and is_own(file) else 0
+    for record in reversed(records):
         for number, mask, length, _, offset in record["chunks"]:
+            if not 0 <= length <= size:
+                return  # it was cut short: nothing comes to lie where it lay
             created[number].store([EncodedChunk(tuple(offset), mask, bytes(length))])
 
 
@@ -138,31 +173,34 @@ class _Files:
         """An encoded chunk; None where it is not what was noted."""
         number, mask, length, crc, offset, *position = note
         if where == "waiting":
-            data = self._read(run.waiting, position[0], length, crc)
+            data = self._read(run.waiting, position[0], length)
         else:
             place = self._places[number].get(tuple(offset))
-            data = None if place is None else self._read(run.output, place, length, crc)
-        return None if data is None else EncodedChunk(tuple(offset), mask, data)
+            data = None if place is None else self._read(run.output, place, length)
+        if data is None:
+            return None
+        found = EncodedChunk(tuple(offset), mask, data)
+        return found if checksum(number, found) == crc else None
 
     def rows(self, run: Run, target: ContiguousTarget, rows: Rows, crc: int) -> Any:
         """Rows of a contiguous dataset; None where they are not what was noted."""
         assert target.offset is not None
         row = int(np.prod(target.shape[1:], dtype=np.int64)) * target.stored_dtype.itemsize
         place = target.offset + rows.start * row
-        data = self._read(run.output, place, rows.size * row, crc)
-        if data is None:
+        data = self._read(run.output, place, rows.size * row)
+        if data is None or deflate.crc32(data) != crc:
             return None
         return np.frombuffer(data, target.stored_dtype).reshape(rows.size, *target.shape[1:])
 
-    def _read(self, path: Any, place: int, length: int, crc: int) -> bytes | None:
+    def _read(self, path: Any, place: int, length: int) -> bytes | None:
         if path not in self._files:
-            self._files[path] = path.open("rb") if path.is_file() else None
+            self._files[path] = open_to_read(path)
         file = self._files[path]
         if file is None:
             return None
         file.seek(place)
         data = file.read(length)
-        return data if len(data) == length and deflate.crc32(data) == crc else None
+        return data if len(data) == length else None
 
     def close(self) -> None:
         """Close all files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from typing import Any
@@ -13,6 +14,7 @@ from sharedcompute import faults
 from sharedcompute.engines.progress import Section
 from sharedcompute.engines.work import TAKE_SECONDS, Work
 from sharedcompute.events import BlockDone, Event, StateTaken
+from sharedcompute.hdf5.own_files import open_own, open_to_read
 from sharedcompute.hdf5.writers import write_all
 from sharedcompute.operations.base import Array, State
 from sharedcompute.shortage import full_disk_named
@@ -80,8 +82,9 @@ class SavedStates:
             self._pending = set()
         if self._dirty and self._whole:
             place = self._behind + self._turn * _nbytes(self._taken)
-            crc = self._write(self._taken, -2, place)
-            self._section.append(taken=_ranges(self._blocks), place=place, crc=crc)
+            ranges = _ranges(self._blocks)
+            crc = self._write(self._taken, -2, place, ranges)
+            self._section.append(taken=ranges, place=place, crc=crc)
             self._turn = 1 - self._turn
             self._dirty = False
         self._saved = time.monotonic()
@@ -128,7 +131,7 @@ class SavedStates:
 
     def _restore_taken(self) -> set[int]:
         for run, record in self._section.found("taken"):
-            if self._read(run, self._taken, -2, record["place"], record["crc"]):
+            if self._read(run, self._taken, -2, record["place"], record["crc"], record["taken"]):
                 self._turn = int(record["place"] == self._behind)
                 return {n for first, end in record["taken"] for n in range(first, end)}
         return set()
@@ -137,26 +140,35 @@ class SavedStates:
         for tally, state in self._exact:
             tally.reset({name: field.view(np.ndarray)[-2] for name, field in state.items()})
 
-    def _write(self, states: list[list[Array]], slot: int, place: int) -> int:
-        """Write the states of a slot, and give their checksum."""
+    def _write(self, states: list[list[Array]], slot: int, place: int, blocks: Any = None) -> int:
+        """Write the states of a slot, and give the checksum of them and of what they are of."""
         path = self._section.run.states(self._section.name)
         if self._fd < 0:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._fd = open_own(path, os.O_RDWR)
         data = b"".join(field[slot].tobytes() for fields in states for field in fields)
         faults.point("states.write")
         with full_disk_named(str(path)):
             write_all(self._fd, memoryview(data), place, str(path))
-        return int(deflate.crc32(data))
+        return _checksum(data, blocks)
 
-    def _read(self, run: Any, states: list[list[Array]], slot: int, place: int, crc: int) -> bool:
+    def _read(
+        self,
+        run: Any,
+        states: list[list[Array]],
+        slot: int,
+        place: int,
+        crc: int,
+        blocks: Any = None,
+    ) -> bool:
         """Read the states of a slot; whether they are what was noted."""
         path = run.states(self._section.name)
-        if not path.is_file():
+        file = open_to_read(path)
+        if file is None:
             return False
-        with path.open("rb") as file:
+        with file:
             file.seek(place)
             data = file.read(_nbytes(states))
-        if deflate.crc32(data) != crc:
+        if _checksum(data, blocks) != crc:
             return False
         at = 0
         for field in (field for fields in states for field in fields):
@@ -164,6 +176,10 @@ class SavedStates:
             field[slot] = np.frombuffer(data[at : at + size], field.dtype)
             at += size
         return True
+
+
+def _checksum(data: bytes, blocks: Any) -> int:
+    return int(deflate.crc32(data, deflate.crc32(json.dumps(blocks).encode())))
 
 
 def _fields(state: State) -> list[Array]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import h5py
 
 from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
+from sharedcompute.hdf5.files import open_hdf5, without_locks
+from sharedcompute.hdf5.locks import lacks_locks
 from sharedcompute.hdf5.partial import StateFolder
 from sharedcompute.machine import disk_free, format_size
 from sharedcompute.wording import flag
@@ -38,14 +40,20 @@ def check_place(file: Path) -> None:
         raise InputError(f"expected a folder that can be written, {folder} cannot; choose another")
 
 
-def check_no_input(file: Path, inputs: Iterable[str]) -> None:
-    """Refuse to write what is read.
+def check_no_input(folder: StateFolder, inputs: Iterable[str]) -> None:
+    """Refuse to write what is read, or to remove it with the folder beside the output.
 
     Raises
     ------
     InputError
     """
+    file = folder.final
     for given in inputs:
+        if Path(os.path.realpath(given)).is_relative_to(folder.path):
+            raise InputError(
+                f"expected an input that stays, {given} is in {folder.path.name}, which is gone "
+                "when the output is complete; move it out, or write to another file"
+            )
         # Not `Path.exists`: that raises where a folder cannot be looked into.
         if file.exists() and os.path.exists(given) and file.samefile(given):  # noqa: PTH110
             raise InputError(
@@ -98,7 +106,7 @@ def check_existing(file: Path, paths: Iterable[str], overwrite: bool) -> None:
             f"{file} exists and is not HDF5, so {paths[0]} cannot be put into it; name another file"
         )
     try:
-        opened = h5py.File(file, "r")
+        opened = open_hdf5(str(file))
     except OSError as error:
         raise _unreadable(file, error) from None
     with opened:
@@ -122,6 +130,8 @@ def _check_path(opened: h5py.File, file: Path, path: str, overwrite: bool) -> No
 
 def _unreadable(file: Path, error: OSError) -> Exception:
     text = " ".join(str(error).split())
+    if lacks_locks(text):
+        return InputError(without_locks(str(file)))
     if "lock file" in text:
         return OutputExists(f"{file} is open in another program; close it there first")
     return InputError(f"expected a whole HDF5 file at {file}, got {text}; name another file")

@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 
 from sharedcompute.errors import InputError
+from sharedcompute.hdf5.locks import VARIABLE, lacks_locks, say_unlocked
 
 
 def check_file(file: str) -> str:
@@ -80,13 +81,15 @@ def open_file(file: str, cache_nbytes: int | None = None) -> h5py.File:
         # 10,007 slots: a prime above the chunks of any strip that fits the cache.
         cache = {"rdcc_nbytes": cache_nbytes, "rdcc_nslots": 10_007, "rdcc_w0": 1.0}
     try:
-        return h5py.File(file, "r", **cache)
+        return open_hdf5(file, **cache)
     except (OSError, RuntimeError) as error:
         text = " ".join(str(error).split())
         if "already open" in text:
             # What HDF5 says of a file in SWMR mode, and of one that was not closed.
             with contextlib.suppress(OSError, RuntimeError):
-                return h5py.File(file, "r", swmr=True, **cache)
+                return open_hdf5(file, swmr=True, **cache)
+        if lacks_locks(text):
+            raise InputError(without_locks(file)) from None
         if "lock file" in text:
             why = "is being written by another process; wait until that has closed it"
         elif "already open" in text:
@@ -96,6 +99,32 @@ def open_file(file: str, cache_nbytes: int | None = None) -> h5py.File:
         else:
             why = f"cannot be opened ({text}); check it with h5debug or copy it again"
         raise InputError(f"expected a whole HDF5 file, {file} {why}") from None
+
+
+def open_hdf5(file: str, **how: Any) -> h5py.File:
+    """Open a file for reading, with HDF5's lock where there are locks.
+
+    Raises
+    ------
+    OSError, RuntimeError
+        HDF5's own.
+    """
+    try:
+        return h5py.File(file, "r", **how)
+    except OSError as error:
+        if not lacks_locks(str(error)):
+            raise
+    opened = h5py.File(file, "r", locking=False, **how)
+    say_unlocked()
+    return opened
+
+
+def without_locks(file: str) -> str:
+    """Why HDF5 opens no file where there are no locks."""
+    return (
+        f"expected locks on the file system of {file}, as {VARIABLE}="
+        f"{os.environ.get(VARIABLE, '')} asks HDF5 for them, found none; set {VARIABLE}=FALSE"
+    )
 
 
 def nearest(name: str, known: list[str]) -> list[str]:

@@ -29,6 +29,7 @@ from sharedcompute.hdf5.destination import (
     check_room,
 )
 from sharedcompute.hdf5.ordered import TRACKED
+from sharedcompute.hdf5.own_files import create, open_own
 from sharedcompute.hdf5.partial import (
     StateFolder,
     WriteBehind,
@@ -38,6 +39,8 @@ from sharedcompute.hdf5.partial import (
     set_mark,
     sync_folder,
 )
+from sharedcompute.hdf5.placing import place_new
+from sharedcompute.hdf5.seen import Seen
 from sharedcompute.shortage import full_disk_named
 from sharedcompute.signal_mask import blocked
 
@@ -97,7 +100,7 @@ class OutputFile:
         self._like = like
         self._fd = -1
         self._published = False
-        self._base: tuple[int, int] | None = None
+        self._base: Seen | None = None
         self._behind: WriteBehind | None = None
         self._h5: h5py.File | None = None
 
@@ -133,19 +136,16 @@ class OutputFile:
             The disk has too little room.
         """
         check_place(self.file)
-        check_no_input(self.file, inputs)
-        self._check_existing()
         self.folder.check()
+        check_no_input(self.folder, inputs)
+        self._check_existing()
         kept = self.file.stat().st_size if self._keeps() else 0
         check_room(self.folder, nbytes + kept)
 
     @property
-    def base(self) -> tuple[int, int] | None:
-        """Size and time of the existing file that is kept: which one the new file began as."""
-        if not self._keeps():
-            return None
-        status = self.file.stat()
-        return status.st_size, status.st_mtime_ns
+    def base(self) -> Seen | None:
+        """The existing file that is kept: which one the new file began as."""
+        return Seen.of(str(self.file)) if self._keeps() else None
 
     def lock(self) -> None:
         """Lock the output; what `check` refuses is refused under the lock.
@@ -182,8 +182,8 @@ class OutputFile:
         self.temporary = self.folder.path / f"output-{number}.h5"
         faults.point("output.create")
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-            self._fd = os.open(self.temporary, flags, 0o666)
+            # Its permissions are those of any new file, once it is in its place.
+            self._fd = create(self.temporary, mode=0o666)
             keeps = self._keeps()
             self._base = self.base
             self.fresh = not keeps
@@ -232,7 +232,7 @@ class OutputFile:
         self.temporary = self.folder.path / f"output-{number}.h5"
         self._base = self.base
         self.fresh = self._base is None
-        self._fd = os.open(self.temporary, os.O_RDWR | os.O_CLOEXEC)
+        self._fd = open_own(self.temporary, os.O_RDWR)
         self._h5 = open_written(self.temporary)
         self._behind = WriteBehind(self._fd)
 
@@ -262,15 +262,10 @@ class OutputFile:
             set_mark(self._fd, job)
             faults.point("output.fsync")
             os.fsync(self._fd)
-        if self.base != self._base:
-            raise OutputExists(
-                f"expected {self.file} as it was when the job began, another program has changed "
-                "it; run the job again"
-            )
         faults.point("output.rename")
         still()
         with blocked({signal.SIGINT, signal.SIGTERM, signal.SIGHUP}):
-            self.temporary.replace(self.file)
+            self._place()
             # Before anything else can fail: what is done is done.
             self._h5 = None
             self._published = True
@@ -280,6 +275,25 @@ class OutputFile:
         self._close()
         faults.point("folder.remove")
         self.folder.remove()
+
+    def _place(self) -> None:
+        """Put the file in its place; over another one only where that was asked for."""
+        if self._base is not None and self.base != self._base:
+            raise OutputExists(
+                f"expected {self.file} as it was when the job began, another program has changed "
+                "it; run the job again"
+            )
+        if self._base is not None or (self.whole and self.overwrite):
+            self.temporary.replace(self.file)
+            return
+        try:
+            place_new(self.temporary, self.file)
+        except FileExistsError:
+            replaced = ", or give --overwrite and --resume" if self.whole else ""
+            raise OutputExists(
+                f"{self.file} has appeared while the job ran; move it away and give --resume"
+                f"{replaced}"
+            ) from None
 
     def abort(self, keep: bool = False) -> None:
         """Let go of the output; what stood at its path stays. Harmless when done.

@@ -15,6 +15,8 @@ from h5py import h5f, h5p
 
 from sharedcompute.errors import InputError, OutputExists
 from sharedcompute.hdf5.files import open_file
+from sharedcompute.hdf5.locks import lock, unlock
+from sharedcompute.hdf5.own_files import SAFE, is_own_folder, open_folder
 from sharedcompute.shortage import full_disk_named
 
 SUFFIX = ".resume"
@@ -37,7 +39,7 @@ class StateFolder:
     """The folder beside an output that holds all of a job until its end: ``out.h5.resume``.
 
     It is locked by the kernel, which drops the lock with the process: a dead job's folder is
-    simply taken over.
+    simply taken over. Nobody but this user may enter it, and one that is not so is refused.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ class StateFolder:
     def __init__(self, final: Path) -> None:
         self.final = final
         self.path = final.with_name(f"{final.name}{SUFFIX}")
-        self._lock = -1
+        self._lock = self._folder = -1
 
     @property
     def locked(self) -> bool:
@@ -58,7 +60,8 @@ class StateFolder:
     @property
     def nbytes(self) -> int:
         """What the outputs in it take on the disk."""
-        return sum(file.stat().st_blocks * 512 for file in self.path.glob("output-*.h5"))
+        outputs = self.path.glob("output-*.h5") if is_own_folder(self.path) else ()
+        return sum(file.lstat().st_blocks * 512 for file in outputs)
 
     def take(self) -> None:
         """Make the folder if need be, and lock it.
@@ -74,29 +77,52 @@ class StateFolder:
             It cannot be made.
         """
         while self._lock < 0:
+            made = self._make()
             try:
-                with contextlib.suppress(FileExistsError):
-                    self.path.mkdir()
-            except OSError as error:
-                raise self._unmade(error) from None
-            try:
-                fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                folder = open_folder(self.path, made=made)
             except FileNotFoundError as error:
-                if self.path.parent.is_dir() and not self.path.is_symlink():
+                if self.path.parent.is_dir():
                     continue
                 raise self._unmade(error) from None
-            except OSError as error:
-                raise self._unmade(error) from None
             try:
-                self._flock(fd)
-                stands = _stands_at(fd, self.path / LOCK)
+                fd = self._locked(folder)
             except BaseException:
-                os.close(fd)
+                os.close(folder)
                 raise
-            if stands:
-                self._lock = fd
+            if fd is None:
+                os.close(folder)
             else:
-                os.close(fd)
+                self._folder, self._lock = folder, fd
+
+    def _make(self) -> bool:
+        """Make the folder, if there is none."""
+        try:
+            self.path.mkdir(mode=0o700)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise self._unmade(error) from None
+        return True
+
+    def _locked(self, folder: int) -> int | None:
+        """The lock's file in an open folder, locked; None where it is gone meanwhile."""
+        flags = os.O_RDWR | os.O_CREAT | SAFE
+        try:
+            fd = os.open(LOCK, flags, 0o600, dir_fd=folder)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unmade(error) from None
+        try:
+            self._flock(fd)
+            stands = _stands_at(fd, self.path / LOCK)
+        except BaseException:
+            os.close(fd)
+            raise
+        if stands:
+            return fd
+        os.close(fd)
+        return None
 
     def check(self) -> None:
         """See whether another job holds it, without leaving anything.
@@ -105,11 +131,21 @@ class StateFolder:
         ------
         OutputExists
             One does.
+        InputError
+            It is not this user's own.
         """
         try:
-            fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
+            folder = open_folder(self.path)
+        except FileNotFoundError:
             return
+        try:
+            fd = os.open(LOCK, os.O_RDWR | SAFE, dir_fd=folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unmade(error) from None
+        finally:
+            os.close(folder)
         try:
             self._flock(fd)
         finally:
@@ -117,9 +153,11 @@ class StateFolder:
 
     def remove(self) -> None:
         """Remove the folder, and drop the lock. The lock's file goes last, and while locked."""
-        for item in [item for item in self.path.iterdir() if OWN.fullmatch(item.name)]:
-            item.unlink(missing_ok=True)
-        (self.path / LOCK).unlink(missing_ok=True)
+        names = [name for name in os.listdir(self._folder) if OWN.fullmatch(name)]  # noqa: PTH208
+        for name in (*names, LOCK):
+            # A folder of that name is somebody's who has put it there.
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+                os.unlink(name, dir_fd=self._folder)
         with contextlib.suppress(OSError):
             self.path.rmdir()  # unless the next job is in it already, or a user's own file
         self.release()
@@ -127,9 +165,10 @@ class StateFolder:
     def release(self) -> None:
         """Drop the lock, and leave the folder."""
         # A fork of this process, such as a worker, holds the descriptor too.
-        fcntl.flock(self._lock, fcntl.LOCK_UN)
+        unlock(self._lock)
         os.close(self._lock)
-        self._lock = -1
+        os.close(self._folder)
+        self._lock = self._folder = -1
 
     def _unmade(self, error: OSError) -> InputError:
         return InputError(
@@ -138,7 +177,7 @@ class StateFolder:
 
     def _flock(self, fd: int) -> None:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(fd)
         except BlockingIOError:
             raise OutputExists(
                 f"{self.final} is being written by another job; wait for it, or name another file"
@@ -148,7 +187,7 @@ class StateFolder:
 def _stands_at(fd: int, path: Path) -> bool:
     mine = os.fstat(fd)
     with contextlib.suppress(FileNotFoundError):
-        there = path.stat()
+        there = path.lstat()
         return (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev)
     return False
 
@@ -166,7 +205,7 @@ def copy_into(existing: Path, fd: int, temporary: Path) -> None:
     with existing.open("rb") as source:
         try:
             # HDF5 locks a file like this while it writes it.
-            fcntl.flock(source, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            lock(source.fileno(), shared=True)
         except BlockingIOError:
             raise OutputExists(
                 f"{existing} is open in another program; close it there first"

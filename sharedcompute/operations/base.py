@@ -23,6 +23,7 @@ from sharedcompute.operations.declared import (
     declared_shape,
 )
 from sharedcompute.operations.parameters import Parameter
+from sharedcompute.options import OF_REDUCTIONS
 from sharedcompute.rows import Mode
 
 Array = NDArray[Any]
@@ -337,6 +338,14 @@ class Reduce:
     empty: bool = True
     units: Units = "own"
     kind: ClassVar[str] = "reduce"
+
+    def __post_init__(self) -> None:
+        for parameter in self.parameters:
+            if parameter.name in OF_REDUCTIONS:
+                raise InputError(
+                    f"{parameter.name!r} is an argument of every reduction: name the parameter "
+                    "otherwise"
+                )
 
     def check(self, spec: ArraySpec) -> None:
         """Refuse data for which the reduction is not defined."""

@@ -241,6 +241,8 @@ def _check(source: Address, wanted: Wanted, found: list[DatasetSource]) -> None:
             f"expected numbers with rows at {source} to store in another way; name another "
             "dataset, or the whole file, whose other datasets are copied as they are"
         )
+    if wanted.shuffle and wanted.filter is None and not any(made.filters for made in found):
+        raise InputError("expected a filter with --shuffle, got none; add --filter gzip:4")
     ranks = sorted({made.ndim for made in found})
     if isinstance(wanted.chunks, tuple) and ranks and len(wanted.chunks) not in ranks:
         raise InputError(

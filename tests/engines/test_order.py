@@ -28,7 +28,8 @@ def test_chunks_are_stored_in_the_order_of_their_blocks(
 ) -> None:
     monkeypatch.setattr(order, "HELD_BYTES", limit)
     stored: list[tuple[int, EncodedChunk]] = []
-    progress = Progress(tmp_path, {"identity": {}}, resume=False, in_place=False)
+    header = {"identity": {}, "what": "a job", "overwrite": False}
+    progress = Progress(tmp_path, header, resume=False, in_place=False)
     section = progress.section("1", 12)
     ordered = InOrder(lambda n, chunks: stored.extend((n, c) for c in chunks), section)
     # Three workers with blocks of their own, in step with nobody.

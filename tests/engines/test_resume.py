@@ -143,7 +143,7 @@ def test_a_disk_still_full_costs_nothing_that_is_kept(
     folder = stop_early(field)
     left = sorted((p.name, p.read_bytes()) for p in folder.iterdir())
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
@@ -359,7 +359,7 @@ def test_a_record_with_a_wrong_checksum_ends_the_journal(tmp_path: Path) -> None
     assert [json.loads(line.partition(b" ")[2]) for line in lines] == journal.read(path)
     path.write_bytes(lines[0] + lines[1].replace(b"1", b"7", 1) + lines[2])
     assert journal.read(path) == [{"n": 0}]
-    again = journal.Journal(path)
+    again = journal.Journal(path, goes_on=True)
     again.append({"n": "new"})
     again.close()
     assert journal.read(path) == [{"n": 0}, {"n": "new"}]
@@ -367,4 +367,4 @@ def test_a_record_with_a_wrong_checksum_ends_the_journal(tmp_path: Path) -> None
 
 def test_settings_have_their_places() -> None:
     made = jobs.Settings.of({"resume": True, "retries": 3})
-    assert (made.resume, made.options.retries, dict(made.params)) == (True, 3, {})
+    assert (made.storage.resume, made.options.retries, dict(made.params)) == (True, 3, {})
