@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import chisquare
 from sklearn.cluster import KMeans as Reference
 from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning
 
 from sharedcompute.errors import InputError
 from sharedcompute.operations.base import ArraySpec
@@ -221,7 +222,8 @@ def test_as_many_clusters_as_rows():
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 def test_fewer_distinct_rows_than_clusters(init):
     x = np.repeat([[1.0, 2.0], [5.0, 6.0]], 30, axis=0)
-    results = Run(x, n_clusters=5, init=init).results
+    with pytest.warns(ConvergenceWarning, match="found 2 distinct clusters, fewer than the 5"):
+        results = Run(x, n_clusters=5, init=init).results
     assert results["inertia"] == 0
     assert np.isfinite(results["cluster_centers"]).all()
     assert sorted(results["cluster_sizes"]) == [0, 0, 0, 30, 30]
