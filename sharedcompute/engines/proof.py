@@ -82,6 +82,7 @@ class ProofWork:
     taken = False
     side_by_side = True
     reduced = ()
+    sparse = False
 
     @classmethod
     def of(cls, file: Path, written: Sequence[Written]) -> ProofWork:
@@ -102,13 +103,17 @@ class ProofWork:
     def __len__(self) -> int:
         return len(self.units)
 
-    def box(self, place: int, number: int) -> Box:
+    def place(self, dataset: int, number: int) -> Box:
         """Where a box lies in its dataset."""
-        return self.written[place].sample.boxes.box(number)
+        return self.written[dataset].sample.boxes.box(number)
+
+    def box(self, number: int) -> Box:
+        """Return the first box of a unit."""
+        return self.place(*self.units[number][0])
 
     def rows(self, number: int) -> Rows:
         """The rows of a unit's first box."""
-        first = self.box(*self.units[number][0])[0]
+        first = self.box(number)[0]
         return Rows(first.start, first.stop)
 
     def nbytes(self, number: int) -> int:  # noqa: ARG002
@@ -151,7 +156,7 @@ class Prover(BoxRunner):
         """Compare the boxes of one unit."""
         began = time.monotonic()
         for place, box in self._work.units[number]:
-            self._compare(self._work.written[place], self._work.box(place, box))
+            self._compare(self._work.written[place], self._work.place(place, box))
         seconds = time.monotonic() - began
         rows = self._work.rows(number)
         return BlockDone(self._rank, number, *rows, 0, began, seconds, 0.0, 0.0)
