@@ -184,7 +184,7 @@ def test_names_of_the_source(folder):
     source = open_source("run_*.h5")
     assert str(source) == "run_*.h5::/x"
     assert report.place(source) == "run_*.h5::/x (5 files)"
-    assert source.files == tuple(str(folder / f"run_{n}.h5") for n in range(1, 6))
+    assert source.reads.names == tuple(str(folder / f"run_{n}.h5") for n in range(1, 6))
 
 
 def test_what_info_says(folder):
