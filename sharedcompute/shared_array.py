@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from sharedcompute import segments
 from sharedcompute.errors import InputError, ProgramError
-from sharedcompute.incoming import has_units, is_masked
 from sharedcompute.segments import Segment
 
 _ndarray: Any = np.ndarray
@@ -144,8 +143,6 @@ class _Private(np.ndarray[Any, Any]):
 
 def segment_of(array: NDArray[Any]) -> Segment | None:
     """Find the segment that `array`, or what it is a view of, lies in."""
-    if type(array) is not SharedArray and (is_masked(array) or has_units(array)):
-        return None  # its numbers lie there, and not what they mean
     base: Any = array
     while base is not None:
         if isinstance(base, Segment):

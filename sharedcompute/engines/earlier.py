@@ -225,7 +225,7 @@ def understood(folder: Path) -> Iterator[None]:
     except NONSENSE as why:
         raise StaleResumeError(
             f"expected the notes of a stopped job in {folder}, found some that make no sense "
-            f"({type(why).__name__}: {why}); leave out --resume to begin anew"
+            f"({type(why).__name__}: {why}); leave out {flag('resume')} to begin anew"
         ) from why
 
 

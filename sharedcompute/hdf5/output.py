@@ -43,6 +43,7 @@ from sharedcompute.hdf5.placing import place_new
 from sharedcompute.hdf5.seen import Seen
 from sharedcompute.shortage import full_disk_named
 from sharedcompute.signal_mask import blocked
+from sharedcompute.wording import flag
 
 COMPLETE = "sharedcompute_complete"
 """Attribute of the root: 1 once every row of every result is in the file.
@@ -289,9 +290,11 @@ class OutputFile:
         try:
             place_new(self.temporary, self.file)
         except FileExistsError:
-            replaced = ", or give --overwrite and --resume" if self.whole else ""
+            both = f", or give {flag('overwrite')} and {flag('resume')}"
+            replaced = both if self.whole else ""
             raise OutputExists(
-                f"{self.file} has appeared while the job ran; move it away and give --resume"
+                f"{self.file} has appeared while the job ran; move it away and give "
+                f"{flag('resume')}"
                 f"{replaced}"
             ) from None
 

@@ -33,6 +33,7 @@ from sharedcompute.hdf5.storage import (
 )
 from sharedcompute.hdf5.values import copy_attribute, copy_dataset
 from sharedcompute.shortage import full_disk_named
+from sharedcompute.wording import option
 
 Choose = Callable[[h5py.Dataset], Storage | None]
 """None copies the dataset as it is."""
@@ -205,7 +206,8 @@ class _Copy:
         if must_be_made(old, attributes_wait):
             return self._make_alike(old, group, link)
         if old.get_type().committed():
-            self._warn(link.path, "the name of its type is left out; --filter gzip:4 keeps it")
+            keeps = option("filter", "gzip:4")
+            self._warn(link.path, f"the name of its type is left out; {keeps} keeps it")
         h5o.copy(old, b".", group, link.name, _copy_properties(old), link.properties)
         new = h5d.open(group, link.name)
         if attributes_wait:

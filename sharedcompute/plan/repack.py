@@ -31,7 +31,7 @@ from sharedcompute.plan.recode import (
     plan_recoding,
     recodable,
 )
-from sharedcompute.wording import option
+from sharedcompute.wording import flag, option
 
 CODE_RATE = 0.1e9
 """Bytes per second of one core, decoding and encoding, within a factor of a few."""
@@ -242,7 +242,9 @@ def _check(source: Address, wanted: Wanted, found: list[DatasetSource]) -> None:
             "dataset, or the whole file, whose other datasets are copied as they are"
         )
     if wanted.shuffle and wanted.filter is None and not any(made.filters for made in found):
-        raise InputError("expected a filter with --shuffle, got none; add --filter gzip:4")
+        raise InputError(
+            f"expected a filter with {flag('shuffle')}, got none; add {option('filter', 'gzip:4')}"
+        )
     ranks = sorted({made.ndim for made in found})
     if isinstance(wanted.chunks, tuple) and ranks and len(wanted.chunks) not in ranks:
         raise InputError(

@@ -95,16 +95,6 @@ def test_units_are_never_dropped(team: sc.Team) -> None:
             call(Measure())
 
 
-def test_a_mask_over_shared_memory_goes_to_workers_with_its_array(team: sc.Team) -> None:
-    x = sc.asarray(X)
-    masked = np.ma.array(x, mask=x > 0.5, copy=False)
-
-    def look(worker: Any, a: Any) -> Any:
-        return type(a).__name__, int(a.count())
-
-    assert team.run(look, masked) == [("MaskedArray", int(masked.count()))] * 2
-
-
 def test_a_masked_array_is_filled_when_asked() -> None:
     masked = np.ma.masked_less(X, 0.5)
     np.testing.assert_array_equal(sc.asarray(masked, fill_value=np.nan), masked.filled(np.nan))

@@ -247,13 +247,13 @@ MISUSES = {
     "a lock that this rank does not hold": lambda w: lock(w.control, 1) or lock(w.control, 1),
     "lock that this rank holds": lambda w: unlock(w.control, 1),
     "lock's number from 0 to 15": lambda w: lock(w.control, 16),
-    "lock's number from 0 to 15, got -1": lambda w: w.locks(-1),
+    "lock's number as a whole number from 0 to 15, got -1": lambda w: w.locks(-1),
     "counter's number from 0 to 63": lambda w: fetch_add(w.control, 64, 1),
-    "counter's number from 0 to 63, got 64": lambda w: w.counter(64),
+    "counter's number as a whole number from 0 to 63, got 64": lambda w: w.counter(64),
     "event's number from 0 to 15": lambda w: set_event(w.control, -1),
-    "event's number from 0 to 15, got 16": lambda w: w.event(16),
+    "event's number as a whole number from 0 to 15, got 16": lambda w: w.event(16),
     "a semaphore of 1 or more": lambda w: acquire(w.control, 0),
-    "a semaphore of 1 or more, got 0": lambda w: w.semaphore(0),
+    "semaphore's permits as a whole number from 1 up, got 0": lambda w: w.semaphore(0),
     "a semaphore of which a permit is held": lambda w: release(w.control, 1),
 }
 

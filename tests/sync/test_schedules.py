@@ -155,9 +155,9 @@ def test_rows_of_uneven_cost_are_shared_by_their_cost(party):
 
 REFUSED = {
     "a number for guided, got 'auto'": lambda w: w.claim(5, "auto", "guided"),
-    "or 'auto', got 'large'": lambda w: w.claim(5, "large"),
+    r"or 'auto'\) as a whole number from 1 up, got 'large'": lambda w: w.claim(5, "large"),
     "a schedule out of static, dynamic, guided, stealing": lambda w: w.claim(5, 1, "fair"),
-    "weight for each of 5 rows, got 2": lambda w: w.rows(5, [1, 2]),
+    "weight for each of 5 rows, got int64 of shape": lambda w: w.rows(5, [1, 2]),
     "blocks and .* claims to steal from": lambda w: w.claim(MOST_SHARED + 1, 1, "stealing"),
 }
 
