@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -112,7 +113,8 @@ def runs(folder: Path) -> list[Run]:
         records = read(file)
         number = file.name.partition("-")[2]
         if number.isdecimal() and records and _is_header(records[0]):
-            found.append(Run(folder, int(number), records[0], records[1:]))
+            notes = list(itertools.takewhile(_has_place, records[1:]))
+            found.append(Run(folder, int(number), records[0], notes))
     return sorted(found, key=lambda run: run.number)
 
 
@@ -121,6 +123,11 @@ def _is_header(record: Record) -> bool:
     kinds = {"format": int, "identity": dict, "what": str, "overwrite": bool}
     told = all(isinstance(record.get(name), kind) for name, kind in kinds.items())
     return told and record["format"] == FORMAT
+
+
+def _has_place(record: Record) -> bool:
+    """Whether a record says to which section it belongs, if it must."""
+    return isinstance(record.get("section", None if is_done(record) else ""), str)
 
 
 def was_overwriting(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from sharedcompute.engines.order import InOrder
 from sharedcompute.engines.progress import Section
 from sharedcompute.engines.restore import restore
 from sharedcompute.engines.states import SavedStates
-from sharedcompute.engines.work import Work
+from sharedcompute.engines.work import LastingWork
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.events import (
     BlockDone,
@@ -41,7 +41,7 @@ class Notes:
     def __init__(
         self,
         section: Section,
-        work: Work,
+        work: LastingWork,
         created: Sequence[Created] = (),
         crcs: Array | None = None,
     ) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import IO, Any
 
 import deflate
@@ -60,21 +60,34 @@ def restore(
     """
     kept: dict[int, list[Kept]] = {}
     for run, record in section.found("kept"):
-        kept.setdefault(record["kept"], []).append((run, record))
+        if _is_whole(record, box_of(record["kept"]), created, sparse):
+            kept.setdefault(record["kept"], []).append((run, record))
     if not kept:
         return {}
-    if not section.goes_on:
-        _lay_out(section, created)
+    laid_out = [] if section.goes_on else [pair for pairs in kept.values() for pair in pairs]
+    _lay_out([(run, r) for run, r in laid_out if r["where"] == "output"], section, created)
     found = {}
-    with contextlib.closing(_Files([_places(made) for made in created])) as files:
+    places = [_places(made) for made in created]
+    with contextlib.closing(_Files(places)) as files:
         for block in sorted(kept):
             for run, record in kept[block]:
-                if not _is_whole(record, box_of(block), created, sparse):
-                    continue
                 if _take_over(run, record, box_of(block)[0], section, created, order, files):
                     found[block] = tuple(record["crcs"])
                     break
+    _spoil([record for _, record in laid_out if record["kept"] not in found], created, places)
     return found
+
+
+def _spoil(records: Sequence[Record], created: Sequence[Created], places: Sequence[Places]) -> None:
+    """Give chunks that were laid out, and lost, another length than they will have.
+
+    Where a chunk is stored again in its length HDF5 leaves the mask of its filters as it was
+    (2.0), and that came from a note which is not to be believed.
+    """
+    for record in records:
+        for number, _, _, _, offset in record["chunks"]:
+            if created[number].sink.filters and tuple(offset) in places[number]:
+                created[number].store([EncodedChunk(tuple(offset), 0, bytes(1))])
 
 
 def _take_over(
@@ -130,19 +143,20 @@ def _is_whole(record: Record, box: Box, created: Sequence[Created], sparse: bool
     return sorted(noted) == sorted(wanted)
 
 
-def _lay_out(section: Section, created: Sequence[Created]) -> None:
+def _lay_out(kept: Sequence[Kept], section: Section, created: Sequence[Created]) -> None:
     """Store chunks of the lengths that were stored, in the same order."""
-    stored: dict[Path, list[Record]] = {}
-    for run, record in section.found("kept"):
-        if record["where"] == "output":
-            stored.setdefault(run.output, []).append(record)
-    file, records = max(stored.items(), key=lambda item: len(item[1]), default=(None, []))
-    size = file.lstat().st_size if file is not None and is_own(file) else 0
-    for record in reversed(records):
-        for number, mask, length, _, offset in record["chunks"]:
+    counts = Counter(run.number for run, _ in kept)
+    if not counts:
+        return
+    number = max(counts, key=lambda each: counts[each])
+    blocks = {id(record) for run, record in kept if run.number == number}
+    found = [(run, r) for run, r in section.found("kept") if id(r) in blocks]
+    for run, record in reversed(found):
+        size = run.output.lstat().st_size if is_own(run.output) else 0
+        for made, mask, length, _, offset in record["chunks"]:
             if not 0 <= length <= size:
                 return  # it was cut short: nothing comes to lie where it lay
-            created[number].store([EncodedChunk(tuple(offset), mask, bytes(length))])
+            created[made].store([EncodedChunk(tuple(offset), mask, bytes(length))])
 
 
 def _places(made: Created) -> Places:

@@ -54,15 +54,8 @@ class Work(Protocol):
     def __len__(self) -> int:
         """How many units there are."""
 
-    @property
-    def sparse(self) -> bool:
-        """Whether a unit may leave out chunks that nobody ever wrote to."""
-
     def rows(self, number: int) -> Rows:
         """The rows of a unit."""
-
-    def box(self, number: int) -> tuple[slice, ...]:
-        """What a unit is of the source; axes that are not told belong to it as a whole."""
 
     def nbytes(self, number: int) -> int:
         """The bytes of a unit, as its event tells them."""
@@ -88,6 +81,17 @@ class Work(Protocol):
 
         The same before and after `combine`.
         """
+
+
+class LastingWork(Work, Protocol):
+    """Units that are noted as they are done, and found again by a later run."""
+
+    @property
+    def sparse(self) -> bool:
+        """Whether a unit may leave out chunks that nobody ever wrote to."""
+
+    def box(self, number: int) -> tuple[slice, ...]:
+        """What a unit is of the source; axes that are not told belong to it as a whole."""
 
 
 TAKE_SECONDS = 1.0
