@@ -1,8 +1,8 @@
 """Column-wise reductions of one strip of rows into running state.
 
 Every kernel takes a strip `x` of shape (rows, cols), C-contiguous, and updates state arrays of
-shape (cols,) in place, in row order. Nothing but the order of the rows (and, for `moments`, where
-the strips are cut) decides the bits of a result: not the tile width, not the unrolling.
+shape (cols,) in place, in row order. Nothing but the order of the rows and where the strips are cut
+decides the bits of a result: not the tile width.
 
 Two measured reasons shape the loops (f4 strip of 128 x 1024 in L2, one core, AVX-512):
 
@@ -29,8 +29,11 @@ Array = NDArray[Any]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-# Columns whose state is worked on at once: `moments` holds six float64 arrays of them, 24 KiB.
+# Columns whose state is worked on at once: `moments` holds seven float64 arrays of them, 28 KiB.
 TILE = 512
+
+# Rows that are added up at once.
+GROUP = 4
 
 kernel = cached(njit(nogil=True, error_model="numpy"))
 
@@ -61,15 +64,25 @@ def sums(x: Array, skipna: bool, count: Ints, total: Array) -> None:
     count : ndarray of int64, shape (cols,)
         How many values `total` holds. Without `skipna` one number may do for all: shape (1,).
     total : ndarray of float64, int64, uint64 or complex128, shape (cols,)
-        The running sum, added row by row. Integers wrap as in NumPy.
+        The running sum. Integers wrap as in NumPy. Four rows are added up first, and then those
+        of the strip: what is rounded is small, as in NumPy's pairwise sums.
     """
     rows, cols = x.shape
+    apart = rows > GROUP or skipna
+    own = np.empty(min(TILE, cols), total.dtype)
     for lo in range(0, cols, TILE):
         hi = min(lo + TILE, cols)
+        sum_ = total[lo:hi]
+        here = own[: hi - lo] if apart else sum_
+        if apart:
+            here[:] = 0
         if skipna:
-            _add_known(x, lo, hi, count[lo:hi], total[lo:hi])
+            _add_known(x, lo, hi, count[lo:hi], here)
         else:
-            _add(x, lo, hi, total[lo:hi])
+            _add(x, lo, hi, here)
+        if apart:
+            for j in range(here.size):
+                sum_[j] += here[j]
     if not skipna:
         count += rows
 
@@ -82,14 +95,20 @@ def _add(x: Array, lo: int, hi: int, total: Array) -> None:
     for i in range(0, whole, 4):
         a, b, c, d = x[i, lo:hi], x[i + 1, lo:hi], x[i + 2, lo:hi], x[i + 3, lo:hi]
         for j in range(total.size):
-            t = total[j] + kind(a[j])
-            t += kind(b[j])
-            t += kind(c[j])
-            total[j] = t + kind(d[j])
-    for i in range(whole, rows):
-        a = x[i, lo:hi]
+            total[j] += (kind(a[j]) + kind(b[j])) + (kind(c[j]) + kind(d[j]))
+    left = rows - whole
+    if left == 1:
+        a = x[whole, lo:hi]
         for j in range(total.size):
             total[j] += kind(a[j])
+    elif left == 2:
+        a, b = x[whole, lo:hi], x[whole + 1, lo:hi]
+        for j in range(total.size):
+            total[j] += kind(a[j]) + kind(b[j])
+    elif left == 3:
+        a, b, c = x[whole, lo:hi], x[whole + 1, lo:hi], x[whole + 2, lo:hi]
+        for j in range(total.size):
+            total[j] += (kind(a[j]) + kind(b[j])) + kind(c[j])
 
 
 @kernel
@@ -102,10 +121,9 @@ def _add_known(x: Array, lo: int, hi: int, count: Ints, total: Array) -> None:
         a, b, c, d = x[i, lo:hi], x[i + 1, lo:hi], x[i + 2, lo:hi], x[i + 3, lo:hi]
         for j in range(total.size):
             p, q, r, s = a[j], b[j], c[j], d[j]
-            t = total[j] + kind(p if p == p else zero)
-            t += kind(q if q == q else zero)
-            t += kind(r if r == r else zero)
-            total[j] = t + kind(s if s == s else zero)
+            u = kind(p if p == p else zero) + kind(q if q == q else zero)
+            v = kind(r if r == r else zero) + kind(s if s == s else zero)
+            total[j] += u + v
             count[j] += np.int64(p == p) + np.int64(q == q) + np.int64(r == r) + np.int64(s == s)
     for i in range(whole, rows):
         a = x[i, lo:hi]
@@ -191,14 +209,17 @@ def deviations(count: Ints, total: Array, squares: Array, m2: Floats) -> None:
 
 
 @kernel
-def moments(x: Array, skipna: bool, count: Ints, total: Array, m2: Floats) -> None:
-    """Update count, sum and the sum of squared deviations from the mean.
+def moments(x: Array, skipna: bool, count: Ints, total: Array, rest: Array, m2: Floats) -> None:
+    """Update count, sum, what the mean is above it, and the sum of squared deviations.
 
     Parameters
     ----------
     x, skipna, count, total
         As for `sums`, which gives the same bits in `count` and `total`; `total` is float64 or
         complex128.
+    rest : ndarray of the dtype of `total`, shape (cols,)
+        The mean is ``total * (1 / count) + rest``, to digits of the spread: the first of the two
+        has those of the mean only, and where the data are narrow and far from zero these are none.
     m2 : ndarray of float64, shape (cols,)
         The sum of ``abs(v - mean) ** 2`` over all values seen so far.
 
@@ -219,91 +240,123 @@ def moments(x: Array, skipna: bool, count: Ints, total: Array, m2: Floats) -> No
         return
     size = min(TILE, cols)
     # One by one: to numba the rows of one array, unpacked, are strided and not worth vectors.
-    centres, firsts = np.empty(size, total.dtype), np.empty(size, total.dtype)
-    sums_before, seconds = np.empty(size, total.dtype), np.empty(size)
-    known_before, known_here = np.empty(size), np.full(size, np.float64(rows))
+    owns, centres, firsts = (
+        np.empty(size, total.dtype),
+        np.empty(size, total.dtype),
+        np.empty(size, total.dtype),
+    )
+    seconds, knowns, befores = np.empty(size), np.empty(size, np.int64), np.empty(size, np.int64)
     for lo in range(0, cols, TILE):
         hi = min(lo + TILE, cols)
         n = count[lo:hi] if count.size == cols else count
-        sum_, squares = total[lo:hi], m2[lo:hi]
-        before, here, sum_before = (
-            known_before[: n.size],
-            known_here[: n.size],
-            sums_before[: hi - lo],
-        )
-        centre, first, second = centres[: hi - lo], firsts[: hi - lo], seconds[: hi - lo]
-        before[:], sum_before[:], first[:], second[:] = n, sum_, 0, 0
+        known, before = knowns[: n.size], befores[: n.size]
+        own, centre = owns[: hi - lo], centres[: hi - lo]
+        first, second = firsts[: hi - lo], seconds[: hi - lo]
+        own[:], first[:], second[:], before[:] = 0, 0, 0, n
         if skipna:
-            _add_known(x, lo, hi, n, sum_)
-            here[:] = n - before
-        else:
-            _add(x, lo, hi, sum_)
-        # Without NaN left out there are as many values in all columns, so one divisor does.
-        for j in range(centre.size):
-            centre[j] = (sum_[j] - sum_before[j]) / (max(here[j], 1.0) if skipna else rows)
-        if skipna:
+            _add_known(x, lo, hi, n, own)
+            known[:] = n - before
+            for j in range(own.size):
+                centre[j] = own[j] * (1.0 / max(known[j], 1))
             _deviate_known(x, lo, hi, centre, first, second)
         else:
+            known[:] = rows
+            _add(x, lo, hi, own)
+            one = 1.0 / rows
+            for j in range(own.size):
+                centre[j] = own[j] * one
             _deviate(x, lo, hi, centre, first, second)
-        _merge(centre, first, second, here, sum_before, before, squares)
+        _correct(known, first, second)
+        _merge(before, total[lo:hi], rest[lo:hi], m2[lo:hi], known, own, first, second)
     if not skipna:
         count += rows
 
 
 @kernel
-def _merge(
-    centre: Array,
-    first: Array,
-    second: Floats,
-    here: Floats,
-    sum_before: Array,
-    before: Floats,
-    squares: Floats,
-) -> None:
-    """Merge a strip into `squares`; `here` and `before` have a number for each column, or one."""
-    if before.size == squares.size:
-        for j in range(squares.size):
-            squares[j] = _merged(
-                centre[j], first[j], second[j], here[j], sum_before[j], before[j], squares[j]
-            )
-    else:
-        n, m = here[0], before[0]
-        for j in range(squares.size):
-            squares[j] = _merged(centre[j], first[j], second[j], n, sum_before[j], m, squares[j])
-
-
-@kernel
 def merge_moments(
-    count: Ints, total: Array, m2: Floats, count_b: Ints, total_b: Array, m2_b: Floats
+    count: Ints,
+    total: Array,
+    rest: Array,
+    m2: Floats,
+    count_b: Ints,
+    total_b: Array,
+    rest_b: Array,
+    m2_b: Floats,
 ) -> None:
     """Add the moments `b` to those before, in place: the pairwise update of `moments`."""
-    for j in range(m2.size):
-        k = j if count.size == m2.size else 0
-        n, n_b = np.float64(count[k]), np.float64(count_b[k])
-        apart = total_b[j] / max(n_b, 1.0) - total[j] / max(n, 1.0)
-        # An empty side has no mean: 0 * inf of the other side would make NaN.
-        between = _square(apart) * (n * (n_b / (n + n_b))) if n * n_b > 0 else 0.0
-        m2[j] += m2_b[j] + between
-        total[j] += total_b[j]
+    _merge(count, total, rest, m2, count_b, total_b, rest_b, m2_b)
     count += count_b
 
 
 @kernel
+def _correct(known: Ints, first: Array, second: Floats) -> None:
+    """Turn sums of deviations from a centre into what the mean is above it, and those from it."""
+    for j in range(second.size):
+        one = 1.0 / max(known[j if known.size == second.size else 0], 1)
+        above = first[j] * one
+        # Rounding may leave a constant column a little below zero; NaN must stay. Where the squares
+        # overflow the correction may too: inf - inf.
+        less = second[j] - (first[j] * np.conj(above)).real
+        less = 0.0 if less < 0 else less
+        second[j] = less if second[j] < np.inf else second[j]
+        first[j] = above
+
+
+@kernel
+def _merge(
+    count: Ints,
+    total: Array,
+    rest: Array,
+    m2: Floats,
+    count_b: Ints,
+    total_b: Array,
+    rest_b: Array,
+    m2_b: Floats,
+) -> None:
+    """`merge_moments`, but for the counts; they have a number for each column, or one for all."""
+    each = count.size == m2.size
+    if each:
+        for j in range(m2.size):
+            total[j], rest[j], m2[j] = _merged(
+                count[j], total[j], rest[j], m2[j], count_b[j], total_b[j], rest_b[j], m2_b[j]
+            )
+        return
+    n, n_b = count[0], count_b[0]
+    if n == 0:
+        # Nothing to divide by. The loop below is for vectors, and has no branch.
+        for j in range(m2.size):
+            total[j] += total_b[j]
+            rest[j], m2[j] = rest_b[j], m2_b[j]
+        return
+    if n_b == 0:
+        return
+    one, one_b, both = 1.0 / n, 1.0 / n_b, 1.0 / (n + n_b)
+    share, weight = n_b * both, n * (n_b * both)
+    for j in range(m2.size):
+        mean, sum_ = total[j] * one, total[j] + total_b[j]
+        apart = (total_b[j] * one_b - mean) + (rest_b[j] - rest[j])
+        rest[j] = (mean - sum_ * both) + (rest[j] + apart * share)
+        m2[j] += m2_b[j] + _square(apart) * weight
+        total[j] = sum_
+
+
+@kernel
 def _merged(
-    centre: Any, first: Any, second: Any, here: Any, sum_before: Any, before: Any, squares: Any
+    n: int, total: Any, rest: Any, m2: Any, n_b: int, total_b: Any, rest_b: Any, m2_b: Any
 ) -> Any:
-    """Add to `squares` of `before` values those of `here` values of a strip."""
-    if here == 0:
-        return squares
-    # Rounding may leave a constant column a little below zero; NaN must stay. Where the squares
-    # overflow the correction may too: inf - inf.
-    less = second - _square(first) / here
-    less = 0.0 if less < 0 else less
-    spread = less if second < np.inf else second
-    if before > 0:
-        delta = centre + first / here - sum_before / before
-        spread += squares + _square(delta) * (before * (here / (before + here)))
-    return spread
+    """Merge the moments of one column."""
+    if n == 0:
+        return total + total_b, rest_b, m2_b
+    if n_b == 0:
+        return total, rest, m2
+    both = 1.0 / (n + n_b)
+    share, mean, sum_ = n_b * both, total * (1.0 / n), total + total_b
+    apart = (total_b * (1.0 / n_b) - mean) + (rest_b - rest)
+    return (
+        sum_,
+        (mean - sum_ * both) + (rest + apart * share),
+        m2 + (m2_b + _square(apart) * (n * share)),
+    )
 
 
 @kernel

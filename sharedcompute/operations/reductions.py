@@ -82,7 +82,8 @@ def _multiply(a: State, b: State, _: bool) -> None:
 
 
 def _merge_moments(a: State, b: State, _: bool) -> None:
-    kernels.merge_moments(a["count"], a["total"], a["m2"], b["count"], b["total"], b["m2"])
+    names = ("count", "total", "rest", "m2")
+    kernels.merge_moments(*(a[name] for name in names), *(b[name] for name in names))
 
 
 def _smaller(a: State, b: State, skipna: bool) -> None:
@@ -150,7 +151,7 @@ sums = Partial(kernels.sums, (COUNT, TOTAL), _add, exact="biu")
 float_sums = Partial(kernels.sums, (COUNT, Field("total", _float_wide)), _add)
 moments = Partial(
     kernels.moments,
-    (COUNT, Field("total", _float_wide), Field("m2", _float64)),
+    (COUNT, Field("total", _float_wide), Field("rest", _float_wide), Field("m2", _float64)),
     _merge_moments,
     covers=(kernels.sums,),
 )
@@ -197,7 +198,11 @@ def _mean(state: State, _: Params) -> Array:
 
 def _var(state: State, params: Params) -> Array:
     m2 = state["m2"] if "m2" in state else _deviations(state)
-    return np.asarray(m2 / np.maximum(state["count"] - params["ddof"], 0))
+    freedom = np.maximum(state["count"] - params["ddof"], 0)
+    # As numpy.nanvar, which leaves nothing to be divided by none; numpy.var does that.
+    return np.asarray(
+        m2 / (np.where(freedom > 0, freedom, np.nan) if params["skipna"] else freedom)
+    )
 
 
 def _deviations(state: State) -> Array:
