@@ -20,7 +20,7 @@ class _Regression(RegressorMixin, Estimator):
     fit_intercept: bool
 
     def _keep(self, found: Fitted) -> None:
-        self.coef_: Array = found["coef"].T
+        self.coef_: Array = found["coef"]
         self.intercept_: Any = found["intercept"] if self.fit_intercept else 0.0
 
     def predict(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
@@ -39,7 +39,7 @@ class _Regression(RegressorMixin, Estimator):
         ndarray or Dataset, shape (n_samples,) or (n_samples, n_targets)
         """
         check_is_fitted(self)
-        params = {"coef": self.coef_.T, "intercept": self.intercept_}
+        params = {"coef": self.coef_, "intercept": self.intercept_}
         return self._map("linear", X, params, output, overwrite)
 
     def score(self, X: Any, y: Any) -> float:
@@ -117,7 +117,7 @@ class LinearRegression(_Regression):
         found = self._fit("lstsq", x, {"y": target, "fit_intercept": self.fit_intercept})
         self._keep(found)
         self.rank_: int = found["rank"]
-        self.singular_: Array = found["singular_values"]
+        self.singular_: Array = found["singular"]
         return self
 
 

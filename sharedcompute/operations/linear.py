@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations import moments
+from sharedcompute.operations import moments, targets
 from sharedcompute.operations.base import Array, ArraySpec, Params, Stage, State
 from sharedcompute.operations.fitting import Fit, RowsAt, Specs, Step
 from sharedcompute.operations.moments import numbers
@@ -25,7 +26,8 @@ class _Regression:
     ----------
     n, d : int
         Rows and columns of the data.
-    y : ndarray, shape (n,) or (n, targets)
+    y : ndarray, shape (n, ...)
+        Whatever follows the rows counts as targets.
     intercept : bool
     """
 
@@ -37,7 +39,7 @@ class _Regression:
     @property
     def targets(self) -> int:
         """Columns of y."""
-        return 1 if self.y.ndim == 1 else int(self.y.shape[1])
+        return math.prod(self.y.shape[1:])
 
     @property
     def needs_last(self) -> bool:
@@ -51,8 +53,9 @@ class _Regression:
 
     def _shared_model(self) -> dict[str, ArraySpec]:
         return {
-            "origin": numbers(self.d + self.targets),
-            "coef": numbers(self.d, self.targets),
+            "origin": numbers(self.d),
+            "target_origin": numbers(self.targets),
+            "coef": numbers(self.targets, self.d),
             "intercept": numbers(self.targets),
             "residuals": numbers(self.targets),
             "r2": numbers(self.targets),
@@ -60,8 +63,8 @@ class _Regression:
 
     def _begin(self, model: State, rows: RowsAt) -> None:
         few = min(self.n, moments.NEAR_ROWS)
-        model["origin"][: self.d] = moments.near(rows(0, few))
-        model["origin"][self.d :] = moments.near(self._targets_of(0, few))
+        model["origin"][:] = moments.near(rows(0, few))
+        model["target_origin"][:] = moments.near(self._targets_of(0, few))
 
     def _targets_of(self, start: int, stop: int) -> Array:
         """Rows of y, as (rows, targets)."""
@@ -76,38 +79,31 @@ class _Regression:
         return Step({"r2": float(model["r2"].mean())}, done=True, converged=True)
 
     def results(self, model: State, _: State | None) -> dict[str, Array]:
-        """In the shapes that ``x @ coef + intercept`` has that of y with."""
-        flat = self.y.ndim == 1
-        return {
-            name: np.array(model[name][..., 0] if flat else model[name])
-            for name in ("coef", "intercept", "residuals", "r2")
-        }
+        """In scikit-learn's shapes: coefficients by target, and none where there is one number."""
+        shape = self.y.shape[1:]
+        coef = model["coef"].reshape(*shape, self.d)
+        named = {name: model[name].reshape(shape) for name in ("intercept", "residuals", "r2")}
+        return {name: np.array(values) for name, values in {"coef": coef, **named}.items()}
 
 
 @dataclass(frozen=True)
 class LeastSquares(_Regression):
     """Least squares by QR of tall blocks (TSQR), in one round.
 
-    A block comes to R of ``[1 x y] = Q R``, and two of them to R of the one above the other. So
-    the condition of the result is that of the data, and not its square as with ``x.T @ x``.
-    With an intercept `x` and `y` are taken about rows that are near, which costs no digits.
-
-    References
-    ----------
-    .. [1] Demmel, Grigori, Hoemmen, Langou, "Communication-optimal parallel and sequential QR and
-       LU factorizations", SIAM J. Sci. Comput. 34 (2012).
+    A block comes to R of ``[1 x] = Q R``, and two of them to R of the one above the other. So the
+    condition of the result is that of the data, and not its square as with ``x.T @ x``. With an
+    intercept `x` and `y` are taken about rows that are near, which costs no digits.
     """
 
     @property
     def model(self) -> Specs:
         """The solution."""
-        return {**self._shared_model(), "singular_values": numbers(self.d)}
+        return {**self._shared_model(), "singular": numbers(self.d)}
 
     @property
     def state(self) -> Specs:
-        """R."""
-        width = self.intercept + self.d + self.targets
-        return {"r": numbers(width, width)}
+        """R, what comes of the targets with it, and the squares of what is left of them."""
+        return targets.triangle_state(self.intercept + self.d, self.targets)
 
     def begin(self, model: State, rows: RowsAt) -> None:
         """Look for a mean that is near."""
@@ -116,44 +112,38 @@ class LeastSquares(_Regression):
 
     def reset(self, state: State) -> None:
         """No rows."""
-        state["r"][...] = 0
+        moments.clear(state)
 
     def add(self, x: Array, start: int, _block: int, model: State, state: State) -> None:
         """Put the strip's rows below R, and reduce that to R again."""
-        r, origin, first = state["r"], model["origin"], int(self.intercept)
+        first = int(self.intercept)
         for tile in moments.tiles(x):
-            stacked = np.empty((len(r) + len(tile), len(r)))
-            stacked[: len(r)], below = r, stacked[len(r) :]
-            below[:, :first] = 1
-            end = first + self.d
-            np.subtract(tile, origin[: self.d], out=below[:, first:end])
+            columns = np.ones((len(tile), first + self.d))
+            np.subtract(tile, model["origin"], out=columns[:, first:])
             y = self._targets_of(start, start + len(tile))
-            np.subtract(y, origin[self.d :], out=below[:, end:])
-            r[...] = np.linalg.qr(stacked, mode="r")
+            targets.add_below(columns, y, model["target_origin"], state)
             start += len(tile)
 
     def combine(self, a: State, b: State) -> None:
         """Reduce R above R to R."""
-        a["r"][...] = np.linalg.qr(np.concatenate([a["r"], b["r"]]), mode="r")
+        targets.combine_triangles(a, b)
 
     def update(self, model: State, state: State) -> Step:
         """Solve by the singular values of R."""
-        r, first = state["r"], int(self.intercept)
-        moments.check_squares("lstsq", r)
-        end = first + self.d
-        u, sigma, vectors = np.linalg.svd(r[first:end, first:end])
+        r, image, first = state["r"], state["image"], int(self.intercept)
+        for part in state.values():
+            moments.check_squares("lstsq", part)
+        u, sigma, vectors = np.linalg.svd(r[first:, first:])
         self._check_rank(sigma)
-        model["singular_values"][:] = sigma
-        right = r[first:end, end:]
-        model["coef"][:] = vectors.T @ ((u.T @ right) / sigma[:, None])
+        model["singular"][:] = sigma
+        coef = vectors.T @ ((u.T @ image[first:]) / sigma[:, None])
+        model["coef"][:] = coef.T
         if self.intercept:
-            origin = model["origin"]
-            apart = (r[0, end:] - r[0, first:end] @ model["coef"]) / r[0, 0]
-            model["intercept"][:] = apart + origin[self.d :] - origin[: self.d] @ model["coef"]
-        residuals = np.square(r[end:, end:]).sum(axis=0)
-        total = np.square(r[first:, end:]).sum(axis=0)
+            apart = (image[0] - r[0, 1:] @ coef) / r[0, 0]
+            model["intercept"][:] = apart + model["target_origin"] - model["origin"] @ coef
+        total = np.square(image[first:]).sum(axis=0) + state["left"]
         moments.check_squares("lstsq", total)
-        return self._step(model, residuals, total)
+        return self._step(model, state["left"], total)
 
     def _check_rank(self, sigma: Array) -> None:
         errors = max(self.d, min(self.n, ROUNDING_ROWS)) * np.finfo(np.float64).eps
@@ -168,15 +158,15 @@ class LeastSquares(_Regression):
     def results(self, model: State, state: State | None) -> dict[str, Array]:
         """The solution, with what `numpy.linalg.lstsq` gives besides."""
         rank = np.array(self.d)
-        sigma = model["singular_values"].copy()
-        return {**super().results(model, state), "rank": rank, "singular_values": sigma}
+        sigma = model["singular"].copy()
+        return {**super().results(model, state), "rank": rank, "singular": sigma}
 
 
 @dataclass(frozen=True)
 class Ridge(_Regression):
     """Least squares with a penalty on the coefficients and none on the intercept, in one round.
 
-    By the scatter matrix of ``[x y]``, a quarter of the work of QR: with the penalty it is as
+    By the scatter matrix of the columns, a quarter of the work of QR: with the penalty it is as
     definite as is needed.
 
     Parameters
@@ -199,8 +189,8 @@ class Ridge(_Regression):
 
     @property
     def state(self) -> Specs:
-        """Means and the scatter matrix of ``[x y]``."""
-        return moments.scatter_state(self.d + self.targets)
+        """Means and products of the columns, with each other and with the targets."""
+        return targets.products_state(self.d, self.targets)
 
     def begin(self, model: State, rows: RowsAt) -> None:
         """Look for a mean that is near."""
@@ -213,30 +203,31 @@ class Ridge(_Regression):
     def add(self, x: Array, start: int, _block: int, model: State, state: State) -> None:
         """Add a strip."""
         for tile in moments.tiles(x):
-            both = np.empty((len(tile), self.d + self.targets))
-            both[:, : self.d] = tile
-            both[:, self.d :] = self._targets_of(start, start + len(tile))
-            moments.add_rows(both, moments.FLOAT64, model["origin"], state)
+            y = self._targets_of(start, start + len(tile))
+            targets.add_products(tile, y, model["origin"], model["target_origin"], state)
             start += len(tile)
 
     def combine(self, a: State, b: State) -> None:
         """Pool two groups of rows."""
-        moments.pool(a, b)
+        targets.combine_products(a, b)
 
     def update(self, model: State, state: State) -> Step:
         """Solve by the eigenvectors of the scatter matrix."""
-        moments.check_squares("ridge", state["scatter"])
-        d, scatter = self.d, moments.scatter_matrix(state)
+        for part in state.values():
+            moments.check_squares("ridge", part)
+        own, cross, total = moments.scatter_matrix(state), state["cross"], state["squares"]
         mean = model["origin"] + state["mean"]
+        target_mean = model["target_origin"] + state["target_mean"]
         if not self.intercept:
-            scatter += self.n * np.outer(mean, mean)
-        own, cross, total = scatter[:d, :d], scatter[:d, d:], np.diagonal(scatter)[d:]
+            own += self.n * np.outer(mean, mean)
+            cross = cross + self.n * np.outer(mean, target_mean)
+            total = total + self.n * target_mean * target_mean
         values, vectors = np.linalg.eigh(own)
         root = np.maximum(values, 0) + self.alpha
         coef = vectors @ ((vectors.T @ cross) / root[:, None])
-        model["coef"][:] = coef
+        model["coef"][:] = coef.T
         if self.intercept:
-            model["intercept"][:] = mean[d:] - mean[:d] @ coef
+            model["intercept"][:] = target_mean - mean @ coef
         residuals = total - 2 * (coef * cross).sum(axis=0) + (coef * (own @ coef)).sum(axis=0)
         return self._step(model, np.maximum(residuals, 0), total)
 
@@ -244,10 +235,10 @@ class Ridge(_Regression):
 def _target(name: str, params: Params, spec: ArraySpec) -> Array:
     """The target, checked."""
     y: Array = params["y"]
-    if y.ndim not in (1, 2) or len(y) != spec.rows or y.size == 0:
+    if y.ndim == 0 or len(y) != spec.rows or y.size == 0:
         raise InputError(
-            f"{name} expected y of shape ({spec.rows},) or ({spec.rows}, targets), a row for each "
-            f"of the input's, got {y.shape}"
+            f"{name} expected y of shape ({spec.rows},) or ({spec.rows}, ...), a row for each of "
+            f"the input's, got {y.shape}"
         )
     bad = np.argwhere(~np.isfinite(y))
     if len(bad):
@@ -281,7 +272,7 @@ INTERCEPT = Parameter("fit_intercept", boolean, "add a constant to x @ coef", Tr
 LSTSQ = Fit(
     "lstsq",
     _make_lstsq,
-    gives=("coef", "intercept", "residuals", "r2", "rank", "singular_values"),
+    gives=("coef", "intercept", "residuals", "r2", "rank", "singular"),
     watched=("r2",),
     like_row=("coef",),
     summary="linear regression by least squares; residuals are sums of squares",

@@ -63,30 +63,32 @@ PROJECT = Map(
 
 def _linear_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     coef = np.asarray(params["coef"], np.float64)
-    if coef.ndim not in (1, 2) or len(coef) != spec.row_size:
+    if coef.ndim == 0 or coef.shape[-1] != spec.row_size:
         raise InputError(
-            f"linear expected coef of shape ({spec.row_size},) or ({spec.row_size}, targets), "
-            f"got {coef.shape}: give that of a fit to such rows"
+            f"linear expected coef of shape ({spec.row_size},) or (..., {spec.row_size}), got "
+            f"{coef.shape}: give that of a fit to such rows"
         )
-    matrix = np.ascontiguousarray(coef.reshape(len(coef), -1))
+    matrix = np.ascontiguousarray(coef.reshape(-1, spec.row_size).T)
     offset = np.asarray(params["intercept"], np.float64).reshape(-1)
     if offset.size not in (1, matrix.shape[1]):
         raise InputError(
             f"linear expected 1 or {matrix.shape[1]} numbers as intercept, got {offset.size}"
         )
-    return np.zeros(len(coef)), matrix, np.broadcast_to(offset, matrix.shape[1:]).copy()
+    return np.zeros(len(matrix)), matrix, np.broadcast_to(offset, matrix.shape[1:]).copy()
 
 
 def _linear_shape(params: Params, _: ArraySpec) -> tuple[int, ...]:
-    return tuple(np.shape(params["coef"])[1:])
+    return tuple(np.shape(params["coef"])[:-1])
 
 
 LINEAR = Map(
     "linear",
     kernels.affine,
-    summary="what a linear regression predicts for each row: x @ coef + intercept",
+    summary="what a linear regression predicts for each row: x @ coef.T + intercept",
     parameters=(
-        Parameter("coef", array, "an array or the address of one, shape (columns,) or more"),
+        Parameter(
+            "coef", array, "an array or the address of one, shape (columns,) or (targets, columns)"
+        ),
         Parameter("intercept", array, "one number, or one for each target", 0.0),
     ),
     arguments=_linear_arguments,

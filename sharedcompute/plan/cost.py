@@ -22,6 +22,7 @@ from sharedcompute.machine import (
     shm_free,
 )
 from sharedcompute.operations.base import Carry
+from sharedcompute.operations.targets import PANEL_NBYTES
 from sharedcompute.options import Options
 from sharedcompute.plan.fit import ROUNDS, FitPart
 from sharedcompute.plan.loading import Into, Load, load_boxes, units
@@ -284,7 +285,8 @@ def _fit_scratch(last: Pass, fit: FitPart) -> int:
     if fit.rounds is None:
         return 0
     rows = min(last.strip, last.source.shape[0])
-    return 2 * (rows * last.spec(fit.depth).row_size * 8 + fit.state_nbytes)
+    targets = PANEL_NBYTES if fit.given_nbytes else 0
+    return 2 * (rows * last.spec(fit.depth).row_size * 8 + fit.state_nbytes) + targets
 
 
 def _load_scratch(source: Source) -> int:
