@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sharedcompute.api.team import Team
     from sharedcompute.arrays import SharedArray, asarray, empty, empty_like, full, zeros
     from sharedcompute.errors import (
+        ConvergenceWarning,
         DeadlockError,
         Error,
         InputError,
@@ -59,6 +60,7 @@ _HOMES = {
     "sharedcompute.api.team": ("Team",),
     "sharedcompute.arrays": ("SharedArray", "asarray", "empty", "empty_like", "full", "zeros"),
     "sharedcompute.errors": (
+        "ConvergenceWarning",
         "DeadlockError",
         "Error",
         "InputError",
@@ -93,6 +95,7 @@ _HOME["open"] = ("sharedcompute.api.inputs", "open_dataset")
 
 __all__ = [
     "ArraySpec",
+    "ConvergenceWarning",
     "Dataset",
     "DeadlockError",
     "Error",

@@ -129,3 +129,7 @@ class WorkerDied(Error, RuntimeError):
         """Pickle by the arguments, not by the message."""
         how = self.signal, self.rows, self.exitcode, self.starting, self.times
         return type(self), (self.rank, self.pid, *how)
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit has ended and is not what was asked for. scikit-learn's, where that is installed."""

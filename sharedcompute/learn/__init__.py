@@ -7,7 +7,14 @@ shared array, larger than memory too.
 
 from sharedcompute.learn.clusters import KMeans
 from sharedcompute.learn.components import PCA
-from sharedcompute.learn.foundation import NotFittedError
+from sharedcompute.learn.foundation import ConvergenceWarning, NotFittedError
 from sharedcompute.learn.regressions import LinearRegression, Ridge
 
-__all__ = ["PCA", "KMeans", "LinearRegression", "NotFittedError", "Ridge"]
+__all__ = [
+    "PCA",
+    "ConvergenceWarning",
+    "KMeans",
+    "LinearRegression",
+    "NotFittedError",
+    "Ridge",
+]

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 # scikit-learn has no type information: the checker reads the stand-in, which has the same form.
 if TYPE_CHECKING:
+    from sharedcompute.errors import ConvergenceWarning
     from sharedcompute.learn.standin import (
         BaseEstimator,
         ClassNamePrefixFeaturesOutMixin,
@@ -23,9 +24,10 @@ else:
             RegressorMixin,
             TransformerMixin,
         )
-        from sklearn.exceptions import NotFittedError
+        from sklearn.exceptions import ConvergenceWarning, NotFittedError
         from sklearn.utils.validation import check_is_fitted, validate_data
     except ImportError:
+        from sharedcompute.errors import ConvergenceWarning
         from sharedcompute.learn.standin import (
             BaseEstimator,
             ClassNamePrefixFeaturesOutMixin,
@@ -41,6 +43,7 @@ __all__ = [
     "BaseEstimator",
     "ClassNamePrefixFeaturesOutMixin",
     "ClusterMixin",
+    "ConvergenceWarning",
     "NotFittedError",
     "RegressorMixin",
     "TransformerMixin",

@@ -120,6 +120,7 @@ class _Components:
             "singular_values": np.sqrt(variance * (self.n - 1)),
             "mean": model["mean"].copy(),
             "noise_variance": np.array(max(0.0, total - variance.sum()) / left if left else 0.0),
+            "n_components": np.array(k),
             "n_samples": np.array(self.n),
         }
 
@@ -325,6 +326,7 @@ PCA = Fit(
         "singular_values",
         "mean",
         "noise_variance",
+        "n_components",
         "n_samples",
     ),
     watched=("explained",),

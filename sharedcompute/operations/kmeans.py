@@ -13,13 +13,14 @@ S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Informati
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from math import log
 from typing import Any
 
 import numpy as np
 
-from sharedcompute.errors import InputError
+from sharedcompute.errors import ConvergenceWarning, InputError
 from sharedcompute.kernels import clustering as kernels
 from sharedcompute.operations.base import (
     Array,
@@ -233,12 +234,23 @@ class KMeans:
             # Rounds that move centres do not measure, and a fit may be stopped behind one.
             inertia = float(state["inertia"][0]) if phase == MEASURE else _inertia(model, state)
             sizes = state["count"]
+            self._warn_of_empty(int(np.count_nonzero(sizes)))
         return {
             "cluster_centers": centres,
             "inertia": np.asarray(inertia),
             "n_iter": model["n_iter"][0],
             "cluster_sizes": sizes,
         }
+
+    def _warn_of_empty(self, found: int) -> None:
+        """Warn as scikit-learn does."""
+        if found < self.clusters:
+            warnings.warn(
+                f"kmeans found {found} distinct clusters, fewer than the {self.clusters} asked "
+                "for: there may be duplicates among the rows",
+                convergence_warning(),
+                stacklevel=2,
+            )
 
     @property
     def rows(self) -> tuple[str, Stage]:
@@ -248,6 +260,18 @@ class KMeans:
             "kmeans", kernels.nearest, args, np.dtype(np.int32), matrix=True, row_shape=()
         )
         return "labels", stage
+
+
+def convergence_warning() -> type[Warning]:
+    """scikit-learn's `ConvergenceWarning` where that is installed, else ours."""
+    try:
+        from sklearn.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
+            ConvergenceWarning as Theirs,
+        )
+    except ImportError:
+        return ConvergenceWarning
+    theirs: type[Warning] = Theirs
+    return theirs
 
 
 def _whole(*shape: int) -> ArraySpec:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from sklearn import cluster, decomposition, linear_model
 from sklearn.datasets import make_blobs, make_regression
+from sklearn.exceptions import ConvergenceWarning
 
+import sharedcompute as sc
 from sharedcompute import learn
 
 Array = np.ndarray[Any, Any]
@@ -117,3 +119,60 @@ def test_single_precision_stays_single() -> None:
     model = learn.PCA(2).fit(x)
     assert model.inverse_transform(model.transform(x)).dtype == np.float32
     assert learn.Ridge().fit(x, x[:, 0]).predict(x).dtype == np.float32
+
+
+def results(fitted: Any) -> dict[str, Any]:
+    """The results of a fit under scikit-learn's names."""
+    return {f"{name}_": value for name, value in fitted.items() if "/" not in name}
+
+
+@pytest.mark.parametrize("targets", [(), (1,), (3,)])
+@pytest.mark.parametrize("name", ["lstsq", "ridge"])
+def test_the_results_of_fits_have_the_names_and_shapes_of_scikit_learn(
+    name: str, targets: tuple[int, ...]
+) -> None:
+    x, y = make_regression(60, 4, n_targets=3, noise=5.0, bias=3, random_state=0)
+    y = y[:, 0] if not targets else y[:, : targets[0]]
+    peer = {"lstsq": linear_model.LinearRegression, "ridge": linear_model.Ridge}[name]().fit(x, y)
+    found = results(sc.fit(name, x, y=y))
+    same_as(found, peer, ignored={"n_iter_", "solver_"} | ({"coef_"} if targets == (1,) else set()))
+    assert found["coef_"].shape == (*targets, 4)
+
+
+def test_so_have_those_of_components_and_clusters() -> None:
+    x = BLOBS
+    found = results(sc.fit("pca", x, n_components=2))
+    same_as(found, decomposition.PCA(2, svd_solver="covariance_eigh").fit(x), ignored=set())
+    found = results(sc.fit("kmeans", x, init=x[:4]))
+    same_as(found, cluster.KMeans(4, init=x[:4], n_init=1, tol=1e-4).fit(x), ignored={"labels_"})
+    assert found["labels_"].shape == (len(x),)
+
+
+def same_as(found: dict[str, Any], peer: Any, ignored: set[str]) -> None:
+    for name, want in vars(peer).items():
+        if name.endswith("_") and not name.startswith("_") and name not in ignored:
+            if name in ("n_features_in_", "feature_names_in_"):
+                continue
+            assert name in found, f"scikit-learn has {name}"
+            assert np.shape(found[name]) == np.shape(want), name
+            np.testing.assert_allclose(found[name], want, rtol=1e-8, atol=1e-8, err_msg=name)
+
+
+@pytest.mark.parametrize("params", [{}, {"n_components": 2}, {"n_components": 0.5}])
+def test_components_of_constant_data_are_those_of_scikit_learn(params: dict[str, Any]) -> None:
+    """Of no variance each explains no share that could be told: NaN."""
+    x = np.full((20, 3), 4.0)
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        peer = decomposition.PCA(**params, svd_solver="covariance_eigh").fit(x)
+    same_as(results(sc.fit("pca", x, **params)), peer, ignored={"components_"})
+
+
+def test_fewer_distinct_rows_than_clusters_are_warned_of_as_by_scikit_learn() -> None:
+    x = np.repeat([[1.0, 2.0], [5.0, 6.0]], 30, axis=0)
+    for call in (
+        lambda: cluster.KMeans(3, n_init=1).fit(x),
+        lambda: learn.KMeans(3).fit(x),
+        lambda: sc.fit("kmeans", x, n_clusters=3),
+    ):
+        with pytest.warns(ConvergenceWarning, match="distinct clusters"):
+            call()

@@ -116,3 +116,15 @@ refused(lambda: Ridge().fit(x, None), "requires y to be passed, but the target y
 refused(lambda: Ridge().fit(x, y[1:]), "Ridge expected y with 60 rows, got shape (59,)")
 refused(lambda: Ridge().fit(x, y * np.inf), "Input y contains infinity")
 """)
+
+
+def test_fewer_distinct_rows_than_clusters_are_warned_of() -> None:
+    run("""
+import warnings
+from sharedcompute.learn import ConvergenceWarning
+assert issubclass(ConvergenceWarning, UserWarning)
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    KMeans(3).fit(np.repeat(x[:2], 9, axis=0))
+assert [w.category for w in said] == [ConvergenceWarning]
+""")
