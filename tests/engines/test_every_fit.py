@@ -12,6 +12,9 @@ import pytest
 import sharedcompute as sc
 from sharedcompute.operations.catalogue import FITS
 
+# Centres far away leave clusters empty.
+pytestmark = pytest.mark.filterwarnings("ignore:kmeans found")
+
 RNG = np.random.default_rng(5)
 CLOUD = RNG.normal(size=(6, 5)).repeat(500, axis=0) * 4 + RNG.normal(size=(3000, 5))
 GRID = RNG.normal(size=(60, 40))
