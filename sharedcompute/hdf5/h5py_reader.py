@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5d
+from h5py import h5d, h5t
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.chunk_index import ChunkGrid, box_at
 from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.filters import available
+from sharedcompute.hdf5.names import raw
 from sharedcompute.hdf5.readers import Layout, Reader, Scratch, read_only
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class H5pyReader(Reader):
             available(step.code)
         cache = cache_nbytes(source) if source.chunks else None
         self._file = open_file(source.file, cache)
-        self._dataset = self._file[source.path]
+        self._dataset = self._file[raw(source.path)]
+        # HDF5 converts no field of bits to a number, and h5py none into an array that is there.
+        self._bits = isinstance(self._dataset.id.get_type(), h5t.TypeBitfieldID)
         self._gaps = leaves_gaps(self._dataset.id.get_create_plist())
         self._source = source
         self._scratch = Scratch(source)
@@ -51,7 +54,9 @@ class H5pyReader(Reader):
         if self._gaps:
             rows[...] = 0
         with self._read((start, *(0 for _ in rows.shape[1:])), rows.shape):
-            if rows.size:
+            if rows.size and self._bits:
+                np.copyto(rows, self._dataset[start:stop])
+            elif rows.size:
                 self._dataset.read_direct(rows, np.s_[start:stop])
         return read_only(rows)
 
