@@ -14,6 +14,7 @@ import pytest
 from h5py import h5a, h5d, h5o
 
 from sharedcompute.hdf5.filters import parse_filter
+from sharedcompute.hdf5.lookup import low_objects
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.storage import Storage
 from sharedcompute.hdf5.tree import copy_tree
@@ -44,9 +45,9 @@ def copied(source: Path, target: Path, choose: Any = recode_numbers) -> tuple[li
         h5py.File(source, "r") as old,
     ):
         chosen = {
-            h5o.get_info(item.id).addr: choose(item)
-            for _, item in objects(old)
-            if isinstance(item, h5py.Dataset) and not item.is_virtual
+            at: choose(h5py.Dataset(item))
+            for _, item, at in low_objects(old.id)
+            if isinstance(item, h5d.DatasetID) and not h5py.Dataset(item).is_virtual
         }
         recoded, warnings = copy_tree(old, output.h5, output.file.parent, chosen.get)
         for item in recoded:
