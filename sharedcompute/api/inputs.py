@@ -9,7 +9,7 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.lookup import name_of
+from sharedcompute.hdf5.names import path_of
 from sharedcompute.hdf5.opening import check_size, open_source
 from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.hdf5.source import DatasetSource
@@ -196,7 +196,7 @@ def _of_h5py(given: Any, allow_external: bool) -> Source:
         return ArraySource(_plain(given[...]))
     if given.file.mode != "r":
         given.file.flush()
-    return open_source(Address(given.file.filename, name_of(given)), allow_external)
+    return open_source(Address(given.file.filename, path_of(given)), allow_external)
 
 
 def _plain(given: Any) -> Array:

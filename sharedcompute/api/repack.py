@@ -12,7 +12,7 @@ from sharedcompute.engines.repack import Repacked, check_repack, execute_repack
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address, matching_files
-from sharedcompute.hdf5.rehearsal import rehearse
+from sharedcompute.hdf5.rehearsal import rehearse_all
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import FOR_REPACK
 from sharedcompute.plan.recode import Wanted
@@ -108,7 +108,8 @@ def make_repack(input: str, output: str, settings: Settings, *, check: bool = Tr
 def run_repack(plan: RepackPlan, settings: Settings, listen: Listener) -> Repacked:
     """Run a plan on the engine that it names."""
     one = plan.path is not None
-    for recoding in plan.recodings.values() if one or plan.engine == "serial" else ():
-        rehearse(recoding.source, rows=plan.engine == "serial", metadata=one)
+    serial = plan.engine == "serial"
+    sources = [made.source for made in plan.sized.recodings.values()] if one or serial else []
+    rehearse_all(sources, rows=serial, metadata=one)
     with engine_of(plan.engine, plan.workers, plan.options, settings.team) as engine:
         return execute_repack(plan, engine, listen)

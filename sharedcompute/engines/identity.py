@@ -18,6 +18,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.seen import InputFiles, Seen
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
+from sharedcompute.hdf5.storage import Storage
 from sharedcompute.journal import Record
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.plan.build import Plan
@@ -52,9 +53,12 @@ def header_of(plan: Plan, base: Seen | None) -> Record:
 def repack_header_of(plan: RepackPlan, base: Seen | None) -> Record:
     """What the journal of a repack begins with."""
     identity: Record = {**_versions(), **_files(plan.reads), "the dataset": plan.path}
+    prints: dict[Storage, str] = {}
     for recoding in plan.recodings.values():
-        source, storage = recoding.source, recoding.storage
-        identity[f"the storage of {source.path}"] = fingerprint(storage)
+        storage = recoding.storage
+        if storage not in prints:
+            prints[storage] = fingerprint(storage)
+        identity[f"the storage of {recoding.source.path}"] = prints[storage]
     identity[BASE] = None if base is None else _state(base)
     what = f"repack of {Address(Path(plan.file).name, plan.path)}"
     return {"identity": identity, "what": what, "overwrite": plan.overwrite}

@@ -23,6 +23,7 @@ from sharedcompute.hdf5.encoders import LibraryEncoder
 from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.fill import Fill
 from sharedcompute.hdf5.filters import Pipeline, available
+from sharedcompute.hdf5.names import raw
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.operations.base import Array, State
 from sharedcompute.plan.proof import Sample
@@ -166,7 +167,7 @@ class Prover(BoxRunner):
             available(step.code)
         want = self._read_input(made.source, box)
         try:
-            found = _read(self._output[made.path], box, made.source.dtype)
+            found = _read(self._output[raw(made.path)], box, made.source.dtype)
         except (OSError, RuntimeError) as error:
             raise _wrong(made, box, " ".join(str(error).split())) from None
         if not self._holds(made, found, want):
@@ -184,7 +185,7 @@ class Prover(BoxRunner):
         if self._input is None or self._named != source.file:
             self._close_input()
             self._input, self._named = open_file(source.file, CACHE_NBYTES), source.file
-        return _read(self._input[source.path], box, source.dtype)
+        return _read(self._input[raw(source.path)], box, source.dtype)
 
     def _holds(self, made: Written, found: Array, want: Array) -> bool:
         """Whether `found` is what the filters make of `want`."""
@@ -199,10 +200,10 @@ class Prover(BoxRunner):
 
     def _coded(self, made: Written, want: Array) -> Iterator[tuple[Box, Array]]:
         """What the encoder makes of each chunk: of what it does to a number nothing is promised."""
-        dcpl = self._output[made.path].id.get_create_plist()
+        dcpl = self._output[raw(made.path)].id.get_create_plist()
         assert made.chunks is not None
         stored, dtype = stored_filters(dcpl), made.source.stored_dtype
-        fill = Fill.of(dcpl, self._output[made.path].dtype)
+        fill = Fill.of(dcpl, self._output[raw(made.path)].dtype)
         encoder = LibraryEncoder(made.filters, made.chunks, dtype, fill, stored)
         sides = zip(want.shape, made.chunks, strict=True)
         for corner in itertools.product(*(range(0, side, step) for side, step in sides)):

@@ -20,6 +20,7 @@ from sharedcompute.engines.work import Engine, undeliverable
 from sharedcompute.events import JobFinished, Listener, PassStarted, ignore
 from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.metadata import copy_metadata
+from sharedcompute.hdf5.names import raw
 from sharedcompute.hdf5.output import OutputFile, open_written
 from sharedcompute.hdf5.sink import Created, create, created
 from sharedcompute.hdf5.tree import copy_tree
@@ -53,7 +54,7 @@ def outgoing_of(plan: RepackPlan) -> Outgoing:
         plan.reads,
         lambda base: repack_header_of(plan, base),
         plan.resume,
-        in_place=not any(made.storage.filters for made in plan.recodings.values()),
+        in_place=not any(made.storage.filters for made in plan.sized.recodings.values()),
     )
 
 
@@ -73,12 +74,13 @@ def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repack
         made, warnings = _make(plan, outgoing)
         for number, (path, recoding) in enumerate(made, start=1):
             sink = sink_of(recoding, path)
-            filled = created(sink, outgoing.file.h5[path], outgoing.file)
+            filled = created(sink, outgoing.file.h5[raw(path)], outgoing.file)
             source = recoding.source
             plan.reads.check()
             listen(PassStarted(number, len(made), source.path, source.shape[0], source.nbytes))
             section = outgoing.progress.section(str(number), len(recoding.boxes))
-            _fill(recoding, filled, section, engine, listen)
+            if not recoding.storage.at_once:
+                _fill(recoding, filled, section, engine, listen)
             if plan.path is not None:
                 outgoing.progress.finishing()
                 fresh = outgoing.file.fresh
@@ -98,8 +100,9 @@ def _make(plan: RepackPlan, outgoing: Outgoing) -> tuple[Made, list[str]]:
     if plan.path is not None:
         (recoding,) = plan.recodings.values()
         path = result_path(plan)
+        sink = sink_of(recoding, path)
         if not outgoing.goes_on:
-            create(sink_of(recoding, path), outgoing.file)
+            create(sink, outgoing.file, unwritten=recoding.storage.at_once)
             outgoing.settle()
         return [(path, recoding)], []
     if outgoing.goes_on:
@@ -120,7 +123,7 @@ def _copy(plan: RepackPlan, temporary: Path, home: Path) -> tuple[list[tuple[str
     with open_file(plan.file) as source, open_written(temporary) as target:
         recoded, warnings = copy_tree(source, target, home, plan.storage)
         paths = [made.source_path for made in recoded]
-        return [(path, place(source[path])) for path in paths], warnings
+        return [(path, place(source[raw(path)])) for path in paths], warnings
 
 
 def _prove(made: Made, outgoing: Outgoing, engine: Engine) -> None:
@@ -134,6 +137,7 @@ def _prove(made: Made, outgoing: Outgoing, engine: Engine) -> None:
     written = [
         Written(r.source, path, r.storage.chunks, r.storage.filters, sample_of(r))
         for path, r in made
+        if not r.storage.at_once
     ]
     if written:
         with outgoing.file.lent() as temporary:

@@ -21,6 +21,7 @@ from sharedcompute.hdf5 import metadata, provenance
 from sharedcompute.hdf5.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.dimensions import Axes
 from sharedcompute.hdf5.files import open_file
+from sharedcompute.hdf5.names import raw
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.sink import Created, DatasetSink, create, created
 from sharedcompute.hdf5.source import DatasetSource
@@ -46,7 +47,7 @@ def finished_results(plan: Plan) -> list[Array]:
     """What each reduction gave, as the output of a job with nothing left to do has it."""
     assert plan.job.output is not None
     with open_file(plan.job.output.address.file) as opened:
-        return [opened[sink.path][...] for sink in plan.observe_sinks if sink is not None]
+        return [opened[raw(sink.path)][...] for sink in plan.observe_sinks if sink is not None]
 
 
 def finished_fit(plan: Plan) -> FitOutcome:
@@ -115,7 +116,7 @@ class Results:
                     create(sink, self._file)
             self._outgoing.settle()
         file = self._file
-        found = [None if s is None else created(s, file.h5[s.path], file) for s in made]
+        found = [None if s is None else created(s, file.h5[raw(s.path)], file) for s in made]
         self._created = [c for c in found[: len(self._sinks)] if c is not None]
         self._reduced = found[len(self._sinks) :]
 

@@ -45,7 +45,7 @@ class Address:
         if isinstance(text, Address):
             return text
         whole = os.fspath(text)
-        file, separator, inside = whole.partition(SEPARATOR)
+        file, separator, inside = _split(whole)
         if not file or "\0" in whole:
             raise InputError(f"expected FILE or FILE::PATH, got {whole!r}; name a file")
         if not separator:
@@ -59,6 +59,18 @@ class Address:
 
     def __str__(self) -> str:
         return self.file if self.path is None else f"{self.file}{SEPARATOR}{self.path}"
+
+
+def _split(whole: str) -> tuple[str, str, str]:
+    """The file, ``::`` and the path: the first ``::`` parts them, unless a file's own name has it.
+
+    The longest beginning of the text that is a file is that file.
+    """
+    places = [at for at in range(len(whole)) if whole.startswith(SEPARATOR, at)]
+    for at in [len(whole), *reversed(places)] if places else []:
+        if SEPARATOR in whole[:at] and os.path.isfile(whole[:at]):  # noqa: PTH113 - odd names
+            return whole[:at], whole[at : at + 2], whole[at + 2 :]
+    return whole.partition(SEPARATOR)
 
 
 def normal_path(path: str) -> str:

@@ -8,6 +8,9 @@ import h5py
 import numpy as np
 from h5py import h5a
 
+from sharedcompute.hdf5.dtypes import FOREIGN
+from sharedcompute.hdf5.names import raw, text
+from sharedcompute.hdf5.ordered import attribute_names
 from sharedcompute.hdf5.references import has_references
 from sharedcompute.hdf5.values import copy_attribute
 
@@ -54,7 +57,8 @@ UNITS = frozenset({"units", "standard_name"})
 
 def names_of(item: Any) -> list[str]:
     """The attributes that are copied: neither a library's own nor ours."""
-    return [name for name in item.attrs if name not in STRUCTURAL and not name.startswith(OWN)]
+    names = map(text, attribute_names(item.id))
+    return [name for name in names if name not in STRUCTURAL and not name.startswith(OWN)]
 
 
 def copy_attributes(source: Any, target: Any, leave_out: frozenset[str] = frozenset()) -> list[str]:
@@ -74,7 +78,7 @@ def copy_attributes(source: Any, target: Any, leave_out: frozenset[str] = frozen
     """
     left = []
     for name in names_of(source):
-        if name in target.attrs or name in leave_out:
+        if name in leave_out or h5a.exists(target.id, raw(name)):
             continue
         if name in OF_THE_DTYPE and isinstance(target, h5py.Dataset):
             copied = _copy_as(source, target, name)
@@ -87,18 +91,27 @@ def copy_attributes(source: Any, target: Any, leave_out: frozenset[str] = frozen
 
 def _copy(source: Any, target: Any, name: str) -> bool:
     """Copy one attribute with its stored type, whatever that is."""
-    old = h5a.open(source.id, name.encode())
+    old = h5a.open(source.id, raw(name))
     # A copy: a named type belongs to its file.
     kind = old.get_type().copy()
     if has_references(kind):
         return False
-    copy_attribute(old, h5a.create(target.id, name.encode(), kind, old.get_space()))
+    made = h5a.create(target.id, raw(name), kind, old.get_space())
+    try:
+        copy_attribute(old, made)
+    except (OSError, RuntimeError):
+        # Its text lies in a heap that HDF5 refuses: nothing is lost that could be read.
+        h5a.delete(target.id, raw(name))
+        return False
     return True
 
 
 def _copy_as(source: Any, target: h5py.Dataset, name: str) -> bool:
     """Copy a number in the dtype of `target`, if it is the same number there."""
-    value = np.asarray(source.attrs[name])
+    try:
+        value = np.asarray(source.attrs[name])
+    except FOREIGN:
+        return _copy(source, target, name)
     if value.dtype.kind not in "biuf" or target.dtype.kind not in "iuf":
         return _copy(source, target, name) if value.dtype == target.dtype else False
     with np.errstate(all="ignore"):

@@ -18,6 +18,7 @@ from sharedcompute.errors import DecodeError, InputError
 from sharedcompute.hdf5.chunk_index import ChunkGrid, ChunkIndex, Ints, Places, runs
 from sharedcompute.hdf5.codecs import Decoder, decodes, stored_filters
 from sharedcompute.hdf5.files import open_file
+from sharedcompute.hdf5.names import raw
 from sharedcompute.hdf5.readers import Layout, ReadAhead, Reader, Scratch, read_only
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class ChunkReader(Reader):
         self._source = source
         self._grid = ChunkGrid(source.shape, source.chunks)
         with open_file(source.file) as file:
-            dataset = file[source.path].id
+            dataset = file[raw(source.path)].id
             self._index = ChunkIndex(dataset, self._grid)
             stored = stored_filters(dataset.get_create_plist())
         self._chunk = np.empty(source.chunks, source.stored_dtype)

@@ -14,6 +14,7 @@ import h5py
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.dimensions import SHADOW, is_scale, of_coordinate
 from sharedcompute.hdf5.links import follow
+from sharedcompute.hdf5.names import path_of
 from sharedcompute.hdf5.opening import Describer
 from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.storage import lies_here
@@ -42,7 +43,7 @@ def beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
         found = _within(group, SHADOW + name, reach) or _within(group, name, reach)
         if isinstance(found, h5py.Dataset):
             return found
-        if group.name == "/":
+        if path_of(group) == "/":
             return None
         group = group.parent
     return None
@@ -74,7 +75,7 @@ def _here(item: Any, reach: Reach) -> Any:
 
 def basename(item: h5py.Dataset) -> str:
     """The last part of its path."""
-    return str(item.name.rpartition("/")[2])
+    return path_of(item).rpartition("/")[2]
 
 
 def relative(path: str, folder: str) -> str:

@@ -12,6 +12,7 @@ import h5py
 from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
 from sharedcompute.hdf5.files import open_hdf5, without_locks
 from sharedcompute.hdf5.locks import lacks_locks
+from sharedcompute.hdf5.names import is_taken, item_at
 from sharedcompute.hdf5.partial import StateFolder
 from sharedcompute.machine import disk_free, format_size
 from sharedcompute.wording import flag
@@ -117,14 +118,15 @@ def check_existing(file: Path, paths: Iterable[str], overwrite: bool) -> None:
 def _check_path(opened: h5py.File, file: Path, path: str, overwrite: bool) -> None:
     above = path.rpartition("/")[0]
     while above:
-        if above in opened:
-            if not isinstance(opened[above], h5py.Group):
+        found = item_at(opened, above)
+        if found is not None:
+            if not isinstance(found, h5py.Group):
                 raise InputError(
                     f"expected a group at {file}::{above}, found a dataset; name another path"
                 )
             break
         above = above.rpartition("/")[0]
-    if opened.get(path, getlink=True, default=None) is not None and not overwrite:
+    if is_taken(opened, path) and not overwrite:
         raise OutputExists(f"{file}::{path} exists; give {flag('overwrite')}, or name another path")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
 from sharedcompute.hdf5.lookup import objects, text_attribute
+from sharedcompute.hdf5.names import raw
 
 Axes = Sequence[int | None]
 """For each axis of a result, the input's axis that it is; None for a new one."""
@@ -65,7 +66,7 @@ def make_dimension(group: h5py.Group, name: str, length: int, *, grows: bool) ->
     if grows:
         dcpl.set_chunk((max(1, min(length, 1024)),))
     space = h5s.create_simple((length,), (h5s.UNLIMITED if grows else length,))
-    made = h5py.Dataset(h5d.create(group.id, name.encode(), h5t.IEEE_F32BE, space, dcpl))
+    made = h5py.Dataset(h5d.create(group.id, raw(name), h5t.IEEE_F32BE, space, dcpl))
     made.make_scale(f"{NO_VARIABLE}{length:10d}")
     return made
 

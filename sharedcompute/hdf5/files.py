@@ -97,7 +97,9 @@ def open_file(file: str, cache_nbytes: int | None = None) -> h5py.File:
         elif "truncated" in text:
             why = "is cut short; copy it again from where it came"
         else:
-            why = f"cannot be opened ({text}); check it with h5debug or copy it again"
+            # What the system refuses (too many open files, an unreadable disk) is not the file's.
+            cure = "try again" if "errno = " in text else "check it with h5debug or copy it again"
+            why = f"cannot be opened ({text}); {cure}"
         raise InputError(f"expected a whole HDF5 file, {file} {why}") from None
 
 

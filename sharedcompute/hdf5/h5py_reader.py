@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5d
+from h5py import h5d, h5s, h5t
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.chunk_index import ChunkGrid, box_at
 from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.filters import available
+from sharedcompute.hdf5.names import raw
 from sharedcompute.hdf5.readers import Layout, Reader, Scratch, read_only
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class H5pyReader(Reader):
             available(step.code)
         cache = cache_nbytes(source) if source.chunks else None
         self._file = open_file(source.file, cache)
-        self._dataset = self._file[source.path]
+        self._dataset = self._file[raw(source.path)]
+        self._bits = isinstance(self._dataset.id.get_type(), h5t.TypeBitfieldID)
         self._gaps = leaves_gaps(self._dataset.id.get_create_plist())
         self._source = source
         self._scratch = Scratch(source)
@@ -51,15 +53,28 @@ class H5pyReader(Reader):
         if self._gaps:
             rows[...] = 0
         with self._read((start, *(0 for _ in rows.shape[1:])), rows.shape):
-            if rows.size:
+            if rows.size and self._bits:
+                self._read_bits((start, *(0 for _ in rows.shape[1:])), rows)
+            elif rows.size:
                 self._dataset.read_direct(rows, np.s_[start:stop])
         return read_only(rows)
 
     def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
         """Fill `out` with no other columns read than its own."""
         with self._read(corner, out.shape):
-            if out.size:
+            if out.size and self._bits:
+                self._read_bits(corner, out)
+            elif out.size:
                 np.copyto(out, self._dataset[box_at(corner, out.shape)])
+
+    def _read_bits(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+        """Fill `out` with fields of bits as they are stored: HDF5 converts none to a number."""
+        stored = np.zeros(out.shape, self._source.stored_dtype)
+        place = self._dataset.id.get_space()
+        place.select_hyperslab(corner, out.shape)
+        memory = h5s.create_simple(out.shape)
+        self._dataset.id.read(memory, place, stored, self._dataset.id.get_type())
+        np.copyto(out, stored)
 
     @contextlib.contextmanager
     def _read(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[None]:

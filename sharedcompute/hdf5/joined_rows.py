@@ -23,6 +23,7 @@ from sharedcompute.hdf5.calendars import TimeUnits
 from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.links import follow
 from sharedcompute.hdf5.lookup import text_attribute
+from sharedcompute.hdf5.names import path_of
 from sharedcompute.hdf5.packing import MASKS, NOT_PACKED, Packing, comparable, packing_of
 from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.storage import lies_here
@@ -64,7 +65,7 @@ def gather(source: DatasetSource, wanted: Sequence[Wanted]) -> dict[str, Gathere
     Entries of rows are put together, times in other units are brought to those of the first file.
     They have the item's dtype, or one that holds those of all files.
     """
-    gathering = {want.item.name: _Gathering(want) for want in wanted}
+    gathering = {path_of(want.item): _Gathering(want) for want in wanted}
     for part in source.parts:
         name = Path(part.source.file).name
         left = [one for one in gathering.values() if one.problem is None]
@@ -78,8 +79,8 @@ def gather(source: DatasetSource, wanted: Sequence[Wanted]) -> dict[str, Gathere
             reach = Reach.of(part.source.file, False)
             for one in left:
                 of = one.wanted.coordinate
-                beside = None if of is None else follow(file, of.name, reach)
-                one.take(follow(file, one.wanted.item.name, reach), beside, part.shape[0], name)
+                beside = None if of is None else follow(file, path_of(of), reach)
+                one.take(follow(file, path_of(one.wanted.item), reach), beside, part.shape[0], name)
     return {name: one.result() for name, one in gathering.items()}
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import h5py
+from h5py import h5l
 
 from sharedcompute.hdf5.files import open_file
+from sharedcompute.hdf5.names import file_of, path_of, raw, text
 from sharedcompute.hdf5.reach import Reach, linked_file
 
 LINKS = 16
@@ -105,24 +107,33 @@ def _parts(path: str) -> list[str]:
 
 def _link(group: h5py.Group, name: str) -> Any:
     """The link of that name; None where there is none."""
+    links, stored = group.id.links, raw(name)
     try:
         # Not `name in group`, which follows the link.
-        return group.get(name, getlink=True) if group.id.links.exists(name.encode()) else None
+        kind = links.get_info(stored).type if links.exists(stored) else None
+        if kind == h5l.TYPE_HARD:
+            return h5py.HardLink()
+        if kind == h5l.TYPE_SOFT:
+            return h5py.SoftLink(text(links.get_val(stored)))
+        if kind == h5l.TYPE_EXTERNAL:
+            file, path = links.get_val(stored)
+            return h5py.ExternalLink(os.fsdecode(file), text(path))
     except (KeyError, OSError, RuntimeError, TypeError, ValueError):
-        return None
+        pass
+    return None
 
 
 def _opened(group: h5py.Group, name: str) -> Any:
     try:
-        return group[name]
+        return group[raw(name)]
     except (KeyError, OSError, RuntimeError):
         return None
 
 
 def _behind(group: h5py.Group, name: str, link: Any, reach: Reach, followed: int) -> Any:
     """What an external link leads to, after its own way there has been looked at; else None."""
-    file = group.file.filename
-    what = f"the link {file}::{str(group.name).rstrip('/')}/{name}"
+    file = file_of(group)
+    what = f"the link {file}::{path_of(group).rstrip('/')}/{name}"
     target = linked_file(file, link.filename, reach, what)
     if target is None:
         return None

@@ -13,10 +13,12 @@ from sharedcompute import disposable
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5 import filters
 from sharedcompute.hdf5.address import Address, matching_files
+from sharedcompute.hdf5.dtypes import FOREIGN
 from sharedcompute.hdf5.files import check_file, open_file
 from sharedcompute.hdf5.links import follow
 from sharedcompute.hdf5.look import look
 from sharedcompute.hdf5.lookup import external_links, find_dataset, objects
+from sharedcompute.hdf5.names import path_of, raw
 from sharedcompute.hdf5.opening import Describer, open_source
 from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.source import DatasetSource
@@ -97,11 +99,12 @@ def _described(file: str, path: str | None, reach: Reach) -> list[DatasetInfo]:
 
 def _own(group: h5py.Group, describer: Describer) -> Iterator[DatasetInfo]:
     """The datasets below `group`, and what cannot be opened."""
+    above = path_of(group).rstrip("/")
     for name, item in objects(group):
         if item is None:
-            yield _unusable(f"{str(group.name).rstrip('/')}/{name}", "it cannot be opened")
+            yield _unusable(f"{above}/{name}", "it cannot be opened")
         elif isinstance(item, h5py.Dataset):
-            yield _info(item, describer)
+            yield _info(item, describer, f"{above}/{name}")
 
 
 def _linked(group: h5py.Group, reach: Reach, describer: Describer) -> Iterator[DatasetInfo]:
@@ -111,7 +114,7 @@ def _linked(group: h5py.Group, reach: Reach, describer: Describer) -> Iterator[D
     """
     for name in external_links(group):
         disposable.progress()
-        path = f"{str(group.name).rstrip('/')}/{name}"
+        path = f"{path_of(group).rstrip('/')}/{name}"
         try:
             item = follow(group, name, reach)
         except InputError as error:
@@ -127,7 +130,7 @@ def _joined(source: DatasetSource) -> DatasetInfo:
     for part in source.parts:
         disposable.progress()
         with open_file(part.source.file) as file:
-            stored += file[part.source.path].id.get_storage_size()
+            stored += file[raw(part.source.path)].id.get_storage_size()
     return DatasetInfo(
         path=source.path,
         shape=source.shape,
@@ -146,36 +149,57 @@ def _unusable(path: str, reason: str) -> DatasetInfo:
 
 
 def _info(dataset: h5py.Dataset, describer: Describer, path: str | None = None) -> DatasetInfo:
-    read_path, reason = None, ""
+    path = path or path_of(dataset)
     try:
         source = describer.source(dataset)
-        read_path, reason = source.read_path, source.reason
     except InputError as error:
-        reason = _short(on_command_line(error.text))
-        if dataset.is_virtual:
-            # HDF5 may have to open its sources to tell the shape.
-            return _unusable(path or str(dataset.name), reason)
-    try:
-        dtype, itemsize = _dtype_name(dataset), dataset.id.get_type().get_size()
-    except TypeError:
-        dtype, itemsize = "unknown", 0
-    dcpl = dataset.id.get_create_plist()
+        return _refused(dataset, path, _short(on_command_line(error.text)))
+    except FOREIGN as error:
+        return _refused(dataset, path, f"HDF5 cannot read it ({' '.join(str(error).split())})")
     return DatasetInfo(
-        path=path or str(dataset.name),
+        path=path,
+        shape=source.shape,
+        dtype=str(source.stored_dtype),
+        chunks=source.chunks,
+        filters=source.filter_names,
+        nbytes=source.nbytes,
+        stored_nbytes=dataset.id.get_storage_size(),
+        read_path=source.read_path,
+        reason=source.reason,
+    )
+
+
+def _refused(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
+    """What can be told of a dataset that cannot be used."""
+    try:
+        # HDF5 may have to open the sources of a virtual one to tell the shape.
+        return _unusable(path, reason) if dataset.is_virtual else _told(dataset, path, reason)
+    except FOREIGN:
+        return _unusable(path, reason)
+
+
+def _told(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
+    dcpl = dataset.id.get_create_plist()
+    nbytes = math.prod(dataset.shape) * dataset.id.get_type().get_size() if dataset.shape else 0
+    return DatasetInfo(
+        path=path,
         shape=None if dataset.shape is None else tuple(dataset.shape),
-        dtype=dtype,
+        dtype=_dtype_name(dataset),
         chunks=dataset.chunks,
         filters=tuple(step.name for step in filters.pipeline_of(dcpl)),
-        nbytes=math.prod(dataset.shape or ()) * itemsize if dataset.shape is not None else 0,
+        nbytes=nbytes,
         stored_nbytes=dataset.id.get_storage_size(),
-        read_path=read_path,
+        read_path=None,
         reason=reason,
     )
 
 
 def _dtype_name(dataset: h5py.Dataset) -> str:
     """The stored dtype for a person: ``>f4``, ``string``, ``compound(x, y)``."""
-    dtype = dataset.dtype
+    try:
+        dtype = dataset.dtype
+    except FOREIGN:
+        return "unknown"
     if h5py.check_string_dtype(dtype) is not None:
         return "string"
     if h5py.check_vlen_dtype(dtype) is not None:

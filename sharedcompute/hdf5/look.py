@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from sharedcompute import disposable
@@ -40,6 +41,23 @@ def look(file: str, f: Callable[..., T], *args: Any, seconds: int | None = None)
     return found
 
 
+def look_at_each(
+    f: Callable[..., T], calls: Sequence[tuple[str, tuple[Any, ...]]], seconds: int
+) -> list[T]:
+    """What `f` finds in each of many objects, worked out in one disposable process; as `look`.
+
+    Parameters
+    ----------
+    calls : sequence of (str, tuple)
+        The address of each object, and the arguments.
+    seconds : int
+        For each of them.
+    """
+    told = [(what, (what, f, args)) for what, args in calls]
+    found: list[T] = disposable.run_each(explained, told, seconds)
+    return found
+
+
 States = tuple[tuple[int, ...] | None, ...]
 """What tells whether files are as they were."""
 
@@ -65,10 +83,17 @@ def _seconds(file: str) -> int:
     return min(int(LEAST_SECONDS + stored / RATE), MOST_SECONDS)
 
 
+def _is_hdf5_s(error: Exception) -> bool:
+    """Whether HDF5 itself could not read: h5py gives its words, and the innermost in brackets."""
+    known = isinstance(error, (OSError, RuntimeError, KeyError, ValueError))
+    return known and re.search(r"\w+ \(.+\)", str(error)) is not None
+
+
 def explained(file: str, f: Callable[..., T], args: tuple[Any, ...]) -> T:
     """Let what h5py raises of a damaged file say that it is damaged.
 
-    That may be of any type: it takes names, types and sizes as they come.
+    That may be of any type: it takes names, types and sizes as they come. A sound file may have
+    what h5py cannot express, and is not called damaged for that.
     """
     try:
         return f(*args)
@@ -79,6 +104,9 @@ def explained(file: str, f: Callable[..., T], args: tuple[Any, ...]) -> T:
         told = InputError(
             f"expected a whole HDF5 file, {file} cannot be read ({text}); check it with h5debug or "
             "copy it again from where it came"
+            if _is_hdf5_s(error)
+            else f"expected a file that h5py can express, {file} has something that it cannot "
+            f"({text}); look at it with h5dump"
         )
         told.add_note(traceback.format_exc())
         raise told from None

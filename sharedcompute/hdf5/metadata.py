@@ -33,6 +33,7 @@ from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.filters import for_result, pipeline_of
 from sharedcompute.hdf5.joined_rows import Gathered, NotJoinedError, Wanted, gather
 from sharedcompute.hdf5.lookup import AXIS_ATTRIBUTES, COMPANIONS, text_attribute
+from sharedcompute.hdf5.names import item_at, key, path_of, raw
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import lies_here, replace_filters
 
@@ -74,7 +75,7 @@ def copy_metadata(
         What a reader may miss, a line each.
     """
     with open_file(source.file) as file:
-        original = file[source.path]
+        original = file[raw(source.path)]
         if attributes:
             copy_attributes(original, dataset, leave_out)
         if file_attributes:
@@ -109,7 +110,7 @@ class _Carrier:
         self._result = result
         self._axes = list(axes)
         self._scales = [scales_of(original, axis) for axis in range(original.ndim)]
-        self._axis_of = {s.name: axis for axis, found in enumerate(self._scales) for s in found}
+        self._axis_of = {path_of(s): axis for axis, found in enumerate(self._scales) for s in found}
         self._carried: dict[str, h5py.Dataset | None] = {}
         self._joined = self._join() if source.glob else {}
         self._several: dict[str, list[h5py.Dataset]] = {}
@@ -117,7 +118,7 @@ class _Carrier:
 
     def carry_axes(self) -> None:
         """Make, attach and label the scales of each axis that the result still has."""
-        if is_scale(self._original) and self._place_of(self._original) == self._result.name:
+        if is_scale(self._original) and self._place_of(self._original) == path_of(self._result):
             # It takes the place of the coordinate that it was made of.
             if self._axes[:1] == [0]:
                 self._make_scale(self._original, self._result)
@@ -165,7 +166,7 @@ class _Carrier:
             along = self._along(item)
             of_rows = any(0 in axes for axes in along)
             if of_rows and (along[0] != {0} or any(0 in axes for axes in along[1:])):
-                found[item.name] = NotJoinedError("its rows cannot be told from its columns")
+                found[path_of(item)] = NotJoinedError("its rows cannot be told from its columns")
             else:
                 wanted.append(Wanted(item, of_rows, of))
         return found | gather(self._source, wanted)
@@ -179,9 +180,9 @@ class _Carrier:
         seen: set[str] = set()
         while queue:
             item, of = queue.pop()
-            if item.name in seen or has_no_variable(item) or not self._stays(item):
+            if path_of(item) in seen or has_no_variable(item) or not self._stays(item):
                 continue
-            seen.add(item.name)
+            seen.add(path_of(item))
             yield item, of
             for axis in range(item.ndim if item.shape else 0):
                 queue += [(scale, None) for scale in scales_of(item, axis)]
@@ -192,11 +193,11 @@ class _Carrier:
         """For each axis of `item`, the axes of the original that it is, or may be."""
         if not item.shape:
             return []
-        if item.name in self._axis_of:
-            return [{self._axis_of[item.name]}, *(set[int]() for _ in item.shape[1:])]
+        if path_of(item) in self._axis_of:
+            return [{self._axis_of[path_of(item)]}, *(set[int]() for _ in item.shape[1:])]
         scales = [scales_of(item, axis) for axis in range(item.ndim)]
         if any(scales):
-            named = [{self._axis_of.get(s.name) for s in found} - {None} for found in scales]
+            named = [{self._axis_of.get(path_of(s)) for s in found} - {None} for found in scales]
             return [{axis for axis in found if axis is not None} for found in named]
         if is_scale(item):
             return [set() for _ in item.shape]
@@ -214,7 +215,7 @@ class _Carrier:
         """The dimension of a scale whose values are left out."""
         of_rows = 0 in self._along(scale)[0]
         length = self._source.shape[0] if of_rows else scale.shape[0]
-        name = relative(scale.name, self._original.parent.name)
+        name = relative(path_of(scale), path_of(self._original.parent))
         return self._dimension(name, length, grows=scale.maxshape[0] is None)
 
     def _dimension(self, name: str, length: int, *, grows: bool = False) -> h5py.Dataset:
@@ -222,7 +223,7 @@ class _Carrier:
         group = self._result.parent
         for number in itertools.count():
             numbered = f"{name}_{number}" if number else name
-            there = group.get(numbered)
+            there = item_at(group, numbered)
             if there is None:
                 return make_dimension(group, numbered, length, grows=grows)
             if _is_dimension(there) and there.shape == (length,):
@@ -239,7 +240,7 @@ class _Carrier:
             dimension = self._dimension(name, dataset.shape[axis])
             dataset.dims[axis].attach_scale(dimension)
             self._notes.append(
-                f"axis {axis} of {dataset.name} has no coordinates: it is the netCDF dimension "
+                f"axis {axis} of {path_of(dataset)} has no coordinates: it is the netCDF dimension "
                 f"{basename(dimension)}, which has no variable"
             )
 
@@ -248,12 +249,12 @@ class _Carrier:
 
         None where joined files do not have the same, or cannot be joined.
         """
-        if item.name in self._carried:
-            return self._carried[item.name]
-        joined = self._joined.get(item.name)
+        if path_of(item) in self._carried:
+            return self._carried[path_of(item)]
+        joined = self._joined.get(path_of(item))
         if isinstance(joined, NotJoinedError):
-            self._notes.append(f"{item.name} of {self._source} is left out: {joined}")
-            self._carried[item.name] = None
+            self._notes.append(f"{path_of(item)} of {self._source} is left out: {joined}")
+            self._carried[path_of(item)] = None
             return None
         if self._source.glob and has_no_variable(item) and 0 in self._along(item)[0]:
             # Only its length is joined.
@@ -267,7 +268,7 @@ class _Carrier:
         return copied
 
     def _remember(self, item: h5py.Dataset, copied: h5py.Dataset) -> h5py.Dataset:
-        self._carried[item.name] = copied
+        self._carried[path_of(item)] = copied
         return copied
 
     def _label(self, item: h5py.Dataset, copied: h5py.Dataset) -> None:
@@ -282,17 +283,17 @@ class _Carrier:
 
     def _make_scale(self, item: h5py.Dataset, copied: h5py.Dataset) -> None:
         """Make a copy of a scale one, of as many dimensions."""
-        copied.make_scale(_scale_name(item, copied))
+        copied.make_scale(key(_scale_name(item, copied)))
         if item.ndim > 1:
             inner = [None if s is None else self._carry(s) for s in of_coordinate(item)[1:]]
             found = [copied, *(scale for scale in inner if scale is not None)]
             if len(found) == item.ndim:
-                self._several[copied.name] = found
+                self._several[path_of(copied)] = found
 
     def _place_of(self, item: h5py.Dataset) -> str:
         """Where a copy of `item` goes, if nothing is in its way."""
-        path = relative(item.name, self._original.parent.name)
-        return f"{self._result.parent.name.rstrip('/')}/{path}"
+        path = relative(path_of(item), path_of(self._original.parent))
+        return f"{path_of(self._result.parent).rstrip('/')}/{path}"
 
     def _carry_edges(self, item: h5py.Dataset, copied: h5py.Dataset) -> None:
         """Copy the edges of a coordinate's cells, and let it name what was copied."""
@@ -309,10 +310,10 @@ class _Carrier:
     def _place(self, item: h5py.Dataset, values: NDArray[Any] | None) -> tuple[h5py.Dataset, bool]:
         """The copy of `item`, or of other `values`, and whether it had to be made."""
         group = self._result.parent
-        path = relative(item.name, self._original.parent.name)
+        path = relative(path_of(item), path_of(self._original.parent))
         for number in itertools.count():
             name = f"{path}_{number}" if number else path
-            there = group.get(name)
+            there = item_at(group, name)
             if there is None:
                 return _copy_data(item, group, name, values), True
             if there != self._result and _equal(item, there, values):
@@ -329,14 +330,14 @@ def _copy_data(
         # copy cannot be opened then (HDF5 2.0: bad global heap collection signature).
         data = item[()] if values is None else values
         fixed = item.dtype.kind == "S" and values is not None
-        return group.create_dataset(name, data=data, dtype=data.dtype if fixed else item.dtype)
+        return group.create_dataset(key(name), data=data, dtype=data.dtype if fixed else item.dtype)
     dcpl = item.id.get_create_plist()
     if item.dtype.kind in "biufc" and lies_here(item):
         return _copy_numbers(item, group, name, dcpl, values)
     if values is not None:
-        return group.create_dataset(name, data=values, dtype=item.dtype)
-    item.file.copy(item, group, name=name, without_attrs=True)
-    return group[name]
+        return group.create_dataset(key(name), data=values, dtype=item.dtype)
+    item.file.copy(item, group, name=key(name), without_attrs=True)
+    return group[raw(name)]
 
 
 def _copy_numbers(
@@ -357,7 +358,7 @@ def _copy_numbers(
     if values is not None and values.dtype.newbyteorder("=") != item.dtype.newbyteorder("="):
         # Not all files have the dtype of the first.
         kind = h5t.py_create(values.dtype)
-    made = h5d.create(group.id, name.encode(), kind, space, dcpl)
+    made = h5d.create(group.id, raw(name), kind, space, dcpl)
     copied = h5py.Dataset(made)
     # A netCDF dimension without a variable is a dataset of any length that was never written.
     if item.size and item.id.get_storage_size():
@@ -397,4 +398,4 @@ def _scale_name(item: h5py.Dataset, copied: h5py.Dataset) -> str:
 def _replace_text(item: Any, name: str, text: str) -> None:
     """Let the attribute say `text`, written again only where it says something else."""
     if text_attribute(item, name) != text:
-        item.attrs[name] = text
+        item.attrs[name] = key(text)

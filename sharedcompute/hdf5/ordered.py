@@ -8,6 +8,8 @@ from typing import Any
 import h5py
 from h5py import h5, h5a, h5g, h5p, h5t
 
+from sharedcompute.hdf5.names import is_taken, key, raw
+
 TRACKED = h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED
 """Links and attributes are kept in the order of their creation, as netCDF-4 wants."""
 
@@ -75,16 +77,16 @@ def require_group(file: h5py.File, path: str) -> h5py.Group:
     """
     group = file["/"]
     for name in path.strip("/").split("/") if path.strip("/") else ():
-        if name not in group:
+        if not is_taken(group, name):
             gcpl = h5p.create(h5p.GROUP_CREATE)
             gcpl.set_link_creation_order(TRACKED)
             gcpl.set_attr_creation_order(TRACKED)
             gcpl.set_obj_track_times(False)
             lcpl = h5p.create(h5p.LINK_CREATE)
             lcpl.set_char_encoding(h5t.CSET_UTF8)
-            h5g.create(group.id, name.encode(), lcpl, gcpl)
+            h5g.create(group.id, raw(name), lcpl, gcpl)
         # h5py's own error where the name is a dataset's.
-        group = group.require_group(name)
+        group = group.require_group(key(name))
     return group
 
 
@@ -94,6 +96,8 @@ def attribute_names(item: Any) -> list[bytes]:
     By name for a named type: h5py does not give its creation properties.
     """
     names: list[bytes] = []
+    if not h5a.get_num_attrs(item):
+        return names
     order = 0 if isinstance(item, h5t.TypeID) else item.get_create_plist().get_attr_creation_order()
     h5a.iterate(item, names.append, index_type=_index(order))
     return names

@@ -28,6 +28,7 @@ from sharedcompute.hdf5.destination import (
     check_place,
     check_room,
 )
+from sharedcompute.hdf5.names import is_taken, raw
 from sharedcompute.hdf5.ordered import TRACKED
 from sharedcompute.hdf5.own_files import create, open_own
 from sharedcompute.hdf5.partial import (
@@ -50,6 +51,9 @@ COMPLETE = "sharedcompute_complete"
 
 A number: xarray cannot write HDF5's booleans back to a netCDF file.
 """
+
+OLDEST = ("v108", "latest")
+"""HDF5 1.8's format at the least: what netCDF-4 writes, with room for attributes above 64 KiB."""
 
 
 class OutputFile:
@@ -199,8 +203,8 @@ class OutputFile:
                 begun = keeps or self._like is not None
                 self._h5 = open_written(self.temporary, new=not begun)
                 for path in self._results if keeps else ():
-                    if path in self._h5:
-                        del self._h5[path]
+                    if is_taken(self._h5, path):
+                        del self._h5[raw(path)]
                 if self._like is None:
                     self._h5.attrs[COMPLETE] = 0
             self._behind = WriteBehind(self._fd)
@@ -349,11 +353,8 @@ class OutputFile:
 
 
 def open_written(file: Path, new: bool = False) -> h5py.File:
-    """Open the temporary file through HDF5, whose own locks would stand in the way of ours.
-
-    The low bound is HDF5 1.8's format: what netCDF-4 writes, with room for attributes above 64 KiB.
-    """
-    options: dict[str, Any] = {"locking": False, "libver": ("v108", "latest")}
+    """Open the temporary file through HDF5, whose own locks would stand in the way of ours."""
+    options: dict[str, Any] = {"locking": False, "libver": OLDEST}
     # Data on multiples of a cache line, or our own results could not be mapped as they lie.
     options |= {"alignment_threshold": 2048, "alignment_interval": 64}
     if new:

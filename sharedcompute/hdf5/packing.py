@@ -14,6 +14,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5a
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
@@ -152,7 +153,10 @@ NOT_PACKED = Packing({})
 
 def packing_of(dataset: h5py.Dataset) -> Packing | None:
     """How a dataset is packed; None where no attribute says that it is."""
-    found = {name: _values(dataset, name) for name in UNPACKING if name in dataset.attrs}
+    if not h5a.get_num_attrs(dataset.id):
+        return None
+    there = [name for name in UNPACKING if h5a.exists(dataset.id, name.encode())]
+    found = {name: _values(dataset, name) for name in there}
     return Packing(found) if found else None
 
 
@@ -184,7 +188,7 @@ def _values(dataset: h5py.Dataset, name: str) -> NDArray[Any]:
     """An attribute's values in native byte order, as text where they are not numbers."""
     try:
         value = dataset.attrs[name]
-    except (OSError, TypeError, ValueError):
+    except (OSError, TypeError, ValueError, RuntimeError):
         value = UNREADABLE
     if isinstance(value, h5py.Empty):
         return np.empty(0)

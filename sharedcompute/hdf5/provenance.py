@@ -30,6 +30,7 @@ from sharedcompute.hdf5.files import check_file, open_file
 from sharedcompute.hdf5.links import follow
 from sharedcompute.hdf5.look import look
 from sharedcompute.hdf5.lookup import dataset_paths, find_dataset
+from sharedcompute.hdf5.names import path_of, raw
 from sharedcompute.hdf5.output import COMPLETE
 from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.storage import lies_here
@@ -196,7 +197,7 @@ def _verified(address: Address) -> Verification:
 def _named(file: h5py.File, path: str | None, reach: Reach) -> list[h5py.Dataset]:
     found = follow(file, path or "/", reach)
     if isinstance(found, h5py.Group):
-        return [found[name] for name in dataset_paths(found)]
+        return [found[raw(name)] for name in dataset_paths(found)]
     return [find_dataset(file, path, reach)]
 
 
@@ -211,7 +212,7 @@ def _check(dataset: h5py.Dataset) -> DatasetCheck:
         more = f" and {len(damaged) - 8} more" if len(damaged) > 8 else ""
         message = "intact" if ok else f"rows {listed}{more} are damaged"
     return DatasetCheck(
-        path=str(dataset.name),
+        path=path_of(dataset),
         ok=ok,
         damaged=damaged,
         message=message,

@@ -36,9 +36,8 @@ class Places:
     def __contains__(self, address: int) -> bool:
         return address in self.addresses
 
-    def add(self, old: Any, new: Any, path: bytes) -> None:
-        """Note that `new` is the copy of `old`; both are open objects."""
-        address = h5o.get_info(old).addr
+    def add(self, address: int, new: Any, path: bytes) -> None:
+        """Note that the open object `new` is the copy of the one at `address`."""
         self.addresses[address] = h5o.get_info(new).addr
         self.paths[address] = path
 

@@ -11,7 +11,7 @@ import math
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from sharedcompute import disposable
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.codecs import is_ours
-from sharedcompute.hdf5.look import MOST_SECONDS, States, look, states_of
+from sharedcompute.hdf5.look import MOST_SECONDS, States, look, look_at_each, states_of
 from sharedcompute.hdf5.metadata import copy_metadata
+from sharedcompute.hdf5.output import OLDEST
 from sharedcompute.hdf5.read_paths import wants_few
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import format_size
@@ -34,7 +35,17 @@ STEP_NBYTES = 8 << 20
 
 
 def rehearse(source: DatasetSource, *, rows: bool, metadata: bool) -> None:
-    """Try what this process is about to do with a source, where it may be lost.
+    """Try, where it may be lost, what this process is about to do with a source.
+
+    As `rehearse_all`, but once for files that stay as they are: many calls on small data are
+    common.
+    """
+    if _is_needed(source, rows, metadata):
+        _survived(source, states_of(source.reads.names), rows, metadata)
+
+
+def rehearse_all(sources: Sequence[DatasetSource], *, rows: bool, metadata: bool) -> None:
+    """Try what this process is about to do with sources, where it may be lost.
 
     Parameters
     ----------
@@ -42,27 +53,34 @@ def rehearse(source: DatasetSource, *, rows: bool, metadata: bool) -> None:
         It will read the rows itself. Those that are decoded by codecs which are not ours are read
         twice then: data are small where no workers are started for them.
     metadata : bool
-        It will give a result the source's attributes, scales and companions.
+        It will give results the sources' attributes, scales and companions.
 
     Raises
     ------
     InputError
-        The source is damaged.
+        A source is damaged; it is named.
     """
-    if metadata or (rows and not _is_mapped(source)):
-        _survived(source, states_of(source.reads.names), rows, metadata)
+    needed = [source for source in sources if _is_needed(source, rows, metadata)]
+    if needed:
+        look_at_each(
+            _rehearse, [(str(made), (made, rows, metadata)) for made in needed], MOST_SECONDS
+        )
+
+
+def _is_needed(source: DatasetSource, rows: bool, metadata: bool) -> bool:
+    return metadata or (rows and not _is_mapped(source))
 
 
 @lru_cache(maxsize=256)
 def _survived(source: DatasetSource, states: States, rows: bool, metadata: bool) -> None:
-    """Rehearse once for files that stay as they are: many calls on small data are common."""
     del states
-    look(str(source), _rehearse, source, rows, metadata, seconds=MOST_SECONDS)
+    rehearse_all([source], rows=rows, metadata=metadata)
 
 
 def _rehearse(source: DatasetSource, rows: bool, metadata: bool) -> None:
     if metadata:
-        with h5py.File("rehearsal", "w", driver="core", backing_store=False) as file:
+        memory: dict[str, Any] = {"driver": "core", "backing_store": False}
+        with h5py.File("rehearsal", "w", libver=OLDEST, **memory) as file:
             result = file.create_dataset("x", source.shape, source.dtype, chunks=True)
             copy_metadata(source, result)
     disposable.progress()

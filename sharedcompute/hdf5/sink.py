@@ -20,6 +20,7 @@ from sharedcompute.hdf5.chunking import auto_chunks, fit_chunks, parse_chunks
 from sharedcompute.hdf5.codecs import stored_filters
 from sharedcompute.hdf5.fill import ZEROS, Fill
 from sharedcompute.hdf5.filters import Pipeline
+from sharedcompute.hdf5.names import is_taken, raw
 from sharedcompute.hdf5.ordered import require_group
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.source import DatasetSource
@@ -226,14 +227,19 @@ class Created:
                 self.dataset[...] = values
 
 
-def create(sink: DatasetSink, output: OutputFile) -> Created:
+def create(sink: DatasetSink, output: OutputFile, *, unwritten: bool = False) -> Created:
     """Make the dataset in the open output file, and groups above it.
 
     Contiguous data are allocated at once and not filled, so that workers can write them in place;
     each row of a result is written by somebody, and the file says at its end that it is complete.
+
+    Parameters
+    ----------
+    unwritten : bool
+        Nobody will write it, and it takes no place.
     """
     with full_disk_named(str(output.file)):
-        low = _create_plain(sink, output.h5)
+        low = _create_plain(sink, output.h5, unwritten)
         if sink.chunks is None:
             # HDF5 sets the file's length only then, and workers write inside it.
             output.h5.flush()
@@ -245,7 +251,8 @@ def created(sink: DatasetSink, dataset: h5py.Dataset, output: OutputFile) -> Cre
     target: RowTarget
     assert sink.stored_dtype is not None
     if sink.chunks is None:
-        offset = dataset.id.get_offset() if sink.nbytes else None
+        stored = dataset.id.get_space_status() == h5d.SPACE_STATUS_ALLOCATED
+        offset = dataset.id.get_offset() if stored else None
         target = ContiguousTarget(
             str(output.temporary), offset, sink.shape, sink.dtype, sink.stored_dtype
         )
@@ -264,7 +271,7 @@ def created(sink: DatasetSink, dataset: h5py.Dataset, output: OutputFile) -> Cre
     return Created(sink, dataset, target, str(output.file))
 
 
-def _create_plain(sink: DatasetSink, file: h5py.File) -> Any:
+def _create_plain(sink: DatasetSink, file: h5py.File, unwritten: bool) -> Any:
     dcpl = h5p.create(h5p.DATASET_CREATE)
     dcpl.set_obj_track_times(False)
     dcpl.set_attr_creation_order(h5p.CRT_ORDER_TRACKED)
@@ -274,7 +281,7 @@ def _create_plain(sink: DatasetSink, file: h5py.File) -> Any:
     else:
         dcpl.set_chunk(sink.chunks)
         filters.apply(sink.filters, dcpl)
-    if not sink.filters:
+    if not sink.filters and not unwritten:
         # All places are given out now, or they would follow the order in which workers end. Where
         # nothing can be added every element is written by somebody, and not filled before.
         dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY)
@@ -288,10 +295,10 @@ def _create_plain(sink: DatasetSink, file: h5py.File) -> Any:
         space = h5s.create(h5s.SCALAR)
     above, _, name = sink.path.rpartition("/")
     group = require_group(file, above)
-    if name in group:
+    if is_taken(group, name):
         raise InputError(
             f"expected another name than {sink.path} for a result, it is taken in the output; "
             "choose another path"
         )
     kind = h5t.py_create(sink.stored_dtype, logical=True)
-    return h5d.create(group.id, name.encode(), kind, space, dcpl)
+    return h5d.create(group.id, raw(name), kind, space, dcpl)

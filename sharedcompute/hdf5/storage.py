@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from h5py import h5d, h5p, h5s
+from h5py import h5d, h5p
 
 from sharedcompute.hdf5 import filters
+from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.fill import Fill
 from sharedcompute.hdf5.filters import Pipeline, pipeline_of
 from sharedcompute.hdf5.references import has_references, has_vlen
@@ -26,27 +28,14 @@ class Storage:
         None stores contiguously, which a dataset that can grow does not allow.
     filters : tuple of Filter
         Needs chunks.
+    at_once : bool
+        HDF5 brings the rows over while it copies the structure, and nobody does so later. What was
+        never written stays so.
     """
 
     chunks: tuple[int, ...] | None
     filters: Pipeline = ()
-
-
-def may_be_recoded(dataset: Any) -> bool:
-    """Whether a low-level dataset is an array of elements that lie in its chunks themselves.
-
-    Rows of variable length and references need more than new chunks.
-    """
-    if dataset.get_create_plist().get_layout() == h5d.VIRTUAL:
-        return False
-    kind = dataset.get_type()
-    if has_vlen(kind) or has_references(kind):
-        return False
-    try:
-        dataset.dtype  # noqa: B018
-    except (TypeError, ValueError):
-        return False
-    return bool(dataset.get_space().get_simple_extent_type() == h5s.SIMPLE)
+    at_once: bool = False
 
 
 def must_be_made(dataset: Any, attributes_change: bool) -> bool:
@@ -72,6 +61,19 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
         return True
     timed = attributes_change and bool(dcpl.get_obj_track_times())
     return (kind.committed() or timed) and filters.are_exact(pipeline_of(dcpl))
+
+
+def share_written(dataset: Any) -> float:
+    """How much of an `h5py.Dataset` with at least one element was ever written, from 0 to 1."""
+    stored, dcpl = dataset.id.get_storage_size(), dataset.id.get_create_plist()
+    if not stored or dcpl.get_layout() != h5d.CHUNKED:
+        return float(stored > 0)
+    grid = ChunkGrid(dataset.shape, dcpl.get_chunk())
+    if not dcpl.get_nfilters():
+        whole = len(grid) * math.prod(grid.chunks) * dataset.id.get_type().get_size()
+        return float(min(1, stored / whole))
+    # With filters the chunks must be counted, 0.1 us each.
+    return float(min(1, dataset.id.get_num_chunks() / len(grid)))
 
 
 def lies_here(dataset: Any) -> bool:
@@ -102,7 +104,7 @@ def stored_so(dataset: Any, storage: Storage) -> Any:
     else:
         dcpl.set_chunk(storage.chunks)
     replace_filters(storage.filters, dcpl)
-    early = not storage.filters
+    early = not storage.filters and not storage.at_once
     dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY if early else h5d.ALLOC_TIME_DEFAULT)
     return dcpl
 

@@ -21,12 +21,12 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5p, h5t
 
 from sharedcompute.errors import Error, InputError
 from sharedcompute.hdf5.lookup import some
+from sharedcompute.hdf5.names import text
 from sharedcompute.hdf5.ordered import Link, attribute_names, group_properties, links_of
 from sharedcompute.hdf5.references import Places, Translator, has_references
 from sharedcompute.hdf5.storage import (
     Storage,
     files_of,
-    may_be_recoded,
     must_be_made,
     stored_alike,
     stored_so,
@@ -35,8 +35,12 @@ from sharedcompute.hdf5.values import copy_attribute, copy_dataset
 from sharedcompute.shortage import full_disk_named
 from sharedcompute.wording import option
 
-Choose = Callable[[h5py.Dataset], Storage | None]
-"""None copies the dataset as it is."""
+COMMENT = 1 << 13
+"""Set among the messages of an object's header where one is a comment (H5Opkg.h): to ask for it by
+the object's name takes as long as to open the object."""
+
+Choose = Callable[[int], Storage | None]
+"""How the dataset at an address is to be stored; None copies it as it is."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Recoded:
 def copy_tree(
     source: h5py.File, target: h5py.File, home: Path, choose: Choose
 ) -> tuple[list[Recoded], list[str]]:
-    """Copy all of a file but the rows of the datasets that `choose` wants stored otherwise.
+    """Copy all of a file but the rows of the datasets that `choose` wants stored otherwise, later.
 
     Parameters
     ----------
@@ -68,8 +72,7 @@ def copy_tree(
     home : Path
         The folder in which the copy will stand.
     choose : callable
-        Asked for each array whose elements have one size and hold no references, and a dtype in
-        h5py. All others are copied as they are.
+        Asked for each dataset by its address in `source`. It may choose for arrays of numbers.
 
     Returns
     -------
@@ -102,6 +105,10 @@ class _Copy:
         self._home = home.resolve()
         self._choose = choose
         self._places = Places()
+        self._names = str(source.filename), str(target.filename)
+        # Made once: each object of h5py takes 10 us.
+        self._links: dict[int, Any] = {}
+        self._copying = {plain: _copy_properties(plain) for plain in (True, False)}
         # Objects whose attributes, or values where there is None, wait for the second pass.
         self._waiting: list[tuple[bytes, bytes | None]] = []
         # A group without a name, which goes with this object: types that are needed before their
@@ -112,7 +119,7 @@ class _Copy:
     def make_all(self) -> None:
         """Make every object and link, and fill what holds no references."""
         old, new = h5g.open(self._source.id, b"/"), h5g.open(self._target.id, b"/")
-        self._places.add(old, new, b"/")
+        self._places.add(h5o.get_info(old).addr, new, b"/")
         self._copy_comment(old, new, b".")
         self._copy_attributes(old, new, b"/")
         # A stack and no recursion: files with 3,000 nested groups exist. Groups are opened when
@@ -135,7 +142,7 @@ class _Copy:
                 else:
                     lost = copy_attribute(h5a.open(old, name), h5a.open(new, name), translate)
             if lost:
-                where = "its values" if name is None else f"attribute {_text(name)}"
+                where = "its values" if name is None else f"attribute {text(name)}"
                 self._warn(path, f"{lost} references in {where} cannot be kept and are null now")
 
     def _copy_link(self, old: Any, new: Any, link: Link) -> bool:
@@ -144,73 +151,85 @@ class _Copy:
             if link.kind == h5l.TYPE_HARD:
                 return self._copy_object(old, new, link)
             if link.kind == h5l.TYPE_SOFT:
-                new.links.create_soft(link.name, old.links.get_val(link.name), link.properties)
+                new.links.create_soft(link.name, old.links.get_val(link.name), self._like(link))
             elif link.kind == h5l.TYPE_EXTERNAL:
                 file, path = old.links.get_val(link.name)
-                new.links.create_external(link.name, file, path, link.properties)
-                self._check_files(link.path, [_text(file)])
+                new.links.create_external(link.name, file, path, self._like(link))
+                self._check_files(link.path, [text(file)])
             else:
                 self._warn(link.path, f"a link of the user-defined type {link.kind} is left out")
         return False
 
+    def _like(self, link: Link) -> Any:
+        """How to make the same link."""
+        if link.charset not in self._links:
+            self._links[link.charset] = link.properties
+        return self._links[link.charset]
+
     def _copy_object(self, old_group: Any, new_group: Any, link: Link) -> bool:
         # One that cannot be opened is an error: a copy without it would pass for the whole.
         old = h5o.open(old_group, link.name)
-        known = self._places.paths.get(h5o.get_info(old).addr)
+        info = h5o.get_info(old)
+        at = info.addr
+        known = self._places.paths.get(at)
         if known is not None:
-            new_group.links.create_hard(link.name, self._target.id, known, link.properties)
+            new_group.links.create_hard(link.name, self._target.id, known, self._like(link))
             return False
         if isinstance(old, h5g.GroupID):
-            new = h5g.create(new_group, link.name, link.properties, group_properties(old))
+            new = h5g.create(new_group, link.name, self._like(link), group_properties(old))
             self._copy_attributes(old, new, link.path)
         elif isinstance(old, h5t.TypeID):
             new = self._link_type(old, new_group, link)
         else:
-            new = self._copy_dataset(old, new_group, link)
-        self._places.add(old, new, link.path)
-        self._copy_comment(old_group, new_group, link.name)
+            new = self._copy_dataset(old, at, new_group, link)
+        self._places.add(at, new, link.path)
+        if info.hdr.mesg.present & COMMENT:
+            self._copy_comment(old_group, new_group, link.name)
         return isinstance(old, h5g.GroupID)
 
     def _link_type(self, old: Any, group: Any, link: Link) -> Any:
         """Put a named type in its place."""
-        name = _type_name(old)
+        name, plain = _type_name(old), _are_plain_attributes(old)
         if self._types.links.exists(name):
-            group.links.create_hard(link.name, self._types, name, link.properties)
+            group.links.create_hard(link.name, self._types, name, self._like(link))
         else:
-            h5o.copy(old, b".", group, link.name, _copy_properties(old), link.properties)
+            h5o.copy(old, b".", group, link.name, self._copying[plain], self._like(link))
         new = h5t.open(group, link.name)
-        if not _are_plain_attributes(old):
+        if not plain:
             self._copy_attributes(old, new, link.path)
         return new
 
     def _type(self, old: Any) -> Any:
         """The type in the new file; a named one may be needed before its place is there."""
         if not old.committed():
-            return old.copy()
+            return old
         path = self._places.paths.get(h5o.get_info(old).addr)
         if path is not None:
             return h5t.open(self._target.id, path)
         name = _type_name(old)
         if not self._types.links.exists(name):
-            h5o.copy(old, b".", self._types, name, _copy_properties(old))
+            h5o.copy(old, b".", self._types, name, self._copying[_are_plain_attributes(old)])
         return h5t.open(self._types, name)
 
-    def _copy_dataset(self, old: Any, group: Any, link: Link) -> Any:
-        storage = self._choose(h5py.Dataset(old)) if may_be_recoded(old) else None
+    def _copy_dataset(self, old: Any, at: int, group: Any, link: Link) -> Any:
+        storage = self._choose(at)
         if storage is not None:
             new = self._make_dataset(old, group, link, stored_so(old, storage))
-            self.recoded.append(Recoded(_text(link.path), h5py.Dataset(new)))
+            if storage.at_once:
+                copy_dataset(old, new)
+            else:
+                self.recoded.append(Recoded(text(link.path), h5py.Dataset(new)))
             return new
         self._check_files(link.path, files_of(old.get_create_plist()))
-        attributes_wait = not _are_plain_attributes(old)
-        if must_be_made(old, attributes_wait):
+        plain = _are_plain_attributes(old)
+        if must_be_made(old, attributes_change=not plain):
             return self._make_alike(old, group, link)
         if old.get_type().committed():
             keeps = option("filter", "gzip:4")
             self._warn(link.path, f"the name of its type is left out; {keeps} keeps it")
-        h5o.copy(old, b".", group, link.name, _copy_properties(old), link.properties)
+        h5o.copy(old, b".", group, link.name, self._copying[plain], self._like(link))
         new = h5d.open(group, link.name)
-        if attributes_wait:
+        if not plain:
             self._copy_attributes(old, new, link.path)
         return new
 
@@ -220,15 +239,20 @@ class _Copy:
             return new
         if has_references(old.get_type()):
             self._waiting.append((link.path, None))
-        else:
+            return new
+        try:
             copy_dataset(old, new)
+        except (OSError, RuntimeError) as error:
+            if not _in_heap(error):
+                raise
+            self._warn(link.path, f"its values are left out: {_line(error)}")
         return new
 
     def _make_dataset(self, old: Any, group: Any, link: Link, dcpl: Any) -> Any:
         # The times would be those of the copy, and the same job make other bytes each time.
         dcpl.set_obj_track_times(False)
         kind = self._type(old.get_type())
-        new = h5d.create(group, link.name, kind, old.get_space(), dcpl, link.properties)
+        new = h5d.create(group, link.name, kind, old.get_space(), dcpl, self._like(link))
         self._copy_attributes(old, new, link.path)
         return new
 
@@ -240,8 +264,14 @@ class _Copy:
             made = h5a.create(new, name, self._type(kind), stored.get_space())
             if has_references(kind):
                 self._waiting.append((path, name))
-            else:
+                continue
+            try:
                 copy_attribute(stored, made)
+            except (OSError, RuntimeError) as error:
+                if not _in_heap(error):
+                    raise
+                h5a.delete(new, name)
+                self._warn(path, f"attribute {text(name)} is left out: {_line(error)}")
 
     def _copy_comment(self, old_group: Any, new_group: Any, name: bytes) -> None:
         comment = old_group.get_comment(name)
@@ -253,7 +283,7 @@ class _Copy:
         relative = [name for name in names if not Path(name).is_absolute() and name != "."]
         if not relative:
             return
-        folders = [Path(self._source.filename).resolve().parent, self._home]
+        folders = [Path(self._names[0]).resolve().parent, self._home]
         if folders[0] != folders[1]:
             self._warn(
                 path,
@@ -261,20 +291,20 @@ class _Copy:
                 f"{folders[1]} and was {folders[0]}; bring them there",
             )
 
-    def _warn(self, path: bytes, text: str) -> None:
-        self.warnings.append(f"{_text(path)}: {text}")
+    def _warn(self, path: bytes, what: str) -> None:
+        self.warnings.append(f"{text(path)}: {what}")
 
     @contextlib.contextmanager
     def _named(self, path: bytes) -> Iterator[None]:
         """Let HDF5's errors name the object."""
         try:
-            with full_disk_named(self._target.filename):
+            with full_disk_named(self._names[1]):
                 yield
         except Error:
             raise
         except (KeyError, OSError, RuntimeError, ValueError) as error:
             raise InputError(
-                f"expected to copy {self._source.filename}::{_text(path)}, got {_line(error)}; "
+                f"expected to copy {self._names[0]}::{text(path)}, got {_line(error)}; "
                 "look at it with h5dump"
             ) from None
 
@@ -285,20 +315,24 @@ def _are_plain_attributes(item: Any) -> bool:
     return not any(kind.committed() or has_references(kind) for kind in kinds)
 
 
-def _copy_properties(item: Any) -> Any:
-    """How H5Ocopy is to copy an object: with its attributes if it can."""
+def _copy_properties(attributes: bool) -> Any:
+    """How H5Ocopy is to copy an object: with its attributes or without."""
     copying = h5p.create(h5p.OBJECT_COPY)
-    if not _are_plain_attributes(item):
+    if not attributes:
         copying.set_copy_object(h5o.COPY_WITHOUT_ATTR_FLAG)
     return copying
 
 
+def _in_heap(error: Exception) -> bool:
+    """Whether HDF5 refuses the heap that text and rows of variable length lie in.
+
+    HDF5 2 refuses some that older versions wrote and read.
+    """
+    return "heap" in str(error)
+
+
 def _type_name(kind: Any) -> bytes:
     return b"%d" % h5o.get_info(kind).addr
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
 
 
 def _line(error: Exception) -> str:

@@ -48,12 +48,13 @@ def copy_attribute(old: Any, new: Any, translate: Translate = as_they_are) -> in
 
 def copy_dataset(old: Any, new: Any, translate: Translate = as_they_are) -> int:
     """Fill dataset `new` with what is stored in `old`; as `copy_attribute`."""
-    kind = old.get_type().copy()
+    kind = old.get_type()
+    kind = kind.copy() if kind.committed() else kind
     lost = 0
     for start, count in _boxes(old, kind.get_size()):
-        place = old.get_space()
-        memory = h5s.create(h5s.SCALAR)
-        if start:
+        place = memory = h5s.ALL
+        if count != old.shape:
+            place = old.get_space()
             place.select_hyperslab(start, count)
             memory = h5s.create_simple(count)
         raw = np.empty(count, f"V{kind.get_size()}")
@@ -79,17 +80,19 @@ Box = tuple[tuple[int, ...], tuple[int, ...]]
 def _boxes(dataset: Any, itemsize: int) -> Iterator[Box]:
     """Start and shape of the parts of a dataset; what was never written is in none."""
     shape = dataset.shape
-    if not _count(dataset.get_space()) or not dataset.get_storage_size():
+    if shape is None or not math.prod(shape) or not dataset.get_storage_size():
         return
     dcpl = dataset.get_create_plist()
     if not shape:
         yield (), ()
-    elif dcpl.get_layout() == h5d.CHUNKED:
+        return
+    rows = max(1, BLOCK_NBYTES // (itemsize * math.prod(shape[1:])))
+    if dcpl.get_layout() == h5d.CHUNKED:
         grid = ChunkGrid(shape, dcpl.get_chunk())
-        for number in ChunkIndex(dataset, grid).numbers:
-            box = grid.box(number)
-            yield tuple(s.start for s in box), tuple(s.stop - s.start for s in box)
-    else:
-        rows = max(1, BLOCK_NBYTES // (itemsize * math.prod(shape[1:])))
-        for row in range(0, shape[0], rows):
-            yield (row, *(0 for _ in shape[1:])), (min(rows, shape[0] - row), *shape[1:])
+        if rows < shape[0] or dataset.get_num_chunks() < len(grid):
+            for number in ChunkIndex(dataset, grid).numbers:
+                box = grid.box(number)
+                yield tuple(s.start for s in box), tuple(s.stop - s.start for s in box)
+            return
+    for row in range(0, shape[0], rows):
+        yield (row, *(0 for _ in shape[1:])), (min(rows, shape[0] - row), *shape[1:])

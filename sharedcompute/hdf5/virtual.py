@@ -18,6 +18,7 @@ from h5py import h5s
 
 from sharedcompute.hdf5.files import open_file
 from sharedcompute.hdf5.links import follow
+from sharedcompute.hdf5.names import file_of, where
 from sharedcompute.hdf5.parts import Box, Part, long_axes, merge, overlap
 from sharedcompute.hdf5.reach import Reach, is_pattern, numbered, numbers, source_file
 
@@ -88,8 +89,8 @@ class _Sources:
     """
 
     def __init__(self, dataset: h5py.Dataset, reach: Reach, describe: Describe) -> None:
-        self._file = dataset.file.filename
-        self._what = f"the virtual dataset {self._file}::{dataset.name}"
+        self._file = file_of(dataset)
+        self._what = f"the virtual dataset {where(dataset)}"
         self._reach = reach
         self._describe = describe
         self._known: dict[tuple[str, str], DatasetSource | _LeftToHdf5] = {}

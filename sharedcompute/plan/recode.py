@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import h5py
 
@@ -69,9 +70,13 @@ class Wanted:
             sides = auto_chunks(source.shape, source.dtype.itemsize)
         return Storage(sides, pipeline if sides else ())
 
+    @cached_property
+    def _asked(self) -> Pipeline | None:
+        return None if self.filter is None else filters.parse_filter(self.filter, self.shuffle)
+
     def _pipeline(self, source: DatasetSource) -> Pipeline:
-        if self.filter is not None:
-            return filters.parse_filter(self.filter, self.shuffle)
+        if self._asked is not None:
+            return self._asked
         if self.shuffle is not None and source.filters:
             return filters.with_shuffle(source.filters, self.shuffle)
         return source.filters
@@ -100,12 +105,11 @@ def recodable(
     # First: HDF5 may have to open other files to tell the shape of a virtual dataset.
     if not lies_here(dataset):
         return describer.source(dataset) if elsewhere else None
-    if not dataset.shape or not dataset.size:
-        return None
-    if h5py.check_enum_dtype(dataset.dtype) is not None:
-        return None
     try:
-        if not is_plain(dataset, numeric_dtype(dataset)):
+        if not dataset.shape or not dataset.size:
+            return None
+        dtype = numeric_dtype(dataset)
+        if h5py.check_enum_dtype(dataset.dtype) is not None or not is_plain(dataset, dtype):
             return None
         return describer.source(dataset)
     except InputError:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import h5py
-from h5py import h5o
+from h5py import h5d, h5o
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.brief import Briefer
+from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.encoders import check_encodes
 from sharedcompute.hdf5.files import check_file, open_file
 from sharedcompute.hdf5.filters import alike, check_again
 from sharedcompute.hdf5.look import look
-from sharedcompute.hdf5.lookup import find_dataset, objects
+from sharedcompute.hdf5.lookup import find_dataset, low_objects
+from sharedcompute.hdf5.names import text
 from sharedcompute.hdf5.opening import Describer, check_size
 from sharedcompute.hdf5.reach import Reach
 from sharedcompute.hdf5.seen import InputFiles, Seen
 from sharedcompute.hdf5.sink import DatasetSink
 from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.hdf5.storage import Storage
+from sharedcompute.hdf5.storage import Storage, lies_here, share_written
 from sharedcompute.machine import in_memory
 from sharedcompute.options import Options
 from sharedcompute.plan.cost import START_SECONDS, Projection, must_run_here
@@ -36,6 +40,16 @@ from sharedcompute.wording import flag, option
 CODE_RATE = 0.1e9
 """Bytes per second of one core, decoding and encoding, within a factor of a few."""
 
+SMALL_NBYTES = 128 << 10
+"""Bytes of a dataset that takes longer to be handed to workers than to be encoded."""
+
+MANY = 32
+"""Small datasets from which on that counts."""
+
+SPARSE = 0.5
+"""Of the chunks of a dataset that were ever written, at most, for what has no filters to be made as
+sparse again: else all its places are given out at once, for workers to write in."""
+
 
 @dataclass(frozen=True)
 class Sized:
@@ -46,7 +60,7 @@ class Sized:
     engine : str
     workers : int
     recodings : dict of Recoding
-        The datasets that are stored in another way, by their addresses in the input.
+        The datasets that are stored in another way here, by their addresses in the input.
     projection : Projection
     """
 
@@ -73,6 +87,8 @@ class RepackPlan:
     options : Options
     copied : tuple of str
         The datasets that HDF5 copies as they are.
+    at_once : dict of Recoding
+        Those that are stored in another way by HDF5 itself, while it copies the structure.
     sized : Sized
     reads : InputFiles
         The file, and those behind links and virtual datasets.
@@ -87,14 +103,15 @@ class RepackPlan:
     resume: bool
     options: Options
     copied: tuple[str, ...]
+    at_once: dict[int, Recoding]
     sized: Sized
     reads: InputFiles
     check: bool = True
 
     @property
     def recodings(self) -> dict[int, Recoding]:
-        """The datasets that are stored in another way."""
-        return self.sized.recodings
+        """The datasets that are stored in another way, by their addresses in the input."""
+        return self.at_once | self.sized.recodings
 
     @property
     def engine(self) -> str:
@@ -122,13 +139,9 @@ class RepackPlan:
             if step.lossy
         ]
 
-    def of(self, dataset: h5py.Dataset) -> Recoding:
-        """How a dataset of the input is stored in another way."""
-        return self.recodings[place(dataset)]
-
-    def storage(self, dataset: h5py.Dataset) -> Storage | None:
-        """How a dataset of the input will be stored; None: as it is."""
-        found = self.recodings.get(place(dataset))
+    def storage(self, at: int) -> Storage | None:
+        """How the dataset at an address of the input will be stored; None: as it is."""
+        found = self.at_once.get(at) or self.sized.recodings.get(at)
         return found.storage if found else None
 
 
@@ -160,25 +173,54 @@ def plan_repack(
     reach = Reach.of(source.file, allow_external)
     file, names, seen = look(source.file, _found, source, reach)
     one = source.path is not None
-    for _, made in names.values():
-        if made is not None:
+    sources = {at: made.source for at, made in names.items() if made.source is not None}
+    for at, made in sources.items():
+        if names[at].written:
             check_size(made)
-    sources = {at: made for at, (_, made) in names.items() if made is not None}
     _check(source, wanted, list(sources.values()))
     ways = {at: wanted.storage(made) for at, made in sources.items()}
     # What is stored so already is copied; one dataset is brought over by its rows alone.
     changed = {at: m for at, m in sources.items() if one or not _is_stored_so(m, ways[at])}
     _check_filters(changed, ways)
-    sized = _size([(at, made, ways[at]) for at, made in changed.items()], options, output)
+    changes = [(at, made, ways[at]) for at, made in changed.items()]
+    at_once = _at_once(changes, names, one)
+    sized = _size([change for change in changes if change[0] not in at_once], options, output)
     sized.projection.check(options.memory)
-    copied = tuple(name for at, (name, _) in names.items() if at not in changed)
-    reads = InputFiles.of(seen)
-    path = source.path
-    return RepackPlan(file, path, output, overwrite, resume, options, copied, sized, reads, check)
+    copied = tuple(made.name for at, made in names.items() if at not in changed)
+    return RepackPlan(
+        file,
+        source.path,
+        output,
+        overwrite,
+        resume,
+        options,
+        copied,
+        at_once,
+        sized,
+        InputFiles.of(seen),
+        check,
+    )
 
 
 Change = tuple[int, DatasetSource, Storage]
 """A dataset's place in the input, the dataset, and how it is to be stored."""
+
+
+def _at_once(changes: list[Change], names: dict[int, Found], one: bool) -> dict[int, Recoding]:
+    """The datasets whose rows HDF5 brings over with the structure.
+
+    Many small ones: to hand each to workers takes longer than to encode it. And those of which
+    little was ever written, so that this stays so.
+    """
+    found = {}
+    for at, made, way in changes:
+        written = names[at].written
+        sparse = written <= SPARSE and not way.filters and not one
+        if names[at].small or not written or sparse:
+            # One box: the engine never sees it.
+            whole = ChunkGrid(made.shape, made.shape)
+            found[at] = Recoding(made, replace(way, at_once=True), None, whole)
+    return found
 
 
 def _size(changes: list[Change], options: Options, output: Address) -> Sized:
@@ -215,23 +257,68 @@ def _sized(
     return Sized(engine, workers, made, projection)
 
 
-Found = dict[int, tuple[str, DatasetSource | None]]
-"""Datasets by their addresses: their names, and their sources where they can be recoded."""
+@dataclass(frozen=True)
+class Found:
+    """A dataset of the input.
+
+    Parameters
+    ----------
+    name : str
+    source : DatasetSource or None
+        None where it cannot be recoded.
+    written : float
+        How much of it was ever written, from 0 to 1.
+    small : bool
+        It is one of many small ones.
+    """
+
+    name: str
+    source: DatasetSource | None
+    written: float
+    small: bool = False
 
 
-def _found(source: Address, reach: Reach) -> tuple[str, Found, tuple[Seen, ...]]:
+def _found(source: Address, reach: Reach) -> tuple[str, dict[int, Found], tuple[Seen, ...]]:
     """The file, and its datasets, or the one that is named; and all files that were opened."""
     file, describer = check_file(source.file), Describer(reach)
     with open_file(file) as opened:
-        if source.path is not None:
-            datasets = [find_dataset(opened, source.path, reach)]
+        if source.path is None:
+            found = _all(opened, file, describer)
         else:
-            datasets = [item for _, item in objects(opened) if isinstance(item, h5py.Dataset)]
+            dataset = find_dataset(opened, source.path, reach)
+            found = {place(dataset): _one(source.path, dataset, describer, elsewhere=True)}
         if opened.swmr_mode:
             reach.grows(file)
-        one = source.path is not None
-        names = {place(d): (str(d.name), recodable(d, describer, one)) for d in datasets}
-        return file, names, tuple(reach.met.values())
+        return file, found, tuple(reach.met.values())
+
+
+def _all(opened: h5py.File, file: str, describer: Describer) -> dict[int, Found]:
+    """All datasets of the file, in its order: small ones in brief, where there are many."""
+    briefer = Briefer(file, SMALL_NBYTES)
+    found: dict[int, Found] = {}
+    small: dict[int, Any] = {}
+    for path, item, at in low_objects(opened.id):
+        if not isinstance(item, h5d.DatasetID):
+            continue
+        name = f"/{text(path)}"
+        brief = briefer.source(item, b"/" + path)
+        if brief is None:
+            dataset = h5py.Dataset(item, readonly=True)
+            found[at] = _one(name, dataset, describer, elsewhere=False)
+        else:
+            found[at] = Found(name, brief, 1.0, small=True)
+            small[at] = item if len(small) < MANY else None
+    if len(small) < MANY:
+        for at, item in small.items():
+            dataset = h5py.Dataset(item, readonly=True)
+            found[at] = _one(found[at].name, dataset, describer, elsewhere=False)
+    return found
+
+
+def _one(name: str, dataset: h5py.Dataset, describer: Describer, elsewhere: bool) -> Found:
+    made = recodable(dataset, describer, elsewhere)
+    here = made is not None and lies_here(dataset)
+    return Found(name, made, share_written(dataset) if here else 1.0)
 
 
 def _check(source: Address, wanted: Wanted, found: list[DatasetSource]) -> None:

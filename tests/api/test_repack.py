@@ -354,10 +354,8 @@ def test_names_that_are_no_utf8_are_kept_with_what_they_name(paths):
     with h5py.File(paths[1]) as file:
         for name in (b"caf\xe9", b"\xff/y", b"caf\xe9 2"):
             np.testing.assert_array_equal(file[name][...], np.arange(9))
-    with pytest.raises(sc.InputError, match="found none"):
-        sc.reduce("mean", paths[0])
-    with h5py.File(paths[0]) as file, pytest.raises(sc.InputError, match="UTF-8"):
-        sc.reduce("mean", file[b"caf\xe9"])
+    with h5py.File(paths[0]) as file:
+        assert sc.reduce("mean", file[b"caf\xe9"]) == 4
 
 
 def test_rows_that_are_never_filled_are_not_made_up_from_others(paths):
