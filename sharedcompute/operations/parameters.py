@@ -257,4 +257,4 @@ def array(value: Any) -> Any:
         result = np.asarray(number(value))
     if result.dtype.kind not in "biuf":
         raise ValueError(f"expected an array of real numbers or an address, got {result.dtype}")
-    return result
+    return result.astype(result.dtype.newbyteorder("="), copy=False)
