@@ -188,7 +188,7 @@ def test_all_that_an_input_leads_to_counts(home: Path, how: dict[str, Any]) -> N
         file["link"] = h5py.ExternalLink("mid.h5", "/on")
         file.create_virtual_dataset("boxes", layout)
         file.create_virtual_dataset("strided", strided)
-        file.create_dataset("raw", (200, 20), "f8", external=[("raw.bin", 0, ROWS.nbytes)])
+        file.create_dataset("raw", (200, 20), "f8", external=[(f"{home}/raw.bin", 0, ROWS.nbytes)])
     with h5py.File("mid.h5", "w") as file:
         file["on"] = h5py.ExternalLink("part_2.h5", "/x")
     leads = {
