@@ -104,7 +104,8 @@ class Team:
             state = "closed"
         elif os.getpid() != self._owner:
             state = f"of process {self._owner}"
-        return f"<Team of {self.size} workers with {self.threads} threads each, {state}>"
+        threads = f", {self.threads} threads each" if self.threads > 1 else ""
+        return f"<Team of {self.size}{threads}, {state}>"
 
     def __enter__(self) -> Team:
         """Give the team; leaving the block closes it."""

@@ -194,10 +194,10 @@ def test_a_call_from_the_job_that_runs_is_an_error(team):
 
 
 def test_the_repr_of_a_team_tells_its_size_and_state(team):
-    assert repr(team) == "<Team of 2 workers with 1 threads each, idle>"
+    assert repr(team) == "<Team of 2, idle>"
     own = sc.Team(1, start_method="fork")
     own.close()
-    assert repr(own) == "<Team of 1 workers with 1 threads each, closed>"
+    assert repr(own) == "<Team of 1, closed>"
 
 
 def test_an_array_of_the_parent_is_the_same_memory_in_a_fork_and_its_team():
