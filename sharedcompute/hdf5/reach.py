@@ -55,6 +55,8 @@ class Reach:
 
     def meet(self, file: str) -> Seen:
         """Note a file that is about to be opened; as it was, where it was met before."""
+        if file in self.met:
+            return self.met[file]  # a file has thousands of datasets
         path = os.path.realpath(file)
         if path not in self.met:
             self.met[path] = Seen.of(path)
