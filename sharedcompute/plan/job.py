@@ -195,7 +195,7 @@ def _axis(axis: Axis) -> str:
         return axis or "all"
     if isinstance(axis, Integral) and not isinstance(axis, bool) and axis == 0:
         return "rows"
-    raise InputError(f"axis: expected 0 (the same as 'rows') or None ('all'), got {axis!r}")
+    raise InputError(f"axis: expected 'rows' (axis 0) or 'all' (None), got {axis!r}")
 
 
 def summary(

@@ -152,7 +152,7 @@ WRONG = {
     STEP + 'op = "scale"\nparams = ["factor"]\nsave = "/a"': "expected params =",
     STEP + 'op = "scale"\nparams = { fctor = 2 }\nsave = "/a"': "did you mean 'factor'",
     STEP + 'op = "scale"\nparams = { factor = [1, 2] }\nsave = "/a"': "expected a number",
-    STEP + 'op = "mean"\naxis = "columns"\nsave = "/a"': "or 'all'",
+    STEP + 'op = "mean"\naxis = "columns"\nsave = "/a"': "'all'",
     STEP + 'op = "scale"\naxis = "all"\nsave = "/a"': "axis is for reductions",
     HEAD + 'workers = "two"\n' + SCALE: "whole number",
     HEAD + "workers = true\n" + SCALE: "whole number",

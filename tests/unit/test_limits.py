@@ -157,7 +157,7 @@ def test_repack_takes_fewer_workers_before_it_decodes_into_a_file(tmp_path, monk
     path = tmp_path / "in.h5"
     with h5py.File(path, "w") as file:  # 64 MB that are never written: only planned
         file.create_dataset("x", (4096, 4096), "f4", chunks=(4096, 8), compression=1)
-    monkeypatch.setattr("sharedcompute.plan.job.default_workers", lambda _: 4)
+    monkeypatch.setattr("sharedcompute.options.default_workers", lambda _: 4)
 
     def plan(**options):
         wanted = Wanted.of(None, "8,4096", None)
