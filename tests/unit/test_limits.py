@@ -155,8 +155,9 @@ def test_what_is_not_for_want_of_memory_stays_as_it_is():
 
 def test_repack_takes_fewer_workers_before_it_decodes_into_a_file(tmp_path, monkeypatch):
     path = tmp_path / "in.h5"
-    with h5py.File(path, "w") as file:  # 64 MB that are never written: only planned
-        file.create_dataset("x", (4096, 4096), "f4", chunks=(4096, 8), compression=1)
+    with h5py.File(path, "w") as file:  # 64 MB, as what was never written stays so
+        data = np.zeros((4096, 4096), "f4")
+        file.create_dataset("x", data=data, chunks=(4096, 8), compression=1)
     monkeypatch.setattr("sharedcompute.options.default_workers", lambda _: 4)
 
     def plan(**options):
