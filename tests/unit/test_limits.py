@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 from sharedcompute import machine
