@@ -147,7 +147,7 @@ def test_any_dataset_goes_into_any_chunks_and_filters(tmp_path_factory, case, ta
     except sc.InputError as problem:
         # What excludes each other, and that alone.
         text = str(problem)
-        assert "drop one" in text or "--shuffle" in text, text
+        assert "drop one" in text or "shuffle=" in text, text
         assert not (folder / "out.h5").exists()
         return
     with h5py.File(folder / "in.h5") as before, h5py.File(folder / "out.h5") as after:
