@@ -261,5 +261,5 @@ def test_no_operation_of_the_catalogue_has_a_name_that_cannot_be_given() -> None
 def test_a_repack_without_filters_has_nothing_to_shuffle_for() -> None:
     with h5py.File("plain.h5", "w") as file:
         file["x"] = ROWS
-    with pytest.raises(sc.InputError, match="expected a filter with --shuffle"):
+    with pytest.raises(sc.InputError, match="expected a filter with shuffle=True"):
         make_repack("plain.h5", "out.h5", Settings.of({"shuffle": True}))

@@ -255,7 +255,7 @@ def test_an_array_that_a_parameter_names_is_an_input(
     with h5py.File("p.h5", "w") as file:
         for path in ("x", "centers", "row"):
             file[path] = h5py.ExternalLink(f"{beyond}/p.h5", f"/{path}")
-    with pytest.raises(sc.InputError, match="--allow-external"):
+    with pytest.raises(sc.InputError, match="allow_external=True"):
         job("p.h5::/centers", "out.h5")
     job("p.h5::/centers", "out.h5", allow_external=True)
     assert (home / "out.h5").exists()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
+from sharedcompute import options
 from sharedcompute.api.functions import map_job
 from sharedcompute.api.jobs import Settings, make_plan
 from sharedcompute.api.repack import make_repack
@@ -14,7 +15,7 @@ from sharedcompute.engines.outbox import SENT_NBYTES, Rings
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.opening import open_source
 from sharedcompute.operations.catalogue import find
-from sharedcompute.plan import cost, job
+from sharedcompute.plan import cost
 from sharedcompute.plan.memory import RING_NBYTES
 
 ROW = 1024
@@ -62,7 +63,7 @@ def test_the_datasets_of_a_file_share_the_rings(tmp_path, team, monkeypatch):
 def test_rings_that_do_not_fit_the_shared_memory_cost_workers(tmp_path, monkeypatch, command):
     # Docker gives 64 MB.
     monkeypatch.setattr(cost, "shm_free", lambda: 5 * RING_NBYTES + 100)
-    monkeypatch.setattr(job, "default_workers", lambda _: 16)
+    monkeypatch.setattr(options, "default_workers", lambda _: 16)
     incompressible(tmp_path / "in.h5", (4000, ROW), (40, ROW))
     source, target = f"{tmp_path}/in.h5", f"{tmp_path}/out.h5"
     settings = Settings.of({"engine": "local", "filter": "gzip:1"})

@@ -276,7 +276,7 @@ def test_resume_without_an_output_is_refused(field: Path) -> None:
 def test_what_is_kept_is_told(field: Path) -> None:
     with pytest.raises(Stop) as caught:
         JOBS["gzip"](field / "in.h5", field / "out.h5", listen=Watch(7), engine="serial")
-    assert "--resume" in caught.value.__notes__[0]
+    assert "resume=True" in caught.value.__notes__[0]
     found = stopped(field / "out.h5")
     assert found is not None
     assert (found.what, found.running) == ("gaussian of in.h5::/gzip", False)

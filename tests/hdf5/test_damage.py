@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -175,7 +176,8 @@ def test_a_flipped_byte_anywhere_ends_no_process(path, filters, seed):
     at, size = place_of(path, BAD)
     checked = filters == "all" or "gzip" in filters
     rng = np.random.default_rng(seed)
-    source = open_source(f"{path}::x")
+    # It changes in this process: what is read is not to be compared with the file as it was.
+    source = replace(open_source(f"{path}::x"), seen=())
     # All bytes of the headers, where the lengths are.
     for offset in (*range(min(size, 40)), *rng.integers(0, size, 60)):
         bits = int(rng.integers(1, 256))

@@ -53,7 +53,7 @@ def create(file, made, name="x"):
 
 
 def store(low, encoded):
-    for offset, mask, data in encoded:
+    for offset, mask, data, _ in encoded:
         assert type(data) is bytes
         low.write_direct_chunk(offset, data, mask)
 
@@ -138,7 +138,7 @@ def test_other_filters_are_hdf5_s_own_bytes():
     with h5py.File("own", "w", driver="core", backing_store=False) as file, made.open() as writer:
         low = create(file, made)
         h5py.Dataset(low)[...] = values
-        ((_, mask, data),) = writer.write(0, values)
+        ((_, mask, data, _),) = writer.write(0, values)
         assert (mask, data) == low.read_direct_chunk((0, 0))
 
 

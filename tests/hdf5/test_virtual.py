@@ -69,7 +69,9 @@ def test_files_one_after_the_other_are_read_by_their_own_paths(folder, step):
     source = compare(step=step)
     assert source.read_path == "virtual"
     assert source.reason.startswith("3 sources: mmap, ")
-    assert set(source.files) == {str(folder / name) for name in ("v.h5", "s0.h5", "s1.h5", "s2.h5")}
+    assert set(source.reads.names) == {
+        str(folder / name) for name in ("v.h5", "s0.h5", "s1.h5", "s2.h5")
+    }
 
 
 def test_rows_of_one_contiguous_source_are_the_pages_of_its_file(folder):
@@ -160,7 +162,7 @@ def test_a_virtual_dataset_of_virtual_datasets(folder):
     virtual(layout, "outer.h5")
     source = compare("outer.h5", step=7)
     assert source.read_path == "virtual"
-    assert str(folder / "s2.h5") in source.files
+    assert str(folder / "s2.h5") in source.reads.names
 
 
 def test_a_source_that_was_given_without_a_selection(folder):
@@ -365,7 +367,7 @@ def test_the_sources_of_a_virtual_dataset_that_hdf5_reads_are_no_output(tmp_path
         file.create_virtual_dataset("v", layout)
     source = open_source(f"{tmp_path}/virtual.h5::/v")
     assert source.read_path == "h5py"
-    assert str(tmp_path / "source.h5") in source.files
+    assert str(tmp_path / "source.h5") in source.reads.names
     given, out = f"{tmp_path}/virtual.h5::/v", tmp_path / "source.h5"
     with pytest.raises(sc.InputError, match="other than the input"):
         sc.map("clip", given, out, lower=0, overwrite=True)
