@@ -6,8 +6,10 @@ A `Filter` holds what a user may choose, not what HDF5 stores: see `filter_table
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from h5py import h5p, h5z
@@ -25,6 +27,9 @@ from sharedcompute.hdf5.filter_table import (
     ZSTD,
 )
 from sharedcompute.wording import flag, option
+
+OF_HDF5 = 255
+"""Numbers up to here are the HDF5 library's own filters; h5py brings LZF."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +103,39 @@ def pipeline_of(dcpl: Any) -> Pipeline:
 def available(code: int) -> bool:
     """Whether filter `code` can be used here; hdf5plugin is imported when first needed.
 
-    It must be the import, 100 ms in each process, and not HDF5's own search in the package's
+    It must be that import, 100 ms in each process, and not HDF5's own search in the package's
     folder, 5 ms: a plug-in that is found so lacks the bindings that its ``set_local`` calls, and
     can decode but not encode (hdf5plugin 7.1).
     """
-    if not h5z.filter_avail(code):
-        import hdf5plugin  # noqa: F401, PLC0415
+    if code > OF_HDF5 and code != LZF:
+        registered(code)
     return bool(h5z.filter_avail(code))
+
+
+@functools.cache
+def registered(code: int) -> str | None:
+    """Let HDF5 use hdf5plugin's filter `code`: its shared object; None where it has none.
+
+    HDF5 looks for plug-ins in HDF5_PLUGIN_PATH first. netCDF4 sets that when it is imported, so that
+    workers found its Blosc where their parent had hdf5plugin's. All processes of a job code with
+    the same one.
+    """
+    import hdf5plugin  # noqa: PLC0415
+
+    name = {number: name for name, number in hdf5plugin.FILTERS.items()}.get(code)
+    if name is None:
+        return None
+    if not _file_of(name):
+        hdf5plugin.register(name, force=True)
+    return _file_of(name)
+
+
+def _file_of(name: str) -> str | None:
+    """What hdf5plugin has loaded; it says "unknown" of what somebody else has registered."""
+    import hdf5plugin  # noqa: PLC0415
+
+    file = str(hdf5plugin.get_config().registered_filters.get(name, "unknown"))
+    return file if Path(file).is_file() else None
 
 
 _DONT_FILTER_PARTIAL_CHUNKS = 2

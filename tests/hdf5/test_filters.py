@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 from h5py import h5d, h5p, h5s, h5t
@@ -125,3 +131,26 @@ def test_chunks_are_cut_to_what_cannot_grow():
         fit_chunks((9,), (4, 4), (4, 4), 8)
     with pytest.raises(InputError, match="4 GiB"):
         fit_chunks((1 << 16, 1 << 16), (1 << 20, 1 << 20), (None, None), 8)
+
+
+def test_all_processes_code_with_one_plug_in_wherever_hdf5_looks_for_others(tmp_path):
+    netcdf = pytest.importorskip("netCDF4")  # sets HDF5_PLUGIN_PATH to plug-ins of its own
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        for name, codec in (("blosc", hdf5plugin.Blosc()), ("zstd", hdf5plugin.Zstd())):
+            file.create_dataset(
+                name, data=np.arange(400.0).reshape(40, 10), chunks=(4, 10), **codec
+            )
+    script = (
+        "import os, sharedcompute as sc\n"
+        "if __name__ == '__main__':\n"
+        "    for name in ('blosc', 'zstd'):\n"
+        "        for engine in ('serial', 'local'):\n"
+        "            sc.map('scale', f'in.h5::/{name}', f'{name}_{engine}.h5', engine=engine)\n"
+    )
+    (tmp_path / "job.py").write_text(script)
+    folder = str(Path(netcdf.__file__).parent / "plugins")
+    environment = {**os.environ, "HDF5_PLUGIN_PATH": folder}
+    subprocess.run([sys.executable, "job.py"], cwd=tmp_path, env=environment, check=True)
+    for name in ("blosc", "zstd"):
+        serial = (tmp_path / f"{name}_serial.h5").read_bytes()
+        assert (tmp_path / f"{name}_local.h5").read_bytes() == serial
