@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 
 from sharedcompute.errors import InputError
+from sharedcompute.hdf5.filters import prefer_hdf5plugin
 from sharedcompute.hdf5.locks import VARIABLE, lacks_locks, say_unlocked
 
 
@@ -76,6 +77,7 @@ def open_file(file: str, cache_nbytes: int | None = None) -> h5py.File:
     InputError
         It is being written by another process, is cut short, or is damaged.
     """
+    prefer_hdf5plugin()
     cache: dict[str, Any] = {}
     if cache_nbytes is not None:
         # 10,007 slots: a prime above the chunks of any strip that fits the cache.

@@ -5,8 +5,10 @@ A `Filter` holds what a user may choose, not what HDF5 stores: see `filter_table
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +29,6 @@ from sharedcompute.hdf5.filter_table import (
     ZSTD,
 )
 from sharedcompute.wording import flag, option
-
-OF_HDF5 = 255
-"""Numbers up to here are the HDF5 library's own filters; h5py brings LZF."""
 
 
 @dataclass(frozen=True)
@@ -107,35 +106,27 @@ def available(code: int) -> bool:
     folder, 5 ms: a plug-in that is found so lacks the bindings that its ``set_local`` calls, and
     can decode but not encode (hdf5plugin 7.1).
     """
-    if code > OF_HDF5 and code != LZF:
-        registered(code)
+    prefer_hdf5plugin()
+    if not h5z.filter_avail(code):
+        import hdf5plugin  # noqa: F401, PLC0415
     return bool(h5z.filter_avail(code))
 
 
 @functools.cache
-def registered(code: int) -> str | None:
-    """Let HDF5 use hdf5plugin's filter `code`: its shared object; None where it has none.
+def prefer_hdf5plugin() -> None:
+    """Let HDF5 use hdf5plugin's filters where it would find others first, in this process.
 
-    HDF5 looks for plug-ins in HDF5_PLUGIN_PATH first. netCDF4 sets that when it is imported, so that
-    workers found its Blosc where their parent had hdf5plugin's. All processes of a job code with
-    the same one.
+    HDF5 looks in HDF5_PLUGIN_PATH, which netCDF4 sets when it is imported: workers found its Blosc
+    where their parent had hdf5plugin's. Before anything is opened: what a dataset uses stays.
     """
+    if "HDF5_PLUGIN_PATH" not in os.environ:
+        return
     import hdf5plugin  # noqa: PLC0415
 
-    name = {number: name for name, number in hdf5plugin.FILTERS.items()}.get(code)
-    if name is None:
-        return None
-    if not _file_of(name):
-        hdf5plugin.register(name, force=True)
-    return _file_of(name)
-
-
-def _file_of(name: str) -> str | None:
-    """What hdf5plugin has loaded; it says "unknown" of what somebody else has registered."""
-    import hdf5plugin  # noqa: PLC0415
-
-    file = str(hdf5plugin.get_config().registered_filters.get(name, "unknown"))
-    return file if Path(file).is_file() else None
+    for name, file in hdf5plugin.get_config().registered_filters.items():
+        if not Path(file).is_file():
+            with contextlib.suppress(RuntimeError):
+                hdf5plugin.register(name, force=True)
 
 
 _DONT_FILTER_PARTIAL_CHUNKS = 2

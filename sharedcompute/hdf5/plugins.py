@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.errors import DecodeError
 from sharedcompute.hdf5.filter_table import BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD
-from sharedcompute.hdf5.filters import registered
 from sharedcompute.kernels.filters import sized_blocks
 
 CODES = frozenset({BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD})
@@ -70,8 +70,14 @@ def find(code: int) -> Plugin | None:
 
     hdf5plugin is imported, 100 ms: some plug-ins call HDF5 functions that it binds.
     """
-    file = registered(code) if code in CODES else None
-    return Plugin(code, file) if file is not None else None
+    if code not in CODES:
+        return None
+    import hdf5plugin  # noqa: PLC0415
+
+    # A name with another file, or "unknown", was registered by someone else.
+    names = {number: name for name, number in hdf5plugin.FILTERS.items()}
+    file = hdf5plugin.get_config().registered_filters.get(names.get(code), "unknown")
+    return Plugin(code, file) if Path(file).is_file() else None
 
 
 class Plugin:
