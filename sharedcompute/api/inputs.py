@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from typing import Any
 
@@ -25,25 +26,58 @@ class Dataset:
 
     Parameters
     ----------
-    source : DatasetSource
+    address : str, os.PathLike or Address
     decode_cf : bool
         Its CF attributes are applied to what is read, also by a function that it is given to.
+    allow_external : bool
+        As for `open_dataset`.
 
     Notes
     -----
     The file is open only while rows are read, so this can be kept, pickled, and given to every
-    function that takes an input.
+    function that takes an input. What is read are the numbers that the file holds then; its shape
+    and dtype stay those that it was opened with.
     """
 
-    def __init__(self, source: DatasetSource, decode_cf: bool = False) -> None:
-        self.source = as_asked(source, decode_cf)
+    def __init__(
+        self,
+        address: str | os.PathLike[str] | Address,
+        decode_cf: bool = False,
+        allow_external: bool = False,
+    ) -> None:
+        named = Address.parse(address)
         self.decode_cf = decode_cf
-        self._dtype = self._decoded(np.empty(0, self.source.dtype)).dtype
+        self._allow_external = allow_external
+        self._source = as_asked(open_source(named, allow_external), decode_cf)
+        self._dtype = self._decoded(np.empty(0, self._source.dtype), self._source).dtype
+        # From here on it is this dataset, wherever this process goes and whatever is put beside it.
+        home = os.getcwd() if self._source.glob is None else glob.escape(os.getcwd())  # noqa: PTH109 - odd names
+        self._address = Address(os.path.join(home, named.file), named.path or self._source.path)  # noqa: PTH118
+
+    @property
+    def source(self) -> DatasetSource:
+        """What is read, described anew if one of its files has changed since that was done.
+
+        Raises
+        ------
+        InputError
+            It is gone, or has another shape or dtype.
+        """
+        if not self._source.reads.are_there:
+            now = as_asked(open_source(self._address, self._allow_external), self.decode_cf)
+            dtype = self._decoded(np.empty(0, now.dtype), now).dtype
+            if (now.shape, dtype) != (self.shape, self.dtype):
+                raise InputError(
+                    f"expected shape {self.shape} and dtype {self.dtype} of {now}, as it was when "
+                    f"it was opened, got {now.shape} and {dtype}: open it again"
+                )
+            self._source = now
+        return self._source
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Its shape."""
-        return self.source.shape
+        return self._source.shape
 
     @property
     def dtype(self) -> DType:
@@ -53,7 +87,7 @@ class Dataset:
     @property
     def chunks(self) -> tuple[int, ...] | None:
         """The shape of its chunks; None where it is stored in one piece."""
-        return self.source.chunks
+        return self._source.chunks
 
     @property
     def ndim(self) -> int:
@@ -77,13 +111,14 @@ class Dataset:
         return np.asarray(self._read(*_everything(self.shape)), dtype=dtype)
 
     def _read(self, corner: tuple[int, ...], sides: tuple[int, ...]) -> Array:
-        return self._decoded(read_box(self.source, corner, sides))
+        source = self.source
+        return self._decoded(read_box(source, corner, sides), source)
 
-    def _decoded(self, rows: Array) -> Array:
-        return unpacked(self.source, rows) if self.decode_cf else rows
+    def _decoded(self, rows: Array, source: DatasetSource) -> Array:
+        return unpacked(source, rows) if self.decode_cf else rows
 
     def __repr__(self) -> str:
-        return f"<sharedcompute.Dataset {self.source}: shape {self.shape}, dtype {self.dtype}>"
+        return f"<sharedcompute.Dataset {self._source}: shape {self.shape}, dtype {self.dtype}>"
 
 
 def _everything(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -159,8 +194,7 @@ def open_dataset(
     """
     if not isinstance(address, str | os.PathLike | Address):
         raise InputError(f"expected FILE or FILE::PATH, got {address!r}")
-    named = address if isinstance(address, Address) else os.fspath(address)
-    return Dataset(open_source(named, allow_external), decode_cf)
+    return Dataset(address, decode_cf, allow_external)
 
 
 def as_source(given: Any, allow_external: bool = False) -> Source:

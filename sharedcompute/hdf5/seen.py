@@ -87,6 +87,11 @@ class InputFiles:
         """Their paths."""
         return (*(seen.file for seen in self.seen), *self.scripts)
 
+    @property
+    def are_there(self) -> bool:
+        """Whether all of them are what they were."""
+        return all(seen.is_there for seen in self.seen)
+
     def check(self) -> None:
         """See whether all of them are what they were.
 

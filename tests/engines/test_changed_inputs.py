@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import sharedcompute as sc
 from sharedcompute import events, faults
 from sharedcompute.cli.main import invoke
 from sharedcompute.engines import rounds
+from sharedcompute.hdf5 import rehearsal
 
 ROWS = np.arange(4000.0).reshape(200, 20)
 
@@ -312,13 +314,46 @@ def test_the_command_line_ends_with_code_1(
     assert "the input changed while it was read" in told
 
 
-def test_rows_of_a_file_that_was_replaced_since_it_was_opened_are_not_read(home: Path) -> None:
-    for path in ("x", "gzip"):
-        write(home / "in.h5")
-        opened = sc.open(f"in.h5::/{path}")
-        np.testing.assert_array_equal(opened[3:5], ROWS[3:5])
-        replace(home / "in.h5")
-        with pytest.raises(sc.InputChanged, match="run the job again"):
-            opened[3:5]
-        with pytest.raises(sc.InputChanged):
-            sc.reduce("mean", opened)
+@pytest.mark.parametrize("path", ["x", "gzip"])
+def test_a_dataset_is_read_as_its_file_is_now(
+    home: Path, tmp_path_factory: pytest.TempPathFactory, path: str, monkeypatch: Any
+) -> None:
+    opened = sc.open(f"in.h5::/{path}")
+    np.testing.assert_array_equal(opened[3:5], ROWS[3:5])
+    replace(home / "in.h5")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    np.testing.assert_array_equal(opened[3:5], ROWS[3:5] + 95)
+    with h5py.File(home / "in.h5", "r+") as file:
+        file[path].attrs["note"] = "added since"
+    assert sc.reduce("mean", opened, axis="all") == ROWS.mean() + 95
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(opened)), ROWS + 95)
+    write(home / "in.h5", ROWS[:100])
+    for use in (lambda: opened[3:5], lambda: sc.reduce("mean", opened)):
+        with pytest.raises(sc.InputError, match="open it again"):
+            use()
+    (home / "in.h5").unlink()
+    with pytest.raises(sc.InputError, match="found nothing"):
+        opened[3:5]
+
+
+def test_a_result_stays_readable_when_another_is_put_into_its_file(home: Path) -> None:
+    doubled = sc.map("scale", "in.h5::/x", "out.h5::/r", factor=2.0)
+    sc.map("scale", "in.h5::/x", "out.h5::/s", factor=3.0)
+    np.testing.assert_array_equal(doubled[0:1], 2 * ROWS[:1])
+    np.testing.assert_array_equal(sc.reduce("max", doubled), 2 * ROWS[-1])
+
+
+def test_a_file_that_changes_while_a_dataset_is_read_is_told(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = sc.open("in.h5::/x")
+    box = rehearsal._box
+
+    def changing(*given: Any) -> Any:
+        found = box(*given)
+        overwrite(home / "in.h5")
+        return found
+
+    monkeypatch.setattr(rehearsal, "_box", changing)
+    with pytest.raises(sc.InputChanged, match="while it was read"):
+        opened[3:5]
