@@ -51,6 +51,12 @@ class Run:
         return kinds == {"settled"} and _opens(self.output)
 
     @property
+    def finished(self) -> bool:
+        """Whether its output file is whole, and was only not put in its place."""
+        noted = [record["finished"] for record in self.records if "finished" in record]
+        return bool(noted) and is_own(self.output) and noted[-1] == state_of(self.output)
+
+    @property
     def output(self) -> Path:
         """Its output file."""
         return self.folder / f"output-{self.number}.h5"
@@ -85,6 +91,12 @@ class Run:
             faults.point("earlier.remove")
             for file in self.folder.glob(pattern):
                 removed(file)
+
+
+def state_of(file: Path) -> list[int]:
+    """Size and time of a file, as a record has them."""
+    found = file.lstat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def removed(file: Path) -> None:

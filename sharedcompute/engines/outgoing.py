@@ -6,10 +6,17 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from sharedcompute.engines.earlier import runs, was_overwriting
+from sharedcompute.engines.earlier import check_same, runs, was_overwriting
 from sharedcompute.engines.identity import mark
 from sharedcompute.engines.progress import Progress
-from sharedcompute.errors import GOES_ON, KEPT, InputChanged, ReadBackError, StaleResumeError
+from sharedcompute.errors import (
+    GOES_ON,
+    KEPT,
+    InputChanged,
+    OutputExists,
+    ReadBackError,
+    StaleResumeError,
+)
 from sharedcompute.hdf5.output import OutputFile
 from sharedcompute.hdf5.partial import mark_of
 from sharedcompute.hdf5.seen import InputFiles, Seen
@@ -62,13 +69,32 @@ class Outgoing:
         """Whether a job that is to go on has nothing left to do; what it left is removed then.
 
         `--resume` may come too late: in a script that goes over many files again, or because the
-        job was stopped after its output was in its place.
+        job was stopped after its output was in its place. Or the output was finished, and is put in
+        its place here.
         """
-        finished = self._is_finished()
-        if finished and self.file.folder.path.is_dir():
+        if not self._is_finished():
+            return self._resume and self._publish_finished()
+        if self.file.folder.path.is_dir():
             self.file.folder.take()
             self.file.folder.remove()
-        return finished
+        return True
+
+    def _publish_finished(self) -> bool:
+        """Put the file in its place that a run before has finished, if there is one."""
+        folder = self.file.folder.path
+        if not any(run.finished for run in runs(folder)):
+            return False
+        self.file.lock()
+        try:
+            # Under the lock nobody else takes it away.
+            kept = [run for run in runs(folder) if run.finished]
+            for run in kept[-1:]:
+                header = self._header(self.file.base)
+                check_same(folder, run.header["identity"], header["identity"])
+                self.file.publish_finished(run.number, still=self._reads.check)
+        finally:
+            self.file.abort(keep=True)
+        return bool(kept)
 
     def _is_finished(self) -> bool:
         """Whether the output is what this very job has written, and was not changed since."""
@@ -135,6 +161,13 @@ class Outgoing:
             It is what the job would write whenever it is run, and is marked so.
         """
         job = mark(self.progress.run.header) if whole else ""
-        self.file.commit(published, job, still=self._reads.check)
+        try:
+            self.file.commit(published, job, still=self._reads.check)
+        except OutputExists:
+            # Whoever moves away what is in the way gets it. What was added to a file that somebody
+            # has changed since is of no use.
+            if self.file.fresh:
+                self.progress.finished(self.file.temporary)
+            raise
         self.progress.close()
         self._progress = None

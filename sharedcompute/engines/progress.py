@@ -13,7 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sharedcompute.engines.earlier import FORMAT, Run, check_same, is_done, removed, runs
+from sharedcompute.engines.earlier import (
+    FORMAT,
+    Run,
+    check_same,
+    is_done,
+    removed,
+    runs,
+    state_of,
+)
 from sharedcompute.hdf5.partial import OWN
 from sharedcompute.journal import Journal, Record
 from sharedcompute.shortage import full_disk_named
@@ -90,6 +98,11 @@ class Progress:
     def finishing(self) -> None:
         """Note that the output file gets what it has only at its end."""
         self.append({"finishing": True})
+
+    def finished(self, file: Path) -> None:
+        """Note that the output file is whole, and has only to be put in its place."""
+        self.append({"finished": state_of(file)})
+        self.any_done = True
 
     def section(self, name: str, units: int, *, noted: bool = True) -> Section:
         """The notes on one run of units.

@@ -267,6 +267,15 @@ class OutputFile:
             set_mark(self._fd, job)
             faults.point("output.fsync")
             os.fsync(self._fd)
+        self._publish(published, still)
+
+    def publish_finished(self, number: int, still: Callable[[], None]) -> None:
+        """Put the file in its place that another run has finished, and could not put there."""
+        self.temporary = self.folder.path / f"output-{number}.h5"
+        self._base = self.base
+        self._publish(lambda: None, still)
+
+    def _publish(self, published: Callable[[], None], still: Callable[[], None]) -> None:
         faults.point("output.rename")
         still()
         with blocked({signal.SIGINT, signal.SIGTERM, signal.SIGHUP}):

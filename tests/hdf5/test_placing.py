@@ -113,6 +113,62 @@ def test_a_file_that_appears_is_code_3_and_what_is_done_is_kept(
     assert not (home / "out.h5.resume").exists()
 
 
+def fit(**how: Any) -> None:
+    sc.fit("pca", "in.h5::/x", "out.h5", n_components=2, engine="serial", **how)
+
+
+def repack(**how: Any) -> None:
+    sc.repack("in.h5", "out.h5", engine="serial", **how)
+
+
+def whole_rows(**how: Any) -> None:
+    sc.map("scale", "in.h5::/x", "out.h5::/r", factor=2, engine="serial", **how)
+
+
+@pytest.mark.parametrize("job", [fit, repack, whole_rows])
+def test_what_is_finished_needs_only_its_place(
+    home: Path,
+    appears: Callable[[Callable[[], Any]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    job: Callable[..., None],
+) -> None:
+    """None of these has blocks or rounds that were noted as done, or not all."""
+    job()
+    whole = (home / "out.h5").read_bytes()
+    (home / "out.h5").unlink()
+    appears(lambda: (home / "out.h5").write_bytes(MINE))
+    with pytest.raises(sc.OutputExists, match="move it away and give resume=True") as caught:
+        job()
+    assert "out.h5.resume: resume=True goes on with it" in caught.value.__notes__[0]
+    kept = (home / "out.h5.resume" / "output-1.h5").stat().st_ino
+    monkeypatch.undo()
+    monkeypatch.chdir(home)
+    with pytest.raises((sc.OutputExists, sc.InputError)):
+        job(resume=True)
+    (home / "out.h5").unlink()
+    job(resume=True)
+    assert (home / "out.h5").stat().st_ino == kept
+    assert (home / "out.h5").read_bytes() == whole
+    assert not (home / "out.h5.resume").exists()
+
+
+def test_a_finished_file_that_was_changed_since_is_made_anew(
+    home: Path,
+    appears: Callable[[Callable[[], Any]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    appears(lambda: (home / "out.h5").write_bytes(MINE))
+    with pytest.raises(sc.OutputExists):
+        fit()
+    monkeypatch.undo()
+    monkeypatch.chdir(home)
+    (home / "out.h5").unlink()
+    (home / "out.h5.resume" / "output-1.h5").write_bytes(MINE)
+    fit(resume=True)
+    with h5py.File("out.h5") as file:
+        assert "components" in file
+
+
 def test_a_file_that_appears_is_replaced_where_that_was_asked_for(
     home: Path, appears: Callable[[Callable[[], Any]], None]
 ) -> None:
