@@ -141,5 +141,11 @@ ARGUMENTS = ("op", "input", "output", "listen", "team")
 OF_REDUCTIONS = ("axis",)
 """And what those of reductions take."""
 
-RESERVED = frozenset({*NAMES, *ARGUMENTS})
+KEYWORDS = (*NAMES, *ARGUMENTS)
+"""All that can be said of a job by name, whatever its operation."""
+
+OF_REPACK = (*FOR_REPACK, "input", "output", "check", "listen", "team")
+"""All that `repack` takes."""
+
+RESERVED = frozenset(KEYWORDS)
 """Parameters called so could never be given."""

@@ -25,7 +25,7 @@ from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, S
 from sharedcompute.operations.catalogue import expect, find, find_fit
 from sharedcompute.operations.fitting import Fit
 from sharedcompute.operations.parameters import nearest
-from sharedcompute.options import NAMES
+from sharedcompute.options import KEYWORDS, OF_REDUCTIONS
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Axis, Job, Step, fitting, summary, transform
 from sharedcompute.plan.jobfile import JobFile, read_job
@@ -266,14 +266,14 @@ def reduce_job(
 ) -> Job:
     """The job of `reduce` and `stats`."""
     save = None if output is None else output.path or "/"
-    settings.check_names(p.name for op in ops for p in op.parameters)
+    settings.check_names((p.name for op in ops for p in op.parameters), OF_REDUCTIONS)
     return _job(source, (summary(ops, settings.params, axis, save),), output, settings)
 
 
 def run_job(told: JobFile, settings: Settings) -> Job:
     """The job of `run`, whose parameters are in the job file alone."""
     for name in settings.params:
-        known = [*NAMES, "output", "listen", "team"]
+        known = {*KEYWORDS, "job"} - {"op", "input"}
         raise InputError(f"unknown keyword {name!r}: {nearest(name, known)}")
     source = as_source(told.input, settings.reading.allow_external)
     return _job(source, told.steps, told.output, settings, told.scripts)

@@ -21,7 +21,7 @@ from sharedcompute.hdf5.rehearsal import rehearse
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.machine import parse_size
 from sharedcompute.operations.unpack import meant_otherwise
-from sharedcompute.options import NAMES, Options, ReadOptions, StorageOptions
+from sharedcompute.options import KEYWORDS, Options, ReadOptions, StorageOptions
 from sharedcompute.plan.build import Plan, build
 from sharedcompute.plan.job import Job, OutputSpec
 from sharedcompute.shortage import shortage_named
@@ -75,10 +75,17 @@ class Settings:
             rest,
         )
 
-    def check_names(self, declared: Iterable[str], options: Iterable[str] = NAMES) -> None:
-        """Refuse a keyword that is nearer to an option than to a parameter.
+    def check_names(self, declared: Iterable[str], besides: Iterable[str] = ()) -> None:
+        """Refuse a keyword that is nearer to one of the call itself than to a parameter.
 
-        What is near to no option is for the operation to refuse, which knows its own.
+        What is near to none is for the operation to refuse, which knows its own.
+
+        Parameters
+        ----------
+        declared : iterable of str
+            The parameters of the operation.
+        besides : iterable of str
+            What this call takes beside `KEYWORDS`.
 
         Raises
         ------
@@ -89,7 +96,7 @@ class Settings:
         for name in self.params:
             if name in known:
                 continue
-            near = difflib.get_close_matches(name, [*known, *options], n=1)
+            near = difflib.get_close_matches(name, [*known, *KEYWORDS, *besides], n=1)
             if near and near[0] not in known:
                 raise InputError(f"unknown keyword {name!r}: did you mean {near[0]!r}?")
 

@@ -24,6 +24,7 @@ from sharedcompute.options import (
     FOR_REPACK,
     NAMES,
     OF_REDUCTIONS,
+    OF_REPACK,
     RESERVED,
     Options,
     ReadOptions,
@@ -188,6 +189,26 @@ def test_an_unknown_keyword_is_an_error_with_the_nearest_name(command: str) -> N
     with pytest.raises(sc.InputError, match="'zzz'"):
         CALLS[command](given, "out.h5", zzz=1)
     assert not Path("out.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong", "meant"),
+    [
+        ("map", "ouput", "output"),
+        ("map", "lisen", "listen"),
+        ("fit", "taem", "team"),
+        ("reduce", "axsi", "axis"),
+        ("run", "ouput", "output"),
+        ("repack", "chek", "check"),
+        ("repack", "lisen", "listen"),
+    ],
+)
+def test_what_calls_take_besides_options_is_near_too(command: str, wrong: str, meant: str) -> None:
+    given = "in.h5" if command == "repack" else "in.h5::/x"
+    with pytest.raises(sc.InputError, match=f"'{wrong}': did you mean '{meant}'"):
+        CALLS[command](given, "out.h5", **{wrong: None})
+    arguments = set(inspect.signature(sc.repack).parameters)
+    assert arguments - {"settings"} | {*FOR_REPACK, "team"} == set(OF_REPACK)
 
 
 def test_open_takes_what_it_says() -> None:
