@@ -61,7 +61,9 @@ def names_of(item: Any) -> list[str]:
     return [name for name in names if name not in STRUCTURAL and not name.startswith(OWN)]
 
 
-def copy_attributes(source: Any, target: Any, leave_out: frozenset[str] = frozenset()) -> list[str]:
+def copy_attributes(
+    source: Any, target: Any, leave_out: frozenset[str] = frozenset()
+) -> dict[str, str]:
     """Copy the attributes of one object to another, those that are there already left as they are.
 
     Parameters
@@ -72,52 +74,52 @@ def copy_attributes(source: Any, target: Any, leave_out: frozenset[str] = frozen
 
     Returns
     -------
-    list of str
-        The names of those that could not be copied: references into the source's file, and values
-        that the target's dtype cannot hold.
+    dict of str to str
+        The names of those that could not be copied, and why, a phrase each.
     """
-    left = []
+    left = {}
     for name in names_of(source):
         if name in leave_out or h5a.exists(target.id, raw(name)):
             continue
         if name in OF_THE_DTYPE and isinstance(target, h5py.Dataset):
-            copied = _copy_as(source, target, name)
+            why = _copy_as(source, target, name)
         else:
-            copied = _copy(source, target, name)
-        if not copied:
-            left.append(name)
+            why = _copy(source, target, name)
+        if why:
+            left[name] = why
     return left
 
 
-def _copy(source: Any, target: Any, name: str) -> bool:
-    """Copy one attribute with its stored type, whatever that is."""
+def _copy(source: Any, target: Any, name: str) -> str:
+    """Copy one attribute with its stored type, whatever that is; why not, if it cannot be."""
     old = h5a.open(source.id, raw(name))
     # A copy: a named type belongs to its file.
     kind = old.get_type().copy()
     if has_references(kind):
-        return False
+        return "it refers to what is in the input's file"
     made = h5a.create(target.id, raw(name), kind, old.get_space())
     try:
         copy_attribute(old, made)
     except (OSError, RuntimeError):
         # Its text lies in a heap that HDF5 refuses: nothing is lost that could be read.
         h5a.delete(target.id, raw(name))
-        return False
-    return True
+        return "HDF5 cannot read it"
+    return ""
 
 
-def _copy_as(source: Any, target: h5py.Dataset, name: str) -> bool:
-    """Copy a number in the dtype of `target`, if it is the same number there."""
+def _copy_as(source: Any, target: h5py.Dataset, name: str) -> str:
+    """Copy a number in the dtype of `target`, if it is the same number there; else why not."""
+    unlike = f"{target.dtype} cannot hold its value"
     try:
         value = np.asarray(source.attrs[name])
     except FOREIGN:
         return _copy(source, target, name)
     if value.dtype.kind not in "biuf" or target.dtype.kind not in "iuf":
-        return _copy(source, target, name) if value.dtype == target.dtype else False
+        return _copy(source, target, name) if value.dtype == target.dtype else unlike
     with np.errstate(all="ignore"):
         cast = value.astype(target.dtype)
         back = cast.astype(value.dtype)
     if not np.array_equal(back, value, equal_nan=value.dtype.kind == "f"):
-        return False
+        return unlike
     target.attrs.create(name, cast)
-    return True
+    return ""

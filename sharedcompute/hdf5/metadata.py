@@ -76,13 +76,13 @@ def copy_metadata(
     """
     with open_file(source.file) as file:
         original = file[raw(source.path)]
-        if attributes:
-            copy_attributes(original, dataset, leave_out)
-        if file_attributes:
-            copy_attributes(file, dataset.file)
         carrier = _Carrier(
             source, original, dataset, range(original.ndim) if axes is None else axes
         )
+        if attributes:
+            carrier.carry_attributes(original, dataset, leave_out)
+        if file_attributes:
+            carrier.carry_attributes(file, dataset.file)
         carrier.carry_axes()
         carrier.carry_companions()
         return carrier.finish()
@@ -115,6 +115,13 @@ class _Carrier:
         self._joined = self._join() if source.glob else {}
         self._several: dict[str, list[h5py.Dataset]] = {}
         self._notes: list[str] = []
+
+    def carry_attributes(
+        self, item: Any, copied: Any, leave_out: frozenset[str] = frozenset()
+    ) -> None:
+        """Copy the attributes of an object, and note what cannot be."""
+        for name, why in copy_attributes(item, copied, leave_out).items():
+            self._notes.append(f"attribute {name} of {path_of(item)} is left out: {why}")
 
     def carry_axes(self) -> None:
         """Make, attach and label the scales of each axis that the result still has."""
@@ -262,7 +269,8 @@ class _Carrier:
         copied, is_new = self._place(item, joined)
         self._remember(item, copied)
         if is_new:
-            copy_attributes(item, copied, OF_THE_VALUES if joined is not None else frozenset())
+            changed = OF_THE_VALUES if joined is not None else frozenset[str]()
+            self.carry_attributes(item, copied, changed)
             self._label(item, copied)
             self._carry_edges(item, copied)
         return copied

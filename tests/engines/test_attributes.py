@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.api.jobs import UnappliedAttributes
+from sharedcompute.api.jobs import NotKept, UnappliedAttributes
 
 # Each of these jobs warns that it takes the numbers as they are stored.
 pytestmark = pytest.mark.filterwarnings("ignore::sharedcompute.api.jobs.UnappliedAttributes")
@@ -86,3 +88,31 @@ def test_what_could_grow_still_can(tmp_path: Path) -> None:
             *(np.arange(30.0).reshape(10, 3) * 2).tolist(),
             *[[0] * 3] * 2,
         ]
+
+
+REFERENCE = "attribute seen_by of /x is left out: it refers to what is in the input's file"
+
+
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [
+        (lambda i, o: sc.map("scale", i, o, factor=2.0), [REFERENCE]),
+        (lambda i, o: sc.reduce("max", i, o), [REFERENCE]),
+        (lambda i, o: sc.repack(i, o, chunks="auto"), [REFERENCE]),
+        (
+            lambda i, o: sc.map("cast", i, o, dtype="i2"),
+            ["attribute missing_value of /x is left out: int16 cannot hold its value", REFERENCE],
+        ),
+    ],
+    ids=["map", "reduce", "repack", "cast"],
+)
+def test_an_attribute_that_cannot_be_kept_is_told(
+    job: Callable[[str, Path], Any], told: list[str], tmp_path: Path
+) -> None:
+    with h5py.File(tmp_path / "in.h5", "w", track_order=True) as file:
+        file["x"] = np.arange(60.0).reshape(12, 5)
+        file["x"].attrs.update(note=1, missing_value=1e20)
+        file["x"].attrs["seen_by"] = file.create_group("detector").ref
+    with pytest.warns(NotKept) as caught:
+        job(f"{tmp_path}/in.h5::/x", tmp_path / "out.h5")
+    assert sorted(str(w.message) for w in caught if w.category is NotKept) == sorted(told)
