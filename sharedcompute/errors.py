@@ -11,15 +11,17 @@ GOES_ON = f": {flag('resume')} goes on with it"
 
 
 class Worded(Exception):
-    """What is told with options by their names: as text they are keyword arguments of Python."""
+    """What is told with options by their names: as text they are keyword arguments of Python.
 
-    @property
-    def text(self) -> str:
-        """What is told, its options not spelled yet: see `sharedcompute.wording`."""
-        return super().__str__()
+    Parameters
+    ----------
+    text : str
+        What is told, its options not spelled yet: see `sharedcompute.wording`.
+    """
 
-    def __str__(self) -> str:
-        return in_python(self.text)
+    def __init__(self, text: str = "") -> None:
+        self.text = text
+        super().__init__(in_python(text))
 
 
 class Error(Worded):

@@ -1,14 +1,16 @@
 """Whether a function that is to fill its output has done so.
 
 A user's kernel finds 0 in its output. What is 0 afterwards may be its result, or was never written.
-Which of the two, another call on a few of these rows tells, in memory that holds something else
-before: what still holds that was left alone. Most kernels are never called again.
+Which of the two, more calls on a few of these rows tell, in memory that holds something else
+before: what still holds that was left alone, or something that changes nothing was added to it. A
+kernel that may do the latter is never refused. Most kernels are never called again.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,9 @@ _FILLS = (0xA5, 0x5A, 0xC3, 0x3C)
 time: so there are as many calls before a kernel is refused."""
 
 _SIGNALLING = {2: 0x7D00, 4: 0x7FA00000, 8: 0x7FF4 << 48}
-"""Floats hold NaN that arithmetic changes, so that what ``out += 0`` leaves counts as written."""
+"""Floats hold NaN that arithmetic changes, so that what ``out += 0`` leaves counts as written. For
+the last two calls they hold numbers below and above all others, which a maximum or minimum of
+`out` and something does not leave both."""
 
 
 def check_returned(returned: Any, out: Array, kernel: str) -> None:
@@ -66,75 +70,143 @@ def check_written(
     most = max(1, min(_ROWS, _NBYTES // size)) if size else 0
     for first in sorted({0, max(0, len(out) - most)}):
         rows = out[first : first + most]
-        if not any(_holds(leaf, bytes(leaf.itemsize)).any() for leaf in _leaves(rows)):
+        if not any(leaf.holds(bytes(leaf.array.itemsize)).any() for leaf in _leaves(rows)):
             continue
-        left = _left_alone(kernel, x[first : first + len(rows) + 2 * halo], rows, args)
-        if not left.any():
-            continue
-        at = np.unravel_index(int(left.argmax()), left.shape)
-        where = ", ".join(str(int(i) + first * (not axis)) for axis, i in enumerate(at))
-        what = "wrote nothing to out" if left.all() else f"left out[{where}] as it was"
-        raise InputError(
-            f"{name} {what}: expected a function that writes all of its second argument in place, "
-            "as out[...] = x * 2 does and out = x * 2 does not"
-        )
+        what = _left_alone(kernel, x[first : first + len(rows) + 2 * halo], rows, args, first)
+        if what is not None:
+            raise InputError(
+                f"{name} {what}: expected a function that writes all of its second argument in "
+                "place, as out[...] = x * 2 does and out = x * 2 does not"
+            )
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """What can be written by itself: a field of structures, a part of complex numbers.
+
+    Parameters
+    ----------
+    name : str
+        What stands behind ``out`` to reach it.
+    array : ndarray
+    """
+
+    name: str
+    array: Array
+
+    @cached_property
+    def bits(self) -> Array:
+        """The same elements as plain bits, which compare as they stand."""
+        size = self.array.dtype.itemsize
+        return self.array.view(f"u{size}" if size in (1, 2, 4, 8) else f"V{size}")
+
+    @property
+    def tells(self) -> bool:
+        """Whether what is added to an element shows, whatever it is."""
+        return self.array.dtype.kind == "f" and self.array.dtype.itemsize in _SIGNALLING
+
+    def holds(self, pattern: bytes) -> NDArray[np.bool_]:
+        """Which elements hold these bits."""
+        return np.asarray(self.bits == np.frombuffer(pattern, self.bits.dtype)[0])
+
+    def fill(self, call: int) -> bytes:
+        """Make all elements hold what they are to hold before a call, which is returned."""
+        dtype = self.array.dtype
+        if not self.tells:
+            pattern = bytes([_FILLS[call]]) * dtype.itemsize
+        elif call < 2:
+            bits = _SIGNALLING[dtype.itemsize] + _FILLS[call]
+            pattern = np.array(bits, dtype.str.replace("f", "u")).tobytes()
+        else:
+            pattern = np.array((-1) ** (call + 1) * np.finfo(dtype).max, dtype).tobytes()
+        self.bits[...] = np.frombuffer(pattern, self.bits.dtype)[0]
+        return pattern
+
+
+def _leaves(array: Array, name: str = "") -> Iterator[_Leaf]:
+    if array.dtype.names is not None:
+        for field in array.dtype.names:
+            yield from _leaves(array[field], f'{name}["{field}"]')
+    elif array.dtype.kind == "c":
+        yield from (_Leaf(f"{name}.real", array.real), _Leaf(f"{name}.imag", array.imag))
+    elif array.dtype.itemsize:
+        yield _Leaf(name, array)
 
 
 def _left_alone(
-    kernel: Callable[..., Any], x: Array, like: Array, args: tuple[Any, ...]
-) -> NDArray[np.bool_]:
-    """Which elements a kernel does not write, whatever they hold."""
+    kernel: Callable[..., Any], x: Array, like: Array, args: tuple[Any, ...], first: int
+) -> str | None:
+    """What a kernel leaves of rows from `first` on, in words; None where it may well write all.
+
+    Elements are left that hold what they held before, while all others become the same, whatever
+    they held: a kernel whose results depend on that adds to `out`, and may have added nothing.
+    Integers hide it all the same, so of those only a kernel that never writes is found.
+    """
     out = np.empty(like.shape, like.dtype)
-    left = np.ones(like.shape, np.bool_)
-    for fill in _FILLS:
-        held = [(leaf, _pattern(leaf.dtype, fill)) for leaf in _leaves(out)]
-        for leaf, pattern in held:
-            _bits(leaf)[...] = np.frombuffer(pattern, _bits(leaf).dtype)[0]
-        try:
-            # Whatever it makes of what it reads there is nobody's.
-            with np.errstate(all="ignore"):
-                kernel(x, out, *map(_own, args))
-        except Exception:  # noqa: BLE001 - it cannot be called so, and has done well with zeros
-            return np.zeros(like.shape, np.bool_)
-        same = np.zeros(like.shape, np.bool_)
-        for leaf, pattern in held:
-            # A field may hold an array in each element.
-            same |= _holds(leaf, pattern).reshape(*like.shape, -1).any(axis=-1)
-        left &= same
-        if not left.any():
-            break
-    return left
+    leaves = list(_leaves(out))
+    left = [leaf.holds(bytes(leaf.array.itemsize)) for leaf in _leaves(like)]
+    before: list[tuple[NDArray[np.bool_], Array]] = []
+    for call in range(len(_FILLS)):
+        patterns = [leaf.fill(call) for leaf in leaves]
+        if not _runs(kernel, x, out, args):
+            return None
+        kept = [leaf.holds(pattern) for leaf, pattern in zip(leaves, patterns, strict=True)]
+        for leaf, same, (then, made) in zip(leaves, kept, before, strict=False):
+            if (same != then).any() or (leaf.bits != made)[~same].any():
+                return None
+        before = [(same, leaf.bits.copy()) for leaf, same in zip(leaves, kept, strict=True)]
+        left = [were & same for were, same in zip(left, kept, strict=True)]
+        nothing = all(each.all() for each in left)
+        if not nothing and not any(
+            leaf.tells and each.any() for leaf, each in zip(leaves, left, strict=True)
+        ):
+            return None
+    if nothing:
+        return None if _writes(kernel, x, out, args) else "wrote nothing to out"
+    return _first_left(leaves, left, like.ndim, first)
 
 
-def _leaves(array: Array) -> Iterator[Array]:
-    """What can be written by itself: the fields of structures, the two parts of complex numbers."""
-    if array.dtype.names is not None:
-        for name in array.dtype.names:
-            yield from _leaves(array[name])
-    elif array.dtype.kind == "c":
-        yield from (array.real, array.imag)
-    elif array.dtype.itemsize:
-        yield array
+def _first_left(leaves: list[_Leaf], left: list[NDArray[np.bool_]], ndim: int, first: int) -> str:
+    """Name the first element, or the field, that is left."""
+    leaf, each = next((a, b) for a, b in zip(leaves, left, strict=True) if a.tells and b.any())
+    at = np.unravel_index(int(each.argmax()), each.shape)
+    everywhere = all(other[at[:ndim]].all() for other in left)
+    if each.all() and not everywhere:
+        return f"left out{leaf.name} as it was"
+    at = at[:ndim] if everywhere else at
+    where = ", ".join(str(int(i) + first * (not axis)) for axis, i in enumerate(at))
+    return f"left out{'' if everywhere else leaf.name}[{where}] as it was"
 
 
-def _bits(leaf: Array) -> Array:
-    """The same elements as plain bits, which compare as they stand."""
-    size = leaf.dtype.itemsize
-    return leaf.view(f"u{size}" if size in (1, 2, 4, 8) else f"V{size}")
+def _writes(kernel: Callable[..., Any], x: Array, out: Array, args: tuple[Any, ...]) -> bool:
+    """Whether a kernel would write to `out`: it fails where it must not, or is not compiled."""
+    if not getattr(kernel, "_can_compile", True):
+        # Its explicit signatures say nothing of read-only arrays.
+        kernel = getattr(kernel, "py_func", kernel)
+    out[...] = np.zeros((), out.dtype)
+    out.flags.writeable = False
+    return not _runs(kernel, x, out, args)
 
 
-def _holds(leaf: Array, pattern: bytes) -> NDArray[np.bool_]:
-    bits = _bits(leaf)
-    return np.asarray(bits == np.frombuffer(pattern, bits.dtype)[0])
-
-
-def _pattern(dtype: np.dtype[Any], fill: int) -> bytes:
-    if dtype.kind == "f" and dtype.itemsize in _SIGNALLING:
-        return (_SIGNALLING[dtype.itemsize] + fill).to_bytes(dtype.itemsize, sys.byteorder)
-    return bytes([fill]) * dtype.itemsize
+def _runs(kernel: Callable[..., Any], x: Array, out: Array, args: tuple[Any, ...]) -> bool:
+    """Call a kernel without a trace; whether it takes that, as it does zeros."""
+    try:
+        # Whatever it makes of what it reads there is nobody's.
+        with np.errstate(all="ignore"):
+            kernel(x, out, *map(_own, args))
+    except Exception:  # noqa: BLE001 - what it cannot do with this says nothing of it
+        return False
+    return True
 
 
 def _own(argument: Any) -> Any:
-    """An argument that a call may write to without a trace."""
-    writable = isinstance(argument, np.ndarray) and argument.flags.writeable
-    return argument.copy("K") if writable else argument
+    """An argument that a call may write to without a trace, and what is in it."""
+    if isinstance(argument, np.ndarray):
+        return argument.copy("K") if argument.flags.writeable else argument
+    if type(argument) in (list, tuple):
+        return type(argument)(map(_own, argument))
+    if isinstance(argument, tuple) and hasattr(argument, "_make"):
+        return argument._make(map(_own, argument))
+    if type(argument) is dict:
+        return {key: _own(value) for key, value in argument.items()}
+    return argument

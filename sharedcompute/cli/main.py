@@ -62,7 +62,7 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
         # raise an ImportError.
         if signals.caught:
             return _interrupted(signals.exit_code, problem)
-        return _exit_code(problem, debug)
+        return _exit_code(problem, debug, words)
     if signals.asked:
         click.echo("sharedcompute: stopped; the output has the best so far", err=True)
         return signals.exit_code
@@ -76,7 +76,7 @@ def _interrupted(code: int, problem: BaseException) -> int:
     return code
 
 
-def _exit_code(problem: BaseException, debug: bool) -> int:
+def _exit_code(problem: BaseException, debug: bool, words: list[str]) -> int:
     """Say what went wrong, and give the exit code for it."""
     if isinstance(problem, SystemExit):
         return int(problem.code or 0)
@@ -96,13 +96,25 @@ def _exit_code(problem: BaseException, debug: bool) -> int:
         return 1
     if debug or not isinstance(problem, Exception):
         raise problem
-    if isinstance(problem, OSError | InputError) and _is_homeless():
+    if _needs_a_home(problem, words) and _is_homeless():
+        why = problem.text if isinstance(problem, Error) else str(problem)
         problem = InputError(
             "expected a working folder, it has been deleted; cd to one that exists, or give whole "
-            f"paths ({type(problem).__name__}: {problem})"
+            f"paths ({type(problem).__name__}: {why})"
         )
     click.echo(f"sharedcompute: {_line(problem)}", err=True)
     return problem.exit_code if isinstance(problem, Error) else 1
+
+
+def _needs_a_home(problem: Exception, words: list[str]) -> bool:
+    """Whether a problem may come of a relative path on the line."""
+    if isinstance(problem, FileNotFoundError):
+        # That the working folder is not there names no file.
+        name = problem.filename
+        return name is None or not Path(os.fsdecode(name)).is_absolute()
+    files = [word.partition(":")[0] for word in words if not word.startswith("-")]
+    relative = [file for file in files if Path(file).suffix and not Path(file).is_absolute()]
+    return isinstance(problem, InputError) and any(file in problem.text for file in relative)
 
 
 def _is_homeless() -> bool:

@@ -40,6 +40,6 @@ def tell_stopped(file: str, as_json: bool) -> bool:
         record = {**dataclasses.asdict(found), "folder": str(found.folder)}
         click.echo(json.dumps({"stopped": record}))
     else:
-        told = on_command_line(str(found))
+        told = on_command_line(found.text)
         click.echo(told if is_all else f"sharedcompute: note: {told}", err=not is_all)
     return is_all

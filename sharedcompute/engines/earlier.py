@@ -18,7 +18,7 @@ from sharedcompute.hdf5.output import open_written
 from sharedcompute.hdf5.own_files import is_own, is_own_folder
 from sharedcompute.hdf5.partial import StateFolder
 from sharedcompute.journal import Record, read
-from sharedcompute.wording import flag
+from sharedcompute.wording import flag, in_python
 
 FORMAT = 2
 """Of the journal's records."""
@@ -173,6 +173,11 @@ class Stopped:
     running: bool
 
     def __str__(self) -> str:
+        return in_python(self.text)
+
+    @property
+    def text(self) -> str:
+        """What is told of it, its options not spelled yet."""
         share = f"{self.done} of {self.units} blocks"
         if self.rounds:
             share = f"{self.rounds} rounds" + (f" and {share}" if self.units else "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import select
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -84,6 +85,8 @@ class Crew:
         self._origin = Origin(-1, size, cores, threads, *handles, pid, start, pins)
         self._number = 0  # of the job
         self._clean = True
+        self._closed = False
+        self._running = threading.RLock()
         self._tokens = Tokens()
         self._attached = Attached()
         self._recycled = Recycled()
@@ -97,8 +100,20 @@ class Crew:
             self.seats.append(self._sit(rank))
 
     def close(self) -> None:
-        """Stop the workers, by force those that are at work."""
+        """Stop the workers, by force those that are at work.
+
+        A job that another thread runs ends first: it waits on what is taken down here.
+        """
+        self._closed = True
         self._control.abort()
+        waited = self._running.acquire(timeout=3 * _GRACE)
+        try:
+            self._take_down()
+        finally:
+            if waited:
+                self._running.release()
+
+    def _take_down(self) -> None:
         for seat in self.seats:
             seat.channel.close()  # what tells an idle worker to go
         deadline = time.monotonic() + _GRACE
@@ -119,6 +134,15 @@ class Crew:
 
     def run(self, message: Encoded, on_message: OnMessage | None = None) -> list[Any]:
         """Run a program in every worker."""
+        with self._running:
+            self._check_open()
+            return self._run(message, on_message)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Error("the team was closed")
+
+    def _run(self, message: Encoded, on_message: OnMessage | None) -> list[Any]:
         self._make_ready()
         job = _Job([None] * len(self.seats), on_message)
         self._number += 1
@@ -139,6 +163,7 @@ class Crew:
         """Wait for the end of the job. Only the last worker says it: one wake-up, not one each."""
         watch = DeadlockWatch(self._control.words, self._number)
         while not job.all_left and not job.failures:
+            self._check_open()
             heard = self._poll.poll(_LOOK_MS)
             for descriptor, _ in heard:
                 self._hear(job, descriptor)

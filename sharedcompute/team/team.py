@@ -257,9 +257,16 @@ class Team:
             )
         with self._one_at_a_time:
             self.check_usable()  # it may have been closed meanwhile
-            self._at_work = threading.get_ident()
             try:
+                self._at_work = threading.get_ident()
                 yield
+            except Exception as why:
+                if self._closing.alive:
+                    raise
+                raise InputError(
+                    "expected the team to stay open, it was closed while its job ran; make a new "
+                    "one, and close it when the job is done"
+                ) from why
             finally:
                 self._at_work = None
 

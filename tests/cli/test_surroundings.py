@@ -89,6 +89,29 @@ def test_a_deleted_working_folder_matters_to_relative_paths_only(here: Path) -> 
     assert ran.stderr.count("\n") == 1
 
 
+def test_a_deleted_working_folder_is_blamed_for_no_other_error(
+    cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = here / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    (here / "out.h5").touch()
+    address = f"{here}/in.h5::/x"
+    for line, code, told in (
+        (["reduce", "mean", address, f"{here}/out.h5"], 3, "exists"),
+        (["map", "gaussian", address, f"{here}/new.h5", "-p", "sigma=-1.5"], 2, "sigma"),
+        (["info", f"{here}/none.h5"], 2, "expected an HDF5 file"),
+        (["reduce", "mean", "*.h5"], 2, "expected a working folder"),
+        (["info", "in.h5"], 2, "expected a working folder"),
+    ):
+        said = cli(*line)
+        assert said.code == code, said
+        assert told in said.err
+        assert ("working folder" in said.err) == ("working folder" in told)
+        assert said.err.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", ["reduce mean in.h5::/x out.h5", "repack in.h5 out.h5"])
 def test_a_cache_that_cannot_be_written_is_one_note(
     cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch, command: str

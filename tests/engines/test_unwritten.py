@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numba
@@ -67,6 +67,65 @@ def draws(x: Any, out: Any) -> None:
 
 def leaves_where_it_is_told(x: Any, out: Any) -> None:
     np.multiply(x, 2, out=out, where=np.ones_like(x, bool))
+
+
+def adds(x: Any, out: Any) -> None:
+    out += x
+
+
+def goes_up_to(x: Any, out: Any) -> None:
+    np.maximum(out, x, out=out)
+
+
+@numba.njit
+def goes_up_to_what_is_larger(x: Any, out: Any) -> None:
+    for i in range(len(x)):
+        if x[i] > out[i]:  # noqa: PLR1730 - which NaN is not
+            out[i] = x[i]
+
+
+def adds_neighbours(x: Any, out: Any) -> None:
+    out += x
+    out += x[::-1]
+
+
+ADDING = [adds, numba.njit(adds), goes_up_to, goes_up_to_what_is_larger, adds_neighbours]
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.array([5, 0, 3]),
+        np.array([2, 0, -2]),
+        np.zeros(4, np.uint8),
+        np.array([255, 0], np.uint8),
+        np.array([True, False]),
+        np.array([1.5, 0, -2, np.nan, np.inf]),
+        np.full(3, np.nan),
+        np.array([-np.inf, 0]),
+    ],
+    ids=str,
+)
+def test_a_kernel_that_adds_into_out_is_not_refused_whatever_it_adds(x: Any, team: sc.Team) -> None:
+    for kernel in ADDING:
+        want = np.zeros_like(x)
+        getattr(kernel, "py_func", kernel)(x, want)
+        np.testing.assert_array_equal(sc.map(kernel, x, engine="serial"), want)
+    np.testing.assert_array_equal(team.map(adds, x), x)
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "u2", "i8", "f4", "f8", "c16"])
+def test_a_compiled_kernel_that_never_writes_is_refused(dtype: str, team: sc.Team) -> None:
+    x = np.ones((3, 2), dtype)
+    with pytest.raises(sc.InputError, match="wrote nothing to out"):
+        sc.map(numba.njit(names_another_array), x, engine="serial")
+
+
+def test_a_kernel_of_explicit_signatures_is_judged_as_well(team: sc.Team) -> None:
+    explicit = numba.njit("void(i8[::1], i8[::1])")
+    assert team.map(explicit(adds), np.zeros(3, "i8")).tolist() == [0, 0, 0]
+    with pytest.raises(sc.InputError, match="wrote nothing to out"):
+        team.map(explicit(names_another_array), np.zeros(3, "i8"))
 
 
 WRITTEN = [adds_up_in_zeros, gives_zeros, adds_zeros, draws, leaves_where_it_is_told]
@@ -151,6 +210,24 @@ def test_what_a_second_call_adds_to_arrays_that_it_was_given_is_not_kept() -> No
     assert Counts.made[0] == 1
 
 
+def test_nor_what_it_adds_to_arrays_in_tuples_lists_and_dicts() -> None:
+    class Pair(NamedTuple):
+        one: Any
+        two: Any
+
+    def kernel(x: Any, out: Any, counts: Any) -> None:
+        counts[0][0] += 1
+        counts[1]["in"][0] += 1
+        counts[2].two[0] += 1
+        out[...] = 0
+
+    first, second, third = made = np.zeros((3, 1))
+    given = (first, {"in": [second]}, Pair(None, third))
+    op = sc.Map("counts", kernel, arguments=lambda params, spec: (given,))
+    sc.map(op, X, engine="serial")
+    assert made.tolist() == [[1], [1], [1]]
+
+
 def test_a_file_is_not_made_of_what_was_not_written(tmp_path: Any, team: sc.Team) -> None:
     with h5py.File(tmp_path / "in.h5", "w") as f:
         f["x"] = X
@@ -183,21 +260,52 @@ def test_each_dtype_is_judged_by_what_its_elements_hold(dtype: str, team: sc.Tea
     def skips(rows: Any, out: Any) -> None:
         out[:, 0] = rows[:, 0]
 
+    def nothing(rows: Any, out: Any) -> None:
+        out = rows  # noqa: F841
+
     np.testing.assert_array_equal(team.map(copies, x), x)
-    with pytest.raises(sc.InputError, match=r"left out\[0, 1\]"):
-        team.map(skips, x)
+    with pytest.raises(sc.InputError, match="wrote nothing to out"):
+        team.map(nothing, x)
+    if np.dtype(dtype).kind in "fc" and dtype != "g":
+        with pytest.raises(sc.InputError, match=r"left out\[0, 1\]"):
+            team.map(skips, x)
 
 
-@pytest.mark.parametrize(("dtype", "part"), [("c8", "real"), ("i4,f8", "f1"), ("i4,(2,)f8", "f1")])
-def test_a_part_of_each_element_is_not_all_of_it(dtype: str, part: str, team: sc.Team) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "part", "left"),
+    [
+        ("c8", "real", r"\.imag as"),
+        ("i4,f8", "f0", r'\["f1"\] as'),
+        ("i4,(2,)f8", "f0", r'\["f1"\] as'),
+        ("f4,c16", "f0", r'\["f1"\]\.real as'),
+    ],
+)
+def test_a_part_of_each_element_is_not_all_of_it(
+    dtype: str, part: str, left: str, team: sc.Team
+) -> None:
     def writes(rows: Any, out: Any) -> None:
         if part == "real":
             out.real = rows.real
         else:
             out[part] = rows[part]
 
-    with pytest.raises(sc.InputError, match=r"wrote nothing|left out"):
+    with pytest.raises(sc.InputError, match="left out" + left):
         team.map(writes, np.zeros(6, dtype))
+
+
+def test_of_structures_the_element_or_its_field_is_named(team: sc.Team) -> None:
+    def forgets_the_last(rows: Any, out: Any) -> None:
+        out[:-1] = rows[:-1]
+
+    def forgets_it_in_a_field(rows: Any, out: Any) -> None:
+        out["f0"] = 1
+        out["f1"][1:] = 1
+
+    x = np.zeros(64, "i4,f8")
+    with pytest.raises(sc.InputError, match=r"left out\[\d+\] as"):
+        team.map(forgets_the_last, x)
+    with pytest.raises(sc.InputError, match=r'left out\["f1"\]\[0\] as'):
+        team.map(forgets_it_in_a_field, x)
 
 
 def test_noise_of_one_byte_is_not_taken_for_what_was_left(team: sc.Team) -> None:

@@ -3,6 +3,7 @@
 import gc
 import os
 import threading
+import time
 from pathlib import Path
 
 import numba
@@ -397,7 +398,7 @@ def test_a_team_runs_one_job_at_a_time(team):
     inner = []
 
     def listen(rank, message):
-        with pytest.raises(InputError, match="running a job"):
+        with pytest.raises(InputError, match="running the job"):
             team.run(lambda _: 0)
         inner.append(rank)
 
@@ -417,3 +418,34 @@ def test_idle_workers_let_go_of_freed_blocks(team):
     del x
     gc.collect()
     assert eventually(lambda: mapped() == [False, False])
+
+
+def test_ctrl_c_at_the_start_of_a_turn_leaves_the_team_idle(team):
+    class Interrupted(Team):
+        def __setattr__(self, name, value):
+            super().__setattr__(name, value)
+            if name == "_at_work" and value is not None:
+                raise KeyboardInterrupt
+
+    team.__class__ = Interrupted
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            team.run(ranks)
+    finally:
+        team.__class__ = Team
+    assert team.run(ranks) == list(range(team.size))
+
+
+def ranks(worker):
+    return int(worker.rank)
+
+
+def test_a_team_that_is_closed_while_its_job_runs_says_so():
+    own = Team(1)
+    with pytest.raises(InputError, match="was closed while its job ran"):
+        own.run(posts_and_sleeps, on_message=lambda *_: threading.Thread(target=own.close).start())
+
+
+def posts_and_sleeps(worker):
+    worker.post(1)
+    time.sleep(60)

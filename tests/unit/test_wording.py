@@ -13,6 +13,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.cli.main import invoke
+from sharedcompute.engines.earlier import Stopped
 from sharedcompute.errors import OutputExists, StaleResumeError
 from sharedcompute.options import NAMES, ReadOptions, StorageOptions
 from sharedcompute.wording import flag, in_python, on_command_line, option, parameter
@@ -47,6 +48,14 @@ def test_an_error_speaks_python_and_keeps_what_the_command_line_needs() -> None:
         for seen in (error, pickle.loads(pickle.dumps(error))):
             assert str(seen) == "a.h5 exists; give overwrite=True"
             assert on_command_line(seen.text) == "a.h5 exists; give --overwrite"
+            assert seen.args == ("a.h5 exists; give overwrite=True",)
+            assert repr(seen) == f"{kind.__name__}('a.h5 exists; give overwrite=True')"
+
+
+def test_what_is_told_of_a_stopped_job_speaks_python() -> None:
+    stopped = Stopped(Path("out.h5.partial"), "map", 1, 2, 0, running=False)
+    assert "run it again with resume=True to go on" in str(stopped)
+    assert "with --resume to go on" in on_command_line(stopped.text)
 
 
 def constants(tree: ast.AST) -> list[ast.Constant]:
