@@ -17,7 +17,7 @@ from sharedcompute.plan.build import Plan
 from sharedcompute.plan.cost import Projection
 from sharedcompute.plan.loading import Load
 from sharedcompute.plan.passes import Keep, Pass
-from sharedcompute.plan.proof import Sample, sample_of
+from sharedcompute.plan.proof import Sample, samples_of
 from sharedcompute.plan.repack import RepackPlan
 from sharedcompute.wording import on_command_line
 
@@ -203,8 +203,8 @@ def done_record(totals: Totals, seconds: float) -> dict[str, Any]:
 
 def describe_repack(plan: RepackPlan) -> str:
     """A repack in a few lines, for ``--dry-run``."""
-    lines = [("input", plan.file)]
-    for recoding in plan.recodings.values():
+    lines, samples = [("input", plan.file)], samples_of(plan)
+    for at, recoding in plan.recodings.items():
         source, storage = recoding.source, recoding.storage
         lines.append((source.path, f"{shape(source.shape)} {source.dtype}"))
         lines.append(("", f"read by {source.read_path}: {source.reason}"))
@@ -216,7 +216,7 @@ def describe_repack(plan: RepackPlan) -> str:
         many = "box" if len(boxes) == 1 else "boxes"
         lines.append(("", f"{len(boxes)} {many} of {shape(boxes.chunks)}{loaded}"))
         if plan.check:
-            lines.append(("", f"HDF5 reads back {_sampled(sample_of(recoding))}"))
+            lines.append(("", f"HDF5 reads back {_sampled(samples[at])}"))
     lines += [("note", on_command_line(text)) for text in plan.notes]
     if plan.copied:
         lines.append(("as it is", f"{len(plan.copied)} datasets are copied by HDF5"))
@@ -227,6 +227,8 @@ def describe_repack(plan: RepackPlan) -> str:
 
 
 def _sampled(sample: Sample) -> str:
+    if not sample.numbers:
+        return "nothing"
     return "all of it" if sample.whole else f"{len(sample.numbers)} of {len(sample.boxes)} chunks"
 
 
@@ -237,6 +239,7 @@ def _stored(chunks: tuple[int, ...] | None, filters: Pipeline) -> str:
 
 def repack_record(plan: RepackPlan) -> dict[str, Any]:
     """A repack for a program."""
+    samples = samples_of(plan)
     return {
         "input": plan.file if plan.path is None else f"{plan.file}::{plan.path}",
         "datasets": [
@@ -247,9 +250,9 @@ def repack_record(plan: RepackPlan) -> dict[str, Any]:
                 "filters": [step.name for step in recoding.storage.filters],
                 "load": recoding.load,
                 "boxes": len(recoding.boxes),
-                "checked": _sampled(sample_of(recoding)) if plan.check else "nothing",
+                "checked": _sampled(samples[at]),
             }
-            for recoding in plan.recodings.values()
+            for at, recoding in plan.recodings.items()
         ],
         "copied": list(plan.copied),
         "engine": plan.engine,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5s, h5t
+from h5py import h5d, h5s, h5t
 
 from sharedcompute.engines.boxes import BoxRunner
 from sharedcompute.engines.work import Deliver
@@ -92,7 +93,7 @@ class ProofWork:
         held: list[tuple[int, int]] = []
         nbytes = 0
         for place, made in enumerate(written):
-            each = int(np.prod(made.sample.boxes.chunks)) * made.source.dtype.itemsize
+            each = math.prod(made.sample.boxes.chunks) * made.source.dtype.itemsize
             for number in made.sample.numbers:
                 held.append((place, number))
                 nbytes += each
@@ -167,7 +168,7 @@ class Prover(BoxRunner):
             available(step.code)
         want = self._read_input(made.source, box)
         try:
-            found = _read(self._output[raw(made.path)], box, made.source.dtype)
+            found = _read(self._output, made.path, box, made.source.dtype)
         except (OSError, RuntimeError) as error:
             raise _wrong(made, box, " ".join(str(error).split())) from None
         if not self._holds(made, found, want):
@@ -185,7 +186,7 @@ class Prover(BoxRunner):
         if self._input is None or self._named != source.file:
             self._close_input()
             self._input, self._named = open_file(source.file, CACHE_NBYTES), source.file
-        return _read(self._input[raw(source.path)], box, source.dtype)
+        return _read(self._input, source.path, box, source.dtype)
 
     def _holds(self, made: Written, found: Array, want: Array) -> bool:
         """Whether `found` is what the filters make of `want`."""
@@ -226,13 +227,17 @@ class Prover(BoxRunner):
         self._output.close()
 
 
-def _read(dataset: Any, box: Box, dtype: np.dtype[Any]) -> Array:
+def _read(file: h5py.File, path: str, box: Box, dtype: np.dtype[Any]) -> Array:
     """A box by HDF5; zeros where it leaves memory as it was."""
     values = np.zeros([side.stop - side.start for side in box], dtype)
-    place = dataset.id.get_space()
-    place.select_hyperslab(tuple(side.start for side in box), values.shape)
-    kind = h5t.py_create(dtype, logical=True)
-    dataset.id.read(h5s.create_simple(values.shape), place, values, kind)
+    # Low-level throughout: there may be thousands of a few numbers each.
+    dataset = h5d.open(file.id, raw(path))
+    memory = place = h5s.ALL
+    if values.shape != dataset.shape:
+        place = dataset.get_space()
+        place.select_hyperslab(tuple(side.start for side in box), values.shape)
+        memory = h5s.create_simple(values.shape)
+    dataset.read(memory, place, values, h5t.py_create(dtype, logical=True))
     return values
 
 

@@ -25,7 +25,7 @@ from sharedcompute.hdf5.output import OutputFile, open_written
 from sharedcompute.hdf5.sink import Created, create, created
 from sharedcompute.hdf5.tree import copy_tree
 from sharedcompute.plan.loading import everything
-from sharedcompute.plan.proof import sample_of
+from sharedcompute.plan.proof import samples_of
 from sharedcompute.plan.recode import Recoding
 from sharedcompute.plan.repack import RepackPlan, place, result_path, sink_of
 
@@ -72,7 +72,9 @@ def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repack
     with outgoing, plan.reads.unchanged():
         plan.reads.check()
         made, warnings = _make(plan, outgoing)
-        for number, (path, recoding) in enumerate(made, start=1):
+        recodings = plan.recodings
+        for number, (path, at) in enumerate(made, start=1):
+            recoding = recodings[at]
             sink = sink_of(recoding, path)
             filled = created(sink, outgoing.file.h5[raw(path)], outgoing.file)
             source = recoding.source
@@ -86,25 +88,25 @@ def execute_repack(plan: RepackPlan, engine: Engine, listen: Listener) -> Repack
                 fresh = outgoing.file.fresh
                 warnings += copy_metadata(source, filled.dataset, file_attributes=fresh)
         if plan.check:
-            _prove(made, outgoing, engine)
+            _prove(plan, made, outgoing, engine)
         outgoing.commit(lambda: listen(JobFinished(time.monotonic() - began)))
     return Repacked((*plan.notes, *warnings), time.monotonic() - began)
 
 
-Made = list[tuple[str, Recoding]]
-"""The datasets whose rows are still to be written, with their paths in the output."""
+Made = list[tuple[str, int]]
+"""The datasets whose rows are still to be written: paths in the output, places in the input."""
 
 
 def _make(plan: RepackPlan, outgoing: Outgoing) -> tuple[Made, list[str]]:
     """Make all but the rows that are recoded, unless a stopped job has; with what was not kept."""
     if plan.path is not None:
-        (recoding,) = plan.recodings.values()
+        ((at, recoding),) = plan.recodings.items()
         path = result_path(plan)
         sink = sink_of(recoding, path)
         if not outgoing.goes_on:
             create(sink, outgoing.file, unwritten=recoding.storage.at_once)
             outgoing.settle()
-        return [(path, recoding)], []
+        return [(path, at)], []
     if outgoing.goes_on:
         (told,) = (r for r in outgoing.progress.earlier[-1].records if "recoded" in r)
         copied = told["recoded"], told["warnings"]
@@ -115,7 +117,7 @@ def _make(plan: RepackPlan, outgoing: Outgoing) -> tuple[Made, list[str]]:
         outgoing.progress.append({"recoded": copied[0], "warnings": copied[1]})
         outgoing.settle()
     made, warnings = copied
-    return [(path, plan.recodings[at]) for path, at in made], warnings
+    return made, warnings
 
 
 def _copy(plan: RepackPlan, temporary: Path, home: Path) -> tuple[list[tuple[str, int]], list[str]]:
@@ -126,18 +128,19 @@ def _copy(plan: RepackPlan, temporary: Path, home: Path) -> tuple[list[tuple[str
         return [(path, place(source[raw(path)])) for path in paths], warnings
 
 
-def _prove(made: Made, outgoing: Outgoing, engine: Engine) -> None:
-    """Let HDF5 read back what was encoded.
+def _prove(plan: RepackPlan, made: Made, outgoing: Outgoing, engine: Engine) -> None:
+    """Let HDF5 read back what was encoded, by us or with the structure.
 
     Raises
     ------
     ReadBackError
         It is not what went in.
     """
+    recodings, paths = plan.recodings, {at: path for path, at in made}
     written = [
-        Written(r.source, path, r.storage.chunks, r.storage.filters, sample_of(r))
-        for path, r in made
-        if not r.storage.at_once
+        Written(r.source, paths.get(at, r.source.path), r.storage.chunks, r.storage.filters, sample)
+        for at, sample in samples_of(plan).items()
+        if sample.numbers and (r := recodings[at])
     ]
     if written:
         with outgoing.file.lent() as temporary:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 SECONDS = {
+    Fraction(1, 1_000_000_000): "nanosecond nanoseconds nanosec nanosecs ns",
     Fraction(1, 1_000_000): "microsecond microseconds microsec microsecs us",
     Fraction(1, 1000): "millisecond milliseconds millisec millisecs msec msecs ms",
     Fraction(1): "second seconds sec secs s",
@@ -76,7 +77,7 @@ class TimeUnits:
             raise ValueError(f"{units!r} are no units of time since a date")
         length = LENGTHS.get(found["unit"].lower())
         if length is None:
-            raise ValueError(f"{found['unit']} have no fixed length")
+            raise ValueError(f"{found['unit']} have no fixed length, or none that is known here")
         named = calendar.strip().lower() or "standard"
         named = SAME.get(named, named)
         if named not in CALENDARS:

@@ -203,7 +203,7 @@ class _Choice:
     shuffled: bool = False
 
 
-_NOTHING_TO_SHUFFLE = (
+NOTHING_TO_SHUFFLE = (
     f"expected a filter with {flag('shuffle')}, got none; add {option('filter', 'gzip:4')}"
 )
 
@@ -238,7 +238,7 @@ def parse_filter(text: str, shuffle: bool | None = None) -> Pipeline:
     name, colon, level_text = text.strip().lower().partition(":")
     if name == "none" and not colon:
         if shuffle:
-            raise InputError(_NOTHING_TO_SHUFFLE)
+            raise InputError(NOTHING_TO_SHUFFLE)
         return ()
     choice = _CHOICES.get(name)
     if choice is None:
@@ -246,6 +246,11 @@ def parse_filter(text: str, shuffle: bool | None = None) -> Pipeline:
     level = _parse_level(text, choice, level_text) if colon else choice.default
     shuffled = choice.shuffled if shuffle is None else shuffle
     return (*((Filter(SHUFFLE),) if shuffled else ()), choice.make(level))
+
+
+def without_chunks(filter: str) -> InputError:
+    """What to say where ``--filter`` is given together with ``--chunks contiguous``."""
+    return InputError(f"expected chunks for {option('filter', filter)}, got contiguous; drop one")
 
 
 def _parse_level(text: str, choice: _Choice, level: str) -> int:
@@ -276,7 +281,7 @@ def with_shuffle(pipeline: Pipeline, shuffle: bool) -> Pipeline:
     if not shuffle:
         return others
     if not others:
-        raise InputError(_NOTHING_TO_SHUFFLE)
+        raise InputError(NOTHING_TO_SHUFFLE)
     return (Filter(SHUFFLE), *others)
 
 

@@ -362,6 +362,9 @@ def _copy_numbers(
     if values is not None:
         grows = h5s.UNLIMITED if item.maxshape[0] is None else len(values)
         space = h5s.create_simple(values.shape, (grows, *values.shape[1:]))
+        if dcpl.get_layout() == h5d.COMPACT:
+            # All rows may be too many for an object header.
+            dcpl.set_layout(h5d.CONTIGUOUS)
     kind = item.id.get_type().copy()
     if values is not None and values.dtype.newbyteorder("=") != item.dtype.newbyteorder("="):
         # Not all files have the dtype of the first.
@@ -369,8 +372,10 @@ def _copy_numbers(
     made = h5d.create(group.id, raw(name), kind, space, dcpl)
     copied = h5py.Dataset(made)
     # A netCDF dimension without a variable is a dataset of any length that was never written.
-    if item.size and item.id.get_storage_size():
-        copied[()] = item[()] if values is None else values
+    if values is not None:
+        copied[()] = values
+    elif item.size and item.id.get_storage_size():
+        copied[()] = item[()]
     return copied
 
 

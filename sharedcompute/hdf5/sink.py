@@ -138,9 +138,7 @@ def sink_like(
     sides = _sides(source, shape, dtype.itemsize, chunks)
     if sides is None and pipeline:
         if filter is not None and chunks is not None:
-            raise InputError(
-                f"expected chunks for {option('filter', filter)}, got contiguous; drop one"
-            )
+            raise filters.without_chunks(filter)
         if chunks is not None:
             pipeline = ()
         elif shape:

@@ -23,7 +23,6 @@ from sharedcompute.hdf5.opening import Describer
 from sharedcompute.hdf5.source import DatasetSource
 from sharedcompute.hdf5.storage import Storage, lies_here
 from sharedcompute.plan.loading import Into, units
-from sharedcompute.wording import option
 
 BOX_NBYTES = 64 * 1024**2
 """Bytes of a box up to which each worker holds one of its own."""
@@ -57,9 +56,7 @@ class Wanted:
         if filter is not None:
             pipeline = filters.parse_filter(filter, shuffle)
             if pipeline and sides == "contiguous":
-                raise InputError(
-                    f"expected chunks for {option('filter', filter)}, got contiguous; drop one"
-                )
+                raise filters.without_chunks(filter)
         return cls(filter, sides, shuffle)
 
     def storage(self, source: DatasetSource) -> Storage:

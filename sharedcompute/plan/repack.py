@@ -15,7 +15,7 @@ from sharedcompute.hdf5.brief import Briefer
 from sharedcompute.hdf5.chunk_index import ChunkGrid
 from sharedcompute.hdf5.encoders import check_encodes
 from sharedcompute.hdf5.files import check_file, open_file
-from sharedcompute.hdf5.filters import alike, check_again
+from sharedcompute.hdf5.filters import NOTHING_TO_SHUFFLE, alike, check_again
 from sharedcompute.hdf5.look import look
 from sharedcompute.hdf5.lookup import find_dataset, low_objects
 from sharedcompute.hdf5.names import text
@@ -35,7 +35,7 @@ from sharedcompute.plan.recode import (
     plan_recoding,
     recodable,
 )
-from sharedcompute.wording import flag, option
+from sharedcompute.wording import option
 
 CODE_RATE = 0.1e9
 """Bytes per second of one core, decoding and encoding, within a factor of a few."""
@@ -329,9 +329,7 @@ def _check(source: Address, wanted: Wanted, found: list[DatasetSource]) -> None:
             "dataset, or the whole file, whose other datasets are copied as they are"
         )
     if wanted.shuffle and wanted.filter is None and not any(made.filters for made in found):
-        raise InputError(
-            f"expected a filter with {flag('shuffle')}, got none; add {option('filter', 'gzip:4')}"
-        )
+        raise InputError(NOTHING_TO_SHUFFLE)
     ranks = sorted({made.ndim for made in found})
     if isinstance(wanted.chunks, tuple) and ranks and len(wanted.chunks) not in ranks:
         raise InputError(

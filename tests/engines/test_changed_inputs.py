@@ -289,15 +289,15 @@ def test_a_fit_goes_on_only_with_the_centres_that_it_began_with(
 
 
 def test_a_job_file_is_no_output_of_its_job(home: Path) -> None:
-    (home / "own.py").write_text("def double(x, out):\n    out[...] = 2 * x\n")
-    for output in ("job.toml", "own.py"):
+    (home / "own_double.py").write_text("def double(x, out):\n    out[...] = 2 * x\n")
+    for output in ("job.toml", "own_double.py"):
         (home / "job.toml").write_text(
             f'input = "in.h5::/x"\noutput = "{output}"\noverwrite = true\n'
-            '[[steps]]\nop-from = "own.py:double"\nsave = "/a"\n'
+            '[[steps]]\nop-from = "own_double.py:double"\nsave = "/a"\n'
         )
         with pytest.raises(sc.InputError, match="other than the input"):
             sc.run("job.toml")
-    assert "double" in (home / "own.py").read_text()
+    assert "double" in (home / "own_double.py").read_text()
 
 
 def test_the_command_line_ends_with_code_1(

@@ -180,7 +180,7 @@ def test_stripes_share_one_array(path, how, monkeypatch):
 BESIDE = {
     "gaussian along columns": '[[steps]]\nop = "gaussian"\nparams = { sigma = 2.0, axes = 1 }\n',
     "a flat field": '[[steps]]\nop = "flatfield"\nparams = { dark = 1, flat = "flat.h5" }\n',
-    "one's own kernel": '[[steps]]\nop-from = "own.py:centred"\n',
+    "one's own kernel": '[[steps]]\nop-from = "own_centred.py:centred"\n',
     "nothing": "",
 }
 
@@ -200,7 +200,7 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     monkeypatch.chdir(path.parent)
     with h5py.File("flat.h5", "w") as file:
         file["flat"] = np.linspace(1, 9, COLUMNS)
-    Path("own.py").write_text(OWN)
+    Path("own_centred.py").write_text(OWN)
     # Only the reductions are saved: rows that are kept are never cut into stripes.
     files = 'input = "in.h5::/x"\noutput = "out.h5"\n'
     saved = '[[steps]]\nop = ["mean", "max"]\nsave = "/found"\n'

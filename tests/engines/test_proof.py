@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import h5py
 import numpy as np
 import pytest
 
 import sharedcompute as sc
 from sharedcompute.cli.main import invoke
-from sharedcompute.hdf5 import writers
+from sharedcompute.engines.proof import Prover
+from sharedcompute.hdf5 import tree, writers
 from sharedcompute.hdf5.encoders import LibraryEncoder, OwnEncoder
 from sharedcompute.hdf5.fill import Fill
 from sharedcompute.hdf5.filter_table import SCALEOFFSET
@@ -165,6 +168,60 @@ def test_a_fault_in_a_sample_is_found(paths, monkeypatch):
     lying(monkeypatch)
     with pytest.raises(sc.ReadBackError):
         sc.repack(*paths, filter="gzip:1", engine="serial")
+
+
+def many(file, count, **stored):
+    with h5py.File(file, "w") as made:
+        for number in range(count):
+            made.create_dataset(f"{number:03}", data=X[:4] + number, chunks=(4, 40), **stored)
+
+
+def test_of_many_small_datasets_one_in_16_and_the_first_of_each_kind_are_read_back(
+    paths, monkeypatch, capsys
+):
+    many(paths[0], 49)
+    with h5py.File(paths[0], "a") as file:
+        file.create_dataset("z", data=np.arange(9))
+        file.create_dataset("never", (1 << 40,), "f8", chunks=(1 << 20,))
+    words = ["repack", *map(str, paths), "--filter", "gzip:1"]
+    assert invoke([*words, "--dry-run", "--json"]) == 0
+    told = {d["path"]: d["checked"] for d in json.loads(capsys.readouterr().out)["datasets"]}
+    assert {path for path, checked in told.items() if checked == "all of it"} == {
+        *("/000", "/016", "/032", "/048", "/z")
+    }
+    assert {*told.values()} == {"all of it", "nothing"}
+    honest, read = Prover._compare, []
+
+    def compare(self, made, box):
+        read.append(made.path)
+        honest(self, made, box)
+
+    monkeypatch.setattr(Prover, "_compare", compare)
+    assert invoke(words) == 0
+    assert {*read} == {path for path, checked in told.items() if checked != "nothing"}
+
+
+@pytest.mark.parametrize("spoil", ["other numbers", "a chunk that cannot be read"])
+def test_what_hdf5_stored_wrongly_with_the_structure_is_found(paths, monkeypatch, spoil):
+    many(paths[0], 40)
+
+    def copy_dataset(old, new):
+        values = np.full(old.shape, 7, "f4")
+        if spoil == "other numbers":
+            new.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        else:
+            new.write_direct_chunk((0, 0), b"no zlib")
+
+    monkeypatch.setattr(tree, "copy_dataset", copy_dataset)
+    with pytest.raises(sc.ReadBackError, match="from /000 at"):
+        sc.repack(*paths, filter="gzip:1")
+    assert [item.name for item in paths[0].parent.iterdir()] == ["in.h5"]
+
+
+def test_small_datasets_with_a_lossy_filter_are_held_to_its_tolerance(paths):
+    many(paths[0], 40, scaleoffset=2)
+    with pytest.warns(UserWarning, match="lossy"):
+        sc.repack(*paths, chunks="3,40", engine="serial")
 
 
 def test_the_plan_says_how_much_is_read_back(paths, capsys):

@@ -8,6 +8,7 @@ from datetime import timedelta
 import cftime
 import numpy as np
 import pytest
+import xarray as xr
 
 from sharedcompute.hdf5.calendars import CALENDARS, SAME, TimeUnits
 
@@ -77,6 +78,17 @@ def test_every_day_around_leap_years_has_its_number(calendar: str) -> None:
 def test_what_is_not_understood_is_refused(units: str, calendar: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         TimeUnits.parse(units, calendar)
+
+
+def test_nanoseconds_are_what_xarray_takes_them_for() -> None:
+    stored = np.array([0, 1, 10**15])
+    for unit in ("nanosecond", "nanoseconds"):
+        units = f"{unit} since 2000-01-01"
+        decoded = xr.decode_cf(xr.Dataset({"t": ("t", stored, {"units": units})})).t.values
+        factor, shift = TimeUnits.parse(units).to(TimeUnits.parse("ns since 1970-01-01"))
+        assert [factor * int(n) + shift for n in stored] == decoded.astype("M8[ns]").astype(
+            int
+        ).tolist()
 
 
 def test_the_example_of_the_conventions_is_behind_greenwich() -> None:

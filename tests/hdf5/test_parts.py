@@ -269,6 +269,48 @@ def test_scales_of_rows_are_joined(folder):
         assert x.attrs["coordinates"] == "station quality"
 
 
+@pytest.mark.parametrize("lengths", [(0, 3, 2), (2, 0, 3), (0, 0, 3), (3, 2, 0), (0, 0, 0)])
+def test_scales_of_files_without_rows_are_joined(folder, lengths):
+    for number, rows in enumerate(lengths):
+        scales(number, sum(lengths[:number]), rows)
+    sc.map("scale", "run_*.h5::x", "out.h5::x", factor=2.0, engine="serial")
+    count = float(sum(lengths))
+    with h5py.File("out.h5") as file:
+        np.testing.assert_array_equal(file["time"], np.arange(count))
+        np.testing.assert_array_equal(file["edges"][:, 1], np.arange(1.0, count + 1))
+        np.testing.assert_array_equal(file["quality"], np.arange(count))
+
+
+@pytest.mark.parametrize("unwritten", [0, 1])
+def test_scales_that_were_never_written_in_one_file_are_joined(folder, unwritten):
+    for number in range(2):
+        scales(number, 3 * number, 3)
+    with h5py.File(f"run_{unwritten}.h5", "a") as file:
+        del file["quality"]
+        file.create_dataset("quality", (3,), "i4", fillvalue=-9)
+        file["time"].resize(0, 0)
+        file["time"].resize(3, 0)
+    sc.map("scale", "run_*.h5::x", "out.h5::x", factor=2.0, engine="serial")
+    with h5py.File("out.h5") as file:
+        for name, fill in (("time", 0), ("quality", -9)):
+            rows = [np.arange(0, 3), np.arange(3, 6)]
+            rows[unwritten] = np.full(3, fill)
+            np.testing.assert_array_equal(file[name], np.concatenate(rows), err_msg=name)
+
+
+def test_scales_that_lie_in_the_object_header_of_the_first_file_are_joined(folder):
+    for number, rows in enumerate((3, 20_000)):
+        scales(number, 3 * number, rows)
+    with h5py.File("run_0.h5", "a") as file:
+        del file["quality"]
+        compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        compact.set_layout(h5py.h5d.COMPACT)
+        file.create_dataset("quality", data=np.arange(3, dtype="i4"), dcpl=compact)
+    sc.map("scale", "run_*.h5::x", "out.h5::x", factor=2.0, engine="serial")
+    with h5py.File("out.h5") as file:
+        np.testing.assert_array_equal(file["quality"], np.arange(20_003))
+
+
 @pytest.mark.filterwarnings("ignore:/quality of")
 @pytest.mark.parametrize("why", ["units", "edges", "missing"])
 def test_scales_that_cannot_be_joined_are_left_out(folder, why):
