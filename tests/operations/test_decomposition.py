@@ -199,7 +199,7 @@ def test_frames_are_rows_of_pixels():
         ((9, 3), {"solver": "randomized"}, "expected a number of components"),
         ((9, 3), {"solver": "randomized", "n_components": 0.5}, "number of components"),
         ((9, 3), {"solver": "arpack"}, "one of covariance, randomized"),
-        ((9, 20000), {}, "solver=randomized"),
+        ((9, 20000), {}, "solver='randomized'"),
         ((9, 0), {}, "no elements"),
     ],
 )

@@ -266,7 +266,7 @@ def test_where_no_block_can_be_made_the_error_names_dev_shm_and_serial(monkeypat
             raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(segments.faults, "point", fail)
-    with pytest.raises(MemoryBudgetError, match=rf"/dev/shm, got .*{cure}.*--engine serial"):
+    with pytest.raises(MemoryBudgetError, match=rf"/dev/shm, got .*{cure}.*engine='serial'"):
         arrays.zeros(3)
 
 

@@ -343,7 +343,10 @@ def test_a_rank_that_has_returned_is_an_error_for_those_who_call(teams):
 BAD = {
     "an unknown op": (lambda w: w.allreduce(1, "summ"), "did you mean 'sum'?"),
     "no op": (lambda w: w.allreduce(1, 3), "expected op to be"),
-    "a root too large": (lambda w: w.reduce(1, root=2), "expected a rank from 0 to 1, got 2"),
+    "a root too large": (
+        lambda w: w.reduce(1, root=2),
+        "expected a rank as a whole number from 0 to 1, got 2",
+    ),
     "a negative root": (lambda w: w.broadcast(1, -1), "from 0 to 1, got -1"),
     "a root of text": (lambda w: w.gather(1, "0"), "from 0 to 1, got '0'"),
     "objects": (lambda w: w.allreduce(np.array([None])), "expected numbers for sum, got object"),

@@ -205,8 +205,8 @@ def test_the_end_of_a_job_ends_waits(team):
 
 
 BAD = {
-    "rank": (lambda w: w.send(1, 2), "expected a rank from 0 to 1, got 2"),
-    "no rank": (lambda w: w.recv(None), "expected a rank from 0 to 1, got None"),
+    "rank": (lambda w: w.send(1, 2), "expected a rank as a whole number from 0 to 1, got 2"),
+    "no rank": (lambda w: w.recv(None), "expected a rank as a whole number from 0 to 1, got None"),
     "timeout": (lambda w: w.recv_any(timeout=-1), "expected a timeout of 0 seconds or more"),
     "nan": (lambda w: w.recv(0, timeout=float("nan")), "expected a timeout of 0 seconds or more"),
 }

@@ -198,10 +198,10 @@ def test_a_killed_producer_or_consumer_ends_the_job_and_leaves_no_block(victim):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((0,), "expected maxsize from 1 up, got 0"),
-        (("3",), "expected maxsize from 1 up, got '3'"),
-        ((3, 0), "expected producers from 1 to 2, got 0"),
-        ((3, 3), "expected producers from 1 to 2, got 3"),
+        ((0,), "expected maxsize as a whole number from 1 up, got 0"),
+        (("3",), "expected maxsize as a whole number from 1 up, got '3'"),
+        ((3, 0), "expected producers as a whole number from 1 to 2, got 0"),
+        ((3, 3), "expected producers as a whole number from 1 to 2, got 3"),
     ],
 )
 def test_bad_arguments_are_named(team, arguments, said):
