@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from sharedcompute.cli.notes import note
 from sharedcompute.cli.options import (
     AXIS,
     DECODE,
@@ -24,7 +25,6 @@ from sharedcompute.cli.options import (
 )
 from sharedcompute.cli.stopped import note_stopped
 from sharedcompute.errors import InputError
-from sharedcompute.wording import on_command_line
 
 FEW = 64
 """Results that are printed rather than refused where no output is given."""
@@ -270,7 +270,7 @@ def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
         outcome = run_plan(plan, None, listen)
     if not options["quiet"]:
         for text in outcome.warnings:
-            click.echo(f"sharedcompute: note: {on_command_line(text)}", err=True)
+            note(text)
     if options["as_json"]:
         record = report.run_record(plan, totals, outcome.seconds)
         click.echo(json.dumps({**record, "results": tables.as_json(outcome, FEW)}))

@@ -1,4 +1,4 @@
-"""Warnings as notes of one line."""
+"""What is told beside results, and warnings: notes of one line on stderr."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import click
 
 from sharedcompute.errors import Worded
 from sharedcompute.wording import on_command_line
+
+
+def note(text: str) -> None:
+    """Tell what is no result."""
+    click.echo(f"sharedcompute: note: {on_command_line(text)}", err=True)
 
 
 @contextmanager
@@ -27,7 +32,7 @@ def as_notes(*, quiet: bool) -> Iterator[None]:
             elif not quiet and text not in told:
                 # Python forgets what it has told wherever warnings are caught in between.
                 told.add(text)
-                click.echo(f"sharedcompute: note: {on_command_line(text)}", err=True)
+                note(text)
 
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = show

@@ -6,8 +6,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import click
-
+from sharedcompute.cli.notes import note
 from sharedcompute.events import (
     BlockDone,
     BlocksRestored,
@@ -62,18 +61,13 @@ class Bar:
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, BlocksRestored) and not self._quiet:
-            click.echo(
-                f"sharedcompute: note: {event.blocks} blocks that a stopped job has done are taken "
-                "over",
-                err=True,
-            )
+            note(f"{event.blocks} blocks that a stopped job has done are taken over")
         if isinstance(event, WorkerReplaced) and not self._quiet:
             how = f"was killed by signal {event.signal}" if event.signal else "ended"
             rows = f" on rows {event.rows[0]}:{event.rows[1]}" if event.rows else ""
-            click.echo(
-                f"sharedcompute: note: worker {event.rank} (pid {event.pid}) {how}{rows}; "
-                "what it had in hand is done again",
-                err=True,
+            note(
+                f"worker {event.rank} (pid {event.pid}) {how}{rows}; what it had in hand is done "
+                "again"
             )
 
 

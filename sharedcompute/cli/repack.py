@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from sharedcompute.cli.notes import note
 from sharedcompute.cli.options import BLOCK_ROWS, EXTERNAL, RUN, STORE, settings, with_options
 from sharedcompute.cli.stopped import note_stopped
-from sharedcompute.wording import on_command_line
 
 CHECK = click.option(
     "--check/--no-check",
@@ -46,7 +46,7 @@ def repack(input: str, output: str, **options: Any) -> None:
         done = run_repack(plan, made, listen)
     if not options["quiet"]:
         for warning in done.warnings:
-            click.echo(f"sharedcompute: note: {on_command_line(warning)}", err=True)
+            note(warning)
     if options["as_json"]:
         record = report.repack_record(plan)
         click.echo(json.dumps({**record, **report.done_record(totals, done.seconds)}))

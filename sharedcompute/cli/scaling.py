@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sharedcompute.cli.notes import note
 from sharedcompute.errors import InputError
 from sharedcompute.machine import cores
 
@@ -78,7 +79,7 @@ def scaling(
             f"{' '.join(trial.words)}; put {{workers}} where the size is said"
         )
     if trial.note and not quiet:
-        click.echo(f"sharedcompute: note: {trial.note}", err=True)
+        note(trial.note)
     runs = tuple(_runs(trial, counts, repeats, quiet))
     timed = Scaling(runs, cores(), weak)
     if plot is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from sharedcompute.cli.notes import note
 from sharedcompute.wording import on_command_line
 
 
@@ -19,10 +20,9 @@ def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
     found = None if resume or quiet else stopped(Path(output.file))
     if found is not None and (found.done or found.rounds):
         what = f"{found.rounds} rounds" if found.rounds else f"{found.done} blocks"
-        click.echo(
-            f"sharedcompute: note: {what} that a stopped job has left in "
-            f"{found.folder.name} are dropped; with --resume it would have gone on",
-            err=True,
+        note(
+            f"{what} that a stopped job has left in {found.folder.name} are dropped; with --resume "
+            "it would have gone on"
         )
 
 
@@ -39,7 +39,8 @@ def tell_stopped(file: str, as_json: bool) -> bool:
     if is_all and as_json:
         record = {**dataclasses.asdict(found), "folder": str(found.folder)}
         click.echo(json.dumps({"stopped": record}))
+    elif is_all:
+        click.echo(on_command_line(found.text))
     else:
-        told = on_command_line(found.text)
-        click.echo(told if is_all else f"sharedcompute: note: {told}", err=not is_all)
+        note(found.text)
     return is_all
