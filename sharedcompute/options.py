@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from numbers import Integral
+from typing import Any
 
 from sharedcompute import topology
 from sharedcompute.errors import InputError
@@ -76,8 +77,17 @@ class Options:
         return self.workers or default_workers(self.threads if self.pin else 1)
 
 
+class _Group:
+    """Options that do not go with every job, so that one that is given for nothing is refused."""
+
+    @property
+    def given(self: Any) -> tuple[str, ...]:
+        """The names of those that ask for something."""
+        return tuple(f.name for f in fields(self) if getattr(self, f.name) != f.default)
+
+
 @dataclass(frozen=True, kw_only=True)
-class StorageOptions:
+class StorageOptions(_Group):
     """How an output is stored. None of it goes with a job that has no output.
 
     Parameters
@@ -96,14 +106,9 @@ class StorageOptions:
     shuffle: bool | None = None
     resume: bool = False
 
-    @property
-    def given(self) -> tuple[str, ...]:
-        """The names of those that ask for something."""
-        return tuple(f.name for f in fields(self) if getattr(self, f.name) != f.default)
-
 
 @dataclass(frozen=True, kw_only=True)
-class ReadOptions:
+class ReadOptions(_Group):
     """How files are read.
 
     Parameters
@@ -117,11 +122,6 @@ class ReadOptions:
 
     decode_cf: bool = False
     allow_external: bool = False
-
-    @property
-    def given(self) -> tuple[str, ...]:
-        """The names of those that ask for something."""
-        return tuple(f.name for f in fields(self) if getattr(self, f.name) != f.default)
 
 
 def names_of(*groups: type[Options | StorageOptions | ReadOptions]) -> tuple[str, ...]:

@@ -109,14 +109,14 @@ def _make(plan: RepackPlan, outgoing: Outgoing) -> tuple[Made, list[str]]:
         return [(path, at)], []
     if outgoing.goes_on:
         (told,) = (r for r in outgoing.progress.earlier[-1].records if "recoded" in r)
-        copied = told["recoded"], told["warnings"]
-    else:
-        with outgoing.file.lent() as temporary:
-            # HDF5 reads all of a file here that nobody vouches for.
-            copied = disposable.run(plan.file, _copy, plan, temporary, outgoing.file.file.parent)
-        outgoing.progress.append({"recoded": copied[0], "warnings": copied[1]})
-        outgoing.settle()
-    made, warnings = copied
+        return told["recoded"], told["warnings"]
+    with outgoing.file.lent() as temporary:
+        # HDF5 reads all of a file here that nobody vouches for.
+        made, warnings = disposable.run(
+            plan.file, _copy, plan, temporary, outgoing.file.file.parent
+        )
+    outgoing.progress.append({"recoded": made, "warnings": warnings})
+    outgoing.settle()
     return made, warnings
 
 
