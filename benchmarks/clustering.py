@@ -86,7 +86,7 @@ def compressed(
 
     def streamed() -> Any:
         # What it takes without room for the rows.
-        with mock.patch("sharedcompute.plan.staging.choose_load", return_value=None):
+        with mock.patch("sharedcompute.plan.budget.staging.choose_load", return_value=None):
             return ours()
 
     seconds = medians(

@@ -13,7 +13,7 @@ import numpy as np
 import sharedcompute as sc
 from benchmarks.data import climate, normal
 from benchmarks.timing import Row, at_most_times, medians
-from sharedcompute.hdf5.readers import ReadAhead
+from sharedcompute.hdf5.reading.row_reader import ReadAhead
 
 Job = Callable[..., object]
 

@@ -16,8 +16,9 @@ from benchmarks import peers
 from benchmarks.chunks import GZIP
 from benchmarks.data import climate, normal
 from benchmarks.timing import Row, at_most_times, medians
-from sharedcompute.engines import block, order, recode
-from sharedcompute.journal import Journal
+from sharedcompute.engines.durability import in_order
+from sharedcompute.engines.durability.journal import Journal
+from sharedcompute.engines.units import block, recode
 
 
 @contextlib.contextmanager
@@ -26,7 +27,7 @@ def _without() -> Iterator[None]:
     with (
         mock.patch.object(block, "block_crc", return_value=0),
         mock.patch.object(recode, "block_crc", return_value=0),
-        mock.patch.object(order.deflate, "crc32", return_value=0),
+        mock.patch.object(in_order.deflate, "crc32", return_value=0),
         mock.patch.object(Journal, "append", return_value=None),
     ):
         yield

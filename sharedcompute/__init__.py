@@ -17,19 +17,6 @@ if TYPE_CHECKING:
     from sharedcompute.api.inputs import open_dataset as open
     from sharedcompute.api.repack import repack
     from sharedcompute.api.team import Team
-    from sharedcompute.arrays import (
-        SharedArray,
-        arange,
-        asarray,
-        empty,
-        empty_like,
-        full,
-        full_like,
-        ones,
-        ones_like,
-        zeros,
-        zeros_like,
-    )
     from sharedcompute.errors import (
         ConvergenceWarning,
         DeadlockError,
@@ -47,7 +34,7 @@ if TYPE_CHECKING:
         WorkerDied,
     )
     from sharedcompute.events import RoundDone
-    from sharedcompute.operations.base import (
+    from sharedcompute.operations.declarations import (
         ArraySpec,
         Field,
         FromModel,
@@ -58,8 +45,21 @@ if TYPE_CHECKING:
         Stage,
         Stencil,
     )
-    from sharedcompute.operations.fitting import Fit, Step
+    from sharedcompute.operations.fits.declaration import Fit, Step
     from sharedcompute.operations.parameters import Parameter
+    from sharedcompute.shm.arrays import (
+        SharedArray,
+        arange,
+        asarray,
+        empty,
+        empty_like,
+        full,
+        full_like,
+        ones,
+        ones_like,
+        zeros,
+        zeros_like,
+    )
     from sharedcompute.team import Worker
 
 __version__ = "0.1.0"
@@ -71,7 +71,7 @@ _HOMES = {
     "sharedcompute.api.inputs": ("Dataset",),
     "sharedcompute.api.repack": ("repack",),
     "sharedcompute.api.team": ("Team",),
-    "sharedcompute.arrays": (
+    "sharedcompute.shm.arrays": (
         "SharedArray",
         "arange",
         "asarray",
@@ -101,7 +101,7 @@ _HOMES = {
         "WorkerDied",
     ),
     "sharedcompute.events": ("RoundDone",),
-    "sharedcompute.operations.base": (
+    "sharedcompute.operations.declarations": (
         "ArraySpec",
         "Field",
         "FromModel",
@@ -112,7 +112,7 @@ _HOMES = {
         "Stage",
         "Stencil",
     ),
-    "sharedcompute.operations.fitting": ("Fit", "Step"),
+    "sharedcompute.operations.fits.declaration": ("Fit", "Step"),
     "sharedcompute.operations.parameters": ("Parameter",),
     "sharedcompute.team": ("Worker",),
 }

@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 from sharedcompute.cli.signals import Signals
-from sharedcompute.descriptors import occupy_standard
+from sharedcompute.system.descriptors import occupy_standard
 
 
 def _give_streams() -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, fields
 from numbers import Integral
 from typing import Any
 
-from sharedcompute import topology
 from sharedcompute.errors import InputError
-from sharedcompute.machine import default_workers
 from sharedcompute.rows import SCHEDULES, Schedule
+from sharedcompute.system import topology
+from sharedcompute.system.machine import default_workers
 
 ENGINES = ("auto", "serial", "local")
 

@@ -9,16 +9,16 @@ from itertools import zip_longest
 from typing import Any
 
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
-from sharedcompute.hdf5.filters import Pipeline
-from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.machine import format_size, memory_available
+from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
+from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.options import Options
+from sharedcompute.plan.budget.cost import Projection
+from sharedcompute.plan.budget.loading import Load
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.cost import Projection
-from sharedcompute.plan.loading import Load
 from sharedcompute.plan.passes import Keep, Pass
 from sharedcompute.plan.proof import Sample, samples_of
 from sharedcompute.plan.repack import RepackPlan
+from sharedcompute.system.machine import format_size, memory_available
 from sharedcompute.wording import on_command_line
 
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import arrays
+from sharedcompute.shm import arrays
 
 
 @pytest.fixture(scope="session")

@@ -15,21 +15,21 @@ from sharedcompute import events
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.inputs import Dataset, as_source, open_dataset
 from sharedcompute.api.jobs import NotKept, Settings, make_plan, run_plan
-from sharedcompute.arrays import handle
-from sharedcompute.engines.base import Outcome
+from sharedcompute.engines.execute import Outcome
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
-from sharedcompute.incoming import refuse_meaning
-from sharedcompute.operations.base import Array, Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.catalogue import expect, find, find_fit
-from sharedcompute.operations.fitting import Fit
+from sharedcompute.operations.declarations import Array, Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.fits.declaration import Fit
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import KEYWORDS, OF_REDUCTIONS
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Axis, Job, Step, fitting, summary, transform
 from sharedcompute.plan.jobfile import JobFile, read_job
 from sharedcompute.plan.passes import Source
+from sharedcompute.shm.arrays import handle
+from sharedcompute.validation.arrays import refuse_meaning
 
 OperationLike = str | Operation | Callable[..., None]
 STATS = ("count", "nan_count", "mean", "std", "min", "max")

@@ -10,15 +10,15 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.names import path_of
-from sharedcompute.hdf5.opening import check_size, open_source
+from sharedcompute.hdf5.format.names import path_of
+from sharedcompute.hdf5.inspection.inspector import check_size, open_source
+from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.rehearsal import read_box
-from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.incoming import plain_array
-from sharedcompute.operations.base import Array, DType
-from sharedcompute.operations.unpack import as_asked, unpacked
-from sharedcompute.plan.memory import ArraySource
+from sharedcompute.operations.declarations import Array, DType
+from sharedcompute.operations.rowwise.unpacking import as_asked, unpacked
+from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.plan.passes import Source
+from sharedcompute.validation.arrays import plain_array
 
 
 class Dataset:

@@ -10,21 +10,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sharedcompute.engines.base import Outcome, execute
+from sharedcompute.engines.execute import Outcome, execute
 from sharedcompute.engines.results import check_output
 from sharedcompute.engines.serial import Serial
-from sharedcompute.engines.work import Engine
+from sharedcompute.engines.units.work import Engine
 from sharedcompute.errors import InputError, Worded
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.rehearsal import rehearse
-from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.machine import parse_size
-from sharedcompute.operations.unpack import meant_otherwise
+from sharedcompute.operations.rowwise.unpacking import meant_otherwise
 from sharedcompute.options import KEYWORDS, Options, ReadOptions, StorageOptions
 from sharedcompute.plan.build import Plan, build
 from sharedcompute.plan.job import Job, OutputSpec
-from sharedcompute.shortage import shortage_named
+from sharedcompute.system.machine import parse_size
+from sharedcompute.system.shortage import shortage_named
 from sharedcompute.team import Team
 from sharedcompute.wording import flag
 

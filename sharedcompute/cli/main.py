@@ -11,16 +11,16 @@ from pathlib import Path
 import click
 
 from sharedcompute import __version__
+from sharedcompute.cli.inspect import info, ops, shm, verify
 from sharedcompute.cli.jobs import fit, map_, reduce, run, scan, stats
-from sharedcompute.cli.look import info, ops, shm, verify
 from sharedcompute.cli.notes import as_notes
 from sharedcompute.cli.options import Group
 from sharedcompute.cli.repack import repack
-from sharedcompute.cli.scaling import scaling
+from sharedcompute.cli.scaling.command import scaling
 from sharedcompute.cli.signals import Signals
 from sharedcompute.errors import GOES_ON, KEPT, Error, InputError
-from sharedcompute.machine import check_process_limits
-from sharedcompute.shortage import shortage_named
+from sharedcompute.system.machine import check_process_limits
+from sharedcompute.system.shortage import shortage_named
 from sharedcompute.wording import in_python, on_command_line
 
 INTERRUPTED = 130

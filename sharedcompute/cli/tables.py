@@ -13,7 +13,7 @@ from typing import Any
 import click
 import numpy as np
 
-from sharedcompute.engines.base import Outcome
+from sharedcompute.engines.execute import Outcome
 from sharedcompute.plan.job import Fitting, Job, Transform
 from sharedcompute.report import shape
 

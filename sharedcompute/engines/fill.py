@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sharedcompute.engines.notes import Notes
-from sharedcompute.engines.progress import Section
-from sharedcompute.engines.recode import RecodeWork
-from sharedcompute.engines.work import Engine
+from sharedcompute.engines.durability.notes import Notes
+from sharedcompute.engines.durability.sections import Section
+from sharedcompute.engines.units.recode import RecodeWork
+from sharedcompute.engines.units.work import Engine
 from sharedcompute.events import Listener
-from sharedcompute.hdf5.chunk_index import ChunkGrid
-from sharedcompute.hdf5.sink import Created
+from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.writing.sink import Created
 
 
 def fill(

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute import arrays, faults
-from sharedcompute.engines.arrived import check
-from sharedcompute.engines.loop import Loop
-from sharedcompute.engines.outbox import Outbox, Rings, Sent
-from sharedcompute.engines.rounds import iterate, warm_up
-from sharedcompute.engines.threads import Claims, do_units
-from sharedcompute.engines.work import Deliver, Work
+from sharedcompute.engines.fits.loop import Loop
+from sharedcompute.engines.fits.rounds import iterate, warm_up
+from sharedcompute.engines.units.arrived import check
+from sharedcompute.engines.units.outbox import Outbox, Rings, Sent
+from sharedcompute.engines.units.threads import Claims, do_units
+from sharedcompute.engines.units.work import Deliver, Work
 from sharedcompute.errors import WorkerDied
 from sharedcompute.events import (
     BlockDone,
@@ -26,9 +25,11 @@ from sharedcompute.events import (
     StateTaken,
     WorkerReplaced,
 )
-from sharedcompute.operations.base import Array, DType
-from sharedcompute.plan.memory import ArraySource
+from sharedcompute.operations.declarations import Array, DType
+from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.rows import Blocks, Schedule, hull
+from sharedcompute.shm import arrays
+from sharedcompute.system import faults
 from sharedcompute.team import Team, Worker
 
 POST_SECONDS = 0.05

@@ -9,25 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sharedcompute import disposable
+from sharedcompute.engines.durability.durable_output import Outgoing
+from sharedcompute.engines.durability.identity import repack_header_of
+from sharedcompute.engines.durability.sections import Section
 from sharedcompute.engines.fill import fill
-from sharedcompute.engines.identity import repack_header_of
-from sharedcompute.engines.load import loaded, room
-from sharedcompute.engines.outgoing import Outgoing
-from sharedcompute.engines.progress import Section
-from sharedcompute.engines.proof import ProofWork, Written
-from sharedcompute.engines.work import Engine, undeliverable
+from sharedcompute.engines.units.load import loaded, room
+from sharedcompute.engines.units.proof import ProofWork, Written
+from sharedcompute.engines.units.work import Engine, undeliverable
 from sharedcompute.events import JobFinished, Listener, PassStarted, ignore
-from sharedcompute.hdf5.files import open_file
-from sharedcompute.hdf5.metadata import copy_metadata
-from sharedcompute.hdf5.names import raw
-from sharedcompute.hdf5.output import OutputFile, open_written
-from sharedcompute.hdf5.sink import Created, create, created
-from sharedcompute.hdf5.tree import copy_tree
-from sharedcompute.plan.loading import everything
+from sharedcompute.hdf5.copying.metadata import copy_metadata
+from sharedcompute.hdf5.copying.tree import copy_tree
+from sharedcompute.hdf5.format.names import raw
+from sharedcompute.hdf5.safety.files import open_file
+from sharedcompute.hdf5.writing.output import OutputFile, open_written
+from sharedcompute.hdf5.writing.sink import Created, create, created
+from sharedcompute.plan.budget.loading import everything
 from sharedcompute.plan.proof import samples_of
 from sharedcompute.plan.recode import Recoding
 from sharedcompute.plan.repack import RepackPlan, place, result_path, sink_of
+from sharedcompute.system import disposable
 
 
 @dataclass(frozen=True)

@@ -9,24 +9,25 @@ from typing import Any, Self
 
 import numpy as np
 
-from sharedcompute.engines.checkpoint import NAME
-from sharedcompute.engines.fitting import FitOutcome
-from sharedcompute.engines.identity import header_of
-from sharedcompute.engines.notes import Notes
-from sharedcompute.engines.outgoing import Outgoing
-from sharedcompute.engines.passes import PassWork
-from sharedcompute.engines.progress import Section
-from sharedcompute.engines.record import record
-from sharedcompute.hdf5 import metadata, provenance
-from sharedcompute.hdf5.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
-from sharedcompute.hdf5.dimensions import Axes
-from sharedcompute.hdf5.files import open_file
-from sharedcompute.hdf5.names import raw
-from sharedcompute.hdf5.output import OutputFile
-from sharedcompute.hdf5.sink import Created, DatasetSink, create, created
-from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.operations.accumulate import Reduction
-from sharedcompute.operations.base import Array, ArraySpec, Operation
+from sharedcompute.engines.durability.checkpoint import NAME
+from sharedcompute.engines.durability.durable_output import Outgoing
+from sharedcompute.engines.durability.identity import header_of
+from sharedcompute.engines.durability.lineage import record
+from sharedcompute.engines.durability.notes import Notes
+from sharedcompute.engines.durability.sections import Section
+from sharedcompute.engines.fits.run import FitOutcome
+from sharedcompute.engines.units.pass_work import PassWork
+from sharedcompute.hdf5.copying import metadata
+from sharedcompute.hdf5.copying.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
+from sharedcompute.hdf5.format.dimensions import Axes
+from sharedcompute.hdf5.format.names import raw
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.safety.files import open_file
+from sharedcompute.hdf5.writing import stamps
+from sharedcompute.hdf5.writing.output import OutputFile
+from sharedcompute.hdf5.writing.sink import Created, DatasetSink, create, created
+from sharedcompute.operations.declarations import Array, ArraySpec, Operation
+from sharedcompute.operations.reductions.tally import Reduction
 from sharedcompute.plan.axes import axes_after, axes_of_fit
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Fitting, Job, Transform, saved
@@ -158,13 +159,13 @@ class Results:
         self._outgoing.progress.finishing()
         for i, (number, made) in enumerate(zip(plan.keep_steps, self._created, strict=True)):
             self._describe(made.dataset, number, self._axes(last.keeps[i].depth))
-            provenance.record_crcs(made.dataset, plan.blocks.rows, self._crcs[i])
+            stamps.record_crcs(made.dataset, plan.blocks.rows, self._crcs[i])
         pairs = zip(plan.observe_steps, last.observes, self._reduced, reduced, strict=True)
         for number, observe, small, (reduction, values) in pairs:
             if small is not None:
                 axes = () if reduction.over_all else self._axes(observe.depth)[1:]
                 small.write(values)
-                provenance.record_whole(small.dataset, values)
+                stamps.record_whole(small.dataset, values)
                 self._describe(small.dataset, number, axes, reduction)
         if fitted is not None:
             self._write_fit(fitted)
@@ -184,7 +185,7 @@ class Results:
             spec = ArraySpec(values.shape, values.dtype)
             made = create(out.sink(None, f"{group}/{name}", spec), self._file)
             made.write(values)
-            provenance.record_whole(made.dataset, values)
+            stamps.record_whole(made.dataset, values)
             kept = axes_of_fit(step.operation, name, axes, row, values.shape)
             self._describe(made.dataset, number, kept)
         history = self._file.h5[f"{group}/history"]
@@ -210,7 +211,7 @@ class Results:
                 file_attributes=self._file.fresh,
                 leave_out=_no_longer_true(job, number, reduction),
             )
-        provenance.stamp(dataset, record(job, number))
+        stamps.stamp(dataset, record(job, number))
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.engines.loop import Loop
-from sharedcompute.engines.rounds import iterate
-from sharedcompute.engines.threads import Claims, do_units
-from sharedcompute.engines.work import Deliver, Work
+from sharedcompute.engines.fits.loop import Loop
+from sharedcompute.engines.fits.rounds import iterate
+from sharedcompute.engines.units.threads import Claims, do_units
+from sharedcompute.engines.units.work import Deliver, Work
 from sharedcompute.events import BlockDone, Event, Listener, StateTaken
-from sharedcompute.operations.base import Array, DType
+from sharedcompute.operations.declarations import Array, DType
 from sharedcompute.rows import Blocks, Rows
 
 

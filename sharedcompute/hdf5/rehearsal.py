@@ -20,15 +20,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute import disposable
 from sharedcompute.errors import MemoryBudgetError
-from sharedcompute.hdf5.codecs import is_ours
-from sharedcompute.hdf5.look import MOST_SECONDS, States, look, look_at_each, states_of
-from sharedcompute.hdf5.metadata import copy_metadata
-from sharedcompute.hdf5.output import OLDEST
-from sharedcompute.hdf5.read_paths import wants_few
-from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.machine import format_size
+from sharedcompute.hdf5.copying.metadata import copy_metadata
+from sharedcompute.hdf5.filters.decode import is_ours
+from sharedcompute.hdf5.reading.read_paths import wants_few
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.safety.sandbox import MOST_SECONDS, States, look, look_at_each, states_of
+from sharedcompute.hdf5.writing.output import OLDEST
+from sharedcompute.system import disposable
+from sharedcompute.system.machine import format_size
 
 STEP_NBYTES = 8 << 20
 """Bytes of rows that are read at once."""

@@ -12,13 +12,13 @@ from sharedcompute import events
 from sharedcompute.api import functions
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.inputs import Dataset, open_dataset
-from sharedcompute.arrays import SharedArray
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
-from sharedcompute.incoming import refuse_meaning
 from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
-from sharedcompute.operations.base import DType
+from sharedcompute.operations.declarations import DType
+from sharedcompute.shm.arrays import SharedArray
+from sharedcompute.validation.arrays import refuse_meaning
 
 FLOATS = (np.float64, np.float32)
 """What arrays are computed in: others are cast to the first, as scikit-learn does."""

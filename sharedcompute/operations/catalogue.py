@@ -9,20 +9,20 @@ from pathlib import Path
 from types import FunctionType, MappingProxyType
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations import centers
-from sharedcompute.operations.base import Map, Operation, Reduce, Scan, Stencil
-from sharedcompute.operations.decomposition import PCA
-from sharedcompute.operations.elementwise import MAPS
-from sharedcompute.operations.fitting import Fit
-from sharedcompute.operations.kmeans import KMEANS
-from sharedcompute.operations.linear import LSTSQ, RIDGE
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.fits.decomposition import PCA
+from sharedcompute.operations.fits.kmeans import KMEANS
+from sharedcompute.operations.fits.linear import LSTSQ, RIDGE
+from sharedcompute.operations.fits.power import POWER
+from sharedcompute.operations.fits.sweeps import SWEEPS
 from sharedcompute.operations.parameters import nearest
-from sharedcompute.operations.power import POWER
-from sharedcompute.operations.projections import LINEAR, PROJECT
-from sharedcompute.operations.reductions import REDUCTIONS
-from sharedcompute.operations.scans import SCANS
-from sharedcompute.operations.stencils import STENCILS
-from sharedcompute.operations.sweeps import SWEEPS
+from sharedcompute.operations.reductions.reductions import REDUCTIONS
+from sharedcompute.operations.rowwise import centers
+from sharedcompute.operations.rowwise.elementwise import MAPS
+from sharedcompute.operations.rowwise.projections import LINEAR, PROJECT
+from sharedcompute.operations.rowwise.scans import SCANS
+from sharedcompute.operations.rowwise.stencils import STENCILS
 
 _KINDS = Map | Stencil | Reduce | Scan | Fit
 KINDS = ("map", "stencil", "reduce", "scan")

@@ -14,8 +14,8 @@ import numpy as np
 
 from sharedcompute import wording
 from sharedcompute.errors import InputError
-from sharedcompute.incoming import plain_array
 from sharedcompute.options import RESERVED
+from sharedcompute.validation.arrays import plain_array
 
 
 class _Required:

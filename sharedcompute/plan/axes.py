@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sharedcompute.hdf5.dimensions import Axes, axes_that_stay
-from sharedcompute.operations.base import Stage
-from sharedcompute.operations.fitting import Fit
+from sharedcompute.hdf5.format.dimensions import Axes, axes_that_stay
+from sharedcompute.operations.declarations import Stage
+from sharedcompute.operations.fits.declaration import Fit
 
 
 def axes_after(shape: Sequence[int], stages: Sequence[Stage]) -> Axes:

@@ -13,27 +13,35 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.fill import ZEROS
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.format.fill_value import ZEROS
+from sharedcompute.hdf5.inspection.inspector import open_source
+from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.rehearsal import read_box
-from sharedcompute.hdf5.seen import InputFiles
-from sharedcompute.hdf5.sink import DatasetSink
-from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.operations.accumulate import Reduction, tallies
-from sharedcompute.operations.base import Array, ArraySpec, Carry, Needed, Operation, Reduce, Stage
+from sharedcompute.hdf5.safety.input_files import InputFiles
+from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.catalogue import find
-from sharedcompute.operations.fitting import Fit
+from sharedcompute.operations.declarations import (
+    Array,
+    ArraySpec,
+    Carry,
+    Needed,
+    Operation,
+    Reduce,
+    Stage,
+)
+from sharedcompute.operations.fits.declaration import Fit
 from sharedcompute.operations.parameters import bind, is_address
-from sharedcompute.operations.unpack import as_asked, unpack_stage, unpacked
+from sharedcompute.operations.reductions.tally import Reduction, tallies
+from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
 from sharedcompute.options import Options
-from sharedcompute.plan.blocks import choose_blocks, followed
-from sharedcompute.plan.cost import Projection, choose_engine
+from sharedcompute.plan.budget.blocks import choose_blocks, followed
+from sharedcompute.plan.budget.cost import Projection, choose_engine
+from sharedcompute.plan.budget.loading import Load
+from sharedcompute.plan.budget.staging import Staged, followed_by, staged_for
 from sharedcompute.plan.fit import FitPart
+from sharedcompute.plan.in_memory import ArraySink
 from sharedcompute.plan.job import Fitting, Job, Step, Summary, operations_of, saved
-from sharedcompute.plan.loading import Load
-from sharedcompute.plan.memory import ArraySink
 from sharedcompute.plan.passes import Keep, Observe, Pass, needs, spec_after
-from sharedcompute.plan.staging import Staged, followed_by, staged_for
 from sharedcompute.rows import Blocks
 
 ALIGNED_BYTES = 64 * 1024**2

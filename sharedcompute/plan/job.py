@@ -9,13 +9,21 @@ from typing import Any
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
-from sharedcompute.hdf5.packing import Packing
-from sharedcompute.hdf5.sink import DatasetSink, sink_like
-from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.operations.base import Array, ArraySpec, Map, Operation, Reduce, Scan, Stencil
-from sharedcompute.operations.fitting import Fit
+from sharedcompute.hdf5.format.packing import Packing
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.writing.sink import DatasetSink, sink_like
+from sharedcompute.operations.declarations import (
+    Array,
+    ArraySpec,
+    Map,
+    Operation,
+    Reduce,
+    Scan,
+    Stencil,
+)
+from sharedcompute.operations.fits.declaration import Fit
 from sharedcompute.operations.parameters import bind
-from sharedcompute.operations.unpack import as_asked
+from sharedcompute.operations.rowwise.unpacking import as_asked
 from sharedcompute.options import StorageOptions
 from sharedcompute.plan.passes import Source
 

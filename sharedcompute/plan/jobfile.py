@@ -10,9 +10,9 @@ from typing import Any
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
-from sharedcompute.operations.base import Operation, Reduce
 from sharedcompute.operations.catalogue import FITS, expect, find, load
-from sharedcompute.operations.fitting import Fit
+from sharedcompute.operations.declarations import Operation, Reduce
+from sharedcompute.operations.fits.declaration import Fit
 from sharedcompute.operations.parameters import is_address, nearest
 from sharedcompute.options import NAMES
 from sharedcompute.plan.job import Step, fitting, summary, transform

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from sharedcompute.operations.accumulate import Reduction, Tally, tallies
-from sharedcompute.operations.base import (
+from sharedcompute.operations.declarations import (
     Array,
     ArraySpec,
     Carry,
@@ -21,6 +20,7 @@ from sharedcompute.operations.base import (
     Stage,
     is_ours,
 )
+from sharedcompute.operations.reductions.tally import Reduction, Tally, tallies
 from sharedcompute.rows import Blocks
 
 

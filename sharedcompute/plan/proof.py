@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sharedcompute.hdf5.chunk_index import ChunkGrid
-from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.plan.loading import units
+from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.plan.budget.loading import units
 from sharedcompute.plan.recode import Recoding
 from sharedcompute.plan.repack import RepackPlan
 

@@ -14,15 +14,15 @@ from functools import cached_property
 import h5py
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5 import filters
-from sharedcompute.hdf5.chunk_index import ChunkGrid
-from sharedcompute.hdf5.chunking import Chunks, auto_chunks, fit_chunks, parse_chunks
-from sharedcompute.hdf5.dtypes import is_plain, numeric_dtype
-from sharedcompute.hdf5.filters import Pipeline
-from sharedcompute.hdf5.opening import Describer
-from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.hdf5.storage import Storage, lies_here
-from sharedcompute.plan.loading import Into, units
+from sharedcompute.hdf5.filters import filter_pipeline
+from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
+from sharedcompute.hdf5.format.chunking import Chunks, auto_chunks, fit_chunks, parse_chunks
+from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.format.dtypes import is_plain, numeric_dtype
+from sharedcompute.hdf5.format.storage import Storage, lies_here
+from sharedcompute.hdf5.inspection.inspector import Describer
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.plan.budget.loading import Into, units
 
 BOX_NBYTES = 64 * 1024**2
 """Bytes of a box up to which each worker holds one of its own."""
@@ -54,9 +54,9 @@ class Wanted:
         """
         sides = None if chunks is None else parse_chunks(chunks)
         if filter is not None:
-            pipeline = filters.parse_filter(filter, shuffle)
+            pipeline = filter_pipeline.parse_filter(filter, shuffle)
             if pipeline and sides == "contiguous":
-                raise filters.without_chunks(filter)
+                raise filter_pipeline.without_chunks(filter)
         return cls(filter, sides, shuffle)
 
     def storage(self, source: DatasetSource) -> Storage:
@@ -69,13 +69,15 @@ class Wanted:
 
     @cached_property
     def _asked(self) -> Pipeline | None:
-        return None if self.filter is None else filters.parse_filter(self.filter, self.shuffle)
+        return (
+            None if self.filter is None else filter_pipeline.parse_filter(self.filter, self.shuffle)
+        )
 
     def _pipeline(self, source: DatasetSource) -> Pipeline:
         if self._asked is not None:
             return self._asked
         if self.shuffle is not None and source.filters:
-            return filters.with_shuffle(source.filters, self.shuffle)
+            return filter_pipeline.with_shuffle(source.filters, self.shuffle)
         return source.filters
 
     def _sides(self, source: DatasetSource) -> tuple[int, ...] | None:

@@ -11,30 +11,30 @@ from h5py import h5d, h5o
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.brief import Briefer
-from sharedcompute.hdf5.chunk_index import ChunkGrid
-from sharedcompute.hdf5.encoders import check_encodes
-from sharedcompute.hdf5.files import check_file, open_file
-from sharedcompute.hdf5.filters import NOTHING_TO_SHUFFLE, alike, check_again
-from sharedcompute.hdf5.look import look
-from sharedcompute.hdf5.lookup import find_dataset, low_objects
-from sharedcompute.hdf5.names import text
-from sharedcompute.hdf5.opening import Describer, check_size
-from sharedcompute.hdf5.reach import Reach
-from sharedcompute.hdf5.seen import InputFiles, Seen
-from sharedcompute.hdf5.sink import DatasetSink
-from sharedcompute.hdf5.source import DatasetSource
-from sharedcompute.hdf5.storage import Storage, lies_here, share_written
-from sharedcompute.machine import in_memory
+from sharedcompute.hdf5.copying.brief import Briefer
+from sharedcompute.hdf5.filters.encode import check_encodes
+from sharedcompute.hdf5.filters.filter_pipeline import NOTHING_TO_SHUFFLE, alike, check_again
+from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.format.names import text
+from sharedcompute.hdf5.format.storage import Storage, lies_here, share_written
+from sharedcompute.hdf5.inspection.find import find_dataset, low_objects
+from sharedcompute.hdf5.inspection.inspector import Describer, check_size
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.safety.access import Reach
+from sharedcompute.hdf5.safety.files import check_file, open_file
+from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
+from sharedcompute.hdf5.safety.sandbox import look
+from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options import Options
-from sharedcompute.plan.cost import START_SECONDS, Projection, must_run_here
-from sharedcompute.plan.memory import HELD_BYTES, RING_NBYTES
+from sharedcompute.plan.budget.cost import START_SECONDS, Projection, must_run_here
+from sharedcompute.plan.in_memory import HELD_BYTES, RING_NBYTES
 from sharedcompute.plan.recode import (
     Recoding,
     Wanted,
     plan_recoding,
     recodable,
 )
+from sharedcompute.system.machine import in_memory
 from sharedcompute.wording import option
 
 CODE_RATE = 0.1e9

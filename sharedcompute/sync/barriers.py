@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sharedcompute.atomics import EVERYONE, add, compiled, exchange, load
+from sharedcompute.sync.atomics import EVERYONE, add, compiled, exchange, load
 from sharedcompute.sync.failures import (
     ABORTED,
     LEFT,

@@ -6,8 +6,8 @@ words: a word of a later claim means that an earlier one was used up.
 
 from __future__ import annotations
 
-from sharedcompute.atomics import compiled, load, swap
 from sharedcompute.errors import InputError
+from sharedcompute.sync.atomics import compiled, load, swap
 from sharedcompute.sync.layout import (
     ABORT,
     CLAIM_SLOTS,

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute import faults
-from sharedcompute.atomics import Words
 from sharedcompute.errors import InputError
 from sharedcompute.rows import SCHEDULES, Rows
+from sharedcompute.sync.atomics import Words
 from sharedcompute.sync.barriers import barrier, leave
 from sharedcompute.sync.claims import agree, claim, claim_or_steal, claim_up_to
 from sharedcompute.sync.failures import Aborted
@@ -38,6 +37,7 @@ from sharedcompute.sync.layout import (
     words_for,
 )
 from sharedcompute.sync.waiting import NOTED, SPINS, begin_wait, end_wait
+from sharedcompute.system import faults
 
 _NOT_HERE = -1
 _BLOCK_ROWS: dict[Any, Any] = {None: 0, "auto": -1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sharedcompute.atomics import Words
+from sharedcompute.sync.atomics import Words
 from sharedcompute.sync.failures import DeadlockError
 from sharedcompute.sync.layout import (
     JOB_DONE,

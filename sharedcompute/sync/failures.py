@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sharedcompute.atomics import raising
 from sharedcompute.errors import DeadlockError, ProgramLeftError, WaitTimeoutError
+from sharedcompute.sync.atomics import raising
 
 __all__ = ["Aborted", "DeadlockError", "ProgramLeftError", "WaitTimeoutError"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sharedcompute import atomics
-from sharedcompute.atomics import EVERYONE, add, compiled, exchange
 from sharedcompute.errors import InputError
+from sharedcompute.sync import atomics
+from sharedcompute.sync.atomics import EVERYONE, add, compiled, exchange
 from sharedcompute.sync.failures import (
     ABORTED,
     OK,

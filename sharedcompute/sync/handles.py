@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sharedcompute import faults
 from sharedcompute.sync import flags, locks
 from sharedcompute.sync.control import no_limit
 from sharedcompute.sync.layout import COUNTERS_IN_ALL, EVENTS_IN_ALL, LOCKS_IN_ALL, ControlBlock
-from sharedcompute.whole import whole
+from sharedcompute.system import faults
+from sharedcompute.validation.integers import whole
 
 # Python's int: for each other class of numbers the compiled functions would be compiled again.
 _settle = object.__setattr__

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sharedcompute.atomics import Words
+from sharedcompute.sync.atomics import Words
 
 LINE = 8
 

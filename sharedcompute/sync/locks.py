@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sharedcompute.atomics import add, compiled, exchange, inlined, load, swap
 from sharedcompute.errors import InputError
+from sharedcompute.sync.atomics import add, compiled, exchange, inlined, load, swap
 from sharedcompute.sync.failures import (
     ABORTED,
     MISUSED,

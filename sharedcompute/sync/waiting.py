@@ -18,7 +18,7 @@ then nobody is left who could end a wait: `deadlock` finds that.
 
 from __future__ import annotations
 
-from sharedcompute.atomics import (
+from sharedcompute.sync.atomics import (
     FUTEX,
     add,
     compiled,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sharedcompute.team.team import Team
 
 if TYPE_CHECKING:
-    from sharedcompute.team.worker import Worker
+    from sharedcompute.team.programs.worker import Worker
 
 __all__ = ["Team", "Worker"]
 
@@ -15,7 +15,7 @@ __all__ = ["Team", "Worker"]
 def __getattr__(name: str) -> Any:
     """Import `Worker` when it is asked for: its module needs numba, which takes 0.4 s."""
     if name == "Worker":
-        from sharedcompute.team.worker import Worker  # noqa: PLC0415
+        from sharedcompute.team.programs.worker import Worker  # noqa: PLC0415
 
         return Worker
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

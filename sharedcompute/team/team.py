@@ -12,15 +12,16 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sharedcompute import arrays, machine, topology
 from sharedcompute.errors import InputError
-from sharedcompute.incoming import plain_array, refuse_meaning
 from sharedcompute.rows import MODES, SCHEDULES, Mode, Schedule
-from sharedcompute.team import processes
-from sharedcompute.team.functions import is_dispatcher
-from sharedcompute.team.messages import JOB, REPEATABLE
-from sharedcompute.team.repeat import Call, Judged, LastMap
-from sharedcompute.whole import whole
+from sharedcompute.shm import arrays
+from sharedcompute.system import machine, topology
+from sharedcompute.team.messaging.callables import is_dispatcher
+from sharedcompute.team.messaging.messages import JOB, REPEATABLE
+from sharedcompute.team.processes import launch
+from sharedcompute.team.programs.repeat import Call, Judged, LastMap
+from sharedcompute.validation.arrays import plain_array, refuse_meaning
+from sharedcompute.validation.integers import whole
 
 OnMessage = Callable[[int, Any], None]
 
@@ -70,10 +71,10 @@ class Team:
         self.size = size
         self.threads = threads
         self.pin = pin
-        context = processes.context(start_method)
+        context = launch.context(start_method)
         # After the fork server was told to start: it and this process import numba side by side.
-        from sharedcompute.team.crew import Crew  # noqa: PLC0415
-        from sharedcompute.team.mapping import map_rows  # noqa: PLC0415
+        from sharedcompute.team.programs.mapping import map_rows  # noqa: PLC0415
+        from sharedcompute.team.supervisor import Crew  # noqa: PLC0415
 
         self._map_rows = map_rows
         self._crew = Crew(context, size, threads, pins)

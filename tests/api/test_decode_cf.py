@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import sharedcompute as sc
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.inspection.inspector import open_source
 
 SHAPE = (13, 7)
 Attributes = dict[str, Any]

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sharedcompute as sc
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.plan import recode
 from sharedcompute.plan import repack as planning
 from tests.api.rich import CUBE, write_rich
@@ -174,7 +174,7 @@ LAYOUTS = {
 @pytest.fixture
 def small_boxes(monkeypatch):
     """Data of a few kB are cut into many boxes, as large ones are."""
-    monkeypatch.setattr("sharedcompute.plan.loading.UNIT_NBYTES", 2000)
+    monkeypatch.setattr("sharedcompute.plan.budget.loading.UNIT_NBYTES", 2000)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -221,8 +221,8 @@ def test_what_is_decoded_first_gives_the_same_bytes(
 
 
 def test_each_chunk_is_decoded_once_and_encoded_once(paths, small_boxes, monkeypatch):
-    from sharedcompute.hdf5.codecs import Decoder
-    from sharedcompute.hdf5.encoders import OwnEncoder
+    from sharedcompute.hdf5.filters.decode import Decoder
+    from sharedcompute.hdf5.filters.encode import OwnEncoder
 
     Case((181, 40), (20, 9), "f4", "shuffle gzip").write(paths[0])
     count = {"decoded": 0, "encoded": 0}
@@ -326,7 +326,7 @@ def test_a_damaged_chunk_leaves_no_output_and_is_named(paths, team, monkeypatch,
 
 def test_what_is_stored_so_already_is_copied_and_not_coded_again(paths, monkeypatch):
     Case((40, 30), (8, 10), "f4", "shuffle gzip").write(paths[0])
-    monkeypatch.setattr("sharedcompute.hdf5.codecs.Decoder.decode", None)
+    monkeypatch.setattr("sharedcompute.hdf5.filters.decode.Decoder.decode", None)
     sc.repack(*paths, engine="serial")
     sc.repack(*paths, filter="gzip:1", chunks="8,10", overwrite=True, engine="serial")
     assert differences(*paths) == ""

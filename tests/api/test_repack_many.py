@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import disposable
+from sharedcompute.system import disposable
 from tests.hdf5.copying import differences, same
 
 MANY = 40

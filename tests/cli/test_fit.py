@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
-from sharedcompute import arrays
 from sharedcompute.cli.main import invoke
+from sharedcompute.shm import arrays
 
 from .processes import start
 

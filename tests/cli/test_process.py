@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import arrays
+from sharedcompute.shm import arrays
 
 from .processes import COMMAND, start, wait_until_running
 
@@ -136,5 +136,5 @@ def test_a_small_command_loads_nothing_that_only_fits_and_teams_need(tmp_path: P
     said = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    slow = {"threadpoolctl", "sharedcompute.sync", "sharedcompute.team.crew", "sklearn"}
+    slow = {"threadpoolctl", "sharedcompute.sync", "sharedcompute.team.supervisor", "sklearn"}
     assert slow & set(said.stdout.split()) == set()

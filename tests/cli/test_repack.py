@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import arrays
 from sharedcompute.cli.main import invoke
+from sharedcompute.shm import arrays
 from tests.cli.conftest import Cli
 from tests.cli.processes import start, wait_until_running
 from tests.hdf5.copying import differences
@@ -194,13 +194,13 @@ def test_what_could_not_be_kept_is_a_note(cli: Cli, old: Path) -> None:
 # The command, and a codec that says that it runs and then takes its time.
 SLOW = """
 import sys, time
-from sharedcompute.hdf5 import chunk_writer
-honest = chunk_writer.ChunkEncoder.write_box
+from sharedcompute.hdf5.writing import chunked
+honest = chunked.ChunkEncoder.write_box
 def slow(self, *given):
     open("running", "a").close()
     time.sleep(0.3)
     return honest(self, *given)
-chunk_writer.ChunkEncoder.write_box = slow
+chunked.ChunkEncoder.write_box = slow
 from sharedcompute.__main__ import main
 sys.argv = ["sharedcompute", *sys.argv[1:]]
 main()
@@ -244,7 +244,7 @@ def test_a_worker_that_is_killed_leaves_the_output_as_it_was(old: Path, cli: Cli
 
 
 def _kill_at_the_first_box(worker: object) -> None:
-    from sharedcompute.engines import recode
+    from sharedcompute.engines.units import recode
 
     recode.Recoder.run = lambda *_: os.kill(os.getpid(), 9)  # type: ignore[method-assign]
 

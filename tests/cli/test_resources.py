@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from sharedcompute import faults
+from sharedcompute.system import faults
 from tests.cli.conftest import Cli, Said
 
 COMMAND = [sys.executable, "-m", "sharedcompute"]

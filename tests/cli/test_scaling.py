@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.cli import scaling, trials
+from sharedcompute.cli.scaling import command, trials
+from sharedcompute.cli.scaling.laws import Run
 from sharedcompute.hdf5.address import Address
-from sharedcompute.machine import cores, default_workers
-from sharedcompute.scaling import Run
+from sharedcompute.system.machine import cores, default_workers
 from tests.cli.conftest import Cli
 
 PYTHON = [sys.executable, "-S", "-c"]
@@ -272,7 +272,7 @@ def test_an_interrupted_run_leaves_no_output(sample: Path, monkeypatch: pytest.M
 @pytest.fixture
 def law(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program with a serial second and nine others, on four cores."""
-    monkeypatch.setattr(scaling, "cores", lambda: 4)
+    monkeypatch.setattr(command, "cores", lambda: 4)
     monkeypatch.setattr(
         trials.Program,
         "run",
@@ -312,4 +312,4 @@ def test_it_is_drawn(
 def test_by_default_the_workers_double_and_go_past_the_cores(
     have: int, counts: tuple[int, ...]
 ) -> None:
-    assert scaling.default_counts(have) == counts
+    assert command.default_counts(have) == counts

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from sharedcompute import arrays
+from sharedcompute.shm import arrays
 
 from .processes import COMMAND, start
 
@@ -48,7 +48,7 @@ class Finder:
     def find_spec(self, name, path=None, target=None):
         if place == "imports" and name == "numba":
             wait()
-        if place == "team" and name == "sharedcompute.team.crew":
+        if place == "team" and name == "sharedcompute.team.supervisor":
             wait()
         if place == "commit" and name == "sharedcompute.engines.results":
             import os

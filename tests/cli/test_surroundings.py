@@ -16,7 +16,7 @@ import pytest
 from numba import config
 from numba.core.caching import CacheImpl, UserProvidedCacheLocator
 
-from sharedcompute import arrays
+from sharedcompute.shm import arrays
 from tests.cli.conftest import Cli
 
 COMMAND = [sys.executable, "-m", "sharedcompute"]

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.hdf5.locks import NO_LOCKS, Unlocked
+from sharedcompute.hdf5.safety.locks import NO_LOCKS, Unlocked
 
 SHIM = """
 #include <errno.h>

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.operations.base import ArraySpec, FromModel, Stage
-from sharedcompute.operations.fitting import Fit, Step
+from sharedcompute.operations.declarations import ArraySpec, FromModel, Stage
+from sharedcompute.operations.fits.declaration import Fit, Step
 from sharedcompute.operations.parameters import Parameter, count, order
 
 F8, I8 = np.dtype(np.float64), np.dtype(np.int64)

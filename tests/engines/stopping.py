@@ -14,8 +14,10 @@ import h5py
 import numpy as np
 
 import sharedcompute as sc
-from sharedcompute import events, faults
-from sharedcompute.engines import order, states, threads
+from sharedcompute import events
+from sharedcompute.engines.durability import in_order, states
+from sharedcompute.engines.units import threads
+from sharedcompute.system import faults
 
 
 def write_input(path: Path, rows: int) -> None:
@@ -113,7 +115,7 @@ def run(place: Path, job: Job, script: str, **how: Any) -> int:
     def work() -> None:
         os.environ["SHAREDCOMPUTE_FAULTS_FOLDER"] = str(counts)
         faults.SCRIPT = tuple(tuple(word.split(":")) for word in script.split())
-        for module in (order, states, threads):
+        for module in (in_order, states, threads):
             module.TAKE_SECONDS = 0.0
         job(place / "in.h5", place / "out.h5", **how)
 

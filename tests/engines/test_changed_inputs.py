@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import events, faults
+from sharedcompute import events
 from sharedcompute.cli.main import invoke
-from sharedcompute.engines import rounds
+from sharedcompute.engines.fits import rounds
 from sharedcompute.hdf5 import rehearsal
+from sharedcompute.system import faults
 
 ROWS = np.arange(4000.0).reshape(200, 20)
 

@@ -11,8 +11,8 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute import events
-from sharedcompute.engines import rounds
-from sharedcompute.engines.earlier import stopped
+from sharedcompute.engines.durability.runs import stopped
+from sharedcompute.engines.fits import rounds
 
 from .own_fit import HALVES
 from .test_kill_anywhere import run
@@ -84,7 +84,7 @@ def test_a_file_that_does_not_fit_is_decoded_in_each_round(
 ) -> None:
     address = f"{place}/in.h5::/gzip"
     held = sc.fit(HALVES, address, team=team)
-    monkeypatch.setattr("sharedcompute.plan.staging.choose_load", lambda *_: None)
+    monkeypatch.setattr("sharedcompute.plan.budget.staging.choose_load", lambda *_: None)
     assert same(sc.fit(HALVES, address, team=team), held)
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import arrays
-from sharedcompute.engines import rounds
+from sharedcompute.engines.fits import rounds
 from sharedcompute.engines.local import Local
-from sharedcompute.operations.base import ArraySpec
-from sharedcompute.operations.linear import LSTSQ
+from sharedcompute.operations.declarations import ArraySpec
+from sharedcompute.operations.fits.linear import LSTSQ
 from sharedcompute.plan.fit import FitPart
+from sharedcompute.shm import arrays
 
 from .own_fit import HALVES
 from .test_fits import Rounds, data, fit_of, place

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import journal
-from sharedcompute.engines import order, rounds, states, threads
-from sharedcompute.engines.earlier import stopped
+from sharedcompute.engines.durability import in_order, journal, states
+from sharedcompute.engines.durability.runs import stopped
+from sharedcompute.engines.fits import rounds
+from sharedcompute.engines.units import threads
 from sharedcompute.errors import Error
 
 from .stopping import JOBS, Stop, Watch, in_a_fork, whole_of
@@ -34,7 +35,7 @@ NAMES = ["lock", "journal-1", "output-1.h5", "waiting-1", "states-1-1"]
 
 @pytest.fixture(autouse=True)
 def all_is_noted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (order, states, threads):
+    for module in (in_order, states, threads):
         monkeypatch.setattr(module, "TAKE_SECONDS", 0.0)
     monkeypatch.setattr(rounds, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(rounds, "SAVE_SHARE", 0)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import arrays
+from sharedcompute.shm import arrays
 
 from .stopping import JOBS, map_of, run, whole_of
 

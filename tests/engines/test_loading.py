@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import arrays
 from sharedcompute.cli.main import invoke
 from sharedcompute.engines.serial import Serial
-from sharedcompute.hdf5.codecs import Decoder
-from sharedcompute.hdf5.opening import open_source
-from sharedcompute.plan import build, staging
-from sharedcompute.plan.loading import Load
+from sharedcompute.hdf5.filters.decode import Decoder
+from sharedcompute.hdf5.inspection.inspector import open_source
+from sharedcompute.plan import build
+from sharedcompute.plan.budget import staging
+from sharedcompute.plan.budget.loading import Load
+from sharedcompute.shm import arrays
 from tests.hdf5.datasets import Case, cut
 
 ROWS, COLUMNS = 600, 2100

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.engines import order
-from sharedcompute.engines.earlier import runs
-from sharedcompute.engines.order import InOrder
-from sharedcompute.engines.progress import Progress
-from sharedcompute.hdf5.writers import EncodedChunk
+from sharedcompute.engines.durability import in_order
+from sharedcompute.engines.durability.in_order import InOrder
+from sharedcompute.engines.durability.runs import runs
+from sharedcompute.engines.durability.sections import Progress
+from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 
 
 def chunk(block: int, part: int) -> EncodedChunk:
@@ -26,7 +26,7 @@ def chunk(block: int, part: int) -> EncodedChunk:
 def test_chunks_are_stored_in_the_order_of_their_blocks(
     limit: int, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(order, "HELD_BYTES", limit)
+    monkeypatch.setattr(in_order, "HELD_BYTES", limit)
     stored: list[tuple[int, EncodedChunk]] = []
     header = {"identity": {}, "what": "a job", "overwrite": False}
     progress = Progress(tmp_path, header, resume=False, in_place=False)

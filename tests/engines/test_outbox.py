@@ -11,12 +11,12 @@ from sharedcompute import options
 from sharedcompute.api.functions import map_job
 from sharedcompute.api.jobs import Settings, make_plan
 from sharedcompute.api.repack import make_repack
-from sharedcompute.engines.outbox import SENT_NBYTES, Rings
+from sharedcompute.engines.units.outbox import SENT_NBYTES, Rings
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.operations.catalogue import find
-from sharedcompute.plan import cost
-from sharedcompute.plan.memory import RING_NBYTES
+from sharedcompute.plan.budget import cost
+from sharedcompute.plan.in_memory import RING_NBYTES
 
 ROW = 1024
 

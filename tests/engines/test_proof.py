@@ -10,15 +10,16 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.cli.main import invoke
-from sharedcompute.engines.proof import Prover
-from sharedcompute.hdf5 import tree, writers
-from sharedcompute.hdf5.encoders import LibraryEncoder, OwnEncoder
-from sharedcompute.hdf5.fill import Fill
-from sharedcompute.hdf5.filter_table import SCALEOFFSET
-from sharedcompute.hdf5.filters import Filter
-from sharedcompute.hdf5.opening import open_source
-from sharedcompute.hdf5.sink import Created
-from sharedcompute.hdf5.storage import Storage
+from sharedcompute.engines.units.proof import Prover
+from sharedcompute.hdf5.copying import tree
+from sharedcompute.hdf5.filters.encode import LibraryEncoder, OwnEncoder
+from sharedcompute.hdf5.filters.filter_pipeline import Filter
+from sharedcompute.hdf5.filters.table import SCALEOFFSET
+from sharedcompute.hdf5.format.fill_value import Fill
+from sharedcompute.hdf5.format.storage import Storage
+from sharedcompute.hdf5.inspection.inspector import open_source
+from sharedcompute.hdf5.writing import row_writer
+from sharedcompute.hdf5.writing.sink import Created
 from sharedcompute.plan import proof
 from sharedcompute.plan.proof import sample_of
 from sharedcompute.plan.recode import plan_recoding
@@ -92,12 +93,12 @@ def test_workers_find_what_the_parent_stored_wrongly(paths, team, monkeypatch, w
 
 
 def test_rows_without_chunks_are_read_back_too(paths, monkeypatch):
-    honest = writers.write_all
+    honest = row_writer.write_all
 
     def write_all(fd, data, place, file):
         honest(fd, memoryview(bytes(len(data))), place, file)
 
-    monkeypatch.setattr(writers, "write_all", write_all)
+    monkeypatch.setattr(row_writer, "write_all", write_all)
     with pytest.raises(sc.ReadBackError, match="no filter"):
         sc.repack(*paths, chunks="contiguous", engine="serial")
 
@@ -130,7 +131,7 @@ def test_an_encoder_with_another_fill_value_than_the_dataset_is_refused():
     dtype = np.dtype("i4")
     right = LibraryEncoder(steps, (4,), dtype, Fill(np.int32(-9)))
     right.try_out()
-    from sharedcompute.hdf5.codecs import stored_filters
+    from sharedcompute.hdf5.filters.decode import stored_filters
 
     stored = stored_filters(right._dataset.get_create_plist())
     wrong = LibraryEncoder(steps, (4,), dtype, Fill(), stored)

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.engines import states
-from sharedcompute.engines.earlier import stopped
-from sharedcompute.operations.accumulate import Tally
+from sharedcompute.engines.durability import states
+from sharedcompute.engines.durability.runs import stopped
 from sharedcompute.operations.fingerprint import fingerprint
+from sharedcompute.operations.reductions.tally import Tally
 
 from .stopping import JOBS, Watch, map_of, run, whole_of
 
@@ -102,7 +102,7 @@ def test_results_are_added_to_a_file_of_the_newest_format_by_a_job_that_was_kill
 def test_a_state_that_a_signal_has_left_half_added_up_is_not_kept(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("threads", "states"):
+    for module in ("units.threads", "durability.states"):
         monkeypatch.setattr(f"sharedcompute.engines.{module}.TAKE_SECONDS", 0.0)
     job = JOBS["one state a worker"]
     want = job(place / "in.h5", None, engine="serial")

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import events, faults, journal
+from sharedcompute import events
 from sharedcompute.api import jobs
-from sharedcompute.engines import local, order, progress, states, threads
-from sharedcompute.engines.earlier import stopped
+from sharedcompute.engines import local
+from sharedcompute.engines.durability import in_order, journal, sections, states
+from sharedcompute.engines.durability.runs import stopped
+from sharedcompute.engines.units import threads
+from sharedcompute.system import faults
 
 from .stopping import JOBS, Job, Stop, Watch, map_of, whole_of
 
@@ -25,7 +28,7 @@ from .stopping import JOBS, Job, Stop, Watch, map_of, whole_of
 @pytest.fixture(autouse=True)
 def all_is_noted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done is noted as soon as it is, and not after a second."""
-    for module in (order, states, threads):
+    for module in (in_order, states, threads):
         monkeypatch.setattr(module, "TAKE_SECONDS", 0.0)
     monkeypatch.setattr(local, "POST_SECONDS", 0.0)
 
@@ -147,7 +150,7 @@ def test_a_disk_still_full_costs_nothing_that_is_kept(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(progress, "Journal", full)
+        patched.setattr(sections, "Journal", full)
         with pytest.raises(sc.MemoryBudgetError, match="No space left"):
             JOBS["contiguous"](field / "in.h5", field / "out.h5", resume=True)
     assert sorted((p.name, p.read_bytes()) for p in folder.iterdir()) == left

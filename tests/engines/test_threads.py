@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.engines import threads as engine_threads
-from sharedcompute.engines.threads import Claims, side_by_side
+from sharedcompute.engines.units import threads as engine_threads
+from sharedcompute.engines.units.threads import Claims, side_by_side
 from sharedcompute.rows import Rows
 from tests.engines.cases import REDUCTIONS, data
 from tests.engines.stopping import JOBS

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sharedcompute.hdf5.calendars import CALENDARS, SAME, TimeUnits
+from sharedcompute.hdf5.format.calendars import CALENDARS, SAME, TimeUnits
 
 UNITS = [
     "days since 2001-01-01",

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sharedcompute as sc
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.inspection.inspector import open_source
 from tests.hdf5.datasets import FILTERS, Case, cases, chunk_of, replace_chunk
 
 RUNS = settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
@@ -157,7 +157,7 @@ def test_many_chunks_of_few_bytes(path):
 
 
 def test_rows_that_are_asked_for_again_are_not_decoded_again(path, monkeypatch):
-    from sharedcompute.hdf5.codecs import Decoder
+    from sharedcompute.hdf5.filters.decode import Decoder
 
     Case((60, 4), (10, 2), "f4", "gzip").write(path)
     decoded = []

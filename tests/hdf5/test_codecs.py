@@ -11,10 +11,10 @@ import pytest
 from h5py import h5d, h5p, h5s, h5t, h5z
 
 from sharedcompute.errors import DecodeError
-from sharedcompute.hdf5 import plugins
-from sharedcompute.hdf5.codecs import Decoder, StoredFilter, decodes, stored_filters
-from sharedcompute.hdf5.filter_table import FLETCHER32, GZIP, SHUFFLE
-from sharedcompute.hdf5.filters import pipeline_of
+from sharedcompute.hdf5.filters import plugins
+from sharedcompute.hdf5.filters.decode import Decoder, StoredFilter, decodes, stored_filters
+from sharedcompute.hdf5.filters.filter_pipeline import pipeline_of
+from sharedcompute.hdf5.filters.table import FLETCHER32, GZIP, SHUFFLE
 
 PIPELINES = {
     "none": {},

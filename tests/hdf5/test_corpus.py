@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import pytest
 
-from sharedcompute import disposable
+from sharedcompute.system import disposable
 from tests.hdf5.test_hostile import as_hdf5_reads, virtual, write_small
 
 SECONDS = 60

@@ -11,7 +11,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.cli.main import invoke
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.kernels.filters import fletcher32
 from tests.hdf5.datasets import Case, chunk_of, cut, flip, replace_chunk, stored_bytes
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.chunk_writer import ChunkTarget
-from sharedcompute.hdf5.codecs import stored_filters
-from sharedcompute.hdf5.encoders import LibraryEncoder, OwnEncoder, deflate_level, encoder
-from sharedcompute.hdf5.fill import Fill
-from sharedcompute.hdf5.filter_table import FLETCHER32, GZIP
-from sharedcompute.hdf5.filters import Filter, apply, parse_filter, pipeline_of
+from sharedcompute.hdf5.filters.decode import stored_filters
+from sharedcompute.hdf5.filters.encode import LibraryEncoder, OwnEncoder, deflate_level, encoder
+from sharedcompute.hdf5.filters.filter_pipeline import Filter, apply, parse_filter, pipeline_of
+from sharedcompute.hdf5.filters.table import FLETCHER32, GZIP
+from sharedcompute.hdf5.format.fill_value import Fill
+from sharedcompute.hdf5.writing.chunked import ChunkTarget
 
 assert hdf5plugin
 

@@ -10,7 +10,7 @@ import pytest
 from h5py import h5d, h5p, h5s, h5t
 
 import sharedcompute as sc
-from sharedcompute.hdf5.listing import describe
+from sharedcompute.hdf5.inspection.listing import describe
 from tests.hdf5.copying import tool
 
 X = np.arange(10.0)

@@ -13,9 +13,9 @@ import pytest
 from h5py import h5d, h5p, h5s, h5t
 
 import sharedcompute as sc
-from sharedcompute import disposable
 from sharedcompute.cli.main import invoke
-from sharedcompute.hdf5.listing import describe
+from sharedcompute.hdf5.inspection.listing import describe
+from sharedcompute.system import disposable
 
 X = np.arange(60, dtype="f4").reshape(6, 10)
 
@@ -297,7 +297,9 @@ def test_three_thousand_nested_groups(folder):
 def test_a_crash_of_hdf5_is_an_error_that_names_the_file(folder, monkeypatch):
     with h5py.File("in.h5", "w") as file:
         file["x"] = X
-    monkeypatch.setattr("sharedcompute.hdf5.opening.numeric_dtype", lambda _: os.abort())
+    monkeypatch.setattr(
+        "sharedcompute.hdf5.inspection.inspector.numeric_dtype", lambda _: os.abort()
+    )
     for use in (sc.stats, sc.open, describe, lambda f: sc.repack(f, "out.h5")):
         message = refusal("in.h5", use)
         assert "crashed" in message
@@ -305,14 +307,14 @@ def test_a_crash_of_hdf5_is_an_error_that_names_the_file(folder, monkeypatch):
 
 
 def test_a_crash_on_one_file_of_a_glob_names_that_file(folder, monkeypatch):
-    from sharedcompute.hdf5 import opening
+    from sharedcompute.hdf5.inspection import inspector
 
     for number in range(4):
         with h5py.File(f"run_{number}.h5", "w") as file:
             file["x"] = X
-    real = opening.numeric_dtype
+    real = inspector.numeric_dtype
     monkeypatch.setattr(
-        opening,
+        inspector,
         "numeric_dtype",
         lambda d: os.abort() if d.file.filename.endswith("run_2.h5") else real(d),
     )
@@ -320,7 +322,7 @@ def test_a_crash_on_one_file_of_a_glob_names_that_file(folder, monkeypatch):
 
 
 def test_a_decoder_that_crashes_does_not_take_this_process_with_it(folder, monkeypatch):
-    from sharedcompute.hdf5.h5py_reader import H5pyReader
+    from sharedcompute.hdf5.reading.library import H5pyReader
 
     with h5py.File("in.h5", "w") as file:
         file.create_dataset("x", data=X, chunks=(2, 10), compression="lzf")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.listing import describe
-from sharedcompute.hdf5.lookup import find_dataset
-from sharedcompute.hdf5.reach import Reach
+from sharedcompute.hdf5.inspection.find import find_dataset
+from sharedcompute.hdf5.inspection.listing import describe
+from sharedcompute.hdf5.safety.access import Reach
 
 
 @pytest.fixture

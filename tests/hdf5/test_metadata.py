@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
-from sharedcompute.hdf5.metadata import copy_metadata
-from sharedcompute.hdf5.opening import open_source
-from sharedcompute.hdf5.output import OutputFile
-from sharedcompute.hdf5.sink import create, sink_like
+from sharedcompute.hdf5.copying.metadata import copy_metadata
+from sharedcompute.hdf5.inspection.inspector import open_source
+from sharedcompute.hdf5.writing.output import OutputFile
+from sharedcompute.hdf5.writing.sink import create, sink_like
 
 
 def result(source, output, path, *, drop_axis0=False, dtype="f8"):

@@ -11,9 +11,9 @@ from h5py import h5a, h5s, h5t
 
 import sharedcompute as sc
 from sharedcompute.cli.main import invoke
-from sharedcompute.hdf5 import names
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.listing import describe
+from sharedcompute.hdf5.format import names
+from sharedcompute.hdf5.inspection.listing import describe
 
 X = np.arange(24.0).reshape(6, 4)
 NAME = "Temp_\udcb0C"

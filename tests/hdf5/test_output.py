@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
-from sharedcompute.hdf5.filters import parse_filter
-from sharedcompute.hdf5.output import COMPLETE, OutputFile
-from sharedcompute.hdf5.sink import DatasetSink, create
+from sharedcompute.hdf5.filters.filter_pipeline import parse_filter
+from sharedcompute.hdf5.writing.output import COMPLETE, OutputFile
+from sharedcompute.hdf5.writing.sink import DatasetSink, create
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_too_large_an_output_is_refused_with_need_and_have(tmp_path):
 
 HOLD = """
 import sys
-from sharedcompute.hdf5.output import OutputFile
+from sharedcompute.hdf5.writing.output import OutputFile
 with OutputFile(sys.argv[1]) as output:
     print("held", flush=True)
     sys.stdin.read()

@@ -16,8 +16,8 @@ import sharedcompute as sc
 from sharedcompute import report
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import matching_files
-from sharedcompute.hdf5.listing import describe
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.inspection.inspector import open_source
+from sharedcompute.hdf5.inspection.listing import describe
 
 LENGTHS = (7, 3, 12, 0, 5)
 LAYOUTS = (

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import faults
 from sharedcompute.cli.main import invoke
-from sharedcompute.hdf5 import placing
+from sharedcompute.hdf5.writing import placing
+from sharedcompute.system import faults
 
 ROWS = np.arange(200.0).reshape(20, 10)
 

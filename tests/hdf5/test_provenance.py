@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5 import provenance
-from sharedcompute.hdf5.filters import parse_filter
-from sharedcompute.hdf5.output import OutputFile
-from sharedcompute.hdf5.sink import DatasetSink, create
+from sharedcompute.hdf5.filters.filter_pipeline import parse_filter
+from sharedcompute.hdf5.writing import stamps
+from sharedcompute.hdf5.writing.output import OutputFile
+from sharedcompute.hdf5.writing.sink import DatasetSink, create
 
 JOB = {"operation": "scale", "parameters": {"factor": 2.0}, "input": "in.h5::/x"}
 
@@ -20,11 +20,11 @@ def made(path, values, *, block_rows=4, **layout):
         created.write(values)
         blocks = range(0, len(values), block_rows)
         crcs = [
-            provenance.block_crc(values[at : at + block_rows], created.sink.stored_dtype)
+            stamps.block_crc(values[at : at + block_rows], created.sink.stored_dtype)
             for at in blocks
         ]
-        provenance.record_crcs(created.dataset, block_rows, crcs)
-        provenance.stamp(created.dataset, JOB)
+        stamps.record_crcs(created.dataset, block_rows, crcs)
+        stamps.stamp(created.dataset, JOB)
         offset = created.dataset.id.get_offset()
         output.commit()
     return offset
@@ -42,7 +42,7 @@ def flip(path, place):
 def test_a_whole_file_is_intact_and_says_what_made_it(tmp_path, stored):
     path = tmp_path / "o.h5"
     made(path, np.arange(66.0).reshape(22, 3), stored_dtype=np.dtype(stored))
-    found = provenance.verify(str(path))
+    found = stamps.verify(str(path))
     assert found.ok
     assert found.complete
     (check,) = found.datasets
@@ -54,7 +54,7 @@ def test_a_flipped_byte_is_found_with_its_rows(tmp_path):
     path = tmp_path / "o.h5"
     offset = made(path, np.arange(66.0).reshape(22, 3))
     flip(path, offset + 9 * 24 + 5)
-    found = provenance.verify(f"{path}::/y")
+    found = stamps.verify(f"{path}::/y")
     assert not found.ok
     assert found.datasets[0].damaged == ((8, 12),)
     assert "8:12" in found.datasets[0].message
@@ -68,7 +68,7 @@ def test_a_chunk_that_cannot_be_decoded_is_damage(tmp_path):
     with path.open("r+b") as file:
         file.seek(info.byte_offset)
         file.write(b"\xff" * info.size)
-    assert provenance.verify(str(path)).datasets[0].damaged == ((4, 8),)
+    assert stamps.verify(str(path)).datasets[0].damaged == ((4, 8),)
 
 
 def test_many_blocks_share_entries(tmp_path):
@@ -76,11 +76,11 @@ def test_many_blocks_share_entries(tmp_path):
     values = np.arange(30_000, dtype="u2")
     offset = made(path, values, block_rows=3)
     with h5py.File(path, "r") as file:
-        assert len(file["y"].attrs[provenance.CRC32]) <= provenance.ENTRIES
-        assert file["y"].attrs[provenance.BLOCK_ROWS].tolist() == [3, 3]
-    assert provenance.verify(str(path)).ok
+        assert len(file["y"].attrs[stamps.CRC32]) <= stamps.ENTRIES
+        assert file["y"].attrs[stamps.BLOCK_ROWS].tolist() == [3, 3]
+    assert stamps.verify(str(path)).ok
     flip(path, offset + 2 * 29_999)
-    assert provenance.verify(str(path)).datasets[0].damaged == ((29_997, 30_000),)
+    assert stamps.verify(str(path)).datasets[0].damaged == ((29_997, 30_000),)
 
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (5, 0), (5,), (4, 3)])
@@ -91,10 +91,10 @@ def test_a_small_result_has_one_checksum(tmp_path, shape, dtype):
     with OutputFile(str(path)) as output:
         created = create(DatasetSink("/y", shape, np.dtype(dtype)), output)
         created.write(values)
-        provenance.record_whole(created.dataset, values)
-        provenance.stamp(created.dataset, JOB)
+        stamps.record_whole(created.dataset, values)
+        stamps.stamp(created.dataset, JOB)
         output.commit()
-    assert provenance.verify(str(path)).ok
+    assert stamps.verify(str(path)).ok
 
 
 def test_a_file_that_was_not_finished_is_not_ok(tmp_path):
@@ -102,7 +102,7 @@ def test_a_file_that_was_not_finished_is_not_ok(tmp_path):
     made(path, np.zeros((5, 2)))
     with h5py.File(path, "a") as file:
         file.attrs["sharedcompute_complete"] = False
-    found = provenance.verify(str(path))
+    found = stamps.verify(str(path))
     assert (found.ok, found.complete) == (False, False)
 
 
@@ -110,4 +110,4 @@ def test_a_file_that_others_made_is_refused(tmp_path):
     with h5py.File(tmp_path / "o.h5", "w") as file:
         file["x"] = 1
     with pytest.raises(InputError, match="found none"):
-        provenance.verify(str(tmp_path / "o.h5"))
+        stamps.verify(str(tmp_path / "o.h5"))

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from sharedcompute.errors import InputError, MemoryBudgetError
-from sharedcompute.hdf5 import writers
-from sharedcompute.hdf5.fill import Fill
-from sharedcompute.hdf5.filters import parse_filter
-from sharedcompute.hdf5.opening import open_source
-from sharedcompute.hdf5.output import OutputFile
-from sharedcompute.hdf5.sink import DatasetSink, create, sink_like
+from sharedcompute.hdf5.filters.filter_pipeline import parse_filter
+from sharedcompute.hdf5.format.fill_value import Fill
+from sharedcompute.hdf5.inspection.inspector import open_source
+from sharedcompute.hdf5.writing import row_writer
+from sharedcompute.hdf5.writing.output import OutputFile
+from sharedcompute.hdf5.writing.sink import DatasetSink, create, sink_like
 
 A = np.random.default_rng(5).poisson(20, (23, 17, 9))
 
@@ -40,9 +40,9 @@ def as_h5py_writes(file, like):
         plist = old.id.get_create_plist()
         if plist.fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED:
             dcpl.set_fill_value(np.asarray(old.fillvalue))
-        from sharedcompute.hdf5 import filters
+        from sharedcompute.hdf5.filters import filter_pipeline
 
-        filters.apply(filters.pipeline_of(plist), dcpl)
+        filter_pipeline.apply(filter_pipeline.pipeline_of(plist), dcpl)
         low = h5py.h5d.create(opened.id, b"x", old.id.get_type(), old.id.get_space(), dcpl)
         h5py.Dataset(low)[...] = old[()]
         return _chunks(opened["x"]), _chunks(old)
@@ -201,9 +201,9 @@ def test_a_short_write_is_continued_and_a_full_disk_is_named(tmp_path, monkeypat
     with OutputFile(str(tmp_path / "o.h5")) as output:
         created = create(sink, output)
         with created.target.open() as writer:
-            monkeypatch.setattr(writers.os, "pwrite", FullDisk(10**6))
+            monkeypatch.setattr(row_writer.os, "pwrite", FullDisk(10**6))
             writer.write(0, values)
-            monkeypatch.setattr(writers.os, "pwrite", FullDisk(5))
+            monkeypatch.setattr(row_writer.os, "pwrite", FullDisk(5))
             with pytest.raises(MemoryBudgetError, match="No space left"):
                 writer.write(0, values)
             monkeypatch.undo()

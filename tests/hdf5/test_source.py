@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from h5py import h5d, h5s, h5t
 
-from sharedcompute.hdf5.opening import Describer, open_source
-from sharedcompute.hdf5.reach import Reach
+from sharedcompute.hdf5.inspection.inspector import Describer, open_source
+from sharedcompute.hdf5.safety.access import Reach
 
 A = np.arange(84).reshape(12, 7)
 COLOURS = h5py.enum_dtype({"RED": 0, "GREEN": 1, "BLUE": 2}, basetype="i2")

@@ -10,7 +10,7 @@ import pytest
 from h5py import h5d, h5p, h5s, h5t
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.inspection.inspector import open_source
 
 
 def refusal(address):

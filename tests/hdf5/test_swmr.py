@@ -13,7 +13,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.inspection.inspector import open_source
 
 WRITER = """
 import sys

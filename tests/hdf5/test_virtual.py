@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.opening import open_source
+from sharedcompute.hdf5.inspection.inspector import open_source
 
 ROWS = np.arange(60, dtype="f4").reshape(6, 10)
 

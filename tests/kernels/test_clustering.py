@@ -6,7 +6,7 @@ from scipy.cluster.vq import vq
 from scipy.spatial.distance import cdist
 
 from sharedcompute.kernels import clustering as kernels
-from sharedcompute.operations.centers import comparable
+from sharedcompute.operations.rowwise.centers import comparable
 
 SHAPES = [(1, 1, 1), (63, 1, 3), (64, 4, 4), (65, 5, 7), (200, 17, 33), (130, 3, 1)]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sharedcompute.operations.base import ArraySpec
+from sharedcompute.operations.declarations import ArraySpec
 from sharedcompute.operations.parameters import bind
 
 

@@ -12,8 +12,8 @@ import sharedcompute as sc
 from sharedcompute.operations.catalogue import find
 from sharedcompute.options import Options
 from sharedcompute.plan.build import build
+from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.plan.job import Job, transform
-from sharedcompute.plan.memory import ArraySource
 
 NANOSECONDS = np.int64(1_700_000_000_000_000_000) + np.array([1, 50, 129])
 

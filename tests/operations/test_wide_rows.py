@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.operations.accumulate import CACHED, Reduction, Tally, tally
-from sharedcompute.operations.base import ArraySpec, Reduce
 from sharedcompute.operations.catalogue import find
+from sharedcompute.operations.declarations import ArraySpec, Reduce
+from sharedcompute.operations.reductions.tally import CACHED, Reduction, Tally, tally
 from tests.operations import reference
 
 NAMES = ("mean", "std", "sum", "var", "min", "max", "argmin", "argmax", "any", "all", "count")

@@ -7,7 +7,7 @@ import sys
 import textwrap
 import time
 
-from sharedcompute.segments import start_time
+from sharedcompute.shm.segments import start_time
 
 
 class Script:

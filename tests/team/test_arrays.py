@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import sharedcompute.segments
-from sharedcompute import arrays, segments
-from sharedcompute.arrays import SharedArray
+import sharedcompute.shm.segments
 from sharedcompute.errors import InputError, MemoryBudgetError
+from sharedcompute.shm import arrays, segments
+from sharedcompute.shm.arrays import SharedArray
 
 DTYPES = ["?", "i1", "u8", "f2", "f4", "f8", "c8", "c16", "M8[s]", "S3", "i4,(2,)f8"]
 
@@ -153,7 +153,7 @@ def test_another_process_writes_to_the_same_memory():
     sent = pickle.dumps(x[1:3])
 
     def write():
-        sharedcompute.segments._mapped.clear()  # as in a process that never saw it
+        sharedcompute.shm.segments._mapped.clear()  # as in a process that never saw it
         pickle.loads(sent)[:] = 7, 8
         return True
 
@@ -174,7 +174,7 @@ def test_a_fork_that_ends_leaves_the_block():
 
     def drop():
         kept.clear()
-        sharedcompute.segments.remove_own()
+        sharedcompute.shm.segments.remove_own()
         return True
 
     assert in_a_fork(drop)
@@ -219,7 +219,7 @@ def test_clean_removes_blocks_whose_owner_is_gone_and_no_others():
 
     def die():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sharedcompute.segments.janitor, "start", lambda *_: None)
+            patch.setattr(sharedcompute.shm.segments.janitor, "start", lambda *_: None)
             kept.append(arrays.zeros(5))
         return arrays.segment_of(kept[0]).name
 
@@ -232,7 +232,7 @@ def test_clean_removes_blocks_whose_owner_is_gone_and_no_others():
 
 def test_a_pid_used_again_does_not_keep_a_block():
     here = Path("/proc/self/ns/pid").stat().st_ino
-    path = sharedcompute.machine.SHM / f"sc_{os.getpid()}_1_{here:x}_0_00000000"
+    path = sharedcompute.system.machine.SHM / f"sc_{os.getpid()}_1_{here:x}_0_00000000"
     path.touch()
     arrays.clean()
     assert not path.exists()
@@ -240,7 +240,7 @@ def test_a_pid_used_again_does_not_keep_a_block():
 
 def test_a_block_of_another_pid_namespace_is_not_judged_and_stays():
     """In containers with one /dev/shm a pid means another process to each, or none."""
-    path = sharedcompute.machine.SHM / f"sc_{os.getpid()}_1_1234_0_00000000"
+    path = sharedcompute.system.machine.SHM / f"sc_{os.getpid()}_1_1234_0_00000000"
     path.touch()
     try:
         assert arrays.clean(os.getpid()) == []
@@ -271,7 +271,7 @@ def test_where_no_block_can_be_made_the_error_names_dev_shm_and_serial(monkeypat
 
 
 def test_files_of_others_are_not_ours(tmp_path, monkeypatch):
-    monkeypatch.setattr(sharedcompute.machine, "SHM", tmp_path)
+    monkeypatch.setattr(sharedcompute.system.machine, "SHM", tmp_path)
     for name in ("sc_notes.txt", "psm_1234", "sc_1_2_3_zz"):
         (tmp_path / name).touch()
     assert arrays.list_blocks() == []

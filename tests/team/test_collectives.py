@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from sharedcompute import arrays
 from sharedcompute.errors import InputError, WorkerDied
+from sharedcompute.shm import arrays
 from sharedcompute.sync import ProgramLeftError
 from sharedcompute.team import Team
 

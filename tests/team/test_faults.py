@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from sharedcompute import arrays
 from sharedcompute.errors import WorkerDied
+from sharedcompute.shm import arrays
 from sharedcompute.team import Team
 
 from .scripts import Script, eventually, gone, run
@@ -172,7 +172,7 @@ def test_late_words_of_a_stopped_job_are_not_taken_for_the_next_one(crew):
 HEAD = """
     import gc, os, signal, sys, time
     import numba, numpy as np
-    from sharedcompute import arrays
+    from sharedcompute.shm import arrays
     from sharedcompute.team import Team
 """
 

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 import sharedcompute
-from sharedcompute import arrays, segments
+from sharedcompute.shm import arrays, segments
 
 from .scripts import Script, eventually, gone, run
 
@@ -101,7 +101,7 @@ def test_a_janitor_ends_with_its_process_and_removes_only_what_is_its(tmp_path):
     import os
     import psutil
     from pathlib import Path
-    from sharedcompute import janitor
+    from sharedcompute.shm import janitor
 
     folder = Path({str(tmp_path)!r})
     janitor.start(folder, "sc_7_")

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from sharedcompute import arrays
-from sharedcompute.arrays import SharedArray
 from sharedcompute.errors import InputError
 from sharedcompute.rows import MODES, SCHEDULES
+from sharedcompute.shm import arrays
+from sharedcompute.shm.arrays import SharedArray
 
 
 @numba.njit
@@ -138,12 +138,12 @@ def test_in_place_with_a_halo_is_refused(team):
 
 
 def test_a_cached_kernel_goes_by_name_and_workers_load_it(team):
-    from sharedcompute.atomics import wake  # any module-level function that numba caches
+    from sharedcompute.sync.atomics import wake  # any module-level function that numba caches
 
     def loaded(_worker, f):
         return f.__module__, type(f._cache).__name__
 
-    assert team.run(loaded, wake) == [("sharedcompute.atomics", "CheckedCache")] * 2
+    assert team.run(loaded, wake) == [("sharedcompute.sync.atomics", "CheckedCache")] * 2
 
 
 def test_a_kernel_without_a_name_is_sent_once(team):

@@ -20,8 +20,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sharedcompute import arrays
 from sharedcompute.errors import InputError, WorkerDied
+from sharedcompute.shm import arrays
 from sharedcompute.team import Team
 
 SCHEDULES = ["static", "dynamic", "guided"]

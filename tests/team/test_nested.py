@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import arrays
 from sharedcompute.errors import InputError, ProgramError
-from sharedcompute.team import Team, messages
+from sharedcompute.shm import arrays
+from sharedcompute.team import Team
+from sharedcompute.team.messaging import messages
 
 SCRIPT = Path(__file__).with_name("everywhere.py")
 WAYS = ("spawn", "fork", "forkserver", "pool", "os.fork")

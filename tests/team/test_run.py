@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from sharedcompute import arrays
 from sharedcompute.errors import InputError, ProgramError
+from sharedcompute.shm import arrays
 from sharedcompute.sync import Aborted
 from sharedcompute.team import Team
 
@@ -83,7 +83,7 @@ def test_a_returned_view_of_the_callers_array_is_that_memory(team):
 
 def test_what_a_worker_shares_by_itself_comes_back_as_a_copy(team):
     def make(worker):
-        from sharedcompute.arrays import full
+        from sharedcompute.shm.arrays import full
 
         return full(70_000, worker.rank)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import arrays
-from sharedcompute.arrays import SharedArray
+from sharedcompute.shm import arrays
+from sharedcompute.shm.arrays import SharedArray
 
 
 def made() -> dict[str, SharedArray]:

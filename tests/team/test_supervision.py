@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import arrays
 from sharedcompute.errors import Error, MemoryBudgetError, WorkerDied
+from sharedcompute.shm import arrays
 from sharedcompute.sync.layout import ARRIVED
-from sharedcompute.team import Team, processes
+from sharedcompute.team import Team
+from sharedcompute.team.processes import launch
 
 from .scripts import eventually, gone, run
 
@@ -52,7 +53,7 @@ def arm(crew, folder, script):
     """Have the worker there now fail by `script`; the one that takes its place does not."""
 
     def take(worker, words):
-        from sharedcompute import faults
+        from sharedcompute.system import faults
 
         if worker.rank == VICTIM:
             os.environ["SHAREDCOMPUTE_FAULTS_FOLDER"] = str(folder)
@@ -212,7 +213,7 @@ def test_the_same_team_goes_on_after_each_of_many_deaths(crew):
 
 
 def server():
-    return processes._server_pid()
+    return launch._server_pid()
 
 
 def test_a_killed_fork_server_disturbs_neither_a_job_nor_the_next_team(crew):
@@ -242,20 +243,20 @@ def test_a_killed_fork_server_disturbs_neither_a_job_nor_the_next_team(crew):
 
 
 def test_a_fork_server_that_dies_again_and_again_is_an_error(crew, monkeypatch):
-    context = processes.context(None)
+    context = launch.context(None)
 
     def die(_):
         raise EOFError  # what the parent sees of it
 
     monkeypatch.setattr(context.Process, "start", die)
-    monkeypatch.setattr(processes, "_bury_server", lambda: None)
+    monkeypatch.setattr(launch, "_bury_server", lambda: None)
     with pytest.raises(Error, match="died 3 times"):
         Team(1)
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.EMFILE])
 def test_no_room_for_a_process_is_one_line_and_leaves_nothing(crew, monkeypatch, number):
-    context, started = processes.context(None), []
+    context, started = launch.context(None), []
     start = context.Process.start
 
     def full(process):

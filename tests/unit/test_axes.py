@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.hdf5.dimensions import axes_that_stay
-from sharedcompute.operations.base import Stage
+from sharedcompute.hdf5.format.dimensions import axes_that_stay
 from sharedcompute.operations.catalogue import CATALOGUE, FITS
+from sharedcompute.operations.declarations import Stage
 from sharedcompute.plan.axes import axes_after, axes_of_fit
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sharedcompute import disposable
-from sharedcompute.disposable import LostError
 from sharedcompute.errors import Error, InputError, MemoryBudgetError, ProgramError
+from sharedcompute.system import disposable
+from sharedcompute.system.disposable import LostError
 
 
 def run(f, *args, seconds=None):
@@ -166,7 +166,7 @@ def test_errors_pickle():
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from sharedcompute import disposable
+from sharedcompute.system import disposable
 
 def wait(file):
     import os

@@ -11,13 +11,13 @@ import h5py
 import numpy as np
 import pytest
 
-from sharedcompute import machine
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.options import Options
 from sharedcompute.plan.recode import Wanted
 from sharedcompute.plan.repack import plan_repack
-from sharedcompute.shortage import full_disk_named, shortage_named
+from sharedcompute.system import machine
+from sharedcompute.system.shortage import full_disk_named, shortage_named
 
 MB = 10**6
 

@@ -13,8 +13,8 @@ import sharedcompute as sc
 from sharedcompute.operations.catalogue import find
 from sharedcompute.options import Options
 from sharedcompute.plan.build import Plan, build
+from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.plan.job import Job, Step, summary, transform
-from sharedcompute.plan.memory import ArraySource
 
 X = np.zeros((100, 6), np.float32)
 

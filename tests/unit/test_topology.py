@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sharedcompute.topology import Cores, Topology, place
+from sharedcompute.system.topology import Cores, Topology, place
 
 
 def cpus(*cores: int) -> Cores:

@@ -13,13 +13,13 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.cli.main import invoke
-from sharedcompute.engines.earlier import Stopped
+from sharedcompute.engines.durability.runs import Stopped
 from sharedcompute.errors import OutputExists, StaleResumeError
 from sharedcompute.options import NAMES, ReadOptions, StorageOptions
 from sharedcompute.wording import flag, in_python, on_command_line, option, parameter
 
 PACKAGE = Path(sc.__file__).parent
-OWN_WORDS = ("cli", "bottleneck.py", "scaling.py")
+OWN_WORDS = ("cli",)
 """What only the command line shows."""
 
 SPELLED = [

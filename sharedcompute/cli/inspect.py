@@ -1,0 +1,197 @@
+"""The commands that look: info, ops, verify, shm."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import click
+
+from sharedcompute.cli.options import EXTERNAL, Group
+from sharedcompute.cli.stopped import tell_stopped
+
+JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
+
+
+@click.command()
+@click.argument("address")
+@EXTERNAL
+@JSON
+def info(address: str, allow_external: bool, as_json: bool) -> None:
+    """Datasets of a file: shape, dtype, chunks, filters, size, ratio, read path."""
+    from sharedcompute.cli.tables import show, table  # noqa: PLC0415
+    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
+    from sharedcompute.hdf5.inspection.listing import describe  # noqa: PLC0415
+    from sharedcompute.report import shape  # noqa: PLC0415
+    from sharedcompute.system.machine import format_size  # noqa: PLC0415
+
+    where = Address.parse(address)
+    if tell_stopped(where.file, as_json):
+        return
+    found = describe(where, allow_external)
+    if as_json:
+        click.echo(json.dumps([_record(d) for d in found]))
+        return
+    right = ("size", "ratio")
+    made = table(
+        "dataset", "shape", "dtype", "chunks", "filters", "size", "ratio", "read path", right=right
+    )
+    for d in found:
+        made.add_row(
+            d.path,
+            "-" if d.shape is None else shape(d.shape),
+            d.dtype,
+            shape(d.chunks) if d.chunks else "-",
+            ", ".join(d.filters) or "-",
+            format_size(d.nbytes),
+            f"{d.ratio:.2f}" if d.ratio else "-",
+            f"{d.read_path}: {d.reason}" if d.read_path else f"not usable: {d.reason}",
+        )
+    show(made)
+
+
+def _record(d: Any) -> dict[str, Any]:
+    return {
+        "path": d.path,
+        "shape": None if d.shape is None else list(d.shape),
+        "dtype": d.dtype,
+        "chunks": list(d.chunks) if d.chunks else None,
+        "filters": list(d.filters),
+        "nbytes": d.nbytes,
+        "stored_nbytes": d.stored_nbytes,
+        "ratio": d.ratio,
+        "read_path": d.read_path,
+        "reason": d.reason,
+    }
+
+
+@click.command()
+@click.argument("op", required=False)
+@JSON
+def ops(op: str | None, as_json: bool) -> None:
+    """The operations by kind, or one's parameters."""
+    from sharedcompute.cli.tables import show, table  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import CATALOGUE, FITS, find  # noqa: PLC0415
+
+    all_of_them = [*CATALOGUE.values(), *FITS.values()]
+    chosen = [FITS.get(op) or find(op)] if op else all_of_them
+    if as_json:
+        click.echo(json.dumps([_operation(o) for o in chosen]))
+        return
+    if op is None:
+        made = table("kind", "operation", "what it does")
+        for o in chosen:
+            made.add_row(o.kind, o.name, o.summary)
+        show(made)
+        return
+    (one,) = chosen
+    click.echo(f"{one.name} ({one.kind}): {one.summary}")
+    click.echo(_shapes(one))
+    made = table("parameter", "default", "meaning")
+    for p in one.parameters:
+        made.add_row(p.name, "from the data" if p.default is None else str(p.default), p.doc)
+    if one.parameters:
+        show(made)
+
+
+def _shapes(op: Any) -> str:
+    if op.kind == "reduce":
+        return "shape: (rows, ...) -> (...), or a number with --axis all"
+    if op.kind == "fit":
+        return f"gives: {', '.join(op.gives)}; watches {', '.join(op.watched)}"
+    neighbours = ", from neighbouring rows too" if op.kind == "stencil" else ""
+    return f"shape: (rows, ...) -> (rows, ...){neighbours}"
+
+
+def _operation(op: Any) -> dict[str, Any]:
+    return {
+        "name": op.name,
+        "kind": op.kind,
+        "summary": op.summary,
+        "shape": _shapes(op).partition(": ")[2],
+        "parameters": [
+            {
+                "name": p.name,
+                "default": None if p.default is None else str(p.default),
+                "doc": p.doc,
+            }
+            for p in op.parameters
+        ],
+    }
+
+
+@click.command()
+@click.argument("output")
+@JSON
+def verify(output: str, as_json: bool) -> None:
+    """Is an output complete and intact, and what made it."""
+    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
+    from sharedcompute.hdf5.writing.stamps import verify as check  # noqa: PLC0415
+
+    if tell_stopped(Address.parse(output).file, as_json):
+        raise SystemExit(1)
+    found = check(output)
+    if as_json:
+        click.echo(json.dumps({**dataclasses.asdict(found), "ok": found.ok}))
+    else:
+        state = "complete" if found.complete else "NOT complete: the job that wrote it did not end"
+        click.echo(f"{found.file}: {state}")
+        for d in found.datasets:
+            click.echo(
+                f"{d.path}: {d.message}; made by sharedcompute {d.version} from {_made(d.job)}"
+            )
+    if not found.ok:
+        raise SystemExit(1)
+
+
+def _made(job: dict[str, Any]) -> str:
+    """What made a dataset: its input and the steps."""
+    steps = []
+    for step in job.get("steps", []):
+        given = ", ".join(f"{k}={v}" for k, v in step.items() if k != "operation")
+        steps.append(f"{step['operation']}({given})")
+    decoded = " --decode-cf" if job.get("decode_cf") else ""
+    return f"{job.get('input')}{decoded}: {' | '.join(steps)}"
+
+
+@click.group(cls=Group)
+def shm() -> None:
+    """Shared blocks of this user."""
+
+
+_STATES = {
+    True: "in use",
+    False: "left over",
+    None: "of another PID namespace, not judged",
+}
+
+
+@shm.command("list")
+@JSON
+def shm_list(as_json: bool) -> None:
+    """Shared blocks, and whether their owner still runs."""
+    from sharedcompute.cli.tables import show, table  # noqa: PLC0415
+    from sharedcompute.shm.arrays import list_blocks  # noqa: PLC0415
+    from sharedcompute.system.machine import format_size  # noqa: PLC0415
+
+    blocks = list_blocks()
+    if as_json:
+        click.echo(json.dumps([vars(b) if hasattr(b, "__dict__") else b._asdict() for b in blocks]))
+        return
+    made = table("block", "size", "owner", "state", right=("size", "owner"))
+    for b in blocks:
+        made.add_row(b.name, format_size(b.nbytes), str(b.pid), _STATES[b.alive])
+    if blocks:
+        show(made)
+    else:
+        click.echo("no shared blocks")
+
+
+@shm.command("clean")
+def shm_clean() -> None:
+    """Remove blocks whose owner is gone; those of other PID namespaces stay."""
+    from sharedcompute.shm.arrays import clean  # noqa: PLC0415
+
+    removed = clean()
+    click.echo(f"removed {len(removed)} shared block(s)")

@@ -1,0 +1,1 @@
+"""The ``scaling`` command: the same job with 1, 2, 4 ... workers."""

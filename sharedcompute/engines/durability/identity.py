@@ -1,0 +1,150 @@
+"""Which job a stopped job was: everything that decides the bytes of its output."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from sharedcompute.engines.durability.journal import Record
+from sharedcompute.engines.durability.lineage import is_own
+from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.format.storage import Storage
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
+from sharedcompute.hdf5.writing.sink import DatasetSink
+from sharedcompute.operations.fingerprint import fingerprint
+from sharedcompute.plan.build import Plan
+from sharedcompute.plan.job import Job, Summary, operations_of
+from sharedcompute.plan.repack import RepackPlan
+
+BASE = "the file that results are added to"
+"""The one entry of an identity that the job itself changes."""
+
+
+def header_of(plan: Plan, base: Seen | None) -> Record:
+    """What the journal of a plan begins with.
+
+    Parameters
+    ----------
+    base : Seen or None
+        The file that the output began as.
+    """
+    identity: Record = {**_versions(), **_input(plan.job), **_files(plan.reads)}
+    identity |= _steps(plan.job)
+    kept = [keep.sink for keep in plan.passes[-1].keeps]
+    for sink in (*kept, *plan.observe_sinks):
+        if isinstance(sink, DatasetSink):
+            identity[f"the storage of {sink.path}"] = _storage(sink)
+    # After the storage: other chunks move the bounds of blocks, and are what was asked for.
+    identity["the number of rows in a block"] = [plan.blocks.rows, plan.passes[-1].strip]
+    identity[BASE] = None if base is None else _state(base)
+    overwrite = plan.job.output is not None and plan.job.output.overwrite
+    return {"identity": identity, "what": _what(plan.job), "overwrite": overwrite}
+
+
+def repack_header_of(plan: RepackPlan, base: Seen | None) -> Record:
+    """What the journal of a repack begins with."""
+    identity: Record = {**_versions(), **_files(plan.reads), "the dataset": plan.path}
+    prints: dict[Storage, str] = {}
+    for recoding in plan.recodings.values():
+        storage = recoding.storage
+        if storage not in prints:
+            prints[storage] = fingerprint(storage)
+        identity[f"the storage of {recoding.source.path}"] = prints[storage]
+    identity[BASE] = None if base is None else _state(base)
+    what = f"repack of {Address(Path(plan.file).name, plan.path)}"
+    return {"identity": identity, "what": what, "overwrite": plan.overwrite}
+
+
+def mark(header: Record) -> str:
+    """What marks the output of a job: a digest of all that decides its bytes.
+
+    Not of the file that results are added to: that is another one afterwards.
+    """
+    identity = {name: value for name, value in header["identity"].items() if name != BASE}
+    text = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _versions() -> Record:
+    """Bits depend on these too: on how kernels are compiled, and on what HDF5 writes."""
+    versions = {
+        "sharedcompute": metadata.version("sharedcompute"),
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        "NumPy": np.__version__,
+        "numba": metadata.version("numba"),
+        "h5py": h5py.__version__,
+        "HDF5": h5py.version.hdf5_version,
+        "hdf5plugin": metadata.version("hdf5plugin"),
+    }
+    return {f"the version of {name}": version for name, version in versions.items()}
+
+
+def _input(job: Job) -> Record:
+    source: Any = job.source
+    if not isinstance(source, DatasetSource):
+        return {"the input array": fingerprint(source.array)}
+    dataset = {"the input dataset": f"{source.path} {source.shape} {source.stored_dtype.str}"}
+    return {**dataset, "decode_cf": job.decode_cf}
+
+
+def _files(reads: InputFiles) -> Record:
+    """Size and time of each file, as it was seen: what is there now may be another one already.
+
+    Files in several folders often have the same name.
+    """
+    return {f"the file {seen.file}": _state(seen) for seen in reads.seen}
+
+
+def _state(seen: Seen) -> str:
+    """Size and time for a person, and exact."""
+    seconds, rest = divmod(seen.time_ns, 10**9)
+    time = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{seen.size} bytes of {time}.{rest:09} UTC"
+
+
+def _steps(job: Job) -> Record:
+    found: Record = {}
+    for number, step in enumerate(job.steps, start=1):
+        where = f" of step {number}" if len(job.steps) > 1 else ""
+        pairs = operations_of(step)
+        found[f"the operation{where}"] = ", ".join(op.name for op, _ in pairs)
+        found[f"the place of the result{where}"] = step.save
+        if isinstance(step, Summary):
+            found[f"the axis{where}"] = "all" if step.over_all else "rows"
+        for op, params in pairs:
+            if is_own(op):
+                found[f"the code of {op.name}{where}"] = fingerprint(op)
+            for name, value in params.items():
+                found[f"{name} of {op.name}{where}"] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    return f"{value!s:.40} ({fingerprint(value)})"
+
+
+def _storage(sink: DatasetSink) -> str:
+    chunks = "contiguous" if sink.chunks is None else f"chunks {sink.chunks}"
+    names = " ".join(sink.filter_names) or "no filter"
+    return f"{sink.shape} {sink.stored_dtype} {chunks}, {names} ({fingerprint(sink)})"
+
+
+def _what(job: Job) -> str:
+    """The job for a person."""
+    names = [",".join(op.name for op, _ in operations_of(step)) for step in job.steps]
+    source: Any = job.source
+    read = "an array in memory"
+    if isinstance(source, DatasetSource):
+        read = str(Address(Path(source.glob or source.file).name, source.path))
+    return f"{' | '.join(names)} of {read}"

@@ -1,0 +1,60 @@
+"""What made a result, and of what: the record that goes into the output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.operations.catalogue import CATALOGUE, FITS
+from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.fingerprint import fingerprint
+from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.plan.job import Job, Summary, operations_of
+
+
+def is_own(op: Operation | Fit) -> bool:
+    """Whether an operation is a user's, and not of the catalogue."""
+    return op not in (CATALOGUE.get(op.name), FITS.get(op.name))
+
+
+def record(job: Job, number: int) -> dict[str, Any]:
+    """What made the result of a step: its input, and the steps up to it."""
+    steps = []
+    for step in job.steps[: number + 1]:
+        ops = [op for op, _ in operations_of(step)]
+        if isinstance(step, Summary) and step is not job.steps[number]:
+            continue
+        own = {op.name: fingerprint(op) for op in ops if is_own(op)}
+        told = {"operation": ",".join(op.name for op in ops), **({"code": own} if own else {})}
+        steps.append({**told, **_plain(step.given)})
+    source = job.source
+    if isinstance(source, DatasetSource):
+        # The name without its folder: the same job elsewhere writes the same bytes.
+        name = Path(source.glob or source.file).name
+        read = {"input": str(Address(name, source.path))}
+        return {**read, **({"decode_cf": True} if job.packing else {}), "steps": steps}
+    return {"input": "an array in memory", "steps": steps}
+
+
+def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON takes them: an array by what tells it apart, a file without its folder."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return f"array of {value.dtype} {value.shape} ({fingerprint(value)})"
+        if isinstance(value, str) and "::" in value:
+            address = Address.parse(value)
+            return str(Address(Path(address.file).name, address.path))
+        try:
+            json.dumps(value)
+        except TypeError:
+            return str(value)
+        return value
+
+    return {name: plain(value) for name, value in given.items()}

@@ -1,0 +1,1 @@
+"""Running fits: rounds over rows, sweeps over grids."""

@@ -1,0 +1,72 @@
+"""Compiling the kernels of a pass here, before the workers ask for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.engines.units.block import BlockRunner, accumulators
+from sharedcompute.engines.units.work import undeliverable
+from sharedcompute.operations.declarations import Array, is_ours
+from sharedcompute.plan.in_memory import ArraySource
+from sharedcompute.plan.passes import Keep, Pass
+from sharedcompute.rows import Blocks
+
+
+def warm_up(work: Pass) -> None:
+    """Compile the kernels of a pass in this process, on one made-up row.
+
+    Then they are in numba's cache when the workers ask: N workers compile nothing, and cannot race.
+    """
+    stages = tuple(s if _is_cached(s.kernel) else replace(s, kernel=_zeros) for s in work.stages)
+    work = replace(work, stages=stages)
+    spec = work.spec(0)
+    row = ArraySource(np.zeros((1, *spec.shape[1:]), spec.dtype))
+    small = replace(work, source=row, keeps=(), blocks=Blocks(1, 1), strip=1)
+    if not work.observes:
+        small = replace(small, keeps=(Keep(len(work.stages), _Nowhere()),))
+    states = [t.states(1, np.empty) for _, t in work.tallies]
+    adding = accumulators(small, states, 0)
+    runner = BlockRunner(small, adding, undeliverable)
+    # The made-up row need not suit a user's kernel; what is wrong with it, a worker will report.
+    try:
+        runner.run(0)
+        for (_, tally), state in zip(work.tallies, states, strict=True):
+            first = {name: s[0] for name, s in state.items()}
+            tally.combine(first, {name: s.copy() for name, s in first.items()})
+    except Exception:  # noqa: BLE001
+        return
+    finally:
+        runner.close()
+
+
+def _zeros(_x: Array, out: Array, *_args: Any) -> None:
+    """Stands in for a kernel that is not to be called on a made-up row."""
+    out[...] = 0
+
+
+def _is_cached(kernel: Any) -> bool:
+    """Whether workers will find the kernel in numba's cache once it is compiled here.
+
+    Ours are. A user's plain function is not called on rows that are made up.
+    """
+    inner = getattr(kernel, "func", kernel)
+    cache = type(getattr(inner, "_cache", None)).__name__
+    return is_ours(kernel) or cache in ("FunctionCache", "CheckedCache")
+
+
+class _Nowhere:
+    """A sink for the made-up row."""
+
+    row_alignment = 1
+
+    def open(self) -> _Nowhere:
+        return self
+
+    def write(self, _start: int, _rows: Array) -> tuple[()]:
+        return ()
+
+    def close(self) -> None:
+        return

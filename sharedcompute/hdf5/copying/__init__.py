@@ -1,0 +1,1 @@
+"""The structure of a file and its metadata, copied."""

@@ -1,0 +1,344 @@
+"""The structure of a file, copied: what `repack` keeps.
+
+Everything is made first, and what holds references is filled then: only by then is it known where
+the objects stand that they point to.
+
+References
+----------
+HDF5 user guide, chapters "Groups", "Attributes" and "Datatypes"; the reference manual on H5Ocopy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+from h5py import h5a, h5d, h5g, h5l, h5o, h5p, h5t
+
+from sharedcompute.errors import Error, InputError
+from sharedcompute.hdf5.copying.creation_order import (
+    Link,
+    attribute_names,
+    group_properties,
+    links_of,
+)
+from sharedcompute.hdf5.copying.references import Places, Translator, has_references
+from sharedcompute.hdf5.copying.values import copy_attribute, copy_dataset
+from sharedcompute.hdf5.format.names import text
+from sharedcompute.hdf5.format.storage import (
+    Storage,
+    files_of,
+    must_be_made,
+    stored_alike,
+    stored_so,
+)
+from sharedcompute.hdf5.inspection.find import some
+from sharedcompute.system.shortage import full_disk_named
+from sharedcompute.wording import option
+
+COMMENT = 1 << 13
+"""Set among the messages of an object's header where one is a comment (H5Opkg.h): to ask for it by
+the object's name takes as long as to open the object."""
+
+Choose = Callable[[int], Storage | None]
+"""How the dataset at an address is to be stored; None copies it as it is."""
+
+
+@dataclass(frozen=True)
+class Recoded:
+    """A dataset that was made again and is still empty.
+
+    Parameters
+    ----------
+    source_path : str
+        In the input, and in the output as well.
+    dataset : h5py.Dataset
+        In the output.
+    """
+
+    source_path: str
+    dataset: h5py.Dataset
+
+
+def copy_tree(
+    source: h5py.File, target: h5py.File, home: Path, choose: Choose
+) -> tuple[list[Recoded], list[str]]:
+    """Copy all of a file but the rows of the datasets that `choose` wants stored otherwise, later.
+
+    Parameters
+    ----------
+    source : h5py.File
+    target : h5py.File
+        Empty, and made with the properties of `source`: see `OutputFile`.
+    home : Path
+        The folder in which the copy will stand.
+    choose : callable
+        Asked for each dataset by its address in `source`. It may choose for arrays of numbers.
+
+    Returns
+    -------
+    recoded : list of Recoded
+        What is still to be filled, in the order of the file.
+    warnings : list of str
+        What could not be kept, one line each, beginning with its path.
+
+    Raises
+    ------
+    InputError
+        An object cannot be read.
+    MemoryBudgetError
+        The disk is full.
+    """
+    copy = _Copy(source, target, home, choose)
+    copy.make_all()
+    copy.fill_references()
+    return copy.recoded, copy.warnings
+
+
+class _Copy:
+    """One file on its way into another."""
+
+    def __init__(self, source: h5py.File, target: h5py.File, home: Path, choose: Choose) -> None:
+        self.recoded: list[Recoded] = []
+        self.warnings: list[str] = []
+        self._source = source
+        self._target = target
+        self._home = home.resolve()
+        self._choose = choose
+        self._places = Places()
+        self._names = str(source.filename), str(target.filename)
+        # Made once: each object of h5py takes 10 us.
+        self._links: dict[int, Any] = {}
+        self._copying = {plain: _copy_properties(plain) for plain in (True, False)}
+        # Objects whose attributes, or values where there is None, wait for the second pass.
+        self._waiting: list[tuple[bytes, bytes | None]] = []
+        # A group without a name, which goes with this object: types that are needed before their
+        # own links are due, as links must be made in their order. Going, it sets the times of such
+        # types to now, and HDF5 has no other way.
+        self._types = h5g.create(target.id, None)
+
+    def make_all(self) -> None:
+        """Make every object and link, and fill what holds no references."""
+        old, new = h5g.open(self._source.id, b"/"), h5g.open(self._target.id, b"/")
+        self._places.add(h5o.get_info(old).addr, new, b"/")
+        self._copy_comment(old, new, b".")
+        self._copy_attributes(old, new, b"/")
+        # A stack and no recursion: files with 3,000 nested groups exist. Groups are opened when
+        # their turn comes, not all at once.
+        stack = [(self._source.id, self._target.id, b"/", b"")]
+        while stack:
+            old_parent, new_parent, name, path = stack.pop()
+            old, new = h5g.open(old_parent, name), h5g.open(new_parent, name)
+            below = [link for link in links_of(old, path) if self._copy_link(old, new, link)]
+            stack.extend((old, new, link.name, link.path) for link in reversed(below))
+
+    def fill_references(self) -> None:
+        """Fill what holds references, now that all objects have their places."""
+        translate = Translator(self._source, self._target, self._places).translate
+        for path, name in self._waiting:
+            with self._named(path):
+                old, new = h5o.open(self._source.id, path), h5o.open(self._target.id, path)
+                if name is None:
+                    lost = copy_dataset(old, new, translate)
+                else:
+                    lost = copy_attribute(h5a.open(old, name), h5a.open(new, name), translate)
+            if lost:
+                where = "its values" if name is None else f"attribute {text(name)}"
+                self._warn(path, f"{lost} references in {where} cannot be kept and are null now")
+
+    def _copy_link(self, old: Any, new: Any, link: Link) -> bool:
+        """Copy a link and what it leads to, and say whether that is a group still to be walked."""
+        with self._named(link.path):
+            if link.kind == h5l.TYPE_HARD:
+                return self._copy_object(old, new, link)
+            if link.kind == h5l.TYPE_SOFT:
+                new.links.create_soft(link.name, old.links.get_val(link.name), self._like(link))
+            elif link.kind == h5l.TYPE_EXTERNAL:
+                file, path = old.links.get_val(link.name)
+                new.links.create_external(link.name, file, path, self._like(link))
+                self._check_files(link.path, [text(file)])
+            else:
+                self._warn(link.path, f"a link of the user-defined type {link.kind} is left out")
+        return False
+
+    def _like(self, link: Link) -> Any:
+        """How to make the same link."""
+        if link.charset not in self._links:
+            self._links[link.charset] = link.properties
+        return self._links[link.charset]
+
+    def _copy_object(self, old_group: Any, new_group: Any, link: Link) -> bool:
+        # One that cannot be opened is an error: a copy without it would pass for the whole.
+        old = h5o.open(old_group, link.name)
+        info = h5o.get_info(old)
+        at = info.addr
+        known = self._places.paths.get(at)
+        if known is not None:
+            new_group.links.create_hard(link.name, self._target.id, known, self._like(link))
+            return False
+        if isinstance(old, h5g.GroupID):
+            new = h5g.create(new_group, link.name, self._like(link), group_properties(old))
+            self._copy_attributes(old, new, link.path)
+        elif isinstance(old, h5t.TypeID):
+            new = self._link_type(old, new_group, link)
+        else:
+            new = self._copy_dataset(old, at, new_group, link)
+        self._places.add(at, new, link.path)
+        if info.hdr.mesg.present & COMMENT:
+            self._copy_comment(old_group, new_group, link.name)
+        return isinstance(old, h5g.GroupID)
+
+    def _link_type(self, old: Any, group: Any, link: Link) -> Any:
+        """Put a named type in its place."""
+        name, plain = _type_name(old), _are_plain_attributes(old)
+        if self._types.links.exists(name):
+            group.links.create_hard(link.name, self._types, name, self._like(link))
+        else:
+            h5o.copy(old, b".", group, link.name, self._copying[plain], self._like(link))
+        new = h5t.open(group, link.name)
+        if not plain:
+            self._copy_attributes(old, new, link.path)
+        return new
+
+    def _type(self, old: Any) -> Any:
+        """The type in the new file; a named one may be needed before its place is there."""
+        if not old.committed():
+            return old
+        path = self._places.paths.get(h5o.get_info(old).addr)
+        if path is not None:
+            return h5t.open(self._target.id, path)
+        name = _type_name(old)
+        if not self._types.links.exists(name):
+            h5o.copy(old, b".", self._types, name, self._copying[_are_plain_attributes(old)])
+        return h5t.open(self._types, name)
+
+    def _copy_dataset(self, old: Any, at: int, group: Any, link: Link) -> Any:
+        storage = self._choose(at)
+        if storage is not None:
+            new = self._make_dataset(old, group, link, stored_so(old, storage))
+            if storage.at_once:
+                copy_dataset(old, new)
+            else:
+                self.recoded.append(Recoded(text(link.path), h5py.Dataset(new)))
+            return new
+        self._check_files(link.path, files_of(old.get_create_plist()))
+        plain = _are_plain_attributes(old)
+        if must_be_made(old, attributes_change=not plain):
+            return self._make_alike(old, group, link)
+        if old.get_type().committed():
+            keeps = option("filter", "gzip:4")
+            self._warn(link.path, f"the name of its type is left out; {keeps} keeps it")
+        h5o.copy(old, b".", group, link.name, self._copying[plain], self._like(link))
+        new = h5d.open(group, link.name)
+        if not plain:
+            self._copy_attributes(old, new, link.path)
+        return new
+
+    def _make_alike(self, old: Any, group: Any, link: Link) -> Any:
+        new = self._make_dataset(old, group, link, stored_alike(old))
+        if old.get_create_plist().get_layout() == h5d.VIRTUAL:
+            return new
+        if has_references(old.get_type()):
+            self._waiting.append((link.path, None))
+            return new
+        try:
+            copy_dataset(old, new)
+        except (OSError, RuntimeError) as error:
+            if not _in_heap(error):
+                raise
+            self._warn(link.path, f"its values are left out: {_line(error)}")
+        return new
+
+    def _make_dataset(self, old: Any, group: Any, link: Link, dcpl: Any) -> Any:
+        # The times would be those of the copy, and the same job make other bytes each time.
+        dcpl.set_obj_track_times(False)
+        kind = self._type(old.get_type())
+        new = h5d.create(group, link.name, kind, old.get_space(), dcpl, self._like(link))
+        self._copy_attributes(old, new, link.path)
+        return new
+
+    def _copy_attributes(self, old: Any, new: Any, path: bytes) -> None:
+        """Make all attributes in their order, and fill those that hold no references."""
+        for name in attribute_names(old):
+            stored = h5a.open(old, name)
+            kind = stored.get_type()
+            made = h5a.create(new, name, self._type(kind), stored.get_space())
+            if has_references(kind):
+                self._waiting.append((path, name))
+                continue
+            try:
+                copy_attribute(stored, made)
+            except (OSError, RuntimeError) as error:
+                if not _in_heap(error):
+                    raise
+                h5a.delete(new, name)
+                self._warn(path, f"attribute {text(name)} is left out: {_line(error)}")
+
+    def _copy_comment(self, old_group: Any, new_group: Any, name: bytes) -> None:
+        comment = old_group.get_comment(name)
+        if comment and not new_group.get_comment(name):
+            new_group.set_comment(name, comment)
+
+    def _check_files(self, path: bytes, names: list[str]) -> None:
+        """Warn of files that are looked for beside the output, where it lies in another folder."""
+        relative = [name for name in names if not Path(name).is_absolute() and name != "."]
+        if not relative:
+            return
+        folders = [Path(self._names[0]).resolve().parent, self._home]
+        if folders[0] != folders[1]:
+            self._warn(
+                path,
+                f"it names {some(relative)}, looked for beside the file, which is now "
+                f"{folders[1]} and was {folders[0]}; bring them there",
+            )
+
+    def _warn(self, path: bytes, what: str) -> None:
+        self.warnings.append(f"{text(path)}: {what}")
+
+    @contextlib.contextmanager
+    def _named(self, path: bytes) -> Iterator[None]:
+        """Let HDF5's errors name the object."""
+        try:
+            with full_disk_named(self._names[1]):
+                yield
+        except Error:
+            raise
+        except (KeyError, OSError, RuntimeError, ValueError) as error:
+            raise InputError(
+                f"expected to copy {self._names[0]}::{text(path)}, got {_line(error)}; "
+                "look at it with h5dump"
+            ) from None
+
+
+def _are_plain_attributes(item: Any) -> bool:
+    """Whether H5Ocopy keeps all attributes: no references, no named types."""
+    kinds = [h5a.open(item, name).get_type() for name in attribute_names(item)]
+    return not any(kind.committed() or has_references(kind) for kind in kinds)
+
+
+def _copy_properties(attributes: bool) -> Any:
+    """How H5Ocopy is to copy an object: with its attributes or without."""
+    copying = h5p.create(h5p.OBJECT_COPY)
+    if not attributes:
+        copying.set_copy_object(h5o.COPY_WITHOUT_ATTR_FLAG)
+    return copying
+
+
+def _in_heap(error: Exception) -> bool:
+    """Whether HDF5 refuses the heap that text and rows of variable length lie in.
+
+    HDF5 2 refuses some that older versions wrote and read.
+    """
+    return "heap" in str(error)
+
+
+def _type_name(kind: Any) -> bytes:
+    return b"%d" % h5o.get_info(kind).addr
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,1 @@
+"""Filters: decode and encode chunks as a dataset's filter pipeline says."""

@@ -1,0 +1,163 @@
+"""hdf5plugin's codecs called directly, without the HDF5 library and its lock.
+
+A filter of HDF5 is a C function, and a plug-in's shared object gives it out with
+``H5PLget_plugin_info``. What remains of HDF5 is the convention: a buffer from `malloc` that the
+function may replace by its own.
+
+References
+----------
+HDF5's ``H5Zpublic.h`` (``H5Z_class2_t``) and "HDF5 Dynamically Loaded Filters".
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sharedcompute.errors import DecodeError
+from sharedcompute.hdf5.filters.table import BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD
+from sharedcompute.kernels.filters import sized_blocks
+
+CODES = frozenset({BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD})
+"""The lossless codecs, tested against h5py; the lossy ones are left to HDF5.
+
+Not bzip2's: it never returns from a stream that is cut (hdf5plugin 7.1).
+"""
+
+Bytes = NDArray[np.uint8]
+
+_REVERSE = 0x0100
+_FUNCTION = ctypes.CFUNCTYPE(
+    ctypes.c_size_t,
+    ctypes.c_uint,
+    ctypes.c_size_t,
+    ctypes.POINTER(ctypes.c_uint),
+    ctypes.c_size_t,
+    ctypes.POINTER(ctypes.c_size_t),
+    ctypes.POINTER(ctypes.c_void_p),
+)
+
+
+class _FilterClass(ctypes.Structure):
+    """``H5Z_class2_t``."""
+
+    _fields_ = (
+        ("version", ctypes.c_int),
+        ("id", ctypes.c_int),
+        ("encoder_present", ctypes.c_uint),
+        ("decoder_present", ctypes.c_uint),
+        ("name", ctypes.c_char_p),
+        ("can_apply", ctypes.c_void_p),
+        ("set_local", ctypes.c_void_p),
+        ("filter", _FUNCTION),
+    )
+
+
+# HDF5 hands a plug-in a buffer from malloc, and gets back one that it frees.
+_libc = ctypes.CDLL(None)
+_malloc, _free = _libc.malloc, _libc.free
+_malloc.restype, _malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+_free.restype, _free.argtypes = None, [ctypes.c_void_p]
+
+
+@functools.cache
+def find(code: int) -> Plugin | None:
+    """The decoder of filter `code`; None where hdf5plugin has none that is fit.
+
+    hdf5plugin is imported, 100 ms: some plug-ins call HDF5 functions that it binds.
+    """
+    if code not in CODES:
+        return None
+    import hdf5plugin  # noqa: PLC0415
+
+    # A name with another file, or "unknown", was registered by someone else.
+    names = {number: name for name, number in hdf5plugin.FILTERS.items()}
+    file = hdf5plugin.get_config().registered_filters.get(names.get(code), "unknown")
+    return Plugin(code, file) if Path(file).is_file() else None
+
+
+class Plugin:
+    """The filter function of one plug-in.
+
+    Parameters
+    ----------
+    code : int
+        The filter's number.
+    file : str
+        The plug-in's shared object, which hdf5plugin has loaded.
+    """
+
+    def __init__(self, code: int, file: str) -> None:
+        self._library = ctypes.CDLL(file)
+        self._library.H5PLget_plugin_info.restype = ctypes.POINTER(_FilterClass)
+        self._class = self._library.H5PLget_plugin_info().contents
+        assert self._class.id == code
+        self._filter = self._class.filter
+        self._name = self._class.name.split(b";")[0].decode("utf-8", "replace").strip()
+
+    def decode(self, values: tuple[int, ...], room: int, data: Bytes, out: Bytes | None) -> Bytes:
+        """Undo the filter.
+
+        Parameters
+        ----------
+        values : tuple of int
+            The filter's values as stored in the file.
+        room : int
+            The most bytes that there can be.
+        data : ndarray of uint8
+        out : ndarray of uint8, optional
+            Where the bytes go; of the exact size. None makes an array.
+
+        Raises
+        ------
+        DecodeError
+            The plug-in refuses the data, or gives bytes of another number.
+        """
+        if not _are_inside(self._class.id, values, room, data):
+            raise DecodeError(f"its {self._name} data are damaged")
+        stored = (ctypes.c_uint * len(values))(*values)
+        size, place = ctypes.c_size_t(data.size), ctypes.c_void_p(_malloc(data.size))
+        try:
+            ctypes.memmove(place, data.ctypes.data, data.size)
+            count = self._filter(
+                _REVERSE, len(values), stored, data.size, ctypes.byref(size), ctypes.byref(place)
+            )
+            # Zstd's gives the library's error numbers for a size: negative, so huge here.
+            if count == 0 or count > room:
+                raise DecodeError(f"its {self._name} data are damaged")
+            if out is None:
+                out = np.empty(count, np.uint8)
+            elif out.size != count:
+                raise wrong_length(count, out.size)
+            ctypes.memmove(out.ctypes.data, place, count)
+        finally:
+            _free(place)
+        return out
+
+
+def _are_inside(code: int, values: tuple[int, ...], room: int, data: Bytes) -> bool:
+    """Whether the lengths that are stored with the data stay inside of them.
+
+    The plug-ins do not look (hdf5plugin 7.1): they read behind their buffer, and one flipped byte
+    ended the process (SIGSEGV in bitshuffle).
+    """
+    if code == BITSHUFFLE and (len(values) < 5 or values[4] == 0):
+        return True
+    if code in (BITSHUFFLE, LZ4):
+        return bool(sized_blocks(data, values[2] if code == BITSHUFFLE else 0, room))
+    if code == BLOSC:
+        # Its header: bytes that come out, of a block, and stored.
+        if data.size < 16:
+            return False
+        after, block, before = data[4:16].view("<u4").tolist()
+        return bool(before == data.size and block > 0 and after <= room)
+    return True
+
+
+def wrong_length(found: int, expected: int) -> DecodeError:
+    """The error of data that decode to more or fewer bytes than a chunk has."""
+    return DecodeError(f"it decodes to {found} bytes where a chunk has {expected}")

@@ -1,0 +1,140 @@
+"""How a dataset that is made again is stored: the creation properties of the old one, changed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from h5py import h5d, h5p
+
+from sharedcompute.hdf5.copying.references import has_references, has_vlen
+from sharedcompute.hdf5.filters import filter_pipeline
+from sharedcompute.hdf5.filters.filter_pipeline import Pipeline, pipeline_of
+from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.format.fill_value import Fill
+
+ALL_FILTERS = 0
+"""HDF5's H5Z_FILTER_ALL: no filter has this number."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a dataset that is made again will be stored.
+
+    Parameters
+    ----------
+    chunks : tuple of int or None
+        None stores contiguously, which a dataset that can grow does not allow.
+    filters : tuple of Filter
+        Needs chunks.
+    at_once : bool
+        HDF5 brings the rows over while it copies the structure, and nobody does so later. What was
+        never written stays so.
+    """
+
+    chunks: tuple[int, ...] | None
+    filters: Pipeline = ()
+    at_once: bool = False
+
+
+def must_be_made(dataset: Any, attributes_change: bool) -> bool:
+    """Whether H5Ocopy cannot copy a dataset as it is.
+
+    It copies a reference as an address in the old file, a named type as one without a name, and a
+    fill value of variable length as a pointer into the old file: the copy cannot be opened then
+    (HDF5 2.0, "bad global heap collection signature"). And where a file keeps the times of its
+    objects, an attribute added to the copy sets them to now. A filter that loses something, or has
+    no way back to its options, is not applied again for a name or a time.
+
+    Parameters
+    ----------
+    dataset : h5py.h5d.DatasetID
+    attributes_change : bool
+        Attributes are added to the copy.
+    """
+    kind, dcpl = dataset.get_type(), dataset.get_create_plist()
+    if dcpl.get_external_count():
+        # A new dataset would be filled, and the old one's files with it.
+        return False
+    if has_vlen(kind) or has_references(kind):
+        return True
+    timed = attributes_change and bool(dcpl.get_obj_track_times())
+    return (kind.committed() or timed) and filter_pipeline.are_exact(pipeline_of(dcpl))
+
+
+def share_written(dataset: Any) -> float:
+    """How much of an `h5py.Dataset` with at least one element was ever written, from 0 to 1."""
+    stored, dcpl = dataset.id.get_storage_size(), dataset.id.get_create_plist()
+    if not stored or dcpl.get_layout() != h5d.CHUNKED:
+        return float(stored > 0)
+    grid = ChunkGrid(dataset.shape, dcpl.get_chunk())
+    if not dcpl.get_nfilters():
+        whole = len(grid) * math.prod(grid.chunks) * dataset.id.get_type().get_size()
+        return float(min(1, stored / whole))
+    # With filters the chunks must be counted, 0.1 us each.
+    return float(min(1, dataset.id.get_num_chunks() / len(grid)))
+
+
+def lies_here(dataset: Any) -> bool:
+    """Whether all rows of an `h5py.Dataset` lie in its own file."""
+    return not files_of(dataset.id.get_create_plist())
+
+
+def files_of(dcpl: Any) -> list[str]:
+    """The other files that rows lie in, by a dataset's creation properties."""
+    external = [dcpl.get_external(index)[0] for index in range(dcpl.get_external_count())]
+    names = [name.decode("utf-8", "surrogateescape") for name in external]
+    if dcpl.get_layout() == h5d.VIRTUAL:
+        names += [dcpl.get_virtual_filename(index) for index in range(dcpl.get_virtual_count())]
+    return sorted(set(names))
+
+
+def stored_so(dataset: Any, storage: Storage) -> Any:
+    """The creation properties of `dataset`, a low-level one, with another layout and filters.
+
+    The fill value and the order of attributes stay. Places are given out at once where their size
+    is known: workers write them in place, and would give them out in the order in which they end.
+    """
+    dcpl = dataset.get_create_plist()
+    if dcpl.get_external_count():
+        dcpl = _without_files(dataset, dcpl)
+    if storage.chunks is None:
+        dcpl.set_layout(h5d.CONTIGUOUS)
+    else:
+        dcpl.set_chunk(storage.chunks)
+    replace_filters(storage.filters, dcpl)
+    early = not storage.filters and not storage.at_once
+    dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY if early else h5d.ALLOC_TIME_DEFAULT)
+    return dcpl
+
+
+def stored_alike(dataset: Any) -> Any:
+    """The creation properties of `dataset` for a copy that is written anew."""
+    dcpl = dataset.get_create_plist()
+    pipeline = pipeline_of(dcpl)
+    exact = filter_pipeline.are_exact(pipeline)
+    replace_filters(pipeline if exact else filter_pipeline.for_result(pipeline), dcpl)
+    return dcpl
+
+
+def replace_filters(pipeline: Pipeline, dcpl: Any) -> None:
+    """Replace the filters of a dataset's creation properties by `pipeline`.
+
+    Also where that is the same: stored options are not those that a user gives.
+    """
+    if dcpl.get_nfilters():
+        dcpl.remove_filter(ALL_FILTERS)
+    filter_pipeline.apply(pipeline, dcpl)
+
+
+def _without_files(dataset: Any, old: Any) -> Any:
+    """The properties of a dataset whose rows lie in other files, without these.
+
+    HDF5 takes no file from its list, and a copy that kept it would be written into the input's.
+    """
+    dcpl = h5p.create(h5p.DATASET_CREATE)
+    Fill.of(old, dataset.dtype).put(dcpl)
+    dcpl.set_attr_creation_order(old.get_attr_creation_order())
+    dcpl.set_attr_phase_change(*old.get_attr_phase_change())
+    return dcpl

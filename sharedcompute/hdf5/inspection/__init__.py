@@ -1,0 +1,1 @@
+"""Datasets found, checked and described; joined files and virtual datasets."""

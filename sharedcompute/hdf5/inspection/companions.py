@@ -1,0 +1,84 @@
+"""What stands beside a dataset in its file: its scales, and the variables that CF names.
+
+References
+----------
+CF conventions 1.11, chapters 5 (coordinate systems) and 7 (cell boundaries).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+
+from sharedcompute.errors import InputError
+from sharedcompute.hdf5.format.dimensions import SHADOW, is_scale, of_coordinate
+from sharedcompute.hdf5.format.names import path_of
+from sharedcompute.hdf5.format.storage import lies_here
+from sharedcompute.hdf5.inspection.inspector import Describer
+from sharedcompute.hdf5.safety.access import Reach
+from sharedcompute.hdf5.safety.links import follow
+
+
+def scales_of(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
+    """The scales of one axis; none where the file's references cannot be followed.
+
+    A scale is that of its own first axis.
+    """
+    if is_scale(dataset):
+        inner = of_coordinate(dataset)[axis] if axis else dataset
+        return [] if inner is None else [inner]
+    reach = Reach.of(dataset.file.filename, False)
+    try:
+        return [_here(scale, reach) for scale in dataset.dims[axis].values()]
+    except (RuntimeError, KeyError, ValueError):
+        return []
+
+
+def beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
+    """The dataset that CF means by `name`: in the group of `item`, else in one above it."""
+    group = item.parent
+    reach = Reach.of(item.file.filename, False)
+    while name:
+        found = _within(group, SHADOW + name, reach) or _within(group, name, reach)
+        if isinstance(found, h5py.Dataset):
+            return found
+        if path_of(group) == "/":
+            return None
+        group = group.parent
+    return None
+
+
+def _within(group: h5py.Group, name: str, reach: Reach) -> Any:
+    """What `name` leads to; None for nothing, and for what a link may not be followed to.
+
+    Also not with --allow-external: that is for the rows.
+    """
+    try:
+        return _here(follow(group, name, reach), reach)
+    except InputError:
+        return None
+
+
+def _here(item: Any, reach: Reach) -> Any:
+    """The `item`; one whose rows lie elsewhere is looked at before anything is asked of it.
+
+    Raises
+    ------
+    InputError
+        Its rows may not be read.
+    """
+    if isinstance(item, h5py.Dataset) and not lies_here(item):
+        Describer(reach).source(item)
+    return item
+
+
+def basename(item: h5py.Dataset) -> str:
+    """The last part of its path."""
+    return path_of(item).rpartition("/")[2]
+
+
+def relative(path: str, folder: str) -> str:
+    """`path` from `folder`; only its last part where it lies outside."""
+    inside = folder.rstrip("/") + "/"
+    return path.removeprefix(inside) if path.startswith(inside) else path.rpartition("/")[2]

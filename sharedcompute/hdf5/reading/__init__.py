@@ -1,0 +1,1 @@
+"""Rows out of datasets: sources and their readers."""

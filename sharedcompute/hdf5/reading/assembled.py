@@ -1,0 +1,139 @@
+"""Rows of a dataset that is put together from others: joined files, virtual datasets."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sharedcompute.hdf5.reading.parts import Part, cover, most_in_a_row
+from sharedcompute.hdf5.reading.row_reader import Layout, Reader, Scratch, read_only
+
+if TYPE_CHECKING:
+    from sharedcompute.hdf5.reading.source import DatasetSource
+
+OPEN = 128
+"""Readers kept open at most: a process may often have no more than 1,024 files."""
+
+
+class PartsReader(Reader):
+    """Rows from the readers of a source's parts, which are opened when their rows are asked for.
+
+    Rows that one part has all of are what its own reader gives: no copy is made of them.
+    """
+
+    name = "parts"
+
+    @staticmethod
+    def verdict(layout: Layout) -> tuple[bool, str]:
+        """Never by the layout: the parts are what tells."""
+        return False, layout.storage
+
+    def __init__(self, source: DatasetSource) -> None:
+        self._source = source
+        self._parts = source.parts
+        self._starts = np.array([part.corner[0] for part in self._parts])
+        self._stops = np.array([part.stop for part in self._parts])
+        fill = source.dtype.type(0) if source.fill.shown is None else source.fill.shown
+        self._fill = None if cover(self._parts, source.shape) else fill
+        self._limit = open_at_once(source)
+        self._opened: OrderedDict[tuple[str, str], Reader] | None = OrderedDict()
+        self._scratch = Scratch(source)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``[start, stop)``: of one part, or put together in this reader's buffer."""
+        if self._opened is None:
+            raise ValueError("expected an open reader, got a closed one; open the source again")
+        start, stop, _ = slice(start, stop).indices(self._source.shape[0])
+        count = max(0, stop - start)
+        touched = self._touched(start, start + count)
+        if len(touched) == 1:
+            passed = self._pass_on(touched[0], start, count)
+            if passed is not None:
+                return passed
+        rows = self._scratch.rows(count)
+        self.read_box((start, *(0 for _ in rows.shape[1:])), rows)
+        return read_only(rows)
+
+    def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+        """Fill `out` from the parts that it has elements of."""
+        if self._fill is not None:
+            out[...] = self._fill
+        for part in self._touched(corner[0], corner[0] + len(out)):
+            shared = part.shared(corner, out.shape)
+            if shared is None:
+                continue
+            first, sides = shared
+            rest = zip(first, sides, corner, strict=True)
+            target = out[tuple(slice(at - low, at - low + side) for at, side, low in rest)]
+            source_corner, source_sides = part.in_source(first, sides)
+            reader = self._reader(part.source)
+            # Only axes of length 1 come and go: NumPy makes no copy for that.
+            target = target.reshape(source_sides)
+            if part.unpacking is None:
+                reader.read_box(source_corner, target)
+            else:
+                stored = np.empty(source_sides, part.source.dtype)
+                reader.read_box(source_corner, stored)
+                target[...] = part.unpacking.of(stored)
+
+    def close(self) -> None:
+        """Close the parts' readers."""
+        for reader in (self._opened or {}).values():
+            reader.close()
+        self._opened = None
+        self._scratch.drop()
+
+    def _touched(self, start: int, stop: int) -> list[Part]:
+        """The parts with elements in the rows ``[start, stop)``."""
+        if start >= stop:
+            return []
+        found = np.flatnonzero((self._starts < stop) & (self._stops > start))
+        return [self._parts[number] for number in found]
+
+    def _pass_on(self, part: Part, start: int, count: int) -> NDArray[Any] | None:
+        """The rows as the part's reader gives them; None where it has not all of them."""
+        columns = self._source.shape[1:]
+        all_rows = part.corner[0] <= start and start + count <= part.stop
+        if not all_rows or part.shape[1:] != columns or part.unpacking is not None:
+            return None
+        corner, sides = part.in_source((start, *part.corner[1:]), (count, *columns))
+        if any(corner[1:]) or sides[1:] != part.source.shape[1:]:
+            return None
+        rows = self._reader(part.source).read(corner[0], corner[0] + sides[0])
+        return rows.reshape((count, *columns))
+
+    def _reader(self, source: DatasetSource) -> Reader:
+        """The reader of a part's source; the one used least recently is closed for it."""
+        assert self._opened is not None
+        key = (source.file, source.path)
+        reader = self._opened.pop(key, None)
+        if reader is None:
+            while len(self._opened) >= self._limit:
+                self._opened.popitem(last=False)[1].close()
+            reader = source.open()
+        self._opened[key] = reader
+        return reader
+
+
+def open_at_once(source: DatasetSource) -> int:
+    """How many parts' readers are kept open: those of two neighbouring rows."""
+    return min(2 * most_in_a_row(source.parts), OPEN)
+
+
+def parts_nbytes(source: DatasetSource, rows: int) -> int:
+    """Private memory for blocks of `rows` rows, that of the readers it has open included."""
+    deepest = max(
+        (part.source.scratch_nbytes(_source_rows(part, rows)) for part in source.parts), default=0
+    )
+    # Stored and unpacked, before they are put in their place.
+    beside = 2 if any(part.unpacking for part in source.parts) else 0
+    return (1 + beside) * rows * source.row_nbytes + open_at_once(source) * deepest
+
+
+def _source_rows(part: Part, rows: int) -> int:
+    """The most rows of a part's source that are read at once for `rows` rows of the whole."""
+    sides = (min(rows, part.shape[0]), *part.shape[1:])
+    return part.in_source(part.corner, sides)[1][0]

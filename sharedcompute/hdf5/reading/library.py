@@ -1,0 +1,137 @@
+"""Rows of any dataset, read by the HDF5 library in this process."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from h5py import h5d, h5s, h5t
+from numpy.typing import NDArray
+
+from sharedcompute.errors import InputError
+from sharedcompute.hdf5.filters.filter_pipeline import available
+from sharedcompute.hdf5.format.chunks import ChunkGrid, box_at
+from sharedcompute.hdf5.format.names import raw
+from sharedcompute.hdf5.reading.row_reader import Layout, Reader, Scratch, read_only
+from sharedcompute.hdf5.safety.files import open_file
+
+if TYPE_CHECKING:
+    from sharedcompute.hdf5.reading.source import DatasetSource
+
+CACHE_LIMIT = 64 << 20
+"""Bytes of decoded chunks that an h5py reader keeps at most."""
+
+
+class H5pyReader(Reader):
+    """Rows of any dataset that the HDF5 library reads."""
+
+    name = "h5py"
+
+    @staticmethod
+    def verdict(layout: Layout) -> tuple[bool, str]:
+        """Everything can be read by HDF5 itself."""
+        del layout
+        return True, ""
+
+    def __init__(self, source: DatasetSource) -> None:
+        for step in source.filters:
+            available(step.code)
+        cache = cache_nbytes(source) if source.chunks else None
+        self._file = open_file(source.file, cache)
+        self._dataset = self._file[raw(source.path)]
+        self._bits = isinstance(self._dataset.id.get_type(), h5t.TypeBitfieldID)
+        self._gaps = leaves_gaps(self._dataset.id.get_create_plist())
+        self._source = source
+        self._scratch = Scratch(source)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``[start, stop)`` in this reader's buffer."""
+        start, stop, _ = slice(start, stop).indices(self._source.shape[0])
+        rows = self._scratch.rows(max(0, stop - start))
+        if self._gaps:
+            rows[...] = 0
+        with self._read((start, *(0 for _ in rows.shape[1:])), rows.shape):
+            if rows.size and self._bits:
+                self._read_bits((start, *(0 for _ in rows.shape[1:])), rows)
+            elif rows.size:
+                self._dataset.read_direct(rows, np.s_[start:stop])
+        return read_only(rows)
+
+    def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+        """Fill `out` with no other columns read than its own."""
+        with self._read(corner, out.shape):
+            if out.size and self._bits:
+                self._read_bits(corner, out)
+            elif out.size:
+                np.copyto(out, self._dataset[box_at(corner, out.shape)])
+
+    def _read_bits(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+        """Fill `out` with fields of bits as they are stored: HDF5 converts none to a number."""
+        stored = np.zeros(out.shape, self._source.stored_dtype)
+        place = self._dataset.id.get_space()
+        place.select_hyperslab(corner, out.shape)
+        memory = h5s.create_simple(out.shape)
+        self._dataset.id.read(memory, place, stored, self._dataset.id.get_type())
+        np.copyto(out, stored)
+
+    @contextlib.contextmanager
+    def _read(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[None]:
+        """Let HDF5's errors say what could not be read."""
+        if not self._file:
+            raise ValueError("expected an open reader, got a closed one; open the source again")
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            found = self._damaged_chunk(corner, shape)
+            where = f"rows {corner[0]}:{corner[0] + shape[0]}"
+            where = where if found is None else f"a whole chunk at {found}"
+            raise InputError(
+                f"expected {where} of {self._source}, HDF5 says: {' '.join(str(error).split())}; "
+                "copy the file again from where it came"
+            ) from None
+
+    def _damaged_chunk(
+        self, corner: tuple[int, ...], shape: tuple[int, ...]
+    ) -> tuple[int, ...] | None:
+        """The first chunk of a box that cannot be read; HDF5 does not tell which it was."""
+        if self._source.chunks is None:
+            return None
+        grid = ChunkGrid(self._source.shape, self._source.chunks)
+        for piece in grid.pieces(corner, shape):
+            try:
+                self._dataset[grid.box(piece.number)]
+            except (OSError, RuntimeError):
+                return grid.corner(piece.number)
+        return None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        self._scratch.drop()
+
+
+def leaves_gaps(dcpl: Any) -> bool:
+    """Whether HDF5 leaves a buffer as it was where nothing was ever written.
+
+    So it does where the file says that nothing is filled (netCDF's NOFILL), also in a source of a
+    virtual dataset. The rows of the last read would stand there; h5py gives zeros.
+    """
+    undefined = dcpl.fill_value_defined() == h5d.FILL_VALUE_UNDEFINED
+    never = dcpl.get_fill_time() == h5d.FILL_TIME_NEVER
+    return bool(undefined or never or dcpl.get_layout() == h5d.VIRTUAL)
+
+
+def cache_nbytes(source: DatasetSource) -> int:
+    """Bytes of decoded chunks to keep: what blocks that do not follow the chunk grid read again.
+
+    That is one strip of chunks across all columns. Where a strip is larger than `CACHE_LIMIT` the
+    cache would be emptied before it is used again, and holds one chunk.
+    """
+    if source.chunks is None or source.chunks[0] == 1:
+        return 0
+    chunk = int(np.prod(source.chunks, dtype=np.int64)) * source.stored_dtype.itemsize
+    across = [-(-n // c) for n, c in zip(source.shape[1:], source.chunks[1:], strict=True)]
+    strip = chunk * int(np.prod(across, dtype=np.int64))
+    return strip if strip <= CACHE_LIMIT else min(chunk, CACHE_LIMIT)

@@ -1,0 +1,99 @@
+"""Rows of contiguous datasets: the file is mapped into memory."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sharedcompute.hdf5.reading.row_reader import Layout, ReadAhead, Reader, Scratch, read_only
+
+if TYPE_CHECKING:
+    from sharedcompute.hdf5.reading.source import DatasetSource
+
+
+def _map_refusal(layout: Layout) -> str:
+    """Why the data cannot be mapped as they lie; empty where they can."""
+    if layout.storage != "contiguous":
+        return layout.storage
+    if not layout.plain:
+        return "its stored type needs conversion"
+    if layout.nbytes == 0:
+        return "empty"
+    return "never written" if layout.offset is None else ""
+
+
+class MmapReader(Reader):
+    """Rows of a contiguous dataset as views of the file's pages: no copy, no HDF5."""
+
+    name = "mmap"
+
+    @staticmethod
+    def verdict(layout: Layout) -> tuple[bool, str]:
+        """Contiguous, native, allocated and aligned data can be used where they lie."""
+        refusal = _map_refusal(layout)
+        if refusal or layout.offset is None:
+            return False, refusal
+        if not layout.native:
+            return False, "big-endian" if np.little_endian else "little-endian"
+        # numba compiles a second, slower kernel for arrays that are not aligned.
+        if layout.offset % layout.alignment:
+            return False, f"its offset {layout.offset} is not aligned"
+        return True, "contiguous and in native byte order"
+
+    def __init__(self, source: DatasetSource) -> None:
+        assert source.offset is not None
+        first = source.offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
+        skipped = source.offset - first
+        self._file = Path(source.file).open("rb")  # noqa: SIM115 - see close
+        pages = mmap.mmap(
+            self._file.fileno(), skipped + source.nbytes, access=mmap.ACCESS_READ, offset=first
+        )
+        self._ahead = ReadAhead(self._file.fileno())
+        self._offset, self._row_nbytes = source.offset, source.row_nbytes
+        self._rows: NDArray[Any] | None = np.ndarray(
+            source.shape, source.stored_dtype, buffer=pages, offset=skipped
+        )
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``[start, stop)`` as a view of the file."""
+        if self._rows is None:
+            raise ValueError("expected an open reader, got a closed one; open the source again")
+        self._ahead.after(self._offset + stop * self._row_nbytes)
+        return self._rows[start:stop]
+
+    def close(self) -> None:
+        """Drop the map; views that are still held keep their pages."""
+        self._rows = None
+        self._file.close()
+
+
+class CopyReader(MmapReader):
+    """Rows of contiguous data that only need their bytes swapped or aligned: one copy, no HDF5."""
+
+    name = "mmap-copy"
+
+    @staticmethod
+    def verdict(layout: Layout) -> tuple[bool, str]:
+        """Contiguous, allocated data of a type that NumPy can convert by itself."""
+        refusal = _map_refusal(layout)
+        return not refusal, refusal
+
+    def __init__(self, source: DatasetSource) -> None:
+        super().__init__(source)
+        self._scratch = Scratch(source)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``[start, stop)``, converted into this reader's buffer."""
+        stored = super().read(start, stop)
+        rows = self._scratch.rows(len(stored))
+        np.copyto(rows, stored)
+        return read_only(rows)
+
+    def close(self) -> None:
+        """Drop the map and the buffer."""
+        super().close()
+        self._scratch.drop()

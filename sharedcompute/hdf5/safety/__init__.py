@@ -1,0 +1,1 @@
+"""Which files may be opened, and where a crash of HDF5 does no harm."""

@@ -1,0 +1,1 @@
+"""Rows into datasets: sinks, the output file and its place."""

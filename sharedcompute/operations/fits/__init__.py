@@ -1,0 +1,1 @@
+"""Fits: algorithms that iterate over rows or grids."""

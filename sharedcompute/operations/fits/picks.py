@@ -1,0 +1,74 @@
+"""Picks: a few rows of all, those with the least keys, kept in a state of fixed size.
+
+A state has room for `size` picks: ``key`` and ``row``, shape (size,), and the rows themselves,
+``x``, shape (size, features). Several races may share it; each has an equal part, best first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sharedcompute.operations.declarations import Array, ArraySpec, DType, State
+from sharedcompute.operations.fits.declaration import Specs
+
+
+def picks(size: int, features: int, dtype: DType) -> Specs:
+    """The fields of a state with room for so many."""
+    return {
+        "races": ArraySpec((1,), np.dtype(np.int64)),
+        "key": ArraySpec((size,), np.dtype(np.float64)),
+        "row": ArraySpec((size,), np.dtype(np.int64)),
+        "x": ArraySpec((size, features), dtype),
+    }
+
+
+def part(state: State, race: int, races: int) -> slice:
+    """Where the picks of a race lie."""
+    size = len(state["key"]) // races
+    return slice(race * size, (race + 1) * size)
+
+
+def clear(state: State) -> None:
+    """No picks yet: their keys are infinite."""
+    state["races"][...], state["key"][...] = 0, np.inf
+    state["row"][...], state["x"][...] = np.iinfo(np.int64).max, 0
+
+
+def pick(state: State, keys: Array, x: Array, start: int) -> None:
+    """Keep rows with the least keys; of equal ones the first.
+
+    Parameters
+    ----------
+    keys : ndarray of float64, shape (races, rows)
+    x : ndarray, shape (rows, features)
+    start : int
+        The number of the first row.
+    """
+    races = len(keys)
+    state["races"][0] = races
+    for race, key in enumerate(keys):
+        of = part(state, race, races)
+        size = of.stop - of.start
+        good = key < state["key"][of.stop - 1]
+        if size < len(key):
+            good &= key <= np.partition(key, size - 1)[size - 1]
+        at = np.flatnonzero(good)
+        if at.size:
+            _merge(state, of, key[at], at + start, x[at])
+
+
+def combine_picks(a: State, b: State) -> None:
+    """Keep the best picks of `a` and of `b`, in `a`."""
+    races = max(int(a["races"][0]), int(b["races"][0]))
+    a["races"][0] = races
+    for race in range(races):
+        of = part(a, race, races)
+        _merge(a, of, b["key"][of], b["row"][of], b["x"][of])
+
+
+def _merge(state: State, of: slice, key: Array, row: Array, x: Array) -> None:
+    keys = np.concatenate((state["key"][of], key))
+    rows = np.concatenate((state["row"][of], row))
+    best = np.lexsort((rows, keys))[: of.stop - of.start]
+    state["x"][of] = np.concatenate((state["x"][of], x))[best]
+    state["key"][of], state["row"][of] = keys[best], rows[best]

@@ -1,0 +1,1 @@
+"""Reductions, and the tally that combines the states of blocks."""

@@ -1,0 +1,1 @@
+"""Operations that give a row for each row: maps, stencils, scans."""

@@ -1,0 +1,103 @@
+"""Centres of clusters: what kernels take in their place, and what is worked out from given ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.errors import InputError
+from sharedcompute.kernels import clustering as kernels
+from sharedcompute.operations.declarations import Array, ArraySpec, DType, Map, Params, floating
+from sharedcompute.operations.parameters import REQUIRED, Parameter, array
+
+
+def comparable(centres: Array) -> tuple[Array, Array, Array]:
+    """Centres as `kernels.nearest` takes them: ``scaled, norms, origin``, from them alone.
+
+    Rows of NaN stand for centres that are not there yet.
+
+    Raises
+    ------
+    InputError
+        Distances to them would be infinite.
+    """
+    k, features = centres.shape
+    step = kernels.STEP
+    there = np.isfinite(centres).all(axis=1)
+    origin = np.zeros(features)
+    if there.any():
+        origin = centres[there].mean(axis=0, dtype=np.float64)
+    origin = origin.astype(centres.dtype)
+    scaled = np.zeros((-(-k // step) * step, -(-features // step) * step), centres.dtype)
+    norms = np.full(len(scaled), np.inf, centres.dtype)
+    apart = centres[there] - origin
+    at = np.flatnonzero(there)
+    scaled[at, :features] = -2 * apart
+    with np.errstate(over="ignore"):
+        norms[at] = np.square(apart, dtype=np.float64).sum(axis=1)
+    if not np.isfinite(norms[at]).all():
+        raise InputError(
+            f"expected numbers whose squares are finite in {norms.dtype}, got larger ones: "
+            "scale the data"
+        )
+    return scaled, norms, origin
+
+
+def given_centers(name: str, given: Any, spec: ArraySpec) -> Array:
+    """Given centres as a matrix in the dtype of the arithmetic."""
+    given = np.asarray(given)
+    if given.ndim != len(spec.shape) or given.shape[1:] != spec.shape[1:] or not len(given):
+        shape = ", ".join(map(str, ("k", *spec.shape[1:])))
+        raise InputError(
+            f"{name} needs centres of shape ({shape}), got {given.shape}: give a row for each"
+        )
+    with np.errstate(over="ignore"):
+        centres: Array = given.reshape(len(given), -1).astype(floating(spec.dtype, {}))
+    if not np.isfinite(centres).all():
+        raise InputError(f"{name} needs finite centres, got NaN or infinity: leave such rows out")
+    return centres
+
+
+CENTERS = Parameter("centers", array, "array or address, a row for each centre", REQUIRED)
+
+
+def _nearest_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
+    return comparable(given_centers("nearest_center", params["centers"], spec))
+
+
+def _distance_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
+    return (given_centers("center_distances", params["centers"], spec),)
+
+
+def _labels(_: DType, __: Params) -> DType:
+    return np.dtype(np.int32)
+
+
+MAPS: tuple[Map, ...] = (
+    Map(
+        "nearest_center",
+        kernels.nearest,
+        "the index of the nearest of some centres (sklearn.cluster.KMeans.predict)",
+        (CENTERS,),
+        _nearest_arguments,
+        _labels,
+        row_shape=lambda _params, _spec: (),
+        matrix=True,
+        kinds="biuf",
+        units="own",
+    ),
+    Map(
+        "center_distances",
+        kernels.distances,
+        "the Euclidean distance to each of some centres (sklearn.cluster.KMeans.transform)",
+        (CENTERS,),
+        _distance_arguments,
+        floating,
+        row_shape=lambda params, _spec: (len(params["centers"]),),
+        new_axes=True,
+        matrix=True,
+        kinds="biuf",
+        units="own",
+    ),
+)

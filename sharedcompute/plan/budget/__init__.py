@@ -1,0 +1,1 @@
+"""What a plan will take: memory, disk, time; and the blocks that follow from it."""

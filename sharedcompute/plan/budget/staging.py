@@ -1,0 +1,91 @@
+"""What lies in memory or in a file before and after the passes, and the bytes that takes.
+
+Before: chunks that are decoded first (`Load`). After: results whose chunks strips of rows cannot
+follow, which are held until all rows are there and then encoded in boxes of whole chunks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.writing.sink import DatasetSink
+from sharedcompute.operations.declarations import ArraySpec
+from sharedcompute.plan.budget.blocks import followed
+from sharedcompute.plan.budget.cost import Projection, Staging, project
+from sharedcompute.plan.budget.loading import Into, Load, choose_load
+from sharedcompute.plan.fit import ROUNDS, FitPart
+from sharedcompute.plan.passes import Keep, Pass
+from sharedcompute.system.machine import disk_free, in_memory
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What lies somewhere else than in its file, and the bytes that the plan takes so."""
+
+    staging: Staging
+    projection: Projection
+
+    @property
+    def load(self) -> Load | None:
+        """How chunks are decoded before the passes begin."""
+        return self.staging.load
+
+    @property
+    def held(self) -> tuple[Into | None, ...]:
+        """For each keep of the last pass: where its rows are held until all are there."""
+        return self.staging.held
+
+
+def followed_by(keep: Keep, spec: ArraySpec) -> int:
+    """The chunk rows of a result that strips follow; 1 where it is held instead."""
+    return followed(spec.rows, spec.row_bytes, keep.sink.row_alignment)
+
+
+def staged_for(
+    passes: tuple[Pass, ...],
+    engine: str,
+    fit: FitPart | None,
+    budget: int | None,
+    folder: Path,
+    threads: int,
+    workers: int,
+) -> Staged:
+    """Choose what is loaded and held, in the memory that the passes leave.
+
+    Parameters
+    ----------
+    fit : FitPart or None
+        What is iterated before the last pass.
+    budget : int or None
+        Bytes for all processes; None: what is available.
+    folder : Path
+        Where files may be made.
+    """
+    costs = partial(
+        project, passes, engine, workers, threads, fit=fit, file_is_memory=in_memory(folder)
+    )
+    # What the passes leave, where readers need no room for chunks of their own.
+    room, shared_room = costs(Staging(), ready=True).left(budget)
+    files = min(disk_free(folder), room) if in_memory(folder) else disk_free(folder)
+    load = choose_load(passes, room, shared_room, files, 1 if fit is None else ROUNDS)
+    room = min(room, shared_room)
+    source = passes[-1].source
+    if load is not None and load.into == "memory" and isinstance(source, DatasetSource):
+        room -= load.nbytes(source)
+    held: list[Into | None] = []
+    for keep in passes[-1].keeps:
+        spec = passes[-1].spec(keep.depth)
+        if not isinstance(keep.sink, DatasetSink) or _fits_strips(keep, spec):
+            held.append(None)
+            continue
+        held.append("memory" if spec.nbytes <= room else "file")
+        room -= spec.nbytes if spec.nbytes <= room else 0
+    staging = Staging(load, tuple(held))
+    return Staged(staging, costs(staging, ready=load is not None))
+
+
+def _fits_strips(keep: Keep, spec: ArraySpec) -> bool:
+    return followed_by(keep, spec) == min(keep.sink.row_alignment, max(1, spec.rows))

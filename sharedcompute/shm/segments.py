@@ -1,0 +1,262 @@
+"""Blocks of shared memory: made, mapped, found, removed; for the arrays in them see `arrays`.
+
+A block is a POSIX shared-memory object. It is opened with ``_posixshmem``, the C module under
+`multiprocessing.shared_memory`, and not with its ``SharedMemory`` class, because that class
+
+- cannot be closed while a view exists, and prints "cannot close exported pointers exist" then;
+- before Python 3.13 registers a block at every attach, so that an unrelated reader that ends
+  unlinks a live block (python/cpython#82300);
+- maps at once, with no room for `os.posix_fallocate` first: where ``/dev/shm`` is too small, the
+  first touch is then a SIGBUS instead of an error.
+
+The process that makes a block owns it, and unlinks its name when its last view there is gone, or
+at exit. Others only map. Where it is killed, its `sharedcompute.shm.janitor` does that.
+"""
+
+from __future__ import annotations
+
+import _posixshmem
+import contextlib
+import errno
+import itertools
+import mmap
+import os
+import re
+import secrets
+import weakref
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sharedcompute.errors import InputError, MemoryBudgetError
+from sharedcompute.shm import janitor
+from sharedcompute.system import faults, machine
+from sharedcompute.wording import option
+
+_PREFIX = "sc_"
+_NAME = re.compile(r"sc_(\d+)_(\d+)_([0-9a-f]+)_\d+_[0-9a-f]+")
+"""The owner's pid, when it started, the PID namespace that both are of, a number, random digits."""
+
+NAME_NBYTES = 56
+"""No name is longer."""
+_serial = itertools.count()
+
+
+class Segment(mmap.mmap):
+    """A mapped block. `owner` is the pid of the process that made it."""
+
+    name: str
+    owner: int
+    address: int
+    remove: weakref.finalize[Any, Segment] | None
+    """Removes the name; None in a process that only attached."""
+
+
+# Every segment mapped here, so that a block is mapped once and an array that comes back to its
+# owner is the owner's memory. Weak: views alone decide how long a segment lives.
+_mapped: weakref.WeakValueDictionary[str, Segment] = weakref.WeakValueDictionary()
+
+
+def create(nbytes: int) -> Segment:
+    """Make a block of `nbytes` (a mapping cannot be empty, so at least one) that we own."""
+    size = max(1, nbytes)
+    pid = os.getpid()
+    name = f"{_own_prefix(pid)}{next(_serial)}_{secrets.token_hex(4)}"
+    descriptor = _make(name)
+    try:
+        faults.point("segment.allocate")
+        _allocate(descriptor, size)
+        segment = _map(descriptor, name, size, owner=pid)
+    except BaseException:
+        _remove(name, pid)
+        raise
+    segment.remove = weakref.finalize(segment, _remove, name, pid)
+    return segment
+
+
+def open_segment(name: str, size: int) -> Segment:
+    """Map the block `name`, or find it where this process has it mapped."""
+    segment = _mapped.get(name)
+    if segment is not None:
+        return segment
+    try:
+        descriptor = _posixshmem.shm_open("/" + name, os.O_RDWR)
+    except FileNotFoundError:
+        raise InputError(
+            f"expected the shared block {name} to exist, its owner has freed it; "
+            "keep the array until its jobs are done"
+        ) from None
+    return _map(descriptor, name, size, owner=int(name.split("_")[1]))
+
+
+def exists(name: str) -> bool:
+    """Whether the block `name` has not been removed."""
+    try:
+        os.close(_posixshmem.shm_open("/" + name, os.O_RDONLY))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def remove_own() -> None:
+    """Remove the names of all blocks that this process made. For a process about to `os._exit`."""
+    for segment in list(_mapped.values()):
+        if segment.remove is not None:
+            segment.remove()
+
+
+class BlockInfo(NamedTuple):
+    """A block in ``/dev/shm``: its size in bytes, its owner's pid, whether the owner is alive.
+
+    `alive` is None where nobody can tell here: containers that share their IPC each have pids of
+    their own, and so the owner is another process than that which has its pid here, or none.
+    """
+
+    name: str
+    nbytes: int
+    pid: int
+    alive: bool | None
+
+
+def list_blocks() -> list[BlockInfo]:
+    """List the shared blocks of this user, by name. Empty where blocks have no file system."""
+    found = []
+    for path in sorted(machine.SHM.glob(_PREFIX + "*")) if machine.SHM.is_dir() else []:
+        match = _NAME.fullmatch(path.name)
+        with contextlib.suppress(FileNotFoundError):
+            status = path.lstat()
+            if match and status.st_uid == os.getuid():
+                pid = int(match[1])
+                here = int(match[3], 16) == _pid_namespace()
+                alive = start_time(pid) == int(match[2]) if here else None
+                found.append(BlockInfo(path.name, status.st_size, pid, alive))
+    return found
+
+
+def clean(pid: int | None = None) -> list[str]:
+    """Remove the blocks whose owner is known to be gone and return their names.
+
+    Parameters
+    ----------
+    pid : int, optional
+        Only those of this owner.
+    """
+    gone = [b.name for b in list_blocks() if b.alive is False and pid in (None, b.pid)]
+    for name in gone:
+        with contextlib.suppress(FileNotFoundError):
+            _posixshmem.shm_unlink("/" + name)
+    return gone
+
+
+def start_time(pid: int) -> int | None:
+    """When process `pid` started, in clock ticks since boot; None where there is no such process.
+
+    With the pid it names a process for ever: pids are used again, pairs are not. A zombie counts
+    as gone, since nobody can use its blocks through it any more.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None if Path("/proc/self/stat").exists() else _start_time_elsewhere(pid)
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def _pid_namespace() -> int:
+    """The inode of the PID namespace that this process is in; 0 where there is no such thing."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return 0
+
+
+def _start_time_elsewhere(pid: int) -> int | None:
+    import psutil  # noqa: PLC0415 - not needed on Linux
+
+    try:
+        return int(psutil.Process(pid).create_time() * 100)
+    except psutil.NoSuchProcess:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _own_prefix(pid: int) -> str:
+    """How the names of this process's blocks begin.
+
+    Asked for once, before the first block is made: so here what killed processes left, whose
+    janitors were killed as well, is removed, and a janitor started.
+    """
+    prefix = f"{_PREFIX}{pid}_{start_time(pid)}_{_pid_namespace():x}_"
+    if machine.SHM.is_dir():
+        clean()
+        janitor.start(machine.SHM, prefix)
+    return prefix
+
+
+def _make(name: str) -> int:
+    """Make an empty block; its descriptor."""
+    try:
+        faults.point("segment.create")
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
+        return int(_posixshmem.shm_open("/" + name, flags, mode=0o600))
+    except OSError as error:
+        number = error.errno or 0
+        raise MemoryBudgetError(
+            f"expected to make a block of shared memory in {machine.SHM}, got "
+            f"{os.strerror(number)!r}; {_CURE.get(number, _MOUNT)}, or do without "
+            f"workers: {option('engine', 'serial')}"
+        ) from None
+
+
+_MOUNT = f"mount a tmpfs there that this user may write to (mount -t tmpfs tmpfs {machine.SHM})"
+_CURE = {
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "raise the limit on open files (fs.file-max)",
+    errno.ENOSPC: "free some of it",
+}
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size)
+        else:
+            os.ftruncate(descriptor, size)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.ENOMEM):
+            raise
+        need, have = machine.format_size(size), machine.format_size(machine.shm_free())
+        if error.errno == errno.EFBIG:
+            longest = machine.format_size(machine.file_size_limit() or 0)
+            raise MemoryBudgetError(
+                f"expected {need} of shared memory, blocks are limited to {longest}; raise the "
+                f"limit on the size of files (ulimit -f), or use {option('engine', 'serial')}"
+            ) from None
+        raise MemoryBudgetError(
+            f"expected {need} of shared memory, {machine.SHM} has {have} free; "
+            "free shared arrays, use a smaller one, or enlarge it"
+        ) from None
+    except OverflowError:
+        os.close(descriptor)
+        raise MemoryBudgetError(f"expected an array that fits, got one of {size} bytes") from None
+
+
+def _map(descriptor: int, name: str, size: int, owner: int) -> Segment:
+    try:
+        segment = Segment(descriptor, size)
+    finally:
+        os.close(descriptor)
+    segment.name, segment.owner, segment.remove = name, owner, None
+    segment.address = np.ndarray(1, np.uint8, buffer=segment).ctypes.data
+    _mapped[name] = segment
+    return segment
+
+
+def _remove(name: str, owner: int) -> None:
+    """Unlink the name, once, and only in the process that made it and not in its forks."""
+    if os.getpid() != owner:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        _posixshmem.shm_unlink("/" + name)

@@ -1,0 +1,1 @@
+"""How objects travel between the parent and its workers, and between workers."""

@@ -1,0 +1,163 @@
+"""Calls that all ranks make together: each says what it calls, and shows its data.
+
+A call is one barrier. Before it a rank writes its data to a block of its own and notes in its
+record on the board what it calls and where the data lie; behind it all compare the notes, so that
+wrong use is an error on every rank, and read.
+
+Blocks and records are two for each rank, used in turn by the parity of the barrier's generation.
+So what is shown at a barrier stays as it is until all ranks have come to the next one: no second
+barrier has to say that everybody has read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable
+
+from sharedcompute.errors import InputError
+from sharedcompute.shm import segments
+from sharedcompute.shm.segments import Segment
+from sharedcompute.sync import Control, ProgramLeftError
+from sharedcompute.team.messaging.board import Board
+from sharedcompute.team.messaging.letters import Blocks
+from sharedcompute.team.messaging.messages import Attached
+
+Write = Callable[[memoryview], None]
+
+_CALL = struct.Struct("<qq248s")  # the job, the barrier's generation, what is called
+_PLACE = struct.Struct(f"<q{segments.NAME_NBYTES}s")
+"""The size and the name of the block with the data."""
+
+_TEXT = 248
+_LEAST = 1 << 16
+"""Blocks are made in multiples of this, so that sizes that grow a little do not make new ones."""
+
+_KEPT = 1 << 24
+"""Longer ones are freed after a job: fresh ones of that size take 10 ms."""
+
+
+class Exchange:
+    """One worker's part in the calls of all ranks. It lasts as long as the process.
+
+    Attributes
+    ----------
+    job : int
+        The job at work. In notes, so that those of earlier jobs do not count.
+    blocks, attached
+        What this process keeps of blocks, lent and mapped.
+    """
+
+    def __init__(self, board: Board, control: Control, rank: int, attached: Attached) -> None:
+        self.board = board
+        self._records = [[board.record(r, half) for r in range(control.size)] for half in (0, 1)]
+        self.control = control
+        self.rank = rank
+        self.size = control.size
+        self.attached = attached
+        self.blocks = Blocks()
+        self.job = 0
+        self._own: list[Segment | None] = [None, None]
+        self._others: list[dict[int, Segment]] = [{}, {}]
+
+    def begin(self, job: int) -> None:
+        """Make ready for a job: what nobody received in the last one, and long blocks, go."""
+        self.job = job
+        self.blocks.clear()
+        self._own = [s if s is not None and len(s) <= _KEPT else None for s in self._own]
+        self._others = [
+            {rank: s for rank, s in known.items() if len(s) <= _KEPT} for known in self._others
+        ]
+
+    def has_left(self, rank: int) -> bool:
+        """Whether a rank has returned from the program."""
+        return self.control.is_done(rank, self.job)
+
+    def call(self, text: str, nbytes: int = 0, write: Write | None = None) -> int:
+        """Call `text` together with all ranks, showing `nbytes` that `write` writes.
+
+        Returns
+        -------
+        int
+            What `shown` takes, to see the data; until the next barrier.
+
+        Raises
+        ------
+        InputError
+            The ranks have not called the same.
+        ProgramLeftError
+        Aborted
+        """
+        generation = self.control.generation
+        half = generation % 2
+        if write is not None:
+            write(self._room(half, nbytes))
+        own = self._own[half]
+        called = _CALL.pack(self.job, generation, _short(text))
+        place = _PLACE.pack(len(own), own.name.encode()) if own else _PLACE.pack(0, b"")
+        self._records[half][self.rank][: len(called) + len(place)] = called + place
+        try:
+            self.control.barrier()
+        except ProgramLeftError:
+            raise ProgramLeftError(
+                f"expected all ranks in {text}, another one has returned from the program; "
+                "make the same calls on every rank"
+            ) from None
+        self._compare(half, called)
+        return half
+
+    def shown(self, rank: int, half: int) -> memoryview:
+        """Give what a rank shows."""
+        segment = self._own[half] if rank == self.rank else self._find(rank, half)
+        assert segment is not None
+        return memoryview(segment)
+
+    def _find(self, rank: int, half: int) -> Segment:
+        """Give the block of another rank, mapped once while it is the same."""
+        size, name = _PLACE.unpack_from(self._records[half][rank], _CALL.size)
+        text = name.rstrip(b"\0").decode()
+        known = self._others[half].get(rank)
+        if known is None or known.name != text:
+            known = self._others[half][rank] = segments.open_segment(text, size)
+        return known
+
+    def _room(self, half: int, nbytes: int) -> memoryview:
+        own = self._own[half]
+        if own is None or len(own) < nbytes:
+            self._own[half] = own = None  # first, or both would need room
+            self._own[half] = own = segments.create(-(-max(nbytes, 1) // _LEAST) * _LEAST)
+        return memoryview(own)
+
+    def _compare(self, half: int, called: bytes) -> None:
+        notes = [bytes(record[: _CALL.size]) for record in self._records[half]]
+        if notes.count(called) == self.size:
+            return
+        ranks: dict[str, list[str]] = {}
+        for rank, note in enumerate(notes):
+            ranks.setdefault(_told(note, called), []).append(str(rank))
+        said = " and ".join(
+            f"{text} on rank{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
+            for text, numbers in ranks.items()
+        )
+        raise InputError(
+            f"expected all ranks in the same call, got {said}; "
+            "make the same calls in the same order on every rank"
+        )
+
+
+def _short(text: str) -> bytes:
+    """What fits a record: long texts differ in their digests."""
+    data = text.encode()
+    if len(data) <= _TEXT:
+        return data
+    return data[: _TEXT - 20].decode(errors="ignore").encode() + (
+        f"...{hashlib.blake2s(data, digest_size=8).hexdigest()}".encode()
+    )
+
+
+def _told(note: bytes, called: bytes) -> str:
+    """Say what a rank did at the barrier. An old note means that it came by `Worker.barrier`."""
+    job, generation, text = _CALL.unpack(note)
+    if (job, generation) != _CALL.unpack(called)[:2]:
+        return "barrier"
+    return str(text.rstrip(b"\0").decode())

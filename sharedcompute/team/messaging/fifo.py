@@ -1,0 +1,257 @@
+"""A bounded first-in-first-out queue in shared memory, for any number of writers and readers.
+
+Each slot counts how often it was written and read, and that says whose turn it is, so that nobody
+holds a lock: who claims a slot works on it alone. All zero is an empty queue.
+
+References
+----------
+D. Vyukov, "Bounded MPMC queue", 1024cores.net, 2010.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any, TypeVar
+
+import numpy as np
+
+from sharedcompute.errors import Error, WaitTimeoutError
+from sharedcompute.sync import Control, ControlBlock
+from sharedcompute.sync.atomics import EVERYONE, Words, add, compiled, load, swap, wake
+from sharedcompute.sync.waiting import first_turn, linger, nap
+from sharedcompute.team.messaging.letters import LETTER, Blocks, Letter, Reader
+from sharedcompute.team.messaging.messages import Attached
+
+T = TypeVar("T")
+
+# The layout. What writers, readers and sleepers change lies on lines (8 words) of their own.
+READ = 0  # how many slots were claimed to be read
+WRITTEN = 8  # and to be written
+CHANGES = 16  # of anything: what waiters sleep on
+SLEEPERS = 17
+CLOSED = 24  # how many writers have said that they write no more
+SLOTS = 32
+SLOT = 1 + LETTER // 8  # words: the turns that were taken, and a letter
+
+
+@compiled
+def claim_to_write(words: Words, slots: int) -> int:
+    """Claim the next place to write; -1 where the queue is full."""
+    while True:
+        place = load(words, WRITTEN)
+        # Its slot was written and read once in each round before.
+        behind = load(words, SLOTS + place % slots * SLOT) - 2 * (place // slots)
+        if behind == 0:
+            if swap(words, WRITTEN, place, place + 1) == place:
+                return place
+        elif behind < 0:
+            return -1
+
+
+@compiled
+def claim_to_read(words: Words, slots: int) -> int:
+    """Claim the next place to read; -1 where there is nothing, or it is being written."""
+    while True:
+        place = load(words, READ)
+        behind = load(words, SLOTS + place % slots * SLOT) - 2 * (place // slots)
+        if behind == 1:
+            if swap(words, READ, place, place + 1) == place:
+                return place
+        elif behind < 1:
+            return -1
+
+
+@compiled
+def take_turn(words: Words, at: int) -> None:
+    """Be done with what is counted at `at`, and tell who waits."""
+    add(words, at, 1)
+    add(words, CHANGES, 1)
+    if load(words, SLEEPERS) > 0:
+        wake(words, CHANGES, EVERYONE)
+
+
+@compiled
+def await_change(queue: ControlBlock, seen: int, turn: int) -> int:
+    """Wait until there were more than `seen` changes, one slice at most; gives the next turn.
+
+    `queue` is a control block whose words are those of a queue.
+    """
+    add(queue.words, SLEEPERS, 1)
+    if load(queue.words, CHANGES) == seen:
+        turn = nap(queue, CHANGES, seen, turn)
+    add(queue.words, SLEEPERS, -1)
+    return turn
+
+
+class Fifo:
+    """A process's hold on a queue of Python objects in shared memory.
+
+    Parameters
+    ----------
+    words : ndarray of int64, shape (`Fifo.size_for(slots)`,)
+    slots : int
+        How many objects it holds.
+    rank : int
+        Of this process.
+    control : Control
+        Says when a wait is over.
+    blocks, attached
+        What this process keeps of blocks, lent and mapped.
+    """
+
+    def __init__(
+        self, words: Words, slots: int, rank: int, control: Control, blocks: Blocks,
+        attached: Attached,
+    ) -> None:  # fmt: skip
+        # numba takes 20 us, not 1, to see what a subclass of an ndarray is.
+        self._words = words = words.view(np.ndarray)
+        self._slots = slots
+        self._rank = rank
+        self._control = control
+        self._blocks = blocks
+        self._reader = Reader(attached)
+        block = control.block
+        self._block = ControlBlock.of(words, block.rank, block.size, block.spins)
+        self._bytes = words.data.cast("B")
+
+    @staticmethod
+    def size_for(slots: int) -> int:
+        """How many words a queue of `slots` objects needs."""
+        return SLOTS + SLOT * slots
+
+    def try_put(self, letter: Letter) -> bool | None:
+        """Put an object in; None where there is no room."""
+        place = claim_to_write(self._words, self._slots)
+        if place < 0:
+            return None
+        at, room = self._slot(place)
+        room[: len(letter.content)] = letter.content
+        take_turn(self._words, at)
+        if letter.block is not None:
+            turns = 2 * (place // self._slots) + 2
+            self._blocks.lend(letter.block, lambda: load(self._words, at) >= turns)
+        return True
+
+    def seal(self, obj: Any) -> Letter:
+        """Pack an object, to be put in."""
+        return self._blocks.seal(self._rank, obj)
+
+    def try_get(self) -> tuple[int, Any] | None:
+        """Take the next object out, after its writer's rank; None where there is none."""
+        place = claim_to_read(self._words, self._slots)
+        if place < 0:
+            return None
+        at, room = self._slot(place)
+        try:
+            return self._reader.read(room)
+        finally:
+            take_turn(self._words, at)
+
+    def is_empty(self) -> bool:
+        """Whether all that anybody began to write is read."""
+        return bool(load(self._words, READ) == load(self._words, WRITTEN))
+
+    def close(self) -> None:
+        """Say that one writer writes no more."""
+        take_turn(self._words, CLOSED)
+
+    def times_closed(self) -> int:
+        """How many writers have said so."""
+        return int(load(self._words, CLOSED))
+
+    def wait(
+        self,
+        attempt: Callable[[], T | None],
+        hopeless: Callable[[], Error | None],
+        timeout: float | None,
+        what: str,
+        take_in: Callable[[], bool] = lambda: False,
+    ) -> T:
+        """Wait until `attempt` gives something, trying again at each change.
+
+        This is the one place where a rank sleeps for a message or a queue: for `what`.
+
+        Parameters
+        ----------
+        attempt : callable
+            Leaves everything as it is where it gives None.
+        hopeless : callable
+            Gives the error to be raised where nobody is left who could end the wait.
+        timeout : float or None
+            Seconds.
+        what : str
+        take_in : callable
+            What others may wait for that this rank does. Whether there was anything to do.
+
+        Raises
+        ------
+        WaitTimeoutError
+        Aborted
+        """
+        self._control.check()
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            seen = self._changes()
+            result = attempt()
+            if result is None and take_in():
+                result = attempt()
+            if result is None:
+                linger(self._block, CHANGES, seen)
+                result = self._sleep(attempt, hopeless, take_in, end, what)
+            if result is not None:
+                return result
+
+    def _sleep(
+        self,
+        attempt: Callable[[], T | None],
+        hopeless: Callable[[], Error | None],
+        take_in: Callable[[], bool],
+        end: float | None,
+        what: str,
+    ) -> T | None:
+        """Wait, noted as waiting, until something was done. None where that was for others.
+
+        Then the note ends as well: ranks are in a deadlock when nothing changes while all wait.
+        """
+        turn = first_turn(self._control.block)
+        with self._noted(what, end) as look:
+            while True:
+                seen = self._changes()
+                # Before the attempt: who has left did so after its last message.
+                error = hopeless()
+                done = take_in()
+                result = attempt()
+                if done or result is not None:
+                    return result
+                look()
+                if error is not None:
+                    raise error
+                if end is not None and time.monotonic() >= end:
+                    raise WaitTimeoutError(f"expected {what}, none came in time; wait longer")
+                turn = await_change(self._block, seen, turn)
+
+    def _noted(self, what: str, end: float | None) -> AbstractContextManager[Callable[[], None]]:
+        """Note a wait; not one that ends by itself, which is nobody's deadlock."""
+        return self._control.waiting(what) if end is None else nullcontext(self._control.check)
+
+    def _changes(self) -> int:
+        return int(load(self._words, CHANGES))
+
+    def _slot(self, place: int) -> tuple[int, memoryview]:
+        """Where the turns of a place are counted, and its room."""
+        at = SLOTS + place % self._slots * SLOT
+        return at, self._bytes[8 * (at + 1) : 8 * (at + SLOT)]
+
+
+def warm_up() -> None:
+    """Call each compiled function once, so that no worker has to compile it."""
+    control = Control(np.zeros(Control.size_for(1), np.int64), 1, 0)
+    words = np.zeros(Fifo.size_for(1), np.int64)
+    fifo = Fifo(words, 1, 0, control, Blocks(), Attached())
+    fifo.try_put(fifo.seal(None))
+    fifo.try_get()
+    with suppress(WaitTimeoutError):
+        fifo.wait(fifo.try_get, lambda: None, 0, "nothing")
+    await_change(ControlBlock.of(words, 0, 1, 0), -1, 0)

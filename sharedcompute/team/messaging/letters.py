@@ -1,0 +1,94 @@
+"""What lies in a slot of a `Fifo`: a short object, or the name of a block with a long one."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sharedcompute.shm import segments
+from sharedcompute.shm.segments import Segment
+from sharedcompute.team.messaging.messages import Attached
+from sharedcompute.team.messaging.parcels import Parcel, read
+
+LETTER = 1016
+"""The bytes of the longest letter. It makes a slot of 1 kB."""
+_HEAD = struct.Struct(f"<qq{segments.NAME_NBYTES}s")
+"""The rank of the writer; size and name of the block, if there is one."""
+_MAPPED = 64
+"""As many blocks of others as a reader keeps mapped."""
+
+
+class Letter(NamedTuple):
+    """The bytes for a slot, and the block of a long object."""
+
+    content: bytes
+    block: Segment | None
+
+
+class _Lent(NamedTuple):
+    block: Segment
+    is_read: Callable[[], bool]
+
+
+class Blocks:
+    """The blocks that this process has long objects in. Used again once they are read."""
+
+    def __init__(self) -> None:
+        self._lent: list[_Lent] = []
+        self._free: list[Segment] = []
+
+    def seal(self, rank: int, obj: Any) -> Letter:
+        """Pack an object of `rank`."""
+        parcel = Parcel(obj, as_data=False)
+        if _HEAD.size + parcel.nbytes <= LETTER:
+            content = bytearray(_HEAD.size + parcel.nbytes)
+            _HEAD.pack_into(content, 0, rank, 0, b"")
+            parcel.write(memoryview(content)[_HEAD.size :])
+            return Letter(bytes(content), None)
+        block = self._take(parcel.nbytes)
+        parcel.write(memoryview(block))
+        return Letter(_HEAD.pack(rank, len(block), block.name.encode()), block)
+
+    def lend(self, block: Segment, is_read: Callable[[], bool]) -> None:
+        """Keep a block until it is read."""
+        self._lent.append(_Lent(block, is_read))
+
+    def clear(self) -> None:
+        """Free all, read or not."""
+        self._lent.clear()
+        self._free.clear()
+
+    def _take(self, nbytes: int) -> Segment:
+        """Give a block of `nbytes`, or not many more. What is free and does not fit is dropped."""
+        read_now = [lent.is_read() for lent in self._lent]
+        pairs = list(zip(self._lent, read_now, strict=True))
+        self._lent = [lent for lent, done in pairs if not done]
+        free = [*self._free, *(lent.block for lent, done in pairs if done)]
+        self._free = [block for block in free if nbytes <= len(block) <= 4 * nbytes]
+        return self._free.pop() if self._free else segments.create(nbytes)
+
+
+class Reader:
+    """Reads letters. It keeps blocks of others mapped: they come again."""
+
+    def __init__(self, attached: Attached) -> None:
+        self._attached = attached
+        self._mapped: dict[str, Segment] = {}
+
+    def read(self, room: memoryview) -> tuple[int, Any]:
+        """Return the rank that wrote a letter, and a copy of its object."""
+        rank, size, name = _HEAD.unpack_from(room)
+        if not size:
+            return rank, read(room[_HEAD.size :], self._attached)
+        return rank, read(memoryview(self._map(name.rstrip(b"\0").decode(), size)), self._attached)
+
+    def _map(self, name: str, size: int) -> Segment:
+        segment = self._mapped.get(name)
+        if segment is None:
+            # What its owner has freed would be held for ever, however long it is.
+            self._mapped = {n: s for n, s in self._mapped.items() if segments.exists(n)}
+            if len(self._mapped) >= _MAPPED:
+                self._mapped.clear()
+            segment = self._mapped[name] = segments.open_segment(name, size)
+        return segment

@@ -1,0 +1,90 @@
+"""Messages from one rank to another: each rank has a letter box, and sorts what comes by sender."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from sharedcompute.errors import Error
+from sharedcompute.sync import ProgramLeftError
+from sharedcompute.team.messaging.board import BOX_SLOTS
+from sharedcompute.team.messaging.exchange import Exchange
+from sharedcompute.team.messaging.fifo import Fifo
+
+
+class Mail:
+    """The mail of one rank during one job."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._boxes = [self._open(rank) for rank in range(exchange.size)]
+        self._own = self._boxes[exchange.rank]
+        self._sorted: list[deque[Any]] = [deque() for _ in self._boxes]
+        self._senders: deque[int] = deque()
+        """Of all messages in `_sorted`, in the order in which they came."""
+
+    def send(self, obj: Any, rank: int, timeout: float | None) -> None:
+        """Put an object into the box of a rank.
+
+        Who waits for room empties its own box meanwhile. So ranks that send to each other go on,
+        whatever they send.
+        """
+        box = self._boxes[rank]
+        letter = box.seal(obj)
+
+        def hopeless() -> Error | None:
+            if not self._exchange.has_left(rank):
+                return None
+            return ProgramLeftError(
+                f"expected rank {rank} to receive, it has returned from the program with "
+                f"{BOX_SLOTS} messages unread; receive as often as others send"
+            )
+
+        what = f"room for a message to rank {rank}"
+        box.wait(lambda: box.try_put(letter), hopeless, timeout, what, self._sort)
+
+    def receive(self, rank: int | None, timeout: float | None) -> tuple[int, Any]:
+        """Take the next message of a rank, or of any, after its sender."""
+        who = "any rank" if rank is None else f"rank {rank}"
+
+        def hopeless() -> Error | None:
+            if not self._have_left(rank):
+                return None
+            why = "all other ranks have" if rank is None else f"{who} has"
+            why = f"{why} returned from the program; send as often as others receive"
+            if rank == self._exchange.rank:
+                why = "it is this rank itself, and has sent nothing; send first"
+            return ProgramLeftError(f"expected a message from {who}, {why}")
+
+        what = f"a message from {who}"
+        return self._own.wait(lambda: self._take(rank), hopeless, timeout, what, self._sort)
+
+    def _sort(self) -> bool:
+        """Empty the own box; whether there was anything in it."""
+        before = len(self._senders)
+        while (entry := self._own.try_get()) is not None:
+            sender, obj = entry
+            self._sorted[sender].append(obj)
+            self._senders.append(sender)
+        return len(self._senders) > before
+
+    def _take(self, rank: int | None) -> tuple[int, Any] | None:
+        if rank is None:
+            rank = self._senders[0] if self._senders else self._exchange.rank
+        if not self._sorted[rank]:
+            return None
+        self._senders.remove(rank)
+        return rank, self._sorted[rank].popleft()
+
+    def _have_left(self, rank: int | None) -> bool:
+        """Whether nobody can send any more of those waited for: the waiting rank cannot."""
+        own = self._exchange.rank
+        ranks = range(self._exchange.size) if rank is None else [rank]
+        return all(other == own or self._exchange.has_left(other) for other in ranks)
+
+    def _open(self, rank: int) -> Fifo:
+        exchange = self._exchange
+        words = exchange.board.box(rank)
+        return Fifo(
+            words, BOX_SLOTS, exchange.rank, exchange.control, exchange.blocks, exchange.attached
+        )

@@ -1,0 +1,45 @@
+"""What the fork server imports and does once, so that no worker has to.
+
+numba's first call in a process costs 0.4 s, also where all it does is to load a cached function.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from contextlib import suppress
+from typing import Any
+
+# First, while all else is to come.
+from sharedcompute.team.processes.orphan import WATCH  # isort: skip
+
+import numba
+
+from sharedcompute import kernels
+from sharedcompute.sync.atomics import exit_after
+from sharedcompute.sync.warm import warm_up
+from sharedcompute.team.messaging import fifo
+from sharedcompute.team.processes import serve as _serve  # noqa: F401
+from sharedcompute.team.programs import mapping as _mapping  # noqa: F401
+
+
+def prepare() -> None:
+    """Import the kernels and what programs use most, and wake numba."""
+    for module in pkgutil.iter_modules(kernels.__path__, kernels.__name__ + "."):
+        importlib.import_module(module.name)
+    for name in ("cloudpickle", "h5py", "hdf5plugin", "threadpoolctl"):
+        with suppress(ImportError):
+            importlib.import_module(name)
+    _wake_numba()
+
+
+def _wake_numba() -> None:
+    """Load all that programs synchronise with; compile it here where it is not cached yet."""
+    warm_up()
+    fifo.warm_up()
+    compiled: Any = exit_after
+    compiled.compile((numba.int64, numba.int64))
+
+
+prepare()
+WATCH.stop()

@@ -1,0 +1,196 @@
+"""The loop of a worker process: take a job, run it, report."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+import cloudpickle
+
+from sharedcompute.errors import InputError, ProgramError
+from sharedcompute.shm import arrays, segments
+from sharedcompute.shm.arrays import Handle
+from sharedcompute.sync import Aborted, Control
+from sharedcompute.system import faults
+from sharedcompute.system.topology import Cores, pin
+from sharedcompute.team.messaging.board import Board
+from sharedcompute.team.messaging.exchange import Exchange
+from sharedcompute.team.messaging.messages import (
+    ALL_LEFT,
+    GIVE,
+    RAISED,
+    REPEATABLE,
+    RESULT,
+    UNFIT,
+    Attached,
+    Channel,
+    Message,
+    Recycled,
+    dumps,
+    loads,
+)
+from sharedcompute.team.processes.environment import end_with, keep_freed_memory, limit_threads
+from sharedcompute.team.programs.worker import Worker
+
+_SPIN_SECONDS = 100e-6
+"""How long a worker looks for its next job before it sleeps: loops of short jobs took 55 us a job
+so, and 70 to 150 where each one had to wake the workers."""
+
+_SWEEP_MS = 500
+"""How soon an idle worker lets go of the memory of freed arrays."""
+
+
+class Failure(NamedTuple):
+    """What a program raised: the pickled exception, and where it was."""
+
+    exception: bytes
+    note: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a worker belongs: what it is told when it starts."""
+
+    rank: int
+    size: int
+    cores: int
+    threads: int
+    control: Handle
+    board: Handle
+    parent: int
+    parent_start: int | None
+    pins: tuple[Cores, ...] = ()
+
+
+def main(origin: Origin, connection: Connection) -> None:
+    """Serve jobs until the parent closes the connection or is gone."""
+    faults.point("worker.start", origin.rank)
+    # Ctrl-C reaches the whole process group; the parent decides what it means. The mask was set by
+    # the parent so that nothing comes before this line.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    channel = Channel(connection, Recycled())
+    with suppress(EOFError, OSError):
+        try:
+            exchange = _set_up(origin)
+        except InputError:
+            return  # The team was closed before this worker had started.
+        except Exception as problem:  # noqa: BLE001 - no thread, no memory: the parent says it
+            channel.send(UNFIT, 0, _unfit(origin.rank, problem).encode())
+            return
+        _serve(origin, exchange, channel)
+    segments.remove_own()
+
+
+def _set_up(origin: Origin) -> Exchange:
+    """Make this process a worker; give its hold on what the team shares."""
+    end_with(origin.parent, origin.parent_start)
+    limit_threads(origin.threads)
+    if origin.pins:
+        pin(origin.pins[origin.rank])
+    keep_freed_memory()
+    faults.point("worker.attach", origin.rank)
+    words = arrays.attach(origin.control)
+    control = Control(words, origin.size, origin.rank, origin.cores)
+    exchange = Exchange(Board(arrays.attach(origin.board)), control, origin.rank, Attached())
+    control.begin()
+    return exchange
+
+
+def _unfit(rank: int, problem: Exception) -> str:
+    return (
+        f"expected worker {rank} to start, got {type(problem).__name__}: {problem}; "
+        "use fewer workers, or raise the limits (ulimit -u, ulimit -n, ulimit -v)"
+    )
+
+
+def _serve(origin: Origin, exchange: Exchange, channel: Channel) -> None:
+    attached = exchange.attached
+    given: dict[int, Any] = {}
+    poll = select.poll()
+    poll.register(channel.descriptor, select.POLLIN)
+    spin = _SPIN_SECONDS if origin.size <= origin.cores else 0.0
+    while True:
+        faults.point("worker.idle", origin.rank)
+        _look_out(poll, spin)
+        while len(attached) and not poll.poll(_SWEEP_MS):
+            attached.sweep()
+        message = channel.receive()
+        faults.point("worker.job", origin.rank)
+        load = partial(_load, message, attached, given)
+        if message.kind == GIVE:
+            given[message.number] = load()
+            continue
+        _run(Worker(exchange, channel, message.number), load)
+        if attached.grown:
+            attached.sweep()
+
+
+def _look_out(poll: select.poll, seconds: float) -> None:
+    """Wait awake for a message; whoever else wants the core has it."""
+    end = time.perf_counter() + seconds
+    while not poll.poll(0) and time.perf_counter() < end:
+        os.sched_yield()
+
+
+def _load(message: Message, attached: Attached, given: dict[int, Any]) -> Any:
+    if message.kind == REPEATABLE and message.data == attached.job[0]:
+        return attached.job[1]
+    job = loads(message.data, message.buffers, attached, given)
+    if message.kind == REPEATABLE:
+        attached.job = message.data, job
+    return job
+
+
+def _run(worker: Worker, load: Callable[[], Any]) -> None:
+    """Run one program and report. Nothing is said of a result that is None.
+
+    The order matters. Results are sent before the rank counts as out, so that when the last one
+    says so all are under way; and done comes last, after which the parent may start a new job.
+    """
+    control, channel, job = worker._control, worker._channel, worker._job
+    try:
+        program, args = load()
+        result = program(worker, *args)
+        if result is not None:
+            channel.send(RESULT, job, *dumps(result, "copy"))
+    except Aborted:
+        pass
+    except BaseException as error:  # noqa: BLE001 - it goes to the parent, whatever it is
+        control.abort()
+        channel.send(RAISED, job, *dumps(_failure(worker, error), "copy"))
+    if sys.stdout is not None:  # closed in the parent, and this is a fork of it
+        sys.stdout.flush()
+    faults.point("worker.leave", worker.rank)
+    if control.leave():
+        channel.send(ALL_LEFT, job)
+    control.done(job)
+
+
+def _failure(worker: Worker, error: BaseException) -> Failure:
+    rows = worker._control.rows_of(worker.rank)
+    where = f", on rows {rows.start}:{rows.stop}" if rows else ""
+    # Without the first frame: that is `_run`.
+    inner = error.__traceback__ and error.__traceback__.tb_next
+    trace = "".join(traceback.format_exception(type(error), error, inner))
+    note = f"raised in worker {worker.rank}{where}:\n{trace.rstrip()}"
+    try:
+        if not isinstance(error, Exception):
+            raise TypeError
+        data = cloudpickle.dumps(error)
+        if type(pickle.loads(data)) is not type(error):
+            raise TypeError
+    except Exception:  # noqa: BLE001 - a user's class may fail to pickle in any way
+        data = pickle.dumps(ProgramError(f"{type(error).__name__}: {error}"))
+    return Failure(data, note)

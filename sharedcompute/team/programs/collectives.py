@@ -1,0 +1,262 @@
+"""Collectives: calls that all ranks of a program make together.
+
+All of them are made of `Exchange.call`: show what you have, wait for all, read what the others
+show. Results are combined in rank order, so that they are the same bits on every rank.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sharedcompute.errors import InputError
+from sharedcompute.rows import share
+from sharedcompute.team.messaging.exchange import Exchange
+from sharedcompute.team.messaging.parcels import Parcel, is_array, read
+from sharedcompute.team.programs import folds
+from sharedcompute.team.programs.folds import Op
+from sharedcompute.validation.integers import whole
+
+_SHARED_WORK = 1 << 16
+"""Bytes from which it pays that each rank combines a share only, for one more barrier."""
+
+
+class Collectives:
+    """What a worker can do together with all others. Every rank makes the same calls in order.
+
+    Where they do not, all of them raise `InputError`, which says what each called.
+    """
+
+    rank: int
+    size: int
+    _exchange: Exchange
+
+    def allreduce(
+        self, value: ArrayLike, op: Op = "sum", *, out: NDArray[Any] | None = None
+    ) -> Any:
+        """Combine the arrays, or the numbers, of all ranks and give everybody the result.
+
+        Parameters
+        ----------
+        value : array_like or scalar
+            Of the same dtype and shape on all ranks.
+        op : {"sum", "min", "max", "prod"} or callable
+            As ``np.add``, ``np.minimum``, ``np.maximum``, ``np.multiply`` on two arrays: NaN goes
+            through. Or a function ``f(a, b)`` that is associative; it need not be commutative.
+            One rank calls it with the values in rank order, whatever can be pickled, and all get
+            what it returns.
+        out : ndarray, optional
+            Where the result goes, of its dtype and shape; not with a function. It may be `value`.
+
+        Returns
+        -------
+        ndarray or scalar
+            An array of the dtype of `value`; booleans are summed and multiplied as integers, as
+            NumPy does. For a NumPy or Python number the same, and Python integers of any size.
+            The same bits on every rank: ``((x0 + x1) + x2) + ...``, by rank.
+
+        Raises
+        ------
+        InputError
+            For an unknown op, for what is no number, and where the ranks have not called the same.
+        ProgramLeftError
+            Another rank has returned from the program.
+        """
+        return self._combine(value, op, None, out)
+
+    def reduce(
+        self, value: ArrayLike, op: Op = "sum", root: int = 0, *, out: NDArray[Any] | None = None
+    ) -> Any:
+        """Combine as `allreduce`; the result goes to rank `root`, the others get None.
+
+        `out` is looked at on `root` only.
+        """
+        self._check_rank(root)
+        return self._combine(value, op, root, out if self.rank == root else None)
+
+    def broadcast(self, obj: Any = None, root: int = 0) -> Any:
+        """Give everybody the object that rank `root` has.
+
+        Parameters
+        ----------
+        obj : object
+            Anything that can be pickled. Of the other ranks it is not looked at.
+        root : int
+
+        Returns
+        -------
+        object
+            `obj` itself on `root`, and a copy elsewhere. An array arrives as an ordinary array;
+            shared arrays inside of other objects remain the same memory.
+        """
+        self._check_rank(root)
+        text = f"broadcast(root={root})"
+        if self.rank != root:
+            return self._read(root, self._exchange.call(text))
+        parcel = Parcel(obj)
+        self._exchange.call(text, parcel.nbytes, parcel.write)
+        return obj
+
+    def gather(self, obj: Any, root: int = 0) -> list[Any] | None:
+        """Give rank `root` the objects of all ranks, as a list by rank; the others get None.
+
+        Arrays may differ in shape and dtype from rank to rank. They are copies.
+        """
+        self._check_rank(root)
+        half = self._show(f"gather(root={root})", obj)
+        return self._read_all(half) if self.rank == root else None
+
+    def allgather(self, obj: Any) -> list[Any]:
+        """Give everybody the objects of all ranks, as a list by rank. See `gather`."""
+        return self._read_all(self._show("allgather", obj))
+
+    def scatter(self, values: Sequence[Any] | NDArray[Any] | None = None, root: int = 0) -> Any:
+        """Give each rank its part of what rank `root` has.
+
+        Parameters
+        ----------
+        values : sequence of `size` objects, or ndarray
+            An object for each rank; of an array, the rows that `Worker.rows` says. Of the other
+            ranks it is not looked at.
+        root : int
+
+        Returns
+        -------
+        object
+            A copy, on every rank.
+
+        Raises
+        ------
+        InputError
+            For a sequence of another length.
+        """
+        self._check_rank(root)
+        text = f"scatter(root={root})"
+        if self.rank != root:
+            half = self._exchange.call(text)
+        else:
+            parcels = [Parcel(part) for part in self._parts(values)]
+            ends = np.cumsum([self._table.size, *(parcel.nbytes for parcel in parcels)]).tolist()
+
+            def write(room: memoryview) -> None:
+                self._table.pack_into(room, 0, *ends[:-1])
+                for parcel, start, end in zip(parcels, ends, ends[1:], strict=False):
+                    parcel.write(room[start:end])
+
+            half = self._exchange.call(text, ends[-1], write)
+        room = self._exchange.shown(root, half)
+        return read(room[self._table.unpack_from(room)[self.rank] :], self._exchange.attached)
+
+    @cached_property
+    def _table(self) -> struct.Struct:
+        """Where the part of each rank begins."""
+        return struct.Struct(f"<{self.size}q")
+
+    def _parts(self, values: Any) -> Sequence[Any]:
+        if is_array(values) and values.ndim:
+            return [values[slice(*share(len(values), self.size, r))] for r in range(self.size)]
+        try:
+            count: Any = len(values)
+        except TypeError:
+            count = type(values).__name__
+        if count != self.size:
+            raise InputError(
+                f"expected an array or a sequence of {self.size} objects to scatter, got {count}; "
+                "give one for each rank"
+            )
+        return cast(Sequence[Any], values)
+
+    def _combine(self, value: Any, op: Op, root: int | None, out: NDArray[Any] | None) -> Any:
+        """Combine the values of all ranks, for `root` or, where that is None, for everybody."""
+        ufunc = folds.find(op)
+        if not isinstance(op, str):
+            return self._combine_by(value, ufunc, root, out)
+        if folds.is_integer(value):
+            half = self._show(_text(folds.name_of(op), root, "int", ""), value)
+            if root not in (None, self.rank):
+                return None
+            return folds.fold_integers(self._read_all(half), op)
+        array = folds.numbers(value, op)
+        if out is not None:
+            folds.check_out(out, array)
+        text = _text(folds.name_of(op), root, array.dtype, array.shape)
+        into = (
+            out if out is not None and out.flags.c_contiguous else np.empty_like(array, order="C")
+        )
+        if not self._fold(text, array, cast(np.ufunc, ufunc), root, into.reshape(-1)):
+            return None
+        if out is None:
+            return folds.like(value, into)
+        if into is not out:
+            out[...] = into
+        return out
+
+    def _fold(
+        self, text: str, array: NDArray[Any], ufunc: np.ufunc, root: int | None, out: NDArray[Any]
+    ) -> bool:
+        """Fold arrays of one shape: each rank all of it, or where that is long a share.
+
+        `out` may be `array`: what is combined are the copies that all ranks show.
+        """
+        exchange, n, kind = self._exchange, array.size, array.dtype
+
+        def write(room: memoryview) -> None:
+            np.ndarray(array.shape, kind, buffer=room)[...] = array
+
+        half = exchange.call(text, array.nbytes, write)
+        shown = [np.ndarray(n, kind, buffer=exchange.shown(r, half)) for r in range(self.size)]
+        shares = [slice(*share(n, self.size, r)) for r in range(self.size)]
+        is_shared = self.size > 2 and array.nbytes >= _SHARED_WORK
+        if is_shared:
+            own = [part[shares[self.rank]] for part in shown]
+
+            def write_share(room: memoryview) -> None:
+                folds.fold(ufunc, own, np.ndarray(own[0].shape, kind, buffer=room))
+
+            half = exchange.call(f"the end of {text}", own[0].nbytes, write_share)
+        if root not in (None, self.rank):
+            return False
+        if not is_shared:
+            folds.fold(ufunc, shown, out)
+        else:
+            for rank, at in enumerate(shares):
+                part = out[at]
+                part[...] = np.ndarray(part.shape, kind, buffer=exchange.shown(rank, half))
+        return True
+
+    def _combine_by(self, value: Any, f: Any, root: int | None, out: NDArray[Any] | None) -> Any:
+        """Combine by a user's function, on one rank: it may give what it likes, but once."""
+        if out is not None:
+            raise InputError("expected no out with a function as op, got one; use what it returns")
+        what = (value.dtype, value.shape) if is_array(value) else (type(value).__name__, "")
+        half = self._show(_text(folds.name_of(f), root, *what), value)
+        first = root or 0
+        result = None
+        if self.rank == first:
+            result = folds.fold_by(f, self._read_all(half))
+        return self.broadcast(result, first) if root is None else result
+
+    def _show(self, text: str, obj: Any) -> int:
+        parcel = Parcel(obj)
+        return self._exchange.call(text, parcel.nbytes, parcel.write)
+
+    def _read(self, rank: int, half: int) -> Any:
+        return read(self._exchange.shown(rank, half), self._exchange.attached)
+
+    def _read_all(self, half: int) -> list[Any]:
+        return [self._read(rank, half) for rank in range(self.size)]
+
+    def _check_rank(self, rank: Any) -> None:
+        whole("a rank", rank, 0, self.size - 1)
+
+
+@lru_cache(maxsize=256)
+def _text(name: str, root: int | None, kind: Any, shape: Any) -> str:
+    """Say a reduction: what all ranks have to agree on."""
+    call = f"allreduce({name})" if root is None else f"reduce({name}, root={root})"
+    return f"{call} of {kind} {shape}".rstrip()

@@ -1,0 +1,318 @@
+"""The supervisor of a team's workers: sends jobs, collects results, deals with deaths.
+
+Every wait here is on the workers' sockets and sentinels together, so a death is seen when it
+happens. When a job fails, for any reason, the rule is one: set the abort word, give the workers a
+moment to come out, kill those that do not, and replace the dead before the next job.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from sharedcompute.errors import Error, ProgramError, WorkerDied
+from sharedcompute.shm import arrays, segments
+from sharedcompute.shm.arrays import Handle, SharedArray
+from sharedcompute.sync import Control
+from sharedcompute.sync.deadlock import DeadlockWatch
+from sharedcompute.system import machine
+from sharedcompute.system.topology import Cores
+from sharedcompute.team.messaging.board import Board
+from sharedcompute.team.messaging.callables import Named, Token, Tokens
+from sharedcompute.team.messaging.messages import (
+    ALL_LEFT,
+    GIVE,
+    JOB,
+    POST,
+    RAISED,
+    RESULT,
+    UNFIT,
+    Attached,
+    Encoded,
+    Message,
+    Recycled,
+    dumps,
+    loads,
+)
+from sharedcompute.team.processes import launch
+from sharedcompute.team.processes.launch import Seat
+from sharedcompute.team.processes.serve import Failure, Origin
+
+OnMessage = Callable[[int, Any], None]
+
+_GRACE = 0.5
+"""Seconds that workers have to notice the end of a job before they are killed."""
+
+_LOOK_MS = 150
+"""How often the parent looks for a deadlock while it hears nothing."""
+
+
+@dataclass
+class _Job:
+    """What a running job has given so far."""
+
+    results: list[Any]
+    on_message: OnMessage | None
+    failures: dict[int, Failure] = field(default_factory=dict)
+    all_left: bool = False
+
+
+class Crew:
+    """The seats of a team and their supervision. See `Team` for what the methods promise."""
+
+    def __init__(self, context: Any, size: int, threads: int, pins: tuple[Cores, ...] = ()) -> None:
+        words = arrays.zeros(Control.size_for(size), np.int64)
+        board = arrays.zeros(Board.size_for(size), np.int64)
+        pid = os.getpid()
+        start = segments.start_time(pid)
+        cores = machine.cores()
+        self.seats: list[Seat] = []
+        self._context = context
+        self._shared = words, board
+        self._board = Board(board)
+        self._control = Control(words, size)
+        self._control.settle()
+        handles = _handle(words), _handle(board)
+        self._origin = Origin(-1, size, cores, threads, *handles, pid, start, pins)
+        self._number = 0  # of the job
+        self._clean = True
+        self._closed = False
+        self._running = threading.RLock()
+        self._tokens = Tokens()
+        self._attached = Attached()
+        self._recycled = Recycled()
+        self._poll = select.poll()
+        self._ranks: dict[int, int] = {}
+
+    def start(self) -> None:
+        """Start the workers; does not wait until they have started."""
+        launch.check_descriptors(self._origin.size)
+        for rank in range(self._origin.size):
+            self.seats.append(self._sit(rank))
+
+    def close(self) -> None:
+        """Stop the workers, by force those that are at work.
+
+        A job that another thread runs ends first: it waits on what is taken down here.
+        """
+        self._closed = True
+        self._control.abort()
+        waited = self._running.acquire(timeout=3 * _GRACE)
+        try:
+            self._take_down()
+        finally:
+            if waited:
+                self._running.release()
+
+    def _take_down(self) -> None:
+        for seat in self.seats:
+            seat.channel.close()  # what tells an idle worker to go
+        deadline = time.monotonic() + _GRACE
+        for seat in self.seats:
+            if seat.alive and self._clean:
+                seat.wait(max(0.0, deadline - time.monotonic()))
+            self._rise(seat)
+        for array in self._shared:
+            array.close()
+
+    def encode(
+        self, program: Callable[..., Any], args: tuple[Any, ...], kind: int = JOB
+    ) -> Encoded:
+        """Pickle a job."""
+        tokens: dict[int, Any] = {}
+        data, buffers = dumps((program, args), "handle", lambda f: self._refer(f, tokens))
+        return Encoded(kind, data, buffers, tokens)
+
+    def run(self, message: Encoded, on_message: OnMessage | None = None) -> list[Any]:
+        """Run a program in every worker."""
+        with self._running:
+            self._check_open()
+            return self._run(message, on_message)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Error("the team was closed")
+
+    def _run(self, message: Encoded, on_message: OnMessage | None) -> list[Any]:
+        self._make_ready()
+        job = _Job([None] * len(self.seats), on_message)
+        self._number += 1
+        self._control.reset()
+        self._board.reset()
+        self._clean = False
+        try:
+            for seat in self.seats:
+                self._send(seat, message)
+            self._collect(job)
+            self._clean = True
+        except BaseException:
+            self._stop(job)
+            raise
+        return job.results
+
+    def _collect(self, job: _Job) -> None:
+        """Wait for the end of the job. Only the last worker says it: one wake-up, not one each."""
+        watch = DeadlockWatch(self._control.words, self._number)
+        while not job.all_left and not job.failures:
+            self._check_open()
+            heard = self._poll.poll(_LOOK_MS)
+            for descriptor, _ in heard:
+                self._hear(job, descriptor)
+            if not heard:
+                watch.look()
+        # What the others sent before they left is under way in full, so who dies now is not missed.
+        while job.all_left and (heard := self._poll.poll(0)):
+            for descriptor, _ in heard:
+                with suppress(WorkerDied):
+                    self._hear(job, descriptor)
+        # Only now: that all have left may be heard before what one of them raised.
+        if job.failures:
+            self._stop(job)
+            raise _exception(job.failures[min(job.failures)])
+
+    def _hear(self, job: _Job, descriptor: int) -> None:
+        """Take in what one worker says; raise where it has died at work."""
+        rank = self._ranks.get(descriptor)
+        if rank is None:
+            return  # the other one of the two told it already
+        seat = self.seats[rank]
+        if descriptor == seat.sentinel and not seat.channel.readable():
+            self._lose(seat)
+            return
+        try:
+            message = seat.channel.receive()
+        except (EOFError, OSError):
+            self._lose(seat)
+            return
+        if message.kind == UNFIT:
+            raise Error(message.data.decode())
+        if message.number == self._number:  # else the rest of a job that was stopped
+            self._take(job, seat.rank, message)
+
+    def _take(self, job: _Job, rank: int, message: Message) -> None:
+        if message.kind == ALL_LEFT:
+            job.all_left = True
+            return
+        if message.kind == POST and job.on_message is None:
+            return
+        value = loads(message.data, message.buffers, self._attached, {})
+        self._attached.forget()
+        if message.kind == RAISED:
+            job.failures[rank] = value
+        elif message.kind == RESULT:
+            job.results[rank] = value
+        elif job.on_message is not None:
+            job.on_message(rank, value)
+
+    def _stop(self, job: _Job) -> None:
+        """End the job in all workers: they come out by themselves, or are killed."""
+        self._control.abort()
+        job.on_message = None
+        deadline = time.monotonic() + _GRACE
+        while time.monotonic() < deadline and any(map(self._at_work, self.seats)):
+            # Reading on lets those out that wait for room in their sockets.
+            for descriptor, _ in self._poll.poll(2):
+                with suppress(WorkerDied):
+                    self._hear(job, descriptor)
+        for seat in self.seats:
+            if self._at_work(seat):
+                self._rise(seat)
+
+    def _at_work(self, seat: Seat) -> bool:
+        if seat.alive and seat.channel.torn:
+            self._rise(seat)
+        return seat.alive and not self._control.is_done(seat.rank, self._number)
+
+    def _refer(self, f: Any, tokens: dict[int, Any]) -> Named | Token:
+        reference = self._tokens.refer(f)
+        if reference[0] == "token":
+            tokens[reference[1]] = f
+        return reference
+
+    def _send(self, seat: Seat, message: Encoded) -> None:
+        try:
+            for number in message.tokens.keys() - seat.given:
+                seat.channel.send(GIVE, number, cloudpickle.dumps(message.tokens[number]))
+                seat.given.add(number)
+            seat.channel.send(message.kind, self._number, message.data, message.buffers)
+        except OSError:
+            self._lose(seat)
+
+    def _lose(self, seat: Seat) -> None:
+        """Note the death of a worker; raise it where the job is not over for that one."""
+        code = self._rise(seat)
+        if self._control.is_done(seat.rank, self._number):
+            return
+        rows = self._control.rows_of(seat.rank)
+        starting = not self._control.has_begun(seat.rank)
+        signal, status = (-code, None) if code is not None and code < 0 else (None, code)
+        raise WorkerDied(seat.rank, seat.pid, signal, rows, status, starting) from None
+
+    def _make_ready(self) -> None:
+        """Replace the workers that have died, or that an interrupt left at work."""
+        heard = self._poll.poll(0)
+        if self._clean and not heard and all(seat.alive for seat in self.seats):
+            return
+        for descriptor, _ in heard:
+            rank = self._ranks.get(descriptor)  # None: the other one of the two told it already
+            if rank is None:
+                continue
+            seat = self.seats[rank]
+            if descriptor == seat.sentinel or not _is_flushed(seat):
+                self._rise(seat)
+        for rank, seat in enumerate(self.seats):
+            if not self._clean and self._at_work(seat):
+                self._rise(seat)
+            if not seat.alive:
+                self.seats[rank] = self._sit(rank)
+        self._clean = True
+
+    def _sit(self, rank: int) -> Seat:
+        """Start a worker for `rank` and watch it."""
+        self._control.vacate(rank)
+        seat = launch.start(self._context, self._origin, rank, self._recycled)
+        for descriptor in (seat.channel.descriptor, seat.sentinel):
+            self._poll.register(descriptor, select.POLLIN)
+            self._ranks[descriptor] = rank
+        return seat
+
+    def _rise(self, seat: Seat) -> int | None:
+        """End a worker, dead or not, and return its exit code."""
+        for descriptor in (seat.channel.descriptor, seat.sentinel):
+            if self._ranks.pop(descriptor, None) is not None:
+                self._poll.unregister(descriptor)
+        return seat.end()
+
+
+def _is_flushed(seat: Seat) -> bool:
+    """Forget what a worker said late of an earlier job; False where it is dead."""
+    try:
+        seat.channel.receive()
+    except (EOFError, OSError):
+        return False
+    return True
+
+
+def _handle(array: SharedArray) -> Handle:
+    found = arrays.handle(array)
+    assert found is not None
+    return found
+
+
+def _exception(failure: Failure) -> Exception:
+    try:
+        error = pickle.loads(failure.exception)
+    except Exception as problem:  # noqa: BLE001 - any class, any way to fail
+        error = ProgramError(f"a worker raised what cannot be read here ({problem!r})")
+    error.add_note(failure.note)
+    return error  # type: ignore[no-any-return]

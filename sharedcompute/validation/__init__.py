@@ -1,0 +1,1 @@
+"""Checks of arguments that users give: integers, arrays, kernels."""
