@@ -19,7 +19,7 @@ ENGINES = ("auto", "serial", "local")
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """How a job is run. None of it changes a result, but for `block_rows`.
 
     Parameters
@@ -124,12 +124,12 @@ class ReadOptions(_Group):
     allow_external: bool = False
 
 
-def names_of(*groups: type[Options | StorageOptions | ReadOptions]) -> tuple[str, ...]:
+def names_of(*groups: type[RunOptions | StorageOptions | ReadOptions]) -> tuple[str, ...]:
     """The names of all options of some groups."""
     return tuple(f.name for group in groups for f in fields(group))
 
 
-NAMES = names_of(Options, StorageOptions, ReadOptions)
+NAMES = names_of(RunOptions, StorageOptions, ReadOptions)
 """Of every job."""
 
 FOR_REPACK = tuple(name for name in NAMES if name not in ("block_rows", "decode_cf"))

@@ -11,11 +11,11 @@ from typing import Any
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
 from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.options import Options
+from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.cost import Projection
 from sharedcompute.plan.budget.loading import Load
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.passes import Keep, Pass
+from sharedcompute.plan.passes import Pass, Store
 from sharedcompute.plan.proof import Sample, samples_of
 from sharedcompute.plan.repack import RepackPlan
 from sharedcompute.system.machine import format_size, memory_available
@@ -57,7 +57,7 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "output", f"{plan.job.output.address}, at most {format_size(p.disk)}"
 
 
-def _engine(name: str, workers: int, options: Options) -> str:
+def _engine(name: str, workers: int, options: RunOptions) -> str:
     if name == "local":
         each = "worker" if workers == 1 else "workers"
         pinned = ", pinned" if options.pin else ""
@@ -66,7 +66,7 @@ def _engine(name: str, workers: int, options: Options) -> str:
     return f"serial: {'as asked' if asked else 'the job is too small to gain from workers'}"
 
 
-def _memory(p: Projection, options: Options) -> str:
+def _memory(p: Projection, options: RunOptions) -> str:
     have = format_size(options.memory or memory_available())
     parts = (("processes", p.processes), ("buffers", p.buffers), ("shared", p.shared))
     listed = ", ".join(f"{name} {format_size(size)}" for name, size in parts)
@@ -79,7 +79,7 @@ def _load(load: Load) -> str:
     return f"all chunks first, {where}{parts}: each would be decoded {load.times:.3g} times"
 
 
-def _kept(keep: Keep, work: Pass) -> str:
+def _kept(keep: Store, work: Pass) -> str:
     spec = work.spec(keep.depth)
     sink: Any = keep.sink
     if not hasattr(sink, "path"):

@@ -20,7 +20,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.rehearsal import rehearse
 from sharedcompute.operations.rowwise.unpacking import meant_otherwise
-from sharedcompute.options import KEYWORDS, Options, ReadOptions, StorageOptions
+from sharedcompute.options import KEYWORDS, ReadOptions, RunOptions, StorageOptions
 from sharedcompute.plan.build import Plan, build
 from sharedcompute.plan.job import Job, OutputSpec
 from sharedcompute.system.machine import parse_size
@@ -35,7 +35,7 @@ class Settings:
 
     Parameters
     ----------
-    options : Options
+    options : RunOptions
     storage : StorageOptions
     reading : ReadOptions
     team : Team or None
@@ -44,7 +44,7 @@ class Settings:
         All that is left: the operation's parameters.
     """
 
-    options: Options
+    options: RunOptions
     storage: StorageOptions
     reading: ReadOptions
     team: Team | None
@@ -54,7 +54,7 @@ class Settings:
     def of(cls, given: Mapping[str, Any]) -> Settings:
         """Sort keyword arguments: options have fixed names, the rest are parameters."""
         rest = dict(given)
-        running = _taken(rest, Options)
+        running = _taken(rest, RunOptions)
         memory = running.get("memory")
         if isinstance(memory, str):
             try:
@@ -68,7 +68,7 @@ class Settings:
             team.check_usable()
             running = _on_team(team, running)
         return cls(
-            Options(**running),
+            RunOptions(**running),
             StorageOptions(**_checked(_taken(rest, StorageOptions))),
             ReadOptions(**_checked(_taken(rest, ReadOptions))),
             team,
@@ -256,7 +256,7 @@ def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
 
 
 @contextlib.contextmanager
-def engine_of(name: str, workers: int, options: Options, team: Team | None) -> Iterator[Engine]:
+def engine_of(name: str, workers: int, options: RunOptions, team: Team | None) -> Iterator[Engine]:
     """The engine that a plan names, on a team that is there, or one for this run."""
     with shortage_named():
         if name == "serial":

@@ -15,7 +15,7 @@ from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.rehearsal import rehearse_all
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import FOR_REPACK, OF_REPACK
-from sharedcompute.plan.recode import Wanted
+from sharedcompute.plan.recode import StorageRequest
 from sharedcompute.plan.repack import RepackPlan, plan_repack
 
 
@@ -91,7 +91,7 @@ def make_repack(input: str, output: str, settings: Settings, *, check: bool = Tr
         )
     source = Address(files[0], source.path)
     storage = settings.storage
-    wanted = Wanted.of(storage.filter, storage.chunks, storage.shuffle)
+    wanted = StorageRequest.of(storage.filter, storage.chunks, storage.shuffle)
     plan = plan_repack(
         source,
         target,

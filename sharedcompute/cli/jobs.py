@@ -235,11 +235,11 @@ def run(job: Path, output: str | None, **options: Any) -> None:
     from sharedcompute.api.functions import run_job  # noqa: PLC0415
     from sharedcompute.api.jobs import Settings  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
-    from sharedcompute.plan.job import Summary  # noqa: PLC0415
+    from sharedcompute.plan.job import ReduceStep  # noqa: PLC0415
     from sharedcompute.plan.jobfile import read_job  # noqa: PLC0415
 
     told = read_job(job, None if output is None else Address.parse(output))
-    if told.output is None and not any(isinstance(step, Summary) for step in told.steps):
+    if told.output is None and not any(isinstance(step, ReduceStep) for step in told.steps):
         raise InputError(f'{job}: expected output = "FILE", or reductions to print, got neither')
     context = click.get_current_context()
     default = click.core.ParameterSource.DEFAULT

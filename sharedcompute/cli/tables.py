@@ -14,7 +14,7 @@ import click
 import numpy as np
 
 from sharedcompute.engines.execute import Outcome
-from sharedcompute.plan.job import Fitting, Job, Transform
+from sharedcompute.plan.job import FitStep, Job, MapStep
 from sharedcompute.report import shape
 
 GAP = "  "
@@ -98,7 +98,7 @@ def print_results(job: Job, outcome: Outcome, few: int) -> None:
     for number, found in enumerate(outcome.results):
         if not isinstance(found, dict):
             continue
-        if isinstance(job.steps[number], Fitting):
+        if isinstance(job.steps[number], FitStep):
             _print_fit(found, few)
             continue
         if next(iter(found.values())).size > few:
@@ -128,7 +128,7 @@ def _print_fit(found: dict[str, np.ndarray[Any, Any]], few: int) -> None:
 
 def _heading(job: Job, number: int) -> str:
     """Of what a pipeline's table is: ``after anomaly, gaussian``."""
-    chain = [s.operation.name for s in job.steps[:number] if isinstance(s, Transform)]
+    chain = [s.operation.name for s in job.steps[:number] if isinstance(s, MapStep)]
     return f"after {', '.join(chain)}:" if chain else "of the input:"
 
 

@@ -27,7 +27,7 @@ from sharedcompute.plan.budget.loading import Load, stripe_of, stripe_shape, uni
 from sharedcompute.plan.build import Plan, ToMemory, scratch_folder
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.in_memory import ArraySink, ArraySource
-from sharedcompute.plan.passes import BoundValues, Keep, Pass, fitted, needs
+from sharedcompute.plan.passes import BoundValues, Pass, Store, fitted, needs
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class _Run:
 
     Attributes
     ----------
-    kept : tuple of Keep
+    kept : tuple of Store
         What the last pass kept, with the sinks that were filled.
     fitted : FitOutcome or None
         What the fit came to.
@@ -119,7 +119,7 @@ class _Run:
         empty = not (last.keeps or last.observes)
         fits = (plan.fit is not None) - empty
         self._count = len(plan.passes) * max(1, stripes) + stripes + held + fits
-        self.kept: tuple[Keep, ...] = ()
+        self.kept: tuple[Store, ...] = ()
         self.fitted: FitOutcome | None = None
 
     def passes(self, passes: tuple[Pass, ...], part: str = "") -> Reduced:
@@ -185,7 +185,7 @@ class _Run:
         keeps = [replace(k, sink=self._sink(i, k, work)) for i, k in enumerate(work.keeps)]
         return replace(work, source=self._engine.reach(work.source), keeps=tuple(keeps))
 
-    def _sink(self, number: int, keep: Keep, work: Pass) -> Any:
+    def _sink(self, number: int, keep: Store, work: Pass) -> Any:
         sink: Any = keep.sink
         if isinstance(sink, ToMemory):
             return ArraySink(self._engine.allocate(sink.spec.shape, sink.spec.dtype))
@@ -196,7 +196,7 @@ class _Run:
             return ArraySink(self._stack.enter_context(held), sink.stored_dtype)
         return sink if self._results is None else self._results.created(number).target
 
-    def _release(self, keeps: tuple[Keep, ...]) -> None:
+    def _release(self, keeps: tuple[Store, ...]) -> None:
         """Write the results that were held until all their rows were there."""
         for number, into in enumerate(self._plan.staged.held):
             if into is None or self._results is None:
@@ -279,7 +279,7 @@ def _reduced(work: Pass, states: list[State]) -> Reduced:
 
 
 def _by_step(
-    plan: Plan, keeps: tuple[Keep, ...], reduced: Reduced, fitted: FitOutcome | None
+    plan: Plan, keeps: tuple[Store, ...], reduced: Reduced, fitted: FitOutcome | None
 ) -> tuple[Any, ...]:
     steps: list[Any] = [None] * len(plan.job.steps)
     for number, keep, held in zip(plan.keep_steps, keeps, plan.staged.held, strict=True):

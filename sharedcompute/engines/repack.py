@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sharedcompute.engines.durability.durable_output import Outgoing
+from sharedcompute.engines.durability.durable_output import DurableOutput
 from sharedcompute.engines.durability.identity import repack_header_of
 from sharedcompute.engines.durability.sections import Section
 from sharedcompute.engines.fill import fill
@@ -45,11 +45,11 @@ class Repacked:
     seconds: float
 
 
-def outgoing_of(plan: RepackPlan) -> Outgoing:
+def outgoing_of(plan: RepackPlan) -> DurableOutput:
     """The output of a plan."""
     like = plan.file if plan.path is None else None
     results = () if plan.path is None else (result_path(plan),)
-    return Outgoing(
+    return DurableOutput(
         OutputFile(plan.output, plan.overwrite, results, like=like),
         plan.reads,
         lambda base: repack_header_of(plan, base),
@@ -97,7 +97,7 @@ Made = list[tuple[str, int]]
 """The datasets whose rows are still to be written: paths in the output, places in the input."""
 
 
-def _make(plan: RepackPlan, outgoing: Outgoing) -> tuple[Made, list[str]]:
+def _make(plan: RepackPlan, outgoing: DurableOutput) -> tuple[Made, list[str]]:
     """Make all but the rows that are recoded, unless a stopped job has; with what was not kept."""
     if plan.path is not None:
         ((at, recoding),) = plan.recodings.items()
@@ -128,7 +128,7 @@ def _copy(plan: RepackPlan, temporary: Path, home: Path) -> tuple[list[tuple[str
         return [(path, place(source[raw(path)])) for path in paths], warnings
 
 
-def _prove(plan: RepackPlan, made: Made, outgoing: Outgoing, engine: Engine) -> None:
+def _prove(plan: RepackPlan, made: Made, outgoing: DurableOutput, engine: Engine) -> None:
     """Let HDF5 read back what was encoded, by us or with the structure.
 
     Raises

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from sharedcompute.engines.durability.checkpoint import NAME
-from sharedcompute.engines.durability.durable_output import Outgoing
+from sharedcompute.engines.durability.durable_output import DurableOutput
 from sharedcompute.engines.durability.identity import header_of
 from sharedcompute.engines.durability.lineage import record
 from sharedcompute.engines.durability.notes import Notes
@@ -30,7 +30,7 @@ from sharedcompute.operations.declarations import Array, ArraySpec, Operation
 from sharedcompute.operations.reductions.tally import Reduction
 from sharedcompute.plan.axes import axes_after, axes_of_fit
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.job import Fitting, Job, Transform, saved
+from sharedcompute.plan.job import FitStep, Job, MapStep, saved
 
 
 def check_output(plan: Plan) -> None:
@@ -55,7 +55,7 @@ def finished_fit(plan: Plan) -> FitOutcome:
     """What a fit gave, as the output of a job with nothing left to do has it."""
     assert plan.job.output is not None
     step = plan.job.steps[-1]
-    assert isinstance(step, Fitting)
+    assert isinstance(step, FitStep)
     kept = {sink.path for sink in _kept(plan)}
     with open_file(plan.job.output.address.file) as opened:
         group = opened[step.save]
@@ -68,11 +68,11 @@ def finished_fit(plan: Plan) -> FitOutcome:
     return FitOutcome(results, told, converged, stopped, {})
 
 
-def outgoing_of(plan: Plan) -> Outgoing:
+def outgoing_of(plan: Plan) -> DurableOutput:
     """The output of a plan that has one."""
     out = plan.job.output
     assert out is not None
-    return Outgoing(
+    return DurableOutput(
         OutputFile(out.address, out.overwrite, plan.saved),
         plan.reads,
         lambda base: header_of(plan, base),
@@ -177,7 +177,7 @@ class Results:
         step, part = job.steps[number], self._plan.fit
         assert job.output is not None
         assert part is not None
-        assert isinstance(step, Fitting)
+        assert isinstance(step, FitStep)
         axes, row = self._axes(part.depth), self._plan.passes[-1].spec(part.depth).shape[1:]
         out = replace(job.output, chunks=None, filter=None, shuffle=None)
         group = str(job.steps[number].save)
@@ -207,7 +207,7 @@ class Results:
                 dataset,
                 axes=axes,
                 # What a fit gives are no values of the input's variable.
-                attributes=not isinstance(job.steps[number], Fitting),
+                attributes=not isinstance(job.steps[number], FitStep),
                 file_attributes=self._file.fresh,
                 leave_out=_no_longer_true(job, number, reduction),
             )
@@ -225,7 +225,7 @@ def _no_longer_true(job: Job, number: int, reduction: Reduction | None) -> froze
     Unpacking a standard deviation by ``add_offset`` gives nonsense, and a count has no kelvins.
     """
     steps = job.steps[: number + 1]
-    chain: list[Operation] = [s.operation for s in steps if isinstance(s, Transform)]
+    chain: list[Operation] = [s.operation for s in steps if isinstance(s, MapStep)]
     units = {op.units for op in (*chain, *([reduction.operation] if reduction else []))}
     packing = getattr(job.source, "packing", None)
     gone = OF_THE_VALUES

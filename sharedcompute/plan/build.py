@@ -33,15 +33,15 @@ from sharedcompute.operations.fits.declaration import Fit
 from sharedcompute.operations.parameters import bind, is_address
 from sharedcompute.operations.reductions.tally import Reduction, tallies
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
-from sharedcompute.options import Options
+from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.blocks import choose_blocks, followed
 from sharedcompute.plan.budget.cost import Projection, choose_engine
 from sharedcompute.plan.budget.loading import Load
 from sharedcompute.plan.budget.staging import Staged, followed_by, staged_for
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.in_memory import ArraySink
-from sharedcompute.plan.job import Fitting, Job, Step, Summary, operations_of, saved
-from sharedcompute.plan.passes import Keep, Observe, Pass, needs, spec_after
+from sharedcompute.plan.job import FitStep, Job, ReduceStep, Step, operations_of, saved
+from sharedcompute.plan.passes import Pass, ReductionOutput, Store, needs, spec_after
 from sharedcompute.rows import Blocks
 
 ALIGNED_BYTES = 64 * 1024**2
@@ -63,7 +63,7 @@ class Plan:
     Parameters
     ----------
     job : Job
-    options : Options
+    options : RunOptions
     passes : tuple of Pass
         The last one gives the results; those before work out what its stages need.
     keep_steps, observe_steps : tuple of int
@@ -82,7 +82,7 @@ class Plan:
     """
 
     job: Job
-    options: Options
+    options: RunOptions
     passes: tuple[Pass, ...]
     keep_steps: tuple[int, ...]
     observe_steps: tuple[int, ...]
@@ -112,7 +112,7 @@ class Plan:
     @property
     def saved(self) -> tuple[str, ...]:
         """The paths of all datasets that the job makes."""
-        fitted = [p for s in self.job.steps if isinstance(s, Fitting) for p in saved(s)]
+        fitted = [p for s in self.job.steps if isinstance(s, FitStep) for p in saved(s)]
         return tuple(dict.fromkeys([*(sink.path for sink in self.sinks), *fitted]))
 
     @property
@@ -121,7 +121,7 @@ class Plan:
         return self.passes[-1].blocks
 
 
-def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
+def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     """Plan a job.
 
     Raises
@@ -135,7 +135,7 @@ def build(job: Job, options: Options, *, have_team: bool = False) -> Plan:
     for number, step in enumerate(job.steps):
         chain.add(number, step)
     kept = _kept(job, chain)
-    keeps = tuple(Keep(depth, _sink(job, chain, depth, n)) for depth, n in kept)
+    keeps = tuple(Store(depth, _sink(job, chain, depth, n)) for depth, n in kept)
     blocks, strip = _blocks(job, chain, keeps, options)
     frame = _Frame(job.source, tuple(chain.stages), blocks, strip)
     passes = (*_preludes(frame), frame.make(keeps, tuple(chain.observes), _purpose(job), chain.fit))
@@ -184,7 +184,7 @@ class _Chain:
         self.given: list[DatasetSource] = []
         self.stages: list[Stage] = []
         self.depths: dict[int, int] = {}
-        self.observes: list[Observe] = []
+        self.observes: list[ReductionOutput] = []
         self.observe_steps: list[int] = []
         self.fit: FitPart | None = None
         self.scanned = ""
@@ -210,14 +210,14 @@ class _Chain:
         """Lower a step."""
         if self.fit is not None:
             raise InputError(f"expected {self.fit.name} as the last step, got steps after it")
-        if isinstance(step, Fitting):
+        if isinstance(step, FitStep):
             self._fit(number, step)
             return
-        if isinstance(step, Summary):
+        if isinstance(step, ReduceStep):
             for reduce, params in step.operations:
                 reduce.check(self.spec)
                 reduction = Reduction(reduce, params, self.spec, step.over_all)
-                self.observes.append(Observe(len(self.stages), reduction))
+                self.observes.append(ReductionOutput(len(self.stages), reduction))
                 self.observe_steps.append(number)
             return
         op = step.operation
@@ -231,7 +231,7 @@ class _Chain:
         self.stages += stages
         self.depths[number] = len(self.stages)
 
-    def _fit(self, number: int, step: Fitting) -> None:
+    def _fit(self, number: int, step: FitStep) -> None:
         """Iterate over the rows here; what the fit gives for each row is one more stage."""
         op = step.operation
         algorithm = op.algorithm(self._loaded(op, step.params), self.spec)
@@ -289,7 +289,7 @@ def _sink(job: Job, chain: _Chain, depth: int, number: int) -> Any:
         source = replace(source, fill=ZEROS)
     step = job.steps[number]
     path = str(step.save)
-    if isinstance(step, Fitting) and chain.fit is not None and chain.fit.rows is not None:
+    if isinstance(step, FitStep) and chain.fit is not None and chain.fit.rows is not None:
         path = f"{path}/{chain.fit.rows[0]}"
     return job.output.sink(source, path, spec)
 
@@ -297,7 +297,7 @@ def _sink(job: Job, chain: _Chain, depth: int, number: int) -> Any:
 def _observe_sinks(job: Job, chain: _Chain) -> tuple[DatasetSink | None, ...]:
     """Where reductions are saved. Chunks are for them only where no step saves rows."""
     out = job.output
-    if out is not None and any(not isinstance(s, Summary) and s.save for s in job.steps):
+    if out is not None and any(not isinstance(s, ReduceStep) and s.save for s in job.steps):
         out = replace(out, chunks=None)
     sinks: list[DatasetSink | None] = []
     for number, observe in zip(chain.observe_steps, chain.observes, strict=True):
@@ -311,7 +311,7 @@ def _observe_sinks(job: Job, chain: _Chain) -> tuple[DatasetSink | None, ...]:
 
 
 def _blocks(
-    job: Job, chain: _Chain, keeps: tuple[Keep, ...], options: Options
+    job: Job, chain: _Chain, keeps: tuple[Store, ...], options: RunOptions
 ) -> tuple[Blocks, int]:
     """Blocks for all passes of the job: a scan's passes must agree on them."""
     specs = [chain.spec_at(depth) for depth in range(len(chain.stages) + 1)]
@@ -360,8 +360,8 @@ class _Frame:
 
     def make(
         self,
-        keeps: tuple[Keep, ...],
-        observes: tuple[Observe, ...],
+        keeps: tuple[Store, ...],
+        observes: tuple[ReductionOutput, ...],
         purpose: str,
         fit: FitPart | None = None,
     ) -> Pass:
@@ -381,7 +381,7 @@ def _preludes(frame: _Frame) -> tuple[Pass, ...]:
     passes = []
     for depth in sorted({i for i, _ in wanted}):
         here = [a for i, a in wanted if i == depth]
-        reductions = tuple(Observe(depth, _reduction(frame, depth, a)) for a in here)
+        reductions = tuple(ReductionOutput(depth, _reduction(frame, depth, a)) for a in here)
         names = ", ".join(dict.fromkeys(a.reduction for a in here))
         passes.append(frame.make((), reductions, f"{names} for {frame.stages[depth].label}"))
     return tuple(passes)

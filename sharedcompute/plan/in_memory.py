@@ -30,11 +30,11 @@ class FileArray:
         return np.memmap(self.file, self.dtype, "r+", shape=self.shape)
 
 
-Room = Array | FileArray
+Buffer = Array | FileArray
 """Where rows may lie between passes."""
 
 
-def opened(room: Room) -> Array:
+def opened(room: Buffer) -> Array:
     """The array itself, in this process; a plain view, as numba's look at a subclass is slow."""
     return (room.open() if isinstance(room, FileArray) else room).view(np.ndarray)
 
@@ -43,7 +43,7 @@ def opened(room: Room) -> Array:
 class ArraySource:
     """Rows of an array in memory; in shared memory it travels as a handle."""
 
-    array: Room
+    array: Buffer
     read_path: str = "memory"
     reason: str = "an array in memory"
 
@@ -106,7 +106,7 @@ class ArraySink:
         The dtype that the rows get in the file which they go to in the end.
     """
 
-    array: Room
+    array: Buffer
     stored_dtype: DType | None = None
 
     row_alignment: int = 1

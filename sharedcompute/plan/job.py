@@ -33,7 +33,7 @@ Axis = str | int | None
 
 
 @dataclass(frozen=True)
-class Transform:
+class MapStep:
     """A step that gives one row for each row: a map, a stencil or a scan.
 
     Parameters
@@ -55,7 +55,7 @@ class Transform:
 
 
 @dataclass(frozen=True)
-class Summary:
+class ReduceStep:
     """A step that reduces the rows at this point of the chain; the chain goes on unchanged.
 
     Parameters
@@ -74,7 +74,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Fitting:
+class FitStep:
     """A step that iterates over the rows at this point of the chain. It is the last one.
 
     Parameters
@@ -89,7 +89,7 @@ class Fitting:
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
-Step = Transform | Summary | Fitting
+Step = MapStep | ReduceStep | FitStep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +166,7 @@ class Job:
 
 def operations_of(step: Step) -> list[tuple[Operation | Fit, Mapping[str, Any]]]:
     """The operations of a step, with their parameters."""
-    if isinstance(step, Summary):
+    if isinstance(step, ReduceStep):
         return list(step.operations)
     return [(step.operation, step.params)]
 
@@ -175,26 +175,26 @@ def saved(step: Step) -> list[str]:
     """The paths of the datasets that a step puts into the output."""
     if step.save is None:
         return []
-    if isinstance(step, Summary):
+    if isinstance(step, ReduceStep):
         return [normal_path(f"{step.save}/{op.name}") for op, _ in step.operations]
-    if isinstance(step, Fitting):
+    if isinstance(step, FitStep):
         return [normal_path(f"{step.save}/{name}") for name in step.operation.saved]
     return [normal_path(step.save)]
 
 
-def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> Transform:
+def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> MapStep:
     """A step of a map, stencil or scan."""
     if isinstance(operation, Reduce | Fit):
         kind = operation.kind
         raise InputError(f"{operation.name} is a {kind}, expected a map, stencil or scan")
     params = bind(operation.name, operation.parameters, given)
-    return Transform(operation, params, save, {name: params[name] for name in given})
+    return MapStep(operation, params, save, {name: params[name] for name in given})
 
 
-def fitting(operation: Fit, given: Mapping[str, Any], save: str | None) -> Fitting:
+def fitting(operation: Fit, given: Mapping[str, Any], save: str | None) -> FitStep:
     """A step of a fit."""
     params = bind(operation.name, operation.parameters, given)
-    return Fitting(operation, params, save, {name: params[name] for name in given})
+    return FitStep(operation, params, save, {name: params[name] for name in given})
 
 
 def _axis(axis: Axis) -> str:
@@ -208,7 +208,7 @@ def _axis(axis: Axis) -> str:
 
 def summary(
     operations: tuple[Operation, ...], given: Mapping[str, Any], axis: Axis, save: str | None
-) -> Summary:
+) -> ReduceStep:
     """A step of reductions that share what parameters they have in common.
 
     Each parameter must belong to one of them at least.
@@ -227,4 +227,4 @@ def summary(
     if len(set(names)) != len(names):
         raise InputError(f"expected different reductions, got {', '.join(names)}: name each once")
     bound = {k: v for _, params in reductions for k, v in params.items() if k in given}
-    return Summary(tuple(reductions), axis == "all", save, {**bound, "axis": axis})
+    return ReduceStep(tuple(reductions), axis == "all", save, {**bound, "axis": axis})

@@ -86,7 +86,7 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True)
-class Keep:
+class Store:
     """Rows after the first `depth` stages go to `sink`."""
 
     depth: int
@@ -94,7 +94,7 @@ class Keep:
 
 
 @dataclass(frozen=True)
-class Observe:
+class ReductionOutput:
     """Rows after the first `depth` stages are reduced."""
 
     depth: int
@@ -114,8 +114,8 @@ class Pass:
     source : Source
     stages : tuple of Stage
         A chain: each takes the rows that the one before gives.
-    keeps : tuple of Keep
-    observes : tuple of Observe
+    keeps : tuple of Store
+    observes : tuple of ReductionOutput
     blocks : Blocks
         What a worker takes at a time, and the leaves of the reductions' tree.
     strip : int
@@ -126,8 +126,8 @@ class Pass:
 
     source: Source
     stages: tuple[Stage, ...]
-    keeps: tuple[Keep, ...]
-    observes: tuple[Observe, ...]
+    keeps: tuple[Store, ...]
+    observes: tuple[ReductionOutput, ...]
     blocks: Blocks
     strip: int
     purpose: str

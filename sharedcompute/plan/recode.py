@@ -20,7 +20,7 @@ from sharedcompute.hdf5.format.chunking import Chunks, auto_chunks, fit_chunks, 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.format.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.format.storage import Storage, lies_here
-from sharedcompute.hdf5.inspection.inspector import Describer
+from sharedcompute.hdf5.inspection.inspector import Inspector
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.plan.budget.loading import Into, units
 
@@ -29,7 +29,7 @@ BOX_NBYTES = 64 * 1024**2
 
 
 @dataclass(frozen=True)
-class Wanted:
+class StorageRequest:
     """How datasets are to be stored; None is as they are.
 
     Parameters
@@ -44,7 +44,7 @@ class Wanted:
     shuffle: bool | None = None
 
     @classmethod
-    def of(cls, filter: str | None, chunks: str | None, shuffle: bool | None) -> Wanted:
+    def of(cls, filter: str | None, chunks: str | None, shuffle: bool | None) -> StorageRequest:
         """Check what was given on the command line.
 
         Raises
@@ -93,7 +93,7 @@ class Wanted:
 
 
 def recodable(
-    dataset: h5py.Dataset, describer: Describer, elsewhere: bool = False
+    dataset: h5py.Dataset, describer: Inspector, elsewhere: bool = False
 ) -> DatasetSource | None:
     """The source of a dataset whose rows can be stored in another way, else None.
 

@@ -18,19 +18,19 @@ from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.format.names import text
 from sharedcompute.hdf5.format.storage import Storage, lies_here, share_written
 from sharedcompute.hdf5.inspection.find import find_dataset, low_objects
-from sharedcompute.hdf5.inspection.inspector import Describer, check_size
+from sharedcompute.hdf5.inspection.inspector import Inspector, check_size
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.hdf5.safety.access import Reach
+from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
 from sharedcompute.hdf5.safety.sandbox import look
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.options import Options
+from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.cost import START_SECONDS, Projection, must_run_here
 from sharedcompute.plan.in_memory import HELD_BYTES, RING_NBYTES
 from sharedcompute.plan.recode import (
     Recoding,
-    Wanted,
+    StorageRequest,
     plan_recoding,
     recodable,
 )
@@ -84,7 +84,7 @@ class RepackPlan:
     overwrite : bool
     resume : bool
         Go on with a stopped job.
-    options : Options
+    options : RunOptions
     copied : tuple of str
         The datasets that HDF5 copies as they are.
     at_once : dict of Recoding
@@ -101,7 +101,7 @@ class RepackPlan:
     output: Address
     overwrite: bool
     resume: bool
-    options: Options
+    options: RunOptions
     copied: tuple[str, ...]
     at_once: dict[int, Recoding]
     sized: Sized
@@ -153,8 +153,8 @@ def place(dataset: h5py.Dataset) -> int:
 def plan_repack(
     source: Address,
     output: Address,
-    wanted: Wanted,
-    options: Options,
+    wanted: StorageRequest,
+    options: RunOptions,
     *,
     overwrite: bool,
     resume: bool = False,
@@ -170,7 +170,7 @@ def plan_repack(
     MemoryBudgetError
         It would not fit the memory.
     """
-    reach = Reach.of(source.file, allow_external)
+    reach = AccessPolicy.of(source.file, allow_external)
     file, names, seen = look(source.file, _found, source, reach)
     one = source.path is not None
     sources = {at: made.source for at, made in names.items() if made.source is not None}
@@ -223,7 +223,7 @@ def _at_once(changes: list[Change], names: dict[int, Found], one: bool) -> dict[
     return found
 
 
-def _size(changes: list[Change], options: Options, output: Address) -> Sized:
+def _size(changes: list[Change], options: RunOptions, output: Address) -> Sized:
     """Choose the engine and the workers.
 
     Unless somebody asked for so many, as many as fit the memory without decoding a dataset into a
@@ -246,7 +246,7 @@ def _size(changes: list[Change], options: Options, output: Address) -> Sized:
 
 
 def _sized(
-    engine: str, workers: int, changes: list[Change], options: Options, output: Address
+    engine: str, workers: int, changes: list[Change], options: RunOptions, output: Address
 ) -> Sized:
     threads = options.threads
     room, shared_room = _project(engine, workers, threads, [], False).left(options.memory)
@@ -278,9 +278,9 @@ class Found:
     small: bool = False
 
 
-def _found(source: Address, reach: Reach) -> tuple[str, dict[int, Found], tuple[Seen, ...]]:
+def _found(source: Address, reach: AccessPolicy) -> tuple[str, dict[int, Found], tuple[Seen, ...]]:
     """The file, and its datasets, or the one that is named; and all files that were opened."""
-    file, describer = check_file(source.file), Describer(reach)
+    file, describer = check_file(source.file), Inspector(reach)
     with open_file(file) as opened:
         if source.path is None:
             found = _all(opened, file, describer)
@@ -292,7 +292,7 @@ def _found(source: Address, reach: Reach) -> tuple[str, dict[int, Found], tuple[
         return file, found, tuple(reach.met.values())
 
 
-def _all(opened: h5py.File, file: str, describer: Describer) -> dict[int, Found]:
+def _all(opened: h5py.File, file: str, describer: Inspector) -> dict[int, Found]:
     """All datasets of the file, in its order: small ones in brief, where there are many."""
     briefer = Briefer(file, SMALL_NBYTES)
     found: dict[int, Found] = {}
@@ -315,13 +315,13 @@ def _all(opened: h5py.File, file: str, describer: Describer) -> dict[int, Found]
     return found
 
 
-def _one(name: str, dataset: h5py.Dataset, describer: Describer, elsewhere: bool) -> Found:
+def _one(name: str, dataset: h5py.Dataset, describer: Inspector, elsewhere: bool) -> Found:
     made = recodable(dataset, describer, elsewhere)
     here = made is not None and lies_here(dataset)
     return Found(name, made, share_written(dataset) if here else 1.0)
 
 
-def _check(source: Address, wanted: Wanted, found: list[DatasetSource]) -> None:
+def _check(source: Address, wanted: StorageRequest, found: list[DatasetSource]) -> None:
     """Refuse a dataset without numbers, and chunks that fit nothing."""
     if source.path is not None and not found:
         raise InputError(

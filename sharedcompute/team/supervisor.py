@@ -45,7 +45,7 @@ from sharedcompute.team.messaging.messages import (
     loads,
 )
 from sharedcompute.team.processes import launch
-from sharedcompute.team.processes.launch import Seat
+from sharedcompute.team.processes.launch import WorkerHandle
 from sharedcompute.team.processes.serve import Failure, Origin
 
 OnMessage = Callable[[int, Any], None]
@@ -67,7 +67,7 @@ class _Job:
     all_left: bool = False
 
 
-class Crew:
+class Supervisor:
     """The seats of a team and their supervision. See `Team` for what the methods promise."""
 
     def __init__(self, context: Any, size: int, threads: int, pins: tuple[Cores, ...] = ()) -> None:
@@ -76,7 +76,7 @@ class Crew:
         pid = os.getpid()
         start = segments.start_time(pid)
         cores = machine.cores()
-        self.seats: list[Seat] = []
+        self.seats: list[WorkerHandle] = []
         self._context = context
         self._shared = words, board
         self._board = Board(board)
@@ -228,7 +228,7 @@ class Crew:
             if self._at_work(seat):
                 self._rise(seat)
 
-    def _at_work(self, seat: Seat) -> bool:
+    def _at_work(self, seat: WorkerHandle) -> bool:
         if seat.alive and seat.channel.torn:
             self._rise(seat)
         return seat.alive and not self._control.is_done(seat.rank, self._number)
@@ -239,7 +239,7 @@ class Crew:
             tokens[reference[1]] = f
         return reference
 
-    def _send(self, seat: Seat, message: Encoded) -> None:
+    def _send(self, seat: WorkerHandle, message: Encoded) -> None:
         try:
             for number in message.tokens.keys() - seat.given:
                 seat.channel.send(GIVE, number, cloudpickle.dumps(message.tokens[number]))
@@ -248,7 +248,7 @@ class Crew:
         except OSError:
             self._lose(seat)
 
-    def _lose(self, seat: Seat) -> None:
+    def _lose(self, seat: WorkerHandle) -> None:
         """Note the death of a worker; raise it where the job is not over for that one."""
         code = self._rise(seat)
         if self._control.is_done(seat.rank, self._number):
@@ -277,7 +277,7 @@ class Crew:
                 self.seats[rank] = self._sit(rank)
         self._clean = True
 
-    def _sit(self, rank: int) -> Seat:
+    def _sit(self, rank: int) -> WorkerHandle:
         """Start a worker for `rank` and watch it."""
         self._control.vacate(rank)
         seat = launch.start(self._context, self._origin, rank, self._recycled)
@@ -286,7 +286,7 @@ class Crew:
             self._ranks[descriptor] = rank
         return seat
 
-    def _rise(self, seat: Seat) -> int | None:
+    def _rise(self, seat: WorkerHandle) -> int | None:
         """End a worker, dead or not, and return its exit code."""
         for descriptor in (seat.channel.descriptor, seat.sentinel):
             if self._ranks.pop(descriptor, None) is not None:
@@ -294,7 +294,7 @@ class Crew:
         return seat.end()
 
 
-def _is_flushed(seat: Seat) -> bool:
+def _is_flushed(seat: WorkerHandle) -> bool:
     """Forget what a worker said late of an earlier job; False where it is dead."""
     try:
         seat.channel.receive()

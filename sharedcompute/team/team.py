@@ -74,10 +74,10 @@ class Team:
         context = launch.context(start_method)
         # After the fork server was told to start: it and this process import numba side by side.
         from sharedcompute.team.programs.mapping import map_rows  # noqa: PLC0415
-        from sharedcompute.team.supervisor import Crew  # noqa: PLC0415
+        from sharedcompute.team.supervisor import Supervisor  # noqa: PLC0415
 
         self._map_rows = map_rows
-        self._crew = Crew(context, size, threads, pins)
+        self._crew = Supervisor(context, size, threads, pins)
         self._last_map = LastMap()
         self._judged = Judged()
         self._compiled: weakref.WeakSet[Any] = weakref.WeakSet()

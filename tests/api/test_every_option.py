@@ -26,8 +26,8 @@ from sharedcompute.options import (
     OF_REDUCTIONS,
     OF_REPACK,
     RESERVED,
-    Options,
     ReadOptions,
+    RunOptions,
     StorageOptions,
     names_of,
 )
@@ -79,7 +79,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_sweep_has_all_options_and_all_commands() -> None:
     assert set(VALUES) == set(NAMES)
-    assert set(NAMES) == {*names_of(Options), *names_of(StorageOptions), *names_of(ReadOptions)}
+    assert set(NAMES) == {*names_of(RunOptions), *names_of(StorageOptions), *names_of(ReadOptions)}
     jobs = {name for name, c in cli.commands.items() if any(p.name == "engine" for p in c.params)}
     assert jobs == set(CALLS)
 

@@ -7,7 +7,7 @@ import pytest
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.inspection.find import find_dataset
 from sharedcompute.hdf5.inspection.listing import describe
-from sharedcompute.hdf5.safety.access import Reach
+from sharedcompute.hdf5.safety.access import AccessPolicy
 
 
 @pytest.fixture
@@ -68,6 +68,6 @@ def test_an_error_names_the_links_to_arrays_of_other_files(path):
         opened["entry/data_1"] = h5py.ExternalLink("in.h5", "/a/gz")
     with h5py.File(master) as opened:
         with pytest.raises(InputError, match="lie in other files; choose /entry/data_1"):
-            find_dataset(opened, None, Reach.of(opened.filename, False))
+            find_dataset(opened, None, AccessPolicy.of(opened.filename, False))
         with pytest.raises(InputError, match="found a group; choose /entry/data_1"):
-            find_dataset(opened, "/entry", Reach.of(opened.filename, False))
+            find_dataset(opened, "/entry", AccessPolicy.of(opened.filename, False))

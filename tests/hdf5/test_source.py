@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from h5py import h5d, h5s, h5t
 
-from sharedcompute.hdf5.inspection.inspector import Describer, open_source
-from sharedcompute.hdf5.safety.access import Reach
+from sharedcompute.hdf5.inspection.inspector import Inspector, open_source
+from sharedcompute.hdf5.safety.access import AccessPolicy
 
 A = np.arange(84).reshape(12, 7)
 COLOURS = h5py.enum_dtype({"RED": 0, "GREEN": 1, "BLUE": 2}, basetype="i2")
@@ -243,7 +243,7 @@ def test_an_open_dataset_has_a_source(path):
     with h5py.File(path, "w") as file:
         file["x"] = A
     with h5py.File(path, "r") as file:
-        source = Describer(Reach.of(file.filename, False)).source(file["x"])
+        source = Inspector(AccessPolicy.of(file.filename, False)).source(file["x"])
     assert source == open_source(f"{path}::x")
 
 

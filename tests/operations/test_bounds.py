@@ -10,7 +10,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.operations.catalogue import find
-from sharedcompute.options import Options
+from sharedcompute.options import RunOptions
 from sharedcompute.plan.build import build
 from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.plan.job import Job, transform
@@ -55,6 +55,6 @@ def test_plans_do_not_grow_with_the_rows(name: str) -> None:
     for rows in (1000, 10_000_000):
         x = np.broadcast_to(np.float32(0), (rows, 4))
         job = Job(ArraySource(x), (transform(find(name), params, None),))
-        (work,) = build(job, Options(memory=10**12)).passes
+        (work,) = build(job, RunOptions(memory=10**12)).passes
         sizes.add(len(pickle.dumps(cloudpickle.dumps(work.stages))))
     assert len(sizes) == 1

@@ -14,7 +14,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.cli.main import invoke
-from sharedcompute.options import Options
+from sharedcompute.options import RunOptions
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
@@ -66,7 +66,7 @@ def test_who_takes_a_dead_workers_place_takes_its_cores() -> None:
 def test_pinned_workers_share_no_cores_by_default() -> None:
     with sc.Team(threads=2, pin=True) as team:
         assert team.size * 2 <= len(os.sched_getaffinity(0))
-    assert Options(threads=2, pin=True).team_size * 2 <= len(os.sched_getaffinity(0))
+    assert RunOptions(threads=2, pin=True).team_size * 2 <= len(os.sched_getaffinity(0))
 
 
 MANY = 1 + len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 99

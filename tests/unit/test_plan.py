@@ -11,7 +11,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.operations.catalogue import find
-from sharedcompute.options import Options
+from sharedcompute.options import RunOptions
 from sharedcompute.plan.build import Plan, build
 from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.plan.job import Job, Step, summary, transform
@@ -19,8 +19,8 @@ from sharedcompute.plan.job import Job, Step, summary, transform
 X = np.zeros((100, 6), np.float32)
 
 
-def plan(*steps: Step, x: Any = X, options: Options | None = None) -> Plan:
-    return build(Job(ArraySource(x), steps), options or Options())
+def plan(*steps: Step, x: Any = X, options: RunOptions | None = None) -> Plan:
+    return build(Job(ArraySource(x), steps), options or RunOptions())
 
 
 def rowwise(name: str, **params: Any) -> Step:
@@ -88,11 +88,11 @@ def test_blocks_do_not_depend_on_workers_schedule_or_memory() -> None:
         for made in (
             plan(reductions("mean"), x=x, options=options)
             for options in (
-                Options(),
-                Options(workers=1),
-                Options(workers=7, engine="local"),
-                Options(schedule="guided"),
-                Options(memory=10**10),
+                RunOptions(),
+                RunOptions(workers=1),
+                RunOptions(workers=7, engine="local"),
+                RunOptions(schedule="guided"),
+                RunOptions(memory=10**10),
             )
         )
     }
@@ -101,13 +101,13 @@ def test_blocks_do_not_depend_on_workers_schedule_or_memory() -> None:
 
 def test_a_job_that_would_not_fit_is_refused_with_need_and_have() -> None:
     with pytest.raises(sc.MemoryBudgetError, match=r"needs .* of memory and 1 MB was given"):
-        plan(reductions("mean"), options=Options(memory=10**6))
+        plan(reductions("mean"), options=RunOptions(memory=10**6))
 
 
 def test_a_small_job_stays_in_this_process_and_a_large_one_does_not() -> None:
-    assert plan(reductions("mean"), options=Options(workers=2)).engine == "serial"
+    assert plan(reductions("mean"), options=RunOptions(workers=2)).engine == "serial"
     large = np.broadcast_to(np.float32(0), (10**8, 8))
-    made = plan(reductions("mean"), x=large, options=Options(workers=2, memory=10**12))
+    made = plan(reductions("mean"), x=large, options=RunOptions(workers=2, memory=10**12))
     assert (made.engine, made.workers) == ("local", 2)
 
 
@@ -117,4 +117,4 @@ def test_a_small_job_stays_in_this_process_and_a_large_one_does_not() -> None:
 )
 def test_options_out_of_range_are_refused(name: str, value: Any) -> None:
     with pytest.raises(sc.InputError, match=name):
-        Options(**{name: value})
+        RunOptions(**{name: value})

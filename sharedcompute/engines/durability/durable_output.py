@@ -27,7 +27,7 @@ Header = Callable[[Seen | None], Record]
 """Gives which job it is, from what the file begins as."""
 
 
-class Outgoing:
+class DurableOutput:
     """An output that is locked, and written. A context manager: what is not committed is undone.
 
     Undone is the output; what is done is kept beside it, if there is any, for a run that goes on.

@@ -22,7 +22,7 @@ from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.job import Job, Summary, operations_of
+from sharedcompute.plan.job import Job, ReduceStep, operations_of
 from sharedcompute.plan.repack import RepackPlan
 
 BASE = "the file that results are added to"
@@ -118,7 +118,7 @@ def _steps(job: Job) -> Record:
         pairs = operations_of(step)
         found[f"the operation{where}"] = ", ".join(op.name for op, _ in pairs)
         found[f"the place of the result{where}"] = step.save
-        if isinstance(step, Summary):
+        if isinstance(step, ReduceStep):
             found[f"the axis{where}"] = "all" if step.over_all else "rows"
         for op, params in pairs:
             if is_own(op):

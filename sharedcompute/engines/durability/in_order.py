@@ -21,7 +21,7 @@ from sharedcompute.plan.in_memory import HELD_BYTES
 from sharedcompute.system import faults
 from sharedcompute.system.shortage import full_disk_named
 
-Store = Callable[[int, Sequence[EncodedChunk]], None]
+StoreChunks = Callable[[int, Sequence[EncodedChunk]], None]
 
 
 class _Waiting(NamedTuple):
@@ -48,7 +48,7 @@ class InOrder:
         Takes the notes.
     """
 
-    def __init__(self, store: Store, section: Section) -> None:
+    def __init__(self, store: StoreChunks, section: Section) -> None:
         self._store = store
         self._section = section
         self._turn = 0

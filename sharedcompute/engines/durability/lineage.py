@@ -15,7 +15,7 @@ from sharedcompute.operations.catalogue import CATALOGUE, FITS
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.operations.fits.declaration import Fit
-from sharedcompute.plan.job import Job, Summary, operations_of
+from sharedcompute.plan.job import Job, ReduceStep, operations_of
 
 
 def is_own(op: Operation | Fit) -> bool:
@@ -28,7 +28,7 @@ def record(job: Job, number: int) -> dict[str, Any]:
     steps = []
     for step in job.steps[: number + 1]:
         ops = [op for op, _ in operations_of(step)]
-        if isinstance(step, Summary) and step is not job.steps[number]:
+        if isinstance(step, ReduceStep) and step is not job.steps[number]:
             continue
         own = {op.name: fingerprint(op) for op in ops if is_own(op)}
         told = {"operation": ",".join(op.name for op in ops), **({"code": own} if own else {})}

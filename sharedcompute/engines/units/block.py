@@ -16,7 +16,7 @@ from sharedcompute.kernels.cache import protect
 from sharedcompute.operations.declarations import Array, ArraySpec, Stage, State, is_ours
 from sharedcompute.operations.reductions.tally import Accumulator
 from sharedcompute.plan.in_memory import ArrayWriter
-from sharedcompute.plan.passes import BlockCarry, Keep, Pass
+from sharedcompute.plan.passes import BlockCarry, Pass, Store
 from sharedcompute.rows import CONSTANT, Rows, extension, runs
 from sharedcompute.validation.kernels import check_returned, check_written
 
@@ -51,7 +51,7 @@ class _Clock:
 class _Kept:
     """One place where rows go, and the CRC of the block's rows on their way to a file."""
 
-    def __init__(self, number: int, keep: Keep) -> None:
+    def __init__(self, number: int, keep: Store) -> None:
         self.number = number
         self.depth = keep.depth
         self.writer = keep.sink.open()

@@ -20,7 +20,7 @@ from sharedcompute.events import BlockDone, Listener
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.declarations import DType
 from sharedcompute.plan.budget.loading import Into, load_boxes, stripe_shape
-from sharedcompute.plan.in_memory import ArraySource, FileArray, Room, opened
+from sharedcompute.plan.in_memory import ArraySource, Buffer, FileArray, opened
 from sharedcompute.system.shortage import full_disk_named
 
 
@@ -36,7 +36,7 @@ class LoadWork(BoxWork):
     """
 
     first: int
-    target: Room
+    target: Buffer
 
     ordered = False
 
@@ -82,7 +82,7 @@ class Loader(BoxRunner):
 
 
 def loaded(
-    source: DatasetSource, stripe: tuple[int, int], held: Room, engine: Engine, listen: Listener
+    source: DatasetSource, stripe: tuple[int, int], held: Buffer, engine: Engine, listen: Listener
 ) -> ArraySource:
     """Decode all chunks of a stripe of axis 1, and give the source that rows then come from.
 
@@ -99,7 +99,7 @@ def loaded(
     return ArraySource(target)
 
 
-def _begin_of(held: Room, shape: tuple[int, ...]) -> Room:
+def _begin_of(held: Buffer, shape: tuple[int, ...]) -> Buffer:
     if isinstance(held, FileArray):
         return replace(held, shape=shape)
     return held[: math.prod(shape)].reshape(shape)
@@ -108,7 +108,7 @@ def _begin_of(held: Room, shape: tuple[int, ...]) -> Room:
 @contextlib.contextmanager
 def room(
     into: Into, shape: tuple[int, ...], dtype: DType, folder: Path, engine: Engine
-) -> Iterator[Room]:
+) -> Iterator[Buffer]:
     """Room for rows that whoever runs units can reach."""
     if into == "memory":
         yield engine.allocate(shape, dtype)

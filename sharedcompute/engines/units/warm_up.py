@@ -11,7 +11,7 @@ from sharedcompute.engines.units.block import BlockRunner, accumulators
 from sharedcompute.engines.units.work import undeliverable
 from sharedcompute.operations.declarations import Array, is_ours
 from sharedcompute.plan.in_memory import ArraySource
-from sharedcompute.plan.passes import Keep, Pass
+from sharedcompute.plan.passes import Pass, Store
 from sharedcompute.rows import Blocks
 
 
@@ -26,7 +26,7 @@ def warm_up(work: Pass) -> None:
     row = ArraySource(np.zeros((1, *spec.shape[1:]), spec.dtype))
     small = replace(work, source=row, keeps=(), blocks=Blocks(1, 1), strip=1)
     if not work.observes:
-        small = replace(small, keeps=(Keep(len(work.stages), _Nowhere()),))
+        small = replace(small, keeps=(Store(len(work.stages), _Nowhere()),))
     states = [t.states(1, np.empty) for _, t in work.tallies]
     adding = accumulators(small, states, 0)
     runner = BlockRunner(small, adding, undeliverable)

@@ -15,8 +15,8 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.format.dimensions import SHADOW, is_scale, of_coordinate
 from sharedcompute.hdf5.format.names import path_of
 from sharedcompute.hdf5.format.storage import lies_here
-from sharedcompute.hdf5.inspection.inspector import Describer
-from sharedcompute.hdf5.safety.access import Reach
+from sharedcompute.hdf5.inspection.inspector import Inspector
+from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.links import follow
 
 
@@ -28,7 +28,7 @@ def scales_of(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
     if is_scale(dataset):
         inner = of_coordinate(dataset)[axis] if axis else dataset
         return [] if inner is None else [inner]
-    reach = Reach.of(dataset.file.filename, False)
+    reach = AccessPolicy.of(dataset.file.filename, False)
     try:
         return [_here(scale, reach) for scale in dataset.dims[axis].values()]
     except (RuntimeError, KeyError, ValueError):
@@ -38,7 +38,7 @@ def scales_of(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
 def beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
     """The dataset that CF means by `name`: in the group of `item`, else in one above it."""
     group = item.parent
-    reach = Reach.of(item.file.filename, False)
+    reach = AccessPolicy.of(item.file.filename, False)
     while name:
         found = _within(group, SHADOW + name, reach) or _within(group, name, reach)
         if isinstance(found, h5py.Dataset):
@@ -49,7 +49,7 @@ def beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
     return None
 
 
-def _within(group: h5py.Group, name: str, reach: Reach) -> Any:
+def _within(group: h5py.Group, name: str, reach: AccessPolicy) -> Any:
     """What `name` leads to; None for nothing, and for what a link may not be followed to.
 
     Also not with --allow-external: that is for the rows.
@@ -60,7 +60,7 @@ def _within(group: h5py.Group, name: str, reach: Reach) -> Any:
         return None
 
 
-def _here(item: Any, reach: Reach) -> Any:
+def _here(item: Any, reach: AccessPolicy) -> Any:
     """The `item`; one whose rows lie elsewhere is looked at before anything is asked of it.
 
     Raises
@@ -69,7 +69,7 @@ def _here(item: Any, reach: Reach) -> Any:
         Its rows may not be read.
     """
     if isinstance(item, h5py.Dataset) and not lies_here(item):
-        Describer(reach).source(item)
+        Inspector(reach).source(item)
     return item
 
 

@@ -11,7 +11,7 @@ from h5py import h5a, h5d, h5g, h5l, h5o
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.format.dtypes import numeric_dtype
 from sharedcompute.hdf5.format.names import raw, text
-from sharedcompute.hdf5.safety.access import Reach
+from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import nearest
 from sharedcompute.hdf5.safety.links import walk
 from sharedcompute.system import disposable
@@ -26,7 +26,7 @@ COMPANIONS = ("coordinates", "grid_mapping")
 """CF attributes of a variable that name others which it cannot be understood without."""
 
 
-def find_dataset(file: h5py.File, path: str | None, reach: Reach) -> h5py.Dataset:
+def find_dataset(file: h5py.File, path: str | None, reach: AccessPolicy) -> h5py.Dataset:
     """The dataset at `path`; without a path, the only array of numbers in the file.
 
     Raises
@@ -73,7 +73,7 @@ def _no_single(file: h5py.File, found: list[str]) -> str:
     )
 
 
-def _at(file: h5py.File, path: str, reach: Reach) -> Any:
+def _at(file: h5py.File, path: str, reach: AccessPolicy) -> Any:
     """What is at `path`, or an error that says how far it leads."""
     trail = walk(file, path, reach)
     if trail.item is not None:

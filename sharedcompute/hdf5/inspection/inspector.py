@@ -30,7 +30,7 @@ from sharedcompute.hdf5.reading.parts import Part, read_paths
 from sharedcompute.hdf5.reading.read_paths import choose
 from sharedcompute.hdf5.reading.row_reader import Layout
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.hdf5.safety.access import Reach, source_file, storage_file
+from sharedcompute.hdf5.safety.access import AccessPolicy, source_file, storage_file
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.sandbox import States, explained, look, states_of
 from sharedcompute.system import disposable
@@ -114,9 +114,9 @@ def _open_all(
 
 def _open_one(file: str, path: str | None, allow_external: bool) -> DatasetSource:
     disposable.progress()
-    reach = Reach.of(file, allow_external)
+    reach = AccessPolicy.of(file, allow_external)
     with open_file(check_file(file)) as opened:
-        found = Describer(reach).source(find_dataset(opened, path, reach))
+        found = Inspector(reach).source(find_dataset(opened, path, reach))
     # Those of links on the way, and of sources that HDF5 reads, are in no description of their own.
     return replace(found, seen=tuple(reach.met.values()))
 
@@ -142,16 +142,16 @@ def check_size(source: DatasetSource) -> None:
         )
 
 
-class Describer:
+class Inspector:
     """Gives the plain descriptions of open datasets, each worked out once.
 
     Parameters
     ----------
-    reach : Reach
+    reach : AccessPolicy
         The files that may be read for them.
     """
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: AccessPolicy) -> None:
         self._reach = reach
         self._known: dict[tuple[str, str], DatasetSource] = {}
         self._files: dict[str, str] = {}

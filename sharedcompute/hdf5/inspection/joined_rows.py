@@ -24,7 +24,7 @@ from sharedcompute.hdf5.format.names import path_of
 from sharedcompute.hdf5.format.packing import MASKS, NOT_PACKED, Packing, comparable, packing_of
 from sharedcompute.hdf5.format.storage import lies_here
 from sharedcompute.hdf5.inspection.find import text_attribute
-from sharedcompute.hdf5.safety.access import Reach
+from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.safety.links import follow
 
@@ -76,7 +76,7 @@ def gather(source: DatasetSource, wanted: Sequence[Wanted]) -> dict[str, Gathere
                 one.take(one.wanted.item, one.wanted.coordinate, part.shape[0], name)
             continue
         with open_file(part.source.file) as file:
-            reach = Reach.of(part.source.file, False)
+            reach = AccessPolicy.of(part.source.file, False)
             for one in left:
                 of = one.wanted.coordinate
                 beside = None if of is None else follow(file, path_of(of), reach)

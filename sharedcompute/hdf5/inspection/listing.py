@@ -15,9 +15,9 @@ from sharedcompute.hdf5.filters import filter_pipeline
 from sharedcompute.hdf5.format.dtypes import FOREIGN
 from sharedcompute.hdf5.format.names import path_of, raw
 from sharedcompute.hdf5.inspection.find import external_links, find_dataset, objects
-from sharedcompute.hdf5.inspection.inspector import Describer, open_source
+from sharedcompute.hdf5.inspection.inspector import Inspector, open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.hdf5.safety.access import Reach
+from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.links import follow
 from sharedcompute.hdf5.safety.sandbox import look
@@ -84,11 +84,13 @@ def describe(address: Address | str, allow_external: bool = False) -> list[Datas
     if len(files) > 1:
         source = open_source(address, allow_external)
         return [look(address.file, _joined, source)]
-    return look(files[0], _described, files[0], address.path, Reach.of(files[0], allow_external))
+    return look(
+        files[0], _described, files[0], address.path, AccessPolicy.of(files[0], allow_external)
+    )
 
 
-def _described(file: str, path: str | None, reach: Reach) -> list[DatasetInfo]:
-    describer = Describer(reach)
+def _described(file: str, path: str | None, reach: AccessPolicy) -> list[DatasetInfo]:
+    describer = Inspector(reach)
     with open_file(check_file(file)) as opened:
         group: Any = opened if path is None else follow(opened, path, reach)
         if not isinstance(group, h5py.Group):
@@ -97,7 +99,7 @@ def _described(file: str, path: str | None, reach: Reach) -> list[DatasetInfo]:
         return found + list(_linked(group, reach, describer))
 
 
-def _own(group: h5py.Group, describer: Describer) -> Iterator[DatasetInfo]:
+def _own(group: h5py.Group, describer: Inspector) -> Iterator[DatasetInfo]:
     """The datasets below `group`, and what cannot be opened."""
     above = path_of(group).rstrip("/")
     for name, item in objects(group):
@@ -107,7 +109,7 @@ def _own(group: h5py.Group, describer: Describer) -> Iterator[DatasetInfo]:
             yield _info(item, describer, f"{above}/{name}")
 
 
-def _linked(group: h5py.Group, reach: Reach, describer: Describer) -> Iterator[DatasetInfo]:
+def _linked(group: h5py.Group, reach: AccessPolicy, describer: Inspector) -> Iterator[DatasetInfo]:
     """The datasets of other files that external links below `group` lead to.
 
     Links that lead nowhere are left out.
@@ -148,7 +150,7 @@ def _unusable(path: str, reason: str) -> DatasetInfo:
     return DatasetInfo(path, None, "unknown", None, (), 0, 0, None, reason)
 
 
-def _info(dataset: h5py.Dataset, describer: Describer, path: str | None = None) -> DatasetInfo:
+def _info(dataset: h5py.Dataset, describer: Inspector, path: str | None = None) -> DatasetInfo:
     path = path or path_of(dataset)
     try:
         source = describer.source(dataset)

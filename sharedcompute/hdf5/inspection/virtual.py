@@ -18,7 +18,13 @@ from h5py import h5s
 
 from sharedcompute.hdf5.format.names import file_of, where
 from sharedcompute.hdf5.reading.parts import Box, Part, long_axes, merge, overlap
-from sharedcompute.hdf5.safety.access import Reach, is_pattern, numbered, numbers, source_file
+from sharedcompute.hdf5.safety.access import (
+    AccessPolicy,
+    is_pattern,
+    numbered,
+    numbers,
+    source_file,
+)
 from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.safety.links import follow
 
@@ -35,7 +41,7 @@ class _LeftToHdf5(Exception):  # noqa: N818 - it is no error: HDF5 reads the dat
 
 
 def parts_of(
-    dataset: h5py.Dataset, dtype: np.dtype[Any], reach: Reach, describe: Describe
+    dataset: h5py.Dataset, dtype: np.dtype[Any], reach: AccessPolicy, describe: Describe
 ) -> tuple[tuple[Part, ...], str]:
     """The boxes that a virtual dataset is put together from; without any, why HDF5 must read it.
 
@@ -47,7 +53,7 @@ def parts_of(
     dataset : h5py.Dataset
     dtype : numpy.dtype
         Of its rows, in native byte order.
-    reach : Reach
+    reach : AccessPolicy
         The files that may be its sources.
     describe : callable
         Gives the source for an open dataset.
@@ -84,11 +90,11 @@ class _Sources:
     Parameters
     ----------
     dataset : h5py.Dataset
-    reach : Reach
+    reach : AccessPolicy
     describe : callable
     """
 
-    def __init__(self, dataset: h5py.Dataset, reach: Reach, describe: Describe) -> None:
+    def __init__(self, dataset: h5py.Dataset, reach: AccessPolicy, describe: Describe) -> None:
         self._file = file_of(dataset)
         self._what = f"the virtual dataset {where(dataset)}"
         self._reach = reach

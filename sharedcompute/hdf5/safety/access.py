@@ -28,7 +28,7 @@ BLOCKS = 10_000
 
 
 @dataclass(frozen=True)
-class Reach:
+class AccessPolicy:
     """The files that an input may lead to, and those that it has led to.
 
     Parameters
@@ -46,7 +46,7 @@ class Reach:
     met: dict[str, Seen] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, file: str, allow_external: bool) -> Reach:
+    def of(cls, file: str, allow_external: bool) -> AccessPolicy:
         """What `file` may lead to: its own folder, and with `allow_external` everything."""
         reach = cls(str(Path(os.path.realpath(file)).parent), allow_external)
         with contextlib.suppress(OSError, ValueError):
@@ -109,12 +109,12 @@ class Reach:
         return None
 
 
-def linked_file(file: str, name: str, reach: Reach, what: str) -> str | None:
+def linked_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
     """The file that an external link in `file` means by `name`; None where it is not there."""
     return reach.first(_places(file, name, "HDF5_EXT_PREFIX"), what)
 
 
-def source_file(file: str, name: str, reach: Reach, what: str) -> str | None:
+def source_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
     """The file that a virtual dataset in `file` means by `name`; None where it is not there.
 
     ``.`` is the file itself.
@@ -122,7 +122,7 @@ def source_file(file: str, name: str, reach: Reach, what: str) -> str | None:
     return file if name == "." else reach.first(_places(file, name, "HDF5_VDS_PREFIX"), what)
 
 
-def storage_file(file: str, name: str, reach: Reach, what: str) -> str | None:
+def storage_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
     """The file that external storage of a dataset in `file` means by `name`.
 
     Relative names are relative to the working folder: HDF5 looks nowhere else.

@@ -13,7 +13,7 @@ import h5py
 from h5py import h5l
 
 from sharedcompute.hdf5.format.names import file_of, path_of, raw, text
-from sharedcompute.hdf5.safety.access import Reach, linked_file
+from sharedcompute.hdf5.safety.access import AccessPolicy, linked_file
 from sharedcompute.hdf5.safety.files import open_file
 
 LINKS = 16
@@ -42,7 +42,7 @@ class Trail:
     through_dataset: bool = False
 
 
-def follow(file: h5py.File, path: str, reach: Reach) -> Any:
+def follow(file: h5py.File, path: str, reach: AccessPolicy) -> Any:
     """What is at `path`; None for nothing.
 
     Raises
@@ -53,7 +53,7 @@ def follow(file: h5py.File, path: str, reach: Reach) -> Any:
     return walk(file, path, reach).item
 
 
-def walk(file: h5py.File, path: str, reach: Reach, followed: int = 0) -> Trail:
+def walk(file: h5py.File, path: str, reach: AccessPolicy, followed: int = 0) -> Trail:
     """Where `path` leads, and if it is nowhere, what stands in the way.
 
     Parameters
@@ -130,7 +130,7 @@ def _opened(group: h5py.Group, name: str) -> Any:
         return None
 
 
-def _behind(group: h5py.Group, name: str, link: Any, reach: Reach, followed: int) -> Any:
+def _behind(group: h5py.Group, name: str, link: Any, reach: AccessPolicy, followed: int) -> Any:
     """What an external link leads to, after its own way there has been looked at; else None."""
     file = file_of(group)
     what = f"the link {file}::{path_of(group).rstrip('/')}/{name}"

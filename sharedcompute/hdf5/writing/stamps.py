@@ -28,7 +28,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.format.names import path_of, raw
 from sharedcompute.hdf5.format.storage import lies_here
 from sharedcompute.hdf5.inspection.find import dataset_paths, find_dataset
-from sharedcompute.hdf5.safety.access import Reach
+from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.links import follow
 from sharedcompute.hdf5.safety.sandbox import look
@@ -183,7 +183,7 @@ def verify(address: Address | str) -> Verification:
 
 def _verified(address: Address) -> Verification:
     with open_file(check_file(address.file)) as file:
-        named = _named(file, address.path, Reach.of(address.file, False))
+        named = _named(file, address.path, AccessPolicy.of(address.file, False))
         made = [item for item in named if JOB in item.attrs and lies_here(item)]
         if not made:
             raise InputError(
@@ -194,7 +194,7 @@ def _verified(address: Address) -> Verification:
         return Verification(address.file, complete, tuple(_check(item) for item in made))
 
 
-def _named(file: h5py.File, path: str | None, reach: Reach) -> list[h5py.Dataset]:
+def _named(file: h5py.File, path: str | None, reach: AccessPolicy) -> list[h5py.Dataset]:
     found = follow(file, path or "/", reach)
     if isinstance(found, h5py.Group):
         return [found[raw(name)] for name in dataset_paths(found)]

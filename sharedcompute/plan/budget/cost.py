@@ -15,7 +15,7 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.declarations import Carry
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
-from sharedcompute.options import Options
+from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.loading import Into, Load, load_boxes, units
 from sharedcompute.plan.fit import ROUNDS, FitPart
 from sharedcompute.plan.in_memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
@@ -326,7 +326,7 @@ def _fit_seconds(work: Pass) -> float:
     return ROUNDS * (serial_seconds(work) + work.spec(0).nbytes / FIT_RATE)
 
 
-def must_run_here(options: Options) -> bool:
+def must_run_here(options: RunOptions) -> bool:
     """Whether a job that would gain from workers has to do without, and a note says so.
 
     Workers of pools, of Dask and of our own teams are daemonic: multiprocessing lets them start no
@@ -344,7 +344,7 @@ def must_run_here(options: Options) -> bool:
 
 
 def choose_engine(
-    passes: tuple[Pass, ...], options: Options, fit: FitPart | None, *, have_team: bool
+    passes: tuple[Pass, ...], options: RunOptions, fit: FitPart | None, *, have_team: bool
 ) -> tuple[str, int]:
     """The engine and how many workers it has; a worker without a block would only wait."""
     parts = len(passes[-1].blocks) if fit is None or fit.rounds else passes[-1].source.shape[0]

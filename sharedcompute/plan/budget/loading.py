@@ -18,7 +18,7 @@ from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.declarations import ArraySpec
 from sharedcompute.operations.reductions.tally import WIDE
-from sharedcompute.plan.passes import Observe, Pass, needs
+from sharedcompute.plan.passes import Pass, ReductionOutput, needs
 
 AGAIN = 1.5
 """Times that a filtered chunk may be decoded before it pays to keep what was decoded."""
@@ -177,5 +177,5 @@ def stripe_of(work: Pass, first: int, last: int) -> Pass:
     for observe in work.observes:
         whole = observe.reduction.spec
         cut = ArraySpec((whole.shape[0], last - first, *whole.shape[2:]), whole.dtype)
-        observes.append(Observe(observe.depth, replace(observe.reduction, spec=cut)))
+        observes.append(ReductionOutput(observe.depth, replace(observe.reduction, spec=cut)))
     return replace(work, observes=tuple(observes))

@@ -17,7 +17,7 @@ from sharedcompute.plan.budget.blocks import followed
 from sharedcompute.plan.budget.cost import Projection, Staging, project
 from sharedcompute.plan.budget.loading import Into, Load, choose_load
 from sharedcompute.plan.fit import ROUNDS, FitPart
-from sharedcompute.plan.passes import Keep, Pass
+from sharedcompute.plan.passes import Pass, Store
 from sharedcompute.system.machine import disk_free, in_memory
 
 
@@ -39,7 +39,7 @@ class Staged:
         return self.staging.held
 
 
-def followed_by(keep: Keep, spec: ArraySpec) -> int:
+def followed_by(keep: Store, spec: ArraySpec) -> int:
     """The chunk rows of a result that strips follow; 1 where it is held instead."""
     return followed(spec.rows, spec.row_bytes, keep.sink.row_alignment)
 
@@ -87,5 +87,5 @@ def staged_for(
     return Staged(staging, costs(staging, ready=load is not None))
 
 
-def _fits_strips(keep: Keep, spec: ArraySpec) -> bool:
+def _fits_strips(keep: Store, spec: ArraySpec) -> bool:
     return followed_by(keep, spec) == min(keep.sink.row_alignment, max(1, spec.rows))

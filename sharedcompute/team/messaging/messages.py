@@ -29,7 +29,7 @@ from sharedcompute.team.messaging.callables import find, is_dispatcher, name_of,
 Refer = Callable[[Any], Any]
 Own = Literal["handle", "copy", "read-only copy"]
 """How arrays travel whose block the sender has made itself; those of others go as handles."""
-Buffer = bytes | bytearray | memoryview
+BytesLike = bytes | bytearray | memoryview
 
 _HEADER = struct.Struct("<iIqQ")  # kind, number of buffers, number, bytes of the pickle
 _LONG = 1 << 16
@@ -107,7 +107,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 class _Unpickler(pickle.Unpickler):
     def __init__(
-        self, data: Buffer, buffers: Sequence[Buffer], attached: Attached, given: dict[int, Any]
+        self,
+        data: BytesLike,
+        buffers: Sequence[BytesLike],
+        attached: Attached,
+        given: dict[int, Any],
     ) -> None:
         super().__init__(io.BytesIO(data), buffers=buffers)
         self._attached = attached
@@ -161,7 +165,7 @@ def dumps(obj: Any, own: Own, refer: Refer = name_of) -> tuple[bytes, list[memor
 
 
 def loads(
-    data: Buffer, buffers: Sequence[Buffer], attached: Attached, given: dict[int, Any]
+    data: BytesLike, buffers: Sequence[BytesLike], attached: Attached, given: dict[int, Any]
 ) -> Any:
     """Undo `dumps`; `given` are the dispatchers by token."""
     return _Unpickler(data, buffers, attached, given).load()
@@ -210,7 +214,7 @@ class Message(NamedTuple):
     kind: int
     number: int
     data: bytes
-    buffers: list[Buffer]
+    buffers: list[BytesLike]
 
 
 class Channel:
@@ -265,7 +269,7 @@ class Channel:
         self.torn = False
         return Message(kind, number, data, parts)
 
-    def _write(self, data: Buffer) -> None:
+    def _write(self, data: BytesLike) -> None:
         sent = os.write(self.descriptor, data)
         if sent < len(data):
             rest = memoryview(data)
@@ -286,7 +290,7 @@ class Channel:
 
     def _read_buffer(
         self, size: int, writable: bool, take: Callable[[int], memoryview] | None
-    ) -> Buffer:
+    ) -> BytesLike:
         if take is None and not writable:
             return self._read(size)
         buffer = take(size) if take else memoryview(bytearray(size))

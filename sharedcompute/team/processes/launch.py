@@ -36,7 +36,7 @@ _EACH, _SPARE = 4, 16
 """Descriptors that the parent keeps for a worker, and that it needs to start one."""
 
 
-class Seat:
+class WorkerHandle:
     """A rank's place in a team, and the process that sits there now.
 
     `sentinel` becomes readable when the process ends. It is a descriptor of the process itself:
@@ -149,7 +149,7 @@ def context(start_method: str | None) -> Any:
     return chosen
 
 
-def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
+def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> WorkerHandle:
     """Start the worker of `rank`.
 
     Raises
@@ -187,7 +187,7 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> Seat:
         except (EOFError, ConnectionError):
             _bury_server()  # the next start begins a new one
         else:
-            return Seat(process, Channel(ours, recycled), rank)
+            return WorkerHandle(process, Channel(ours, recycled), rank)
     raise Error(
         f"expected to start worker {rank}, the process that starts workers died {_TRIES} times; "
         "look at what it printed, and at the limits on memory and processes (ulimit -u)"
