@@ -14,12 +14,13 @@ from functools import cached_property
 import h5py
 
 from sharedcompute.errors import InputError
+from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.filters import filter_pipeline
 from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
 from sharedcompute.hdf5.format.chunking import Chunks, auto_chunks, fit_chunks, parse_chunks
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.format.dtypes import is_plain, numeric_dtype
-from sharedcompute.hdf5.format.storage import Storage, lies_here
+from sharedcompute.hdf5.format.layout import lies_here
 from sharedcompute.hdf5.inspection.inspector import Inspector
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.plan.budget.loading import Into, units

@@ -12,11 +12,11 @@ import sharedcompute as sc
 from sharedcompute.cli.main import invoke
 from sharedcompute.engines.units.proof import Prover
 from sharedcompute.hdf5.copying import tree
+from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.filters.encode import LibraryEncoder, OwnEncoder
 from sharedcompute.hdf5.filters.filter_pipeline import Filter
 from sharedcompute.hdf5.filters.table import SCALEOFFSET
 from sharedcompute.hdf5.format.fill_value import Fill
-from sharedcompute.hdf5.format.storage import Storage
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.writing import row_writer
 from sharedcompute.hdf5.writing.sink import Created

@@ -19,9 +19,9 @@ from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.format.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.format.fill_value import Fill
+from sharedcompute.hdf5.format.layout import files_of
 from sharedcompute.hdf5.format.names import file_of, path_of, where
 from sharedcompute.hdf5.format.packing import packing_of
-from sharedcompute.hdf5.format.storage import files_of
 from sharedcompute.hdf5.inspection.find import find_dataset
 from sharedcompute.hdf5.inspection.joined_files import join
 from sharedcompute.hdf5.inspection.virtual import parts_of

@@ -14,7 +14,8 @@ from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.hdf5.filters import filter_pipeline
 from sharedcompute.hdf5.format.dtypes import FOREIGN
 from sharedcompute.hdf5.format.names import path_of, raw
-from sharedcompute.hdf5.inspection.find import external_links, find_dataset, objects
+from sharedcompute.hdf5.format.objects import external_links, objects
+from sharedcompute.hdf5.inspection.find import find_dataset
 from sharedcompute.hdf5.inspection.inspector import Inspector, open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy
