@@ -26,10 +26,11 @@ from sharedcompute.hdf5.inspection.find import find_dataset
 from sharedcompute.hdf5.inspection.joined_files import join
 from sharedcompute.hdf5.inspection.virtual import parts_of
 from sharedcompute.hdf5.reading.chunked import ChunkReader, PlainChunkReader
-from sharedcompute.hdf5.reading.parts import Part, read_paths
+from sharedcompute.hdf5.reading.parts import read_paths
 from sharedcompute.hdf5.reading.read_paths import choose
 from sharedcompute.hdf5.reading.row_reader import Layout
 from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.reading.stored import Part
 from sharedcompute.hdf5.safety.access import AccessPolicy, source_file, storage_file
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.sandbox import States, explained, look, states_of
