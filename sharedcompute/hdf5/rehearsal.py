@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.copying.metadata import copy_metadata
-from sharedcompute.hdf5.filters.decode import is_ours
+from sharedcompute.hdf5.filters.decode import is_guarded
 from sharedcompute.hdf5.reading.read_paths import wants_few
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.stored import Stored
@@ -174,4 +174,4 @@ def _is_foreign(source: Stored) -> bool:
     """Whether its rows are decoded by others than us."""
     if source.parts:
         return any(_is_foreign(part.source) for part in source.parts)
-    return source.read_path == "h5py" or not is_ours(source.filters)
+    return source.read_path == "h5py" or not is_guarded(source.filters)

@@ -14,7 +14,8 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.copying.brief import Briefer
 from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.filters.encode import check_encodes
-from sharedcompute.hdf5.filters.filter_pipeline import NOTHING_TO_SHUFFLE, alike, check_again
+from sharedcompute.hdf5.filters.pipeline import alike, check_again
+from sharedcompute.hdf5.filters.selection import NOTHING_TO_SHUFFLE
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.format.layout import lies_here, share_written
 from sharedcompute.hdf5.format.names import text

@@ -15,7 +15,7 @@ from h5py import h5a, h5d, h5o
 
 from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.copying.tree import copy_tree
-from sharedcompute.hdf5.filters.filter_pipeline import parse_filter
+from sharedcompute.hdf5.filters.selection import parse_filter
 from sharedcompute.hdf5.format.objects import low_objects
 from sharedcompute.hdf5.writing.output import OutputFile
 

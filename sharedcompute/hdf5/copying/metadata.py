@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from sharedcompute.hdf5.copying.attributes import copy_attributes
 from sharedcompute.hdf5.copying.storage import replace_filters
-from sharedcompute.hdf5.filters.filter_pipeline import for_result, pipeline_of
+from sharedcompute.hdf5.filters.pipeline import pipeline_of
+from sharedcompute.hdf5.filters.selection import for_result
 from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES, COMPANIONS, OF_THE_VALUES
 from sharedcompute.hdf5.format.dimensions import (
     ID,

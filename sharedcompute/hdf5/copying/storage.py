@@ -7,8 +7,8 @@ from typing import Any
 
 from h5py import h5d, h5p
 
-from sharedcompute.hdf5.filters import filter_pipeline
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline, pipeline_of
+from sharedcompute.hdf5.filters.pipeline import Pipeline, apply, are_exact, pipeline_of
+from sharedcompute.hdf5.filters.selection import for_result
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.format.types import has_references, has_vlen
 
@@ -58,7 +58,7 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
     if has_vlen(kind) or has_references(kind):
         return True
     timed = attributes_change and bool(dcpl.get_obj_track_times())
-    return (kind.committed() or timed) and filter_pipeline.are_exact(pipeline_of(dcpl))
+    return (kind.committed() or timed) and are_exact(pipeline_of(dcpl))
 
 
 def stored_so(dataset: Any, storage: Storage) -> Any:
@@ -84,8 +84,8 @@ def stored_alike(dataset: Any) -> Any:
     """The creation properties of `dataset` for a copy that is written anew."""
     dcpl = dataset.get_create_plist()
     pipeline = pipeline_of(dcpl)
-    exact = filter_pipeline.are_exact(pipeline)
-    replace_filters(pipeline if exact else filter_pipeline.for_result(pipeline), dcpl)
+    exact = are_exact(pipeline)
+    replace_filters(pipeline if exact else for_result(pipeline), dcpl)
     return dcpl
 
 
@@ -96,7 +96,7 @@ def replace_filters(pipeline: Pipeline, dcpl: Any) -> None:
     """
     if dcpl.get_nfilters():
         dcpl.remove_filter(ALL_FILTERS)
-    filter_pipeline.apply(pipeline, dcpl)
+    apply(pipeline, dcpl)
 
 
 def _without_files(dataset: Any, old: Any) -> Any:

@@ -15,7 +15,8 @@ from h5py import h5d
 from numpy.typing import NDArray
 
 from sharedcompute.errors import DecodeError, InputError
-from sharedcompute.hdf5.filters.decode import Decoder, decodes, stored_filters
+from sharedcompute.hdf5.filters.decode import Decoder, decodes
+from sharedcompute.hdf5.filters.pipeline import stored_filters
 from sharedcompute.hdf5.format.chunks import ChunkGrid, ChunkIndex, Ints, Places, runs
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.row_reader import (

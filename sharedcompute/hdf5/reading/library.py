@@ -11,7 +11,7 @@ from h5py import h5d, h5s, h5t
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.filters.filter_pipeline import available
+from sharedcompute.hdf5.filters.available import available
 from sharedcompute.hdf5.format.chunks import ChunkGrid, box_at
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.row_reader import Layout, Scratch, StoredReader, read_only

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
+from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.format.chunks import box_at
 from sharedcompute.hdf5.reading.stored import Stored
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
+from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.unpacking import Unpacking
