@@ -21,7 +21,8 @@ from sharedcompute.hdf5.copying.metadata import copy_metadata
 from sharedcompute.hdf5.copying.tree import copy_tree
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.safety.files import open_file
-from sharedcompute.hdf5.writing.output import OutputFile, open_written
+from sharedcompute.hdf5.writing.new_file import open_written
+from sharedcompute.hdf5.writing.output import OutputFile
 from sharedcompute.hdf5.writing.sink import Created, create, created
 from sharedcompute.plan.budget.loading import everything
 from sharedcompute.plan.proof import samples_of

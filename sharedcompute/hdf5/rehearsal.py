@@ -13,7 +13,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import h5py
@@ -26,8 +25,8 @@ from sharedcompute.hdf5.filters.decode import is_guarded
 from sharedcompute.hdf5.reading.read_paths import wants_few
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.stored import Stored
-from sharedcompute.hdf5.safety.sandbox import MOST_SECONDS, States, look, look_at_each, states_of
-from sharedcompute.hdf5.writing.output import OLDEST
+from sharedcompute.hdf5.safety.sandbox import MOST_SECONDS, once, run_each_sandboxed, run_sandboxed
+from sharedcompute.hdf5.writing.new_file import OLDEST
 from sharedcompute.system import disposable
 from sharedcompute.system.machine import format_size
 
@@ -42,7 +41,7 @@ def rehearse(source: DatasetSource, *, rows: bool, metadata: bool) -> None:
     common.
     """
     if _is_needed(source, rows, metadata):
-        _survived(source, states_of(source.reads.names), rows, metadata)
+        once(source.reads.names, _rehearse_one, source, rows, metadata)
 
 
 def rehearse_all(sources: Sequence[DatasetSource], *, rows: bool, metadata: bool) -> None:
@@ -63,7 +62,7 @@ def rehearse_all(sources: Sequence[DatasetSource], *, rows: bool, metadata: bool
     """
     needed = [source for source in sources if _is_needed(source, rows, metadata)]
     if needed:
-        look_at_each(
+        run_each_sandboxed(
             _rehearse, [(str(made), (made, rows, metadata)) for made in needed], MOST_SECONDS
         )
 
@@ -72,9 +71,7 @@ def _is_needed(source: DatasetSource, rows: bool, metadata: bool) -> bool:
     return metadata or (rows and not _is_mapped(source))
 
 
-@lru_cache(maxsize=256)
-def _survived(source: DatasetSource, states: States, rows: bool, metadata: bool) -> None:
-    del states
+def _rehearse_one(source: DatasetSource, rows: bool, metadata: bool) -> None:
     rehearse_all([source], rows=rows, metadata=metadata)
 
 
@@ -133,7 +130,7 @@ def _box(source: DatasetSource, corner: tuple[int, ...], sides: tuple[int, ...])
     with _unnamed(values.nbytes) as fd:
         # Private: what the user writes there is not for children of this process to see.
         held = mmap.mmap(fd, values.nbytes, access=mmap.ACCESS_COPY)
-        look(str(source), _fill_file, source, corner, sides, fd, seconds=MOST_SECONDS)
+        run_sandboxed(str(source), _fill_file, source, corner, sides, fd, seconds=MOST_SECONDS)
     return np.frombuffer(held, source.dtype).reshape(sides)
 
 

@@ -26,7 +26,7 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
-from sharedcompute.hdf5.safety.sandbox import look
+from sharedcompute.hdf5.safety.sandbox import run_sandboxed
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.cost import START_SECONDS, Projection, must_run_here
@@ -174,7 +174,7 @@ def plan_repack(
         It would not fit the memory.
     """
     reach = AccessPolicy.of(source.file, allow_external)
-    file, names, seen = look(source.file, _found, source, reach)
+    file, names, seen = run_sandboxed(source.file, _found, source, reach)
     one = source.path is not None
     sources = {at: made.source for at, made in names.items() if made.source is not None}
     for at, made in sources.items():

@@ -36,7 +36,7 @@ class NotJoinedError(Exception):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class JoinRequest:
     """Something of the first file that the result is to have.
 
     Parameters
@@ -54,20 +54,20 @@ class Wanted:
     coordinate: h5py.Dataset | None = None
 
 
-Gathered = NDArray[Any] | NotJoinedError | None
+Joined = NDArray[Any] | NotJoinedError | None
 """The entries of all files; or why there are none; or nothing, for what is as in the first file."""
 
 
-def gather(source: DatasetSource, wanted: Sequence[Wanted]) -> dict[str, Gathered]:
+def join_rows(source: DatasetSource, wanted: Sequence[JoinRequest]) -> dict[str, Joined]:
     """What all joined files have, by the names in the first; each file is opened once.
 
     Entries of rows are put together, times in other units are brought to those of the first file.
     They have the item's dtype, or one that holds those of all files.
     """
-    gathering = {path_of(want.item): _Gathering(want) for want in wanted}
+    joins = {path_of(want.item): _Join(want) for want in wanted}
     for part in source.parts:
         name = Path(part.source.file).name
-        left = [one for one in gathering.values() if one.problem is None]
+        left = [one for one in joins.values() if one.problem is None]
         if part.source.file == source.file:
             # Opened again and closed, it would leave types with a dangling file: the next look at a
             # dataset of strings that has a fill value crashes (HDF5 2.0).
@@ -80,10 +80,10 @@ def gather(source: DatasetSource, wanted: Sequence[Wanted]) -> dict[str, Gathere
                 of = one.wanted.coordinate
                 beside = None if of is None else follow(file, path_of(of), reach)
                 one.take(follow(file, path_of(one.wanted.item), reach), beside, part.shape[0], name)
-    return {name: one.result() for name, one in gathering.items()}
+    return {name: one.result() for name, one in joins.items()}
 
 
-class _Gathering:
+class _Join:
     """One thing on its way from all files.
 
     Attributes
@@ -92,7 +92,7 @@ class _Gathering:
         Why it cannot be put together.
     """
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: JoinRequest) -> None:
         self.wanted = wanted
         self.problem: NotJoinedError | None = None
         self._first = _Entries(wanted.item, wanted.coordinate)
@@ -110,7 +110,7 @@ class _Gathering:
         except ValueError as why:
             self.problem = NotJoinedError(f"{why} ({file})")
 
-    def result(self) -> Gathered:
+    def result(self) -> Joined:
         """What all files have."""
         if self.problem is not None or not self.wanted.of_rows:
             return self.problem

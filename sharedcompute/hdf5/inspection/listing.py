@@ -21,7 +21,7 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.links import follow
-from sharedcompute.hdf5.safety.sandbox import look
+from sharedcompute.hdf5.safety.sandbox import run_sandboxed
 from sharedcompute.system import disposable
 from sharedcompute.wording import on_command_line
 
@@ -84,8 +84,8 @@ def describe(address: Address | str, allow_external: bool = False) -> list[Datas
     files = matching_files(address.file)
     if len(files) > 1:
         source = open_source(address, allow_external)
-        return [look(address.file, _joined, source)]
-    return look(
+        return [run_sandboxed(address.file, _joined, source)]
+    return run_sandboxed(
         files[0], _described, files[0], address.path, AccessPolicy.of(files[0], allow_external)
     )
 

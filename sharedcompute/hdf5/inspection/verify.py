@@ -20,7 +20,7 @@ from sharedcompute.hdf5.inspection.find import find_dataset
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.links import follow
-from sharedcompute.hdf5.safety.sandbox import look
+from sharedcompute.hdf5.safety.sandbox import run_sandboxed
 from sharedcompute.system import disposable
 
 BLOCK_SECONDS = 60
@@ -89,7 +89,7 @@ def verify(address: Address | str) -> Verification:
         The file cannot be read, or nothing in it was made by sharedcompute.
     """
     address = Address.parse(address)
-    return look(address.file, _verified, address, seconds=BLOCK_SECONDS)
+    return run_sandboxed(address.file, _verified, address, seconds=BLOCK_SECONDS)
 
 
 def _verified(address: Address) -> Verification:

@@ -14,14 +14,12 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import h5py
-from h5py import h5p
 
 from sharedcompute.errors import OutputExists
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.copying.creation_order import TRACKED
 from sharedcompute.hdf5.format.marks import COMPLETE
 from sharedcompute.hdf5.format.names import is_taken, raw
 from sharedcompute.hdf5.safety.input_files import Seen
@@ -32,23 +30,14 @@ from sharedcompute.hdf5.writing.destination import (
     check_place,
     check_room,
 )
+from sharedcompute.hdf5.writing.new_file import make_like, open_written
 from sharedcompute.hdf5.writing.placing import place_new
-from sharedcompute.hdf5.writing.staging import (
-    WriteBehind,
-    copy_into,
-    create_file,
-    make_like,
-    set_mark,
-    sync_folder,
-)
+from sharedcompute.hdf5.writing.staging import WriteBehind, copy_into, set_mark, sync_folder
 from sharedcompute.hdf5.writing.state_folder import StateFolder
 from sharedcompute.system import faults
 from sharedcompute.system.shortage import full_disk_named
 from sharedcompute.system.signal_mask import blocked
 from sharedcompute.wording import flag
-
-OLDEST = ("v108", "latest")
-"""HDF5 1.8's format at the least: what netCDF-4 writes, with room for attributes above 64 KiB."""
 
 
 class OutputFile:
@@ -354,25 +343,3 @@ class OutputFile:
 
     def _check_existing(self) -> None:
         check_existing(self.file, ("/",) if self.whole else self._results, self.overwrite)
-
-
-def open_written(file: Path, new: bool = False) -> h5py.File:
-    """Open the temporary file through HDF5, whose own locks would stand in the way of ours."""
-    options: dict[str, Any] = {"locking": False, "libver": OLDEST}
-    # Data on multiples of a cache line, or our own results could not be mapped as they lie.
-    options |= {"alignment_threshold": 2048, "alignment_interval": 64}
-    if new:
-        _make_empty(file)
-    return h5py.File(file, "r+", **options)
-
-
-def _make_empty(file: Path) -> None:
-    """Make an HDF5 file without the times of its root group: the bytes would depend on them.
-
-    `h5py.File` leaves them in before h5py 3.15 (h5py/h5py#2610).
-    """
-    fcpl = h5p.create(h5p.FILE_CREATE)
-    fcpl.set_link_creation_order(TRACKED)
-    fcpl.set_attr_creation_order(TRACKED)
-    fcpl.set_obj_track_times(False)
-    create_file(file, fcpl)

@@ -8,12 +8,8 @@ import os
 import shutil
 import threading
 from pathlib import Path
-from typing import Any
-
-from h5py import h5f, h5p
 
 from sharedcompute.errors import OutputExists
-from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.safety.locks import lock
 from sharedcompute.system.shortage import full_disk_named
 
@@ -47,36 +43,6 @@ def copy_into(existing: Path, fd: int, temporary: Path) -> None:
         except OSError:
             with full_disk_named(str(temporary)):
                 shutil.copyfile(existing, temporary)
-
-
-def make_like(temporary: Path, like: str) -> None:
-    """Make `temporary` an empty HDF5 file with the properties and the user block of file `like`.
-
-    Raises
-    ------
-    MemoryBudgetError
-        The disk is full.
-    """
-    with open_file(like) as source:
-        fcpl = source.id.get_create_plist()
-        # Those of the root group are in the file's list only when it is made.
-        root = source["/"].id.get_create_plist()
-    fcpl.set_link_creation_order(root.get_link_creation_order())
-    fcpl.set_attr_creation_order(root.get_attr_creation_order())
-    fcpl.set_attr_phase_change(*root.get_attr_phase_change())
-    fcpl.set_obj_track_times(False)
-    with full_disk_named(str(temporary)):
-        create_file(temporary, fcpl)
-        with Path(like).open("rb") as old, temporary.open("r+b") as new:
-            new.write(old.read(fcpl.get_userblock()))
-
-
-def create_file(file: Path, fcpl: Any) -> None:
-    """Make `file` an empty HDF5 file with creation properties `fcpl`, in HDF5 1.8's format."""
-    fapl = h5p.create(h5p.FILE_ACCESS)
-    fapl.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_LATEST)
-    fapl.set_file_locking(False, False)
-    h5f.create(os.fsencode(file), h5f.ACC_TRUNC, fcpl, fapl).close()
 
 
 FLUSH_SECONDS = 0.1
