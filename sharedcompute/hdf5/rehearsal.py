@@ -94,7 +94,7 @@ def _rehearse(source: DatasetSource, rows: bool, metadata: bool) -> None:
 def read_box(
     source: DatasetSource, corner: tuple[int, ...], sides: tuple[int, ...]
 ) -> NDArray[Any]:
-    """A box of a source, in memory of this process.
+    """Read a box of a source into memory of this process.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def _fill(source: DatasetSource, corner: tuple[int, ...], values: NDArray[Any]) 
 
 @contextmanager
 def _unnamed(nbytes: int) -> Iterator[int]:
-    """A file in memory that ends with its last user."""
+    """Open a file in memory that ends with its last user."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("sharedcompute")
     else:
@@ -161,14 +161,14 @@ def _unnamed(nbytes: int) -> Iterator[int]:
 
 
 def _is_mapped(source: Stored) -> bool:
-    """Whether its rows are read without HDF5."""
+    """Return whether its rows are read without HDF5."""
     below = source.parts
     own = source.read_path in ("mmap", "mmap-copy")
     return all(_is_mapped(part.source) for part in below) if below else own
 
 
 def _is_foreign(source: Stored) -> bool:
-    """Whether its rows are decoded by others than us."""
+    """Return whether its rows are decoded by others than us."""
     if source.parts:
         return any(_is_foreign(part.source) for part in source.parts)
     return source.read_path == "h5py" or not is_guarded(source.filters)

@@ -18,7 +18,7 @@ from sharedcompute.hdf5.format.types import has_references
 
 
 def names_of(item: Any) -> list[str]:
-    """The attributes that are copied: neither a library's own nor ours."""
+    """Return the attributes that are copied: neither a library's own nor ours."""
     names = map(text, attribute_names(item.id))
     return [name for name in names if name not in STRUCTURAL and not name.startswith(PREFIX)]
 

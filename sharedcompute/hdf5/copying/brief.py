@@ -41,7 +41,7 @@ class Briefer:
         self._types: dict[bytes, np.dtype[Any] | None] = {}
 
     def source(self, dataset: Any, path: bytes) -> DatasetSource | None:
-        """A low-level dataset in brief; None if it is not small, or no plain numbers."""
+        """Return a low-level dataset in brief; None if it is not small, or no plain numbers."""
         shape = _shape(dataset)
         kind = dataset.get_type()
         if not shape or math.prod(shape) * kind.get_size() > self._nbytes:
@@ -78,7 +78,7 @@ class Briefer:
 
 
 def _shape(dataset: Any) -> tuple[int, ...]:
-    """Empty for what is no array, or has no elements."""
+    """Return the shape, empty for what is no array, or has no elements."""
     try:
         shape: tuple[int, ...] = dataset.shape
     except FOREIGN:

@@ -68,7 +68,7 @@ def _copy_numbers(
 
 
 def holds_the_same(item: h5py.Dataset, there: Any, values: NDArray[Any] | None) -> bool:
-    """Whether `there` holds what `item` does, or other `values` of its kind."""
+    """Return whether `there` holds what `item` does, or other `values` of its kind."""
     if not isinstance(there, h5py.Dataset):
         return False
     shape, dtype = (item.shape, item.dtype) if values is None else (values.shape, values.dtype)

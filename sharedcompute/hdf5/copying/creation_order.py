@@ -43,7 +43,7 @@ class Link:
 
 
 def links_of(group: Any, path: bytes) -> list[Link]:
-    """The links of a low-level group that stands at `path`, empty for the root."""
+    """Return the links of a low-level group that stands at `path`, empty for the root."""
     links: list[Link] = []
     order = group.get_create_plist().get_link_creation_order()
     group.links.iterate(
@@ -55,7 +55,7 @@ def links_of(group: Any, path: bytes) -> list[Link]:
 
 
 def group_properties(group: Any) -> Any:
-    """The creation properties of a group, for one that has no links yet.
+    """Return the creation properties of a group, for one that has no links yet.
 
     Not the group's own list: that holds where its links are stored if there are more than eight,
     and a group made with it looks for them there (HDF5 2.0, "addr overflow").
@@ -91,7 +91,7 @@ def require_group(file: h5py.File, path: str) -> h5py.Group:
 
 
 def attribute_names(item: Any) -> list[bytes]:
-    """The names of the attributes of a low-level object.
+    """Return the names of the attributes of a low-level object.
 
     By name for a named type: h5py does not give its creation properties.
     """

@@ -155,14 +155,14 @@ class _Carrier:
                 self._result.attrs.pop(attribute, None)
 
     def finish(self) -> tuple[str, ...]:
-        """Number what netCDF wants numbered; what is to be told."""
+        """Give netCDF the numbers of dimensions it wants, and return what is to be reported."""
         carried = filter(None, self._carried.values())
         if self._several or any(ID in copied.attrs for copied in carried):
             number_dimensions(self._result.file, self._several)
         return tuple(self._notes)
 
     def _join(self) -> dict[str, Joined]:
-        """What joined files have of all that the axes and the coordinates lead to."""
+        """Join what the axes and the coordinates of joined files lead to."""
         found: dict[str, Joined] = {}
         wanted: list[JoinRequest] = []
         for item, of in self._beside.reached():
@@ -178,14 +178,14 @@ class _Carrier:
         dataset.dims[axis].attach_scale(self._carry(scale) or self._bare(scale))
 
     def _bare(self, scale: h5py.Dataset) -> h5py.Dataset:
-        """The dimension of a scale whose values are left out."""
+        """Return the dimension of a scale whose values are left out."""
         of_rows = 0 in self._beside.along(scale)[0]
         length = self._source.shape[0] if of_rows else scale.shape[0]
         name = relative(path_of(scale), path_of(self._original.parent))
         return self._dimension(name, length, grows=scale.maxshape[0] is None)
 
     def _dimension(self, name: str, length: int, *, grows: bool = False) -> h5py.Dataset:
-        """A dimension without a variable, one that is there already where that is the same."""
+        """Return a dimension without a variable, that which is there already if it is the same."""
         group = self._result.parent
         for number in itertools.count():
             numbered = f"{name}_{number}" if number else name
@@ -258,7 +258,7 @@ class _Carrier:
                 self._several[path_of(copied)] = found
 
     def _place_of(self, item: h5py.Dataset) -> str:
-        """Where a copy of `item` goes, if nothing is in its way."""
+        """Return where a copy of `item` goes, if nothing is in its way."""
         path = relative(path_of(item), path_of(self._original.parent))
         return f"{path_of(self._result.parent).rstrip('/')}/{path}"
 
@@ -275,7 +275,7 @@ class _Carrier:
                 _replace_text(copied, attribute, basename(carried).removeprefix(SHADOW))
 
     def _place(self, item: h5py.Dataset, values: NDArray[Any] | None) -> tuple[h5py.Dataset, bool]:
-        """The copy of `item`, or of other `values`, and whether it had to be made."""
+        """Return the copy of `item`, or of other `values`, and whether it had to be made."""
         group = self._result.parent
         path = relative(path_of(item), path_of(self._original.parent))
         for number in itertools.count():
@@ -289,12 +289,12 @@ class _Carrier:
 
 
 def _is_dimension(item: Any) -> bool:
-    """Whether it is a dimension without a variable."""
+    """Return whether it is a dimension without a variable."""
     return isinstance(item, h5py.Dataset) and is_scale(item) and has_no_variable(item)
 
 
 def _scale_name(item: h5py.Dataset, copied: h5py.Dataset) -> str:
-    """The scale's own name; netCDF's text for a dimension without a variable must stay."""
+    """Return the scale's own name; netCDF's text for a dimension without a variable stays."""
     old = text_attribute(item, "NAME")
     if not has_no_variable(item):
         return basename(copied)

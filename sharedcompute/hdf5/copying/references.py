@@ -130,7 +130,7 @@ class Translator:
         return lost
 
     def _region(self, raw: bytes) -> bytes | None:
-        """The same region of the same dataset in the other file; None if that is not there."""
+        """Return the same region of the same dataset in the other file; None if it is not there."""
         reference = _as_object(raw)
         try:
             dataset = h5r.dereference(reference, self._source)
@@ -144,7 +144,7 @@ class Translator:
 
 
 def _rows(items: NDArray[np.uint8], itemsize: int) -> Iterator[NDArray[np.uint8]]:
-    """The memory of each row of variable length, from HDF5's pairs of a length and a pointer."""
+    """Yield the memory of each row of variable length, from HDF5's lengths and pointers."""
     pairs = np.ascontiguousarray(items).view(np.uint64)
     for length, pointer in pairs.tolist():
         if length:
@@ -153,7 +153,7 @@ def _rows(items: NDArray[np.uint8], itemsize: int) -> Iterator[NDArray[np.uint8]
 
 
 def _as_object(raw: bytes) -> h5py.RegionReference:
-    """h5py's object for a region reference: only HDF5's conversion makes one from its bytes."""
+    """Return h5py's object for a region reference: only HDF5's conversion makes one."""
     memory = bytearray(16)
     memory[: len(raw)] = raw
     buffer = np.frombuffer(memory, np.uint8)

@@ -37,7 +37,7 @@ class Storage:
 
 
 def must_be_made(dataset: Any, attributes_change: bool) -> bool:
-    """Whether H5Ocopy cannot copy a dataset as it is.
+    """Return whether H5Ocopy cannot copy a dataset as it is.
 
     It copies a reference as an address in the old file, a named type as one without a name, and a
     fill value of variable length as a pointer into the old file: the copy cannot be opened then
@@ -62,7 +62,7 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
 
 
 def stored_so(dataset: Any, storage: Storage) -> Any:
-    """The creation properties of `dataset`, a low-level one, with another layout and filters.
+    """Return the creation properties of a low-level dataset, with other layout and filters.
 
     The fill value and the order of attributes stay. Places are given out at once where their size
     is known: workers write them in place, and would give them out in the order in which they end.
@@ -81,7 +81,7 @@ def stored_so(dataset: Any, storage: Storage) -> Any:
 
 
 def stored_alike(dataset: Any) -> Any:
-    """The creation properties of `dataset` for a copy that is written anew."""
+    """Return the creation properties of `dataset` for a copy that is written anew."""
     dcpl = dataset.get_create_plist()
     pipeline = pipeline_of(dcpl)
     exact = are_exact(pipeline)
@@ -100,7 +100,7 @@ def replace_filters(pipeline: Pipeline, dcpl: Any) -> None:
 
 
 def _without_files(dataset: Any, old: Any) -> Any:
-    """The properties of a dataset whose rows lie in other files, without these.
+    """Return the properties of a dataset whose rows lie in other files, without these.
 
     HDF5 takes no file from its list, and a copy that kept it would be written into the input's.
     """

@@ -159,7 +159,7 @@ class _Copy:
         return False
 
     def _like(self, link: Link) -> Any:
-        """How to make the same link."""
+        """Return how to make the same link."""
         if link.charset not in self._links:
             self._links[link.charset] = link.properties
         return self._links[link.charset]
@@ -286,7 +286,7 @@ class _Copy:
 
 
 def _in_heap(error: Exception) -> bool:
-    """Whether HDF5 refuses the heap that text and rows of variable length lie in.
+    """Return whether HDF5 refuses the heap that text and rows of variable length lie in.
 
     HDF5 2 refuses some that older versions wrote and read.
     """

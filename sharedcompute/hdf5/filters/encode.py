@@ -25,7 +25,7 @@ def encoder(
     fill: Fill,
     stored: tuple[StoredFilter, ...],
 ) -> Encoder:
-    """The fastest encoder for `pipeline`.
+    """Return the fastest encoder for `pipeline`.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def encoder(
 
 
 def is_own(pipeline: Pipeline) -> bool:
-    """Whether `pipeline` is applied without HDF5."""
+    """Return whether `pipeline` is applied without HDF5."""
     return all(codec_of(step.code).encoding is not None for step in pipeline)
 
 

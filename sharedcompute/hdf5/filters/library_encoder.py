@@ -72,7 +72,7 @@ class LibraryEncoder(Encoder):
             yield from self._encode(self._batch[:count])
 
     def decoded(self, chunk: NDArray[Any]) -> NDArray[Any]:
-        """What a reader will see of `chunk`, which a lossy filter changes."""
+        """Return what a reader will see of `chunk`, which a lossy filter changes."""
         (_,) = self.encode([chunk])
         made = np.empty(self._chunks, chunk.dtype)
         place = self._scratch_dataset().get_space()
@@ -143,7 +143,7 @@ def _listed(stored: tuple[StoredFilter, ...]) -> str:
 
 
 def _memory_file() -> h5py.File:
-    """An HDF5 file that lives in this process's memory alone, with no cache of chunks."""
+    """Create an HDF5 file in this process's memory alone, with no cache of chunks."""
     fapl = h5p.create(h5p.FILE_ACCESS)
     # 1 MiB steps: it grows by copying.
     fapl.set_fapl_core(1 << 20, backing_store=False)

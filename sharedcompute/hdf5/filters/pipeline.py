@@ -73,7 +73,7 @@ Pipeline = tuple[Filter, ...]
 
 
 def pipeline_of(dcpl: Any) -> Pipeline:
-    """The filters of a dataset creation property list, in the order in which they are applied."""
+    """Return the filters of dataset creation properties, in the order of their application."""
     filters = []
     for index in range(dcpl.get_nfilters()):
         code, flags, stored, name = dcpl.get_filter(index)
@@ -90,7 +90,7 @@ _DONT_FILTER_PARTIAL_CHUNKS = 2
 
 
 def skips_edges(dcpl: Any) -> bool:
-    """Whether chunks over the dataset's edge are stored without its filters.
+    """Return whether chunks over the dataset's edge are stored without its filters.
 
     ``H5Pset_chunk_opts`` asks for that. The masks of such chunks do not tell, and h5py does not
     have the function that does; its modules lead to the HDF5 library that they use.
@@ -106,7 +106,7 @@ def skips_edges(dcpl: Any) -> bool:
 
 
 def alike(one: Pipeline, other: Pipeline) -> bool:
-    """Whether two pipelines store alike: what a file calls a filter does not count."""
+    """Return whether two pipelines store alike: what a file calls a filter does not count."""
     first, second = ([(s.code, s.options, s.isal) for s in steps] for steps in (one, other))
     return first == second
 
@@ -151,7 +151,7 @@ def check_again(pipeline: Pipeline, where: str = "the result") -> None:
 
 
 def are_exact(pipeline: Pipeline) -> bool:
-    """Whether filters can be applied again to what they have stored, and change nothing of it."""
+    """Return whether filters can be applied again to what they stored, and change nothing."""
     return all(step.again and not step.lossy for step in pipeline)
 
 

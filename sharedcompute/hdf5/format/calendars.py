@@ -65,7 +65,7 @@ class TimeUnits:
 
     @classmethod
     def parse(cls, units: str, calendar: str = "") -> TimeUnits:
-        """What the attributes ``units`` and ``calendar`` say.
+        """Parse the attributes ``units`` and ``calendar``.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class TimeUnits:
         return cls(length, 86400 * day_number(named, *date) + seconds, named)
 
     def to(self, other: TimeUnits) -> tuple[Fraction, Fraction]:
-        """The factor and the shift by which times become those in `other` units.
+        """Return the factor and the shift by which times become those in `other` units.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class TimeUnits:
 
 
 def day_number(calendar: str, year: int, month: int, day: int) -> int:
-    """The number of a day, counted on from a day that is the calendar's own.
+    """Return the number of a day, counted on from a day that is the calendar's own.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def day_number(calendar: str, year: int, month: int, day: int) -> int:
 
 
 def _is_long(calendar: str, year: int) -> bool:
-    """Whether a year has a 29 February."""
+    """Return whether a year has a 29 February."""
     if calendar in ("noleap", "all_leap", "360_day"):
         return calendar == "all_leap"
     gregorian = calendar == "proleptic_gregorian" or (calendar == "standard" and year > REFORM[0])

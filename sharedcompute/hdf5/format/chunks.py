@@ -59,17 +59,17 @@ class ChunkGrid:
         return math.prod(self.counts)
 
     def corner(self, number: int) -> tuple[int, ...]:
-        """The first element of a chunk."""
+        """Return the first element of a chunk."""
         index = np.unravel_index(number, self.counts)
         return tuple(int(i) * c for i, c in zip(index, self.chunks, strict=True))
 
     def box(self, number: int) -> tuple[slice, ...]:
-        """Where a chunk lies, cut at the edges of the dataset."""
+        """Return where a chunk lies, cut at the edges of the dataset."""
         sides = zip(self.corner(number), self.chunks, self.shape, strict=True)
         return tuple(slice(at, min(at + chunk, n)) for at, chunk, n in sides)
 
     def pieces(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Piece]:
-        """The chunks of a box that is not empty, in C order."""
+        """Yield the chunks of a box that is not empty, in C order."""
         axes = zip(corner, shape, self.chunks, self.strides, strict=True)
         for parts in itertools.product(*(_cuts(*axis) for axis in axes)):
             numbers, inside, of_chunk = zip(*parts, strict=True)
@@ -77,12 +77,12 @@ class ChunkGrid:
 
 
 def box_at(corner: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """The index of a box of `shape` that begins at `corner`."""
+    """Return the index of a box of `shape` that begins at `corner`."""
     return tuple(slice(at, at + side) for at, side in zip(corner, shape, strict=True))
 
 
 def _cuts(at: int, side: int, chunk: int, stride: int) -> list[tuple[int, slice, slice]]:
-    """One axis of a box cut at the borders of chunks."""
+    """Cut one axis of a box at the borders of chunks."""
     cuts = []
     for index in range(at // chunk, -(-(at + side) // chunk)):
         first, last = max(at, index * chunk), min(at + side, (index + 1) * chunk)
@@ -110,7 +110,7 @@ class Places:
     mask: Ints
 
     def in_file_order(self) -> Ints:
-        """The entries of stored chunks, in the order in which they lie in the file."""
+        """Return the entries of stored chunks, in the order in which they lie in the file."""
         stored = np.flatnonzero(self.size)
         order: Ints = stored[np.argsort(self.offset[stored], kind="stable")]
         return order
@@ -163,7 +163,7 @@ class ChunkIndex:
         return int(ends.max()) if len(ends) else 0
 
     def places(self, numbers: Ints) -> Places:
-        """Where these chunks lie."""
+        """Return where these chunks lie."""
         if not len(self._numbers):
             none = np.zeros(len(numbers), np.int64)
             return Places(none, none, none)
@@ -174,7 +174,7 @@ class ChunkIndex:
 
 
 def runs(first: Ints, behind: Ints, most: int, together: Any = True) -> list[slice]:
-    """Consecutive entries that can be read at once: each begins where the one before it ends.
+    """Return runs of consecutive entries, each beginning where the one before it ends.
 
     Parameters
     ----------

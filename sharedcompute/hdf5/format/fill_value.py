@@ -32,7 +32,7 @@ class Fill:
 
     @classmethod
     def of(cls, dcpl: Any, dtype: np.dtype[Any]) -> Fill:
-        """The fill value in the creation properties of a dataset of `dtype`, in native order."""
+        """Return the fill value in the creation properties of a dataset, in native byte order."""
         state, time = dcpl.fill_value_defined(), dcpl.get_fill_time()
         if state != h5d.FILL_VALUE_USER_DEFINED:
             return cls(None, state == h5d.FILL_VALUE_UNDEFINED, time)

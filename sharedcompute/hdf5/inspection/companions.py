@@ -21,7 +21,7 @@ from sharedcompute.hdf5.safety.links import follow
 
 
 def scales_of(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
-    """The scales of one axis; none where the file's references cannot be followed.
+    """Return the scales of one axis; none where the file's references cannot be followed.
 
     A scale is that of its own first axis.
     """
@@ -36,7 +36,7 @@ def scales_of(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
 
 
 def beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
-    """The dataset that CF means by `name`: in the group of `item`, else in one above it."""
+    """Return the dataset that CF means by `name`: in the group of `item`, or one above it."""
     group = item.parent
     reach = AccessPolicy.of(item.file.filename, False)
     while name:
@@ -50,7 +50,7 @@ def beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
 
 
 def _within(group: h5py.Group, name: str, reach: AccessPolicy) -> Any:
-    """What `name` leads to; None for nothing, and for what a link may not be followed to.
+    """Return what `name` leads to; None for nothing, and where a link may not be followed.
 
     Also not with --allow-external: that is for the rows.
     """
@@ -61,7 +61,7 @@ def _within(group: h5py.Group, name: str, reach: AccessPolicy) -> Any:
 
 
 def _here(item: Any, reach: AccessPolicy) -> Any:
-    """The `item`; one whose rows lie elsewhere is looked at before anything is asked of it.
+    """Return `item`; check one whose rows lie elsewhere before anything is asked of it.
 
     Raises
     ------
@@ -74,11 +74,11 @@ def _here(item: Any, reach: AccessPolicy) -> Any:
 
 
 def basename(item: h5py.Dataset) -> str:
-    """The last part of its path."""
+    """Return the last part of its path."""
     return path_of(item).rpartition("/")[2]
 
 
 def relative(path: str, folder: str) -> str:
-    """`path` from `folder`; only its last part where it lies outside."""
+    """Return `path` from `folder`; only its last part where it lies outside."""
     inside = folder.rstrip("/") + "/"
     return path.removeprefix(inside) if path.startswith(inside) else path.rpartition("/")[2]

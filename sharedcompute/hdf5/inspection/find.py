@@ -20,7 +20,7 @@ LISTED = 8
 
 
 def find_dataset(file: h5py.File, path: str | None, reach: AccessPolicy) -> h5py.Dataset:
-    """The dataset at `path`; without a path, the only array of numbers in the file.
+    """Return the dataset at `path`; without a path, the only array of numbers in the file.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _no_single(file: h5py.File, found: list[str]) -> str:
 
 
 def _at(file: h5py.File, path: str, reach: AccessPolicy) -> Any:
-    """What is at `path`, or an error that says how far it leads."""
+    """Return what is at `path`, or raise an error that says how far it leads."""
     trail = walk(file, path, reach)
     if trail.item is not None:
         return trail.item
@@ -108,7 +108,7 @@ def _missing(file: h5py.File, path: str) -> str:
 
 
 def candidates(file: h5py.File) -> list[str]:
-    """The paths of the datasets that an address without PATH may mean.
+    """Return the paths of the datasets that an address without PATH may mean.
 
     Arrays of numbers with at least one dimension. A NetCDF coordinate is not what a job is about:
     dimension scales, and the variables that another one's ``bounds`` or ``coordinates`` names, are
@@ -139,6 +139,6 @@ def _numeric(dataset: h5py.Dataset) -> bool:
 
 
 def some(names: list[str]) -> str:
-    """The first few names, in one line."""
+    """Return the first few names, in one line."""
     rest = len(names) - LISTED
     return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -163,7 +163,7 @@ class Inspector:
         self._open: list[tuple[str, str]] = []
 
     def source(self, dataset: h5py.Dataset) -> DatasetSource:
-        """The plain description of an open dataset.
+        """Describe an open dataset as plain data.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class Inspector:
         return self._known[key]
 
     def _real(self, file: str) -> str:
-        """The file with links resolved, worked out once."""
+        """Return the file with links resolved, worked out once."""
         if file not in self._files:
             self._files[file] = os.path.realpath(file)
         return self._files[file]
@@ -236,7 +236,7 @@ class Inspector:
         )
 
     def _elsewhere(self, dataset: h5py.Dataset, dcpl: Any) -> tuple[str, ...]:
-        """The other files that rows lie in, those of them that are there."""
+        """Return the other files that rows lie in, those of them that are there."""
         names = files_of(dcpl)
         if not names:
             return ()
@@ -248,7 +248,7 @@ class Inspector:
     def _parts(
         self, dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]
     ) -> tuple[tuple[Part, ...], str]:
-        """What a virtual dataset is put together from, or why HDF5 must read it."""
+        """Return the parts of a virtual dataset, or why HDF5 must read it."""
         if dcpl.get_layout() != h5d.VIRTUAL:
             return (), ""
         return parts_of(dataset, stored.newbyteorder("="), self._reach, self.source)

@@ -59,7 +59,9 @@ Joined = NDArray[Any] | NotJoinedError | None
 
 
 def join_rows(source: DatasetSource, wanted: Sequence[JoinRequest]) -> dict[str, Joined]:
-    """What all joined files have, by the names in the first; each file is opened once.
+    """Join what is wanted of all joined files, by the names in the first.
+
+    Each file is opened once.
 
     Entries of rows are put together, times in other units are brought to those of the first file.
     They have the item's dtype, or one that holds those of all files.
@@ -111,7 +113,7 @@ class _Join:
             self.problem = NotJoinedError(f"{why} ({file})")
 
     def result(self) -> Joined:
-        """What all files have."""
+        """Return what all files have."""
         if self.problem is not None or not self.wanted.of_rows:
             return self.problem
         return _together(self._values, self.wanted.item.dtype)
@@ -159,7 +161,7 @@ class _Entries:
         return packing_of(self.dataset) or NOT_PACKED
 
     def like(self, first: _Entries) -> NDArray[Any]:
-        """The values in the units of `first`.
+        """Return the values in the units of `first`.
 
         Raises
         ------
@@ -196,7 +198,7 @@ class _Entries:
 def _rebased(
     values: NDArray[Any], factor: Fraction, shift: Fraction, packing: Packing
 ) -> NDArray[Any]:
-    """``values * factor + shift``, missing ones as they are; whole numbers where all are."""
+    """Return ``values * factor + shift``; missing ones stay, whole numbers stay whole."""
     dtype = values.dtype.newbyteorder("=")
     numbers = [n for name in MASKS for n in packing.fills(name, dtype, "") or []]
     missing = np.isin(values, comparable(numbers, dtype, dtype))
@@ -211,7 +213,7 @@ def _rebased(
 
 
 def _together(values: list[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """All values one after the other, in `dtype` where it holds them."""
+    """Return all values one after the other, in `dtype` where it holds them."""
     joined = np.concatenate(values)
     if joined.dtype.kind not in "biufc" or joined.dtype == dtype:
         return joined

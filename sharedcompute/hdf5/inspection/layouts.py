@@ -63,7 +63,7 @@ def layout_of(
 
 
 def _offset(dataset: h5py.Dataset) -> int | None:
-    """Where the data of a contiguous dataset begin; None where none were ever written.
+    """Return where the data of a contiguous dataset begin; None if none were ever written.
 
     `get_offset` alone does not tell: in a file with a user block it gives the block's size less 1
     for data that are not there (HDF5 2.0).

@@ -64,7 +64,7 @@ class DatasetInfo:
 
 
 def describe(address: Address | str, allow_external: bool = False) -> list[DatasetInfo]:
-    """All datasets of a file, or below the group or at the path that is named.
+    """Describe all datasets of a file, or those below the group or at the path that is named.
 
     Each dataset comes once, under the first of its names, whatever hard links lead to it; those of
     other files come under the external links that lead to them. The files of a glob are described
@@ -101,7 +101,7 @@ def _described(file: str, path: str | None, reach: AccessPolicy) -> list[Dataset
 
 
 def _own(group: h5py.Group, describer: Inspector) -> Iterator[DatasetInfo]:
-    """The datasets below `group`, and what cannot be opened."""
+    """Yield the datasets below `group`, and what cannot be opened."""
     above = path_of(group).rstrip("/")
     for name, item in objects(group):
         if item is None:
@@ -111,7 +111,7 @@ def _own(group: h5py.Group, describer: Inspector) -> Iterator[DatasetInfo]:
 
 
 def _linked(group: h5py.Group, reach: AccessPolicy, describer: Inspector) -> Iterator[DatasetInfo]:
-    """The datasets of other files that external links below `group` lead to.
+    """Yield the datasets of other files that external links below `group` lead to.
 
     Links that lead nowhere are left out.
     """
@@ -128,7 +128,7 @@ def _linked(group: h5py.Group, reach: AccessPolicy, describer: Inspector) -> Ite
 
 
 def _joined(source: DatasetSource) -> DatasetInfo:
-    """What the files of a glob are together; how they are stored is told of the first."""
+    """Describe the files of a glob as one; how they are stored is that of the first."""
     stored = 0
     for part in source.parts:
         disposable.progress()
@@ -173,7 +173,7 @@ def _info(dataset: h5py.Dataset, describer: Inspector, path: str | None = None) 
 
 
 def _refused(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
-    """What can be told of a dataset that cannot be used."""
+    """Describe a dataset that cannot be used, as far as that is possible."""
     try:
         # HDF5 may have to open the sources of a virtual one to tell the shape.
         return _unusable(path, reason) if dataset.is_virtual else _told(dataset, path, reason)
@@ -198,7 +198,7 @@ def _told(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
 
 
 def _dtype_name(dataset: h5py.Dataset) -> str:
-    """The stored dtype for a person: ``>f4``, ``string``, ``compound(x, y)``."""
+    """Return the stored dtype for a person: ``>f4``, ``string``, ``compound(x, y)``."""
     try:
         dtype = dataset.dtype
     except FOREIGN:
@@ -213,6 +213,6 @@ def _dtype_name(dataset: h5py.Dataset) -> str:
 
 
 def _short(message: str) -> str:
-    """The part of an error that says what is there instead of what was expected."""
+    """Return the part of an error that says what is there instead of what was expected."""
     found = message.partition(", found ")[2] or message.partition(", and ")[2] or message
     return found.partition(";")[0]

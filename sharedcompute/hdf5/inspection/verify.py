@@ -133,7 +133,7 @@ def _check(dataset: h5py.Dataset) -> DatasetCheck:
 
 
 def _damaged(dataset: h5py.Dataset) -> list[tuple[int, int]]:
-    """The row ranges whose checksum differs."""
+    """Return the row ranges whose checksum differs."""
     expected = np.atleast_1d(dataset.attrs[CRC32])
     block_rows, fold = (int(number) for number in dataset.attrs[BLOCK_ROWS])
     length = dataset.shape[0] if dataset.shape else 1
@@ -150,7 +150,7 @@ def _damaged(dataset: h5py.Dataset) -> list[tuple[int, int]]:
 
 
 def _crc_of(dataset: h5py.Dataset, start: int, stop: int, block_rows: int, fold: int) -> int | None:
-    """The checksum of one entry as the file is now; None where it cannot be read."""
+    """Return the checksum of one entry as the file is now; None where it cannot be read."""
     crcs = []
     for at in range(start, stop, block_rows):
         disposable.progress()

@@ -44,7 +44,7 @@ class _LeftToHdf5(Exception):  # noqa: N818 - it is no error: HDF5 reads the dat
 def parts_of(
     dataset: h5py.Dataset, dtype: np.dtype[Any], reach: AccessPolicy, describe: Describe
 ) -> tuple[tuple[Part, ...], str]:
-    """The boxes that a virtual dataset is put together from; without any, why HDF5 must read it.
+    """Return the boxes that a virtual dataset consists of; if none, why HDF5 must read it.
 
     Every source that exists is described, whether its box is plain or not, so that one that maps
     to itself is found: HDF5 would crash (2.0).
@@ -103,7 +103,7 @@ class _Sources:
         self._known: dict[tuple[str, str], DatasetSource | _LeftToHdf5] = {}
 
     def find(self, dcpl: Any, number: int) -> DatasetSource | _LeftToHdf5:
-        """The source of a mapping, or why there is none that we could read."""
+        """Return the source of a mapping, or why there is none that we could read."""
         key = dcpl.get_virtual_filename(number), dcpl.get_virtual_dsetname(number)
         if key not in self._known:
             try:
@@ -113,7 +113,7 @@ class _Sources:
         return self._known[key]
 
     def _look_at(self, file: str, path: str) -> DatasetSource:
-        """The source at `path` of what HDF5 takes `file` for."""
+        """Describe the source at `path` of what HDF5 takes `file` for."""
         if is_pattern(file) or is_pattern(path):
             self._look_at_all(file, path)
             raise _LeftToHdf5("its sources are numbered")
@@ -142,7 +142,7 @@ class _Sources:
 
 
 def _box(space: h5s.SpaceID, shape: tuple[int, ...]) -> Box:
-    """The box that a selection is, of a dataset of `shape`."""
+    """Return the box that a selection is, of a dataset of `shape`."""
     kind = space.get_select_type()
     if kind == h5s.SEL_ALL:
         return (0,) * len(shape), shape
@@ -162,7 +162,7 @@ def _box(space: h5s.SpaceID, shape: tuple[int, ...]) -> Box:
 
 
 def _numbers(space: h5s.SpaceID) -> set[int]:
-    """All numbers of a regular selection."""
+    """Return all numbers of a regular selection."""
     return {number for sides in space.get_regular_hyperslab() for number in sides}
 
 

@@ -40,7 +40,7 @@ class AssembledReader(Reader):
         self._scratch = Scratch(source)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)``: of one part, or put together in this reader's buffer."""
+        """Return rows ``[start, stop)``: of one part, or put together in this reader's buffer."""
         if self._opened is None:
             raise ValueError("expected an open reader, got a closed one; open the source again")
         start, stop, _ = slice(start, stop).indices(self._source.shape[0])
@@ -84,14 +84,14 @@ class AssembledReader(Reader):
         self._scratch.drop()
 
     def _touched(self, start: int, stop: int) -> list[Part]:
-        """The parts with elements in the rows ``[start, stop)``."""
+        """Return the parts with elements in the rows ``[start, stop)``."""
         if start >= stop:
             return []
         found = np.flatnonzero((self._starts < stop) & (self._stops > start))
         return [self._parts[number] for number in found]
 
     def _pass_on(self, part: Part, start: int, count: int) -> NDArray[Any] | None:
-        """The rows as the part's reader gives them; None where it has not all of them."""
+        """Return the rows as the part's reader gives them; None where it has not all of them."""
         columns = self._source.shape[1:]
         all_rows = part.corner[0] <= start and start + count <= part.stop
         if not all_rows or part.shape[1:] != columns or part.unpacking is not None:
@@ -103,7 +103,7 @@ class AssembledReader(Reader):
         return rows.reshape((count, *columns))
 
     def _reader(self, source: Stored) -> Reader:
-        """The reader of a part's source; the one used least recently is closed for it."""
+        """Return the reader of a part's source; the one used least recently is closed for it."""
         assert self._opened is not None
         key = (source.file, source.path)
         reader = self._opened.pop(key, None)

@@ -42,7 +42,7 @@ class ChunkReader(StoredReader):
 
     @staticmethod
     def verdict(layout: Layout) -> tuple[bool, str]:
-        """Chunks of a plain type, with filters that are decoded here."""
+        """Accept chunks of a plain type, with filters that are decoded here."""
         refusal = _refusal(layout)
         return (False, refusal) if refusal else decodes(layout.filters)
 
@@ -61,7 +61,7 @@ class ChunkReader(StoredReader):
         self._check_length()
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)`` in this reader's buffer."""
+        """Return rows ``[start, stop)`` in this reader's buffer."""
         self._file.check_open()
         start, stop, _ = slice(start, stop).indices(self._source.shape[0])
         return read_only(self._window.rows(start, max(start, stop)))
@@ -79,7 +79,7 @@ class ChunkReader(StoredReader):
             self._fill_pieces((corner[0] + done, *corner[1:]), out[done:])
 
     def stores(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-        """Whether any chunk of a box was ever written."""
+        """Return whether any chunk of a box was ever written."""
         numbers = [piece.number for piece in self._grid.pieces(corner, shape)]
         return bool(self._index.places(np.array(numbers, np.int64)).size.any())
 
@@ -89,7 +89,7 @@ class ChunkReader(StoredReader):
         self._window.drop()
 
     def _stack(self, corner: tuple[int, ...], out: NDArray[Any]) -> Bytes:
-        """The whole chunks that `out` begins with, one behind the other, shape (chunks, bytes).
+        """Return the whole chunks that `out` begins with, as an array of shape (chunks, bytes).
 
         There are some where a chunk is so many rows with all columns: the common case, and with
         chunks of 4 KB the time is in what is done for each of them.
@@ -124,7 +124,7 @@ class ChunkReader(StoredReader):
         self._fill_missing(places, lambda i: out[pieces[i].inside])
 
     def _fill_missing(self, places: Places, part: Callable[[int], NDArray[Any]]) -> None:
-        """Chunks that were never written hold the fill value."""
+        """Put the fill value where chunks were never written."""
         fill = self._source.fill.shown
         for i in np.flatnonzero(places.size == 0).tolist():
             part(i)[...] = 0 if fill is None else fill
@@ -159,7 +159,7 @@ class PlainChunkReader(ChunkReader):
 
     @staticmethod
     def verdict(layout: Layout) -> tuple[bool, str]:
-        """Chunks of a plain type, stored as they are."""
+        """Accept chunks of a plain type, stored as they are."""
         refusal = _refusal(layout) or ("filtered" if layout.filters else "")
         return not refusal, refusal or "chunks without filters"
 
@@ -184,7 +184,7 @@ class PlainChunkReader(ChunkReader):
 
 
 def _refusal(layout: Layout) -> str:
-    """Why chunks cannot be read past HDF5; empty where they can."""
+    """Return why chunks cannot be read past HDF5; empty where they can."""
     if layout.storage != "chunked":
         return layout.storage
     if not layout.plain:
@@ -213,7 +213,7 @@ class _File:
             raise ValueError("expected an open reader, got a closed one; open the source again")
 
     def chunks(self, places: Places, order: Ints) -> Iterator[tuple[int, int, memoryview]]:
-        """Which chunk, its mask and stored bytes, valid until the next; neighbours come at once."""
+        """Yield chunk, mask and stored bytes, valid until the next; neighbours are read at once."""
         first = places.offset[order]
         behind = first + places.size[order]
         for run in runs(first, behind, RUN_NBYTES):
@@ -265,7 +265,7 @@ class _Window:
         self._first = self._last = 0
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)``; a view of this window's buffer."""
+        """Return rows ``[start, stop)``; a view of this window's buffer."""
         first = start // self._step * self._step
         last = min(-(-stop // self._step) * self._step, self._source.shape[0])
         if start == stop or not self._source.row_nbytes:

@@ -20,7 +20,7 @@ from sharedcompute.hdf5.reading.stored import Stored
 
 
 def _map_refusal(layout: Layout) -> str:
-    """Why the data cannot be mapped as they lie; empty where they can."""
+    """Return why the data cannot be mapped as they lie; empty where they can."""
     if layout.storage != "contiguous":
         return layout.storage
     if not layout.plain:
@@ -37,7 +37,7 @@ class MmapReader(StoredReader):
 
     @staticmethod
     def verdict(layout: Layout) -> tuple[bool, str]:
-        """Contiguous, native, allocated and aligned data can be used where they lie."""
+        """Accept contiguous data that can be used where they lie: native, allocated, aligned."""
         refusal = _map_refusal(layout)
         if refusal or layout.offset is None:
             return False, refusal
@@ -63,7 +63,7 @@ class MmapReader(StoredReader):
         )
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)`` as a view of the file."""
+        """Return rows ``[start, stop)`` as a view of the file."""
         if self._rows is None:
             raise ValueError("expected an open reader, got a closed one; open the source again")
         self._ahead.after(self._offset + stop * self._row_nbytes)
@@ -82,7 +82,7 @@ class CopyReader(MmapReader):
 
     @staticmethod
     def verdict(layout: Layout) -> tuple[bool, str]:
-        """Contiguous, allocated data of a type that NumPy can convert by itself."""
+        """Accept contiguous, allocated data of a type that NumPy can convert by itself."""
         refusal = _map_refusal(layout)
         return not refusal, refusal
 
@@ -91,7 +91,7 @@ class CopyReader(MmapReader):
         self._scratch = Scratch(source)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)``, converted into this reader's buffer."""
+        """Return rows ``[start, stop)``, converted into this reader's buffer."""
         stored = super().read(start, stop)
         rows = self._scratch.rows(len(stored))
         np.copyto(rows, stored)

@@ -28,7 +28,7 @@ _BY_NAME = {reader.name: reader for reader in READERS}
 
 
 def choose(layout: Layout) -> tuple[str, str]:
-    """The name of the read path for `layout`, and one phrase that says why."""
+    """Return the name of the read path for `layout`, and one phrase that says why."""
     refused = layout.storage
     for reader in READERS:
         fits, why = reader.verdict(layout)
@@ -44,7 +44,7 @@ FEW = 64
 
 
 def wants_few(source: Stored, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    """Whether a box has so few of the chunks that HDF5 had better look them up, one by one.
+    """Return whether a box has so few of the chunks that HDF5 looks them up one by one.
 
     Asking HDF5 where all chunks lie takes 1 us each: 1 s for a million of them.
     """

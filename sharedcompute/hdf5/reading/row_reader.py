@@ -61,7 +61,7 @@ class Reader(ABC):
 
     @abstractmethod
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)``: C-contiguous, native byte order, read-only."""
+        """Return rows ``[start, stop)``: C-contiguous, native byte order, read-only."""
 
     def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
         """Fill `out`, of native byte order, with the box of its shape that begins at `corner`."""
@@ -69,7 +69,7 @@ class Reader(ABC):
         np.copyto(out, rows[box_at((0, *corner[1:]), out.shape)])
 
     def stores(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-        """Whether a box may have anything but fill values."""
+        """Return whether a box may have anything but fill values."""
         del corner, shape
         return True
 
@@ -139,7 +139,10 @@ class ReadAhead:
             os.posix_fadvise(self._fd, first, last - first, os.POSIX_FADV_WILLNEED)
 
     def _is_cached(self, place: int) -> bool:
-        """Whether a byte is in memory: to announce a warm file took 15 % of a fast reduction."""
+        """Return whether a byte is in memory.
+
+        To announce a warm file took 15 % of a fast reduction.
+        """
         try:
             os.preadv(self._fd, [self._byte], place, os.RWF_NOWAIT)
         except (OSError, AttributeError):
@@ -159,7 +162,7 @@ class Scratch:
         self._bytes: NDArray[np.uint8] = np.empty(0, np.uint8)
 
     def rows(self, count: int) -> NDArray[Any]:
-        """Room for `count` rows, with whatever the last block left in it."""
+        """Return room for `count` rows, with whatever the last block left in it."""
         nbytes = count * self._source.row_nbytes
         if nbytes > self._bytes.size:
             self._bytes = np.empty(nbytes, np.uint8)
@@ -172,7 +175,7 @@ class Scratch:
 
 
 def read_only(rows: NDArray[Any]) -> NDArray[Any]:
-    """A view of `rows` that cannot be written."""
+    """Return a view of `rows` that cannot be written."""
     shown = rows.view()
     shown.flags.writeable = False
     return shown

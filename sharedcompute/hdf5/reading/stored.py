@@ -142,7 +142,7 @@ class Stored:
         return InputFiles.of((*self.seen, *below))
 
     def scratch_nbytes(self, rows: int) -> int:
-        """Bytes of private memory that a reader takes for blocks of `rows` rows."""
+        """Return bytes of private memory that a reader takes for blocks of `rows` rows."""
         if self.parts:
             return parts_nbytes(self, rows)
         if self.read_path == "mmap":
@@ -207,7 +207,7 @@ class Part:
         return self.source.chunks[theirs[0]] if self.source.chunks else 1
 
     def shared(self, corner: Sequence[int], shape: Sequence[int]) -> Box | None:
-        """What it has in common with a box of the whole, in the coordinates of the whole."""
+        """Return what it has in common with a box of the whole, in coordinates of the whole."""
         first = tuple(map(max, self.corner, corner))
         ends = zip(self.corner, self.shape, corner, shape, strict=True)
         last = (min(a + m, b + n) for a, m, b, n in ends)
@@ -215,7 +215,7 @@ class Part:
         return (first, sides) if min(sides) > 0 else None
 
     def in_source(self, corner: Sequence[int], shape: Sequence[int]) -> Box:
-        """The box of the source that lies at a box of the whole which this part has all of."""
+        """Return the box of the source that lies at a box which this part has all of."""
         first, sides = list(self.source_corner), list(self.source_shape)
         axes = zip(long_axes(self.shape), long_axes(self.source_shape), strict=True)
         for here, there in axes:
@@ -225,12 +225,12 @@ class Part:
 
 
 def long_axes(shape: Sequence[int]) -> list[int]:
-    """The axes that are not of length 1."""
+    """Return the axes that are not of length 1."""
     return [axis for axis, side in enumerate(shape) if side != 1]
 
 
 def most_in_a_row(parts: Sequence[Part]) -> int:
-    """The most parts that any one row has elements of."""
+    """Return the most parts that any one row has elements of."""
     starts = np.sort([part.corner[0] for part in parts])
     stops = np.sort([part.stop for part in parts])
     begun = np.searchsorted(starts, starts, side="right")
@@ -239,7 +239,7 @@ def most_in_a_row(parts: Sequence[Part]) -> int:
 
 
 def cache_nbytes(source: Stored) -> int:
-    """Bytes of decoded chunks to keep: what blocks that do not follow the chunk grid read again.
+    """Return bytes of decoded chunks to keep: those that blocks off the chunk grid read again.
 
     That is one strip of chunks across all columns. Where a strip is larger than `CACHE_LIMIT` the
     cache would be emptied before it is used again, and holds one chunk.
@@ -253,12 +253,12 @@ def cache_nbytes(source: Stored) -> int:
 
 
 def open_at_once(source: Stored) -> int:
-    """How many parts' readers are kept open: those of two neighbouring rows."""
+    """Return how many parts' readers are kept open: those of two neighbouring rows."""
     return min(2 * most_in_a_row(source.parts), OPEN_LIMIT)
 
 
 def parts_nbytes(source: Stored, rows: int) -> int:
-    """Private memory for blocks of `rows` rows, that of the readers it has open included."""
+    """Return the private memory for blocks of `rows` rows, that of open readers included."""
     deepest = max(
         (part.source.scratch_nbytes(_source_rows(part, rows)) for part in source.parts), default=0
     )
@@ -268,6 +268,6 @@ def parts_nbytes(source: Stored, rows: int) -> int:
 
 
 def _source_rows(part: Part, rows: int) -> int:
-    """The most rows of a part's source that are read at once for `rows` rows of the whole."""
+    """Return the most rows of a part's source read at once for `rows` rows of the whole."""
     sides = (min(rows, part.shape[0]), *part.shape[1:])
     return part.in_source(part.corner, sides)[1][0]

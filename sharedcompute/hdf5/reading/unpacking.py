@@ -33,7 +33,7 @@ class Unpacking:
     taken: np.dtype[Any] | None = None
 
     def of(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """The numbers that `rows` mean."""
+        """Return the numbers that `rows` mean."""
         if self.kernel is None:
             return rows.astype(self.dtype)
         rows = np.ascontiguousarray(rows, self.taken)

@@ -47,7 +47,7 @@ class AccessPolicy:
 
     @classmethod
     def of(cls, file: str, allow_external: bool) -> AccessPolicy:
-        """What `file` may lead to: its own folder, and with `allow_external` everything."""
+        """Return what `file` may lead to: its own folder, and with `allow_external` everything."""
         reach = cls(str(Path(os.path.realpath(file)).parent), allow_external)
         with contextlib.suppress(OSError, ValueError):
             reach.meet(file)
@@ -67,12 +67,12 @@ class AccessPolicy:
         self.met[os.path.realpath(file)] = replace(self.meet(file), grows=True)
 
     def permits(self, file: str) -> bool:
-        """Whether `file` may be read."""
+        """Return whether `file` may be read."""
         inside = Path(os.path.realpath(file)).is_relative_to(self.folder)
         return self.everywhere or inside
 
     def first(self, places: Iterator[str], what: str) -> str | None:
-        """The first of `places` that is there; None where nothing is.
+        """Return the first of `places` that is there; None where nothing is.
 
         Parameters
         ----------
@@ -110,12 +110,12 @@ class AccessPolicy:
 
 
 def linked_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
-    """The file that an external link in `file` means by `name`; None where it is not there."""
+    """Return the file that an external link means by `name`; None where it is not there."""
     return reach.first(_places(file, name, "HDF5_EXT_PREFIX"), what)
 
 
 def source_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
-    """The file that a virtual dataset in `file` means by `name`; None where it is not there.
+    """Return the file that a virtual dataset means by `name`; None where it is not there.
 
     ``.`` is the file itself.
     """
@@ -123,7 +123,7 @@ def source_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | N
 
 
 def storage_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
-    """The file that external storage of a dataset in `file` means by `name`.
+    """Return the file that external storage of a dataset in `file` means by `name`.
 
     Relative names are relative to the working folder: HDF5 looks nowhere else.
     """
@@ -134,7 +134,7 @@ def storage_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | 
 
 
 def _places(file: str, name: str, variable: str) -> Iterator[str]:
-    """Where HDF5 looks for a file that another one names.
+    """Yield where HDF5 looks for a file that another one names.
 
     As named if that is absolute, in the folders of `variable`, in that of the naming file, and in
     the working folder; where an absolute name is not there, its last part is looked for.
@@ -157,16 +157,16 @@ def _with_origin(prefix: str, folder: str) -> str:
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a virtual source's name is one for many: ``%b`` is the number of a block."""
+    """Return whether a source's name is one for many: ``%b`` is the number of a block."""
     return "%b" in name.replace("%%", "")
 
 
 def numbered(name: str, number: int) -> str:
-    """A printf-style name of block `number`."""
+    """Return a printf-style name of block `number`."""
     parts = name.split("%%")
     return "%".join(part.replace("%b", str(number)) for part in parts)
 
 
 def numbers() -> Iterator[int]:
-    """The blocks of a printf-style mapping, as far as they are looked for."""
+    """Return the blocks of a printf-style mapping, as far as they are looked for."""
     return itertools.islice(itertools.count(), BLOCKS)

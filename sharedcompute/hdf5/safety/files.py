@@ -18,7 +18,7 @@ from sharedcompute.hdf5.safety.locks import VARIABLE, lacks_locks, say_unlocked
 
 
 def check_file(file: str) -> str:
-    """The absolute path of `file`, links resolved.
+    """Return the absolute path of `file`, links resolved.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def open_hdf5(file: str, **how: Any) -> h5py.File:
 
 
 def without_locks(file: str) -> str:
-    """Why HDF5 opens no file where there are no locks."""
+    """Return why HDF5 opens no file where there are no locks."""
     return (
         f"expected locks on the file system of {file}, as {VARIABLE}="
         f"{os.environ.get(VARIABLE, '')} asks HDF5 for them, found none; set {VARIABLE}=FALSE"
@@ -132,5 +132,5 @@ def without_locks(file: str) -> str:
 
 
 def nearest(name: str, known: list[str]) -> list[str]:
-    """The names most like `name`."""
+    """Return the names most like `name`."""
     return difflib.get_close_matches(name, known, n=3, cutoff=0.5)

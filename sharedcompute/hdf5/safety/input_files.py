@@ -79,7 +79,7 @@ class InputFiles:
 
     @classmethod
     def of(cls, seen: Iterable[Seen], scripts: Iterable[str] = ()) -> InputFiles:
-        """Each file once."""
+        """Return all of them, each file once."""
         return cls(tuple(dict.fromkeys(seen)), tuple(scripts))
 
     @property
@@ -109,7 +109,7 @@ class InputFiles:
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Whatever fails in here because a file has changed says so.
+        """Let whatever fails in here because a file has changed say so.
 
         A file that is cut short ends a worker; one that is overwritten has damaged chunks.
 

@@ -43,7 +43,7 @@ class Trail:
 
 
 def follow(file: h5py.File, path: str, reach: AccessPolicy) -> Any:
-    """What is at `path`; None for nothing.
+    """Return what is at `path`; None for nothing.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def follow(file: h5py.File, path: str, reach: AccessPolicy) -> Any:
 
 
 def walk(file: h5py.File, path: str, reach: AccessPolicy, followed: int = 0) -> Trail:
-    """Where `path` leads, and if it is nowhere, what stands in the way.
+    """Return where `path` leads, and if it is nowhere, what stands in the way.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _link(group: h5py.Group, name: str) -> Any:
-    """The link of that name; None where there is none."""
+    """Return the link of that name; None where there is none."""
     links, stored = group.id.links, raw(name)
     try:
         # Not `name in group`, which follows the link.
@@ -131,7 +131,7 @@ def _opened(group: h5py.Group, name: str) -> Any:
 
 
 def _behind(group: h5py.Group, name: str, link: Any, reach: AccessPolicy, followed: int) -> Any:
-    """What an external link leads to, after its own way there has been looked at; else None."""
+    """Return what an external link leads to, once the way there is checked; else None."""
     file = file_of(group)
     what = f"the link {file}::{path_of(group).rstrip('/')}/{name}"
     target = linked_file(file, link.filename, reach, what)

@@ -48,7 +48,7 @@ def unlock(fd: int) -> None:
 
 
 def lacks_locks(text: str) -> bool:
-    """Whether HDF5's error says that it could not lock a file because there are no locks."""
+    """Return whether HDF5 says that it could not lock a file as there are no locks."""
     found = re.search(r"lock file, errno = (\d+)", text)
     return found is not None and int(found[1]) in NO_LOCKS
 

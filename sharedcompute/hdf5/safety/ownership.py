@@ -55,7 +55,7 @@ def open_folder(path: Path, *, made: bool = False) -> int:
 
 
 def is_own_folder(path: Path) -> bool:
-    """Whether there is a folder that `open_folder` opens."""
+    """Return whether there is a folder that `open_folder` opens."""
     try:
         os.close(open_folder(path))
     except (OSError, InputError):
@@ -64,7 +64,7 @@ def is_own_folder(path: Path) -> bool:
 
 
 def is_own(path: Path) -> bool:
-    """Whether there is a plain file of this user's, with no other name."""
+    """Return whether there is a plain file of this user's, with no other name."""
     try:
         found = path.lstat()
     except OSError:
@@ -105,7 +105,7 @@ def open_own(path: Path, flags: int) -> int:
 
 
 def open_to_read(path: Path) -> IO[bytes] | None:
-    """A file of this user's; None where there is none, or something else."""
+    """Return a file of this user's; None where there is none, or something else."""
     try:
         fd = os.open(path, os.O_RDONLY | SAFE)
     except OSError:

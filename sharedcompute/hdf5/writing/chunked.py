@@ -41,7 +41,7 @@ class ChunkTarget(RowTarget):
     stored: tuple[StoredFilter, ...]
 
     def open(self) -> ChunkEncoder:
-        """A writer for this process."""
+        """Open a writer for this process."""
         return ChunkEncoder(self)
 
 
@@ -108,7 +108,7 @@ class ChunkEncoder(RowWriter):
         self._filled = None
 
     def _whole(self, values: NDArray[Any], place: tuple[int, ...]) -> NDArray[Any]:
-        """The chunk at `place` of `values`, filled up where it is cut; valid until the next."""
+        """Return the chunk at `place` of `values`, filled up at the edge; valid until the next."""
         target = self._target
         part = values[box_at(place, target.chunks)]
         if part.shape == target.chunks:

@@ -74,7 +74,7 @@ class RowTarget(ABC):
 
     @abstractmethod
     def open(self) -> RowWriter:
-        """A writer for this process."""
+        """Open a writer for this process."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class ContiguousTarget(RowTarget):
     stored_dtype: np.dtype[Any]
 
     def open(self) -> ContiguousWriter:
-        """A writer for this process."""
+        """Open a writer for this process."""
         return ContiguousWriter(self)
 
 

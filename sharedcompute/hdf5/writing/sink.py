@@ -115,7 +115,7 @@ def sink_like(
     chunks: str | None = None,
     shuffle: bool | None = None,
 ) -> DatasetSink:
-    """The sink of a result: stored as its input is, unless told otherwise.
+    """Return the sink of a result, stored as its input is unless told otherwise.
 
     A result with fewer dimensions than its input (a reduction) is contiguous by default: it is
     small, and chunks of its input mean nothing to it.
@@ -166,7 +166,7 @@ def sink_like(
 def _sides(
     source: DatasetSource | None, shape: tuple[int, ...], itemsize: int, chunks: str | None
 ) -> tuple[int, ...] | None:
-    """The chunks of a result; None for contiguous."""
+    """Return the chunks of a result; None for contiguous."""
     if not shape:
         return None
     if chunks is None:
@@ -180,7 +180,7 @@ def _sides(
 
 
 def _fill_for(source: DatasetSource, dtype: np.dtype[Any]) -> Fill:
-    """The input's fill value where the result's dtype holds it exactly, and when it is written."""
+    """Return the input's fill value, if the result's dtype holds it exactly."""
     value = source.fill.value
     if value is None:
         return source.fill
@@ -249,7 +249,7 @@ def create(sink: DatasetSink, output: OutputFile, *, unwritten: bool = False) ->
 
 
 def created(sink: DatasetSink, dataset: h5py.Dataset, output: OutputFile) -> Created:
-    """What a dataset needs to be filled that is in the open output file, as `sink` describes it."""
+    """Return what it takes to fill a dataset of the open output, as `sink` describes it."""
     target: RowTarget
     assert sink.stored_dtype is not None
     if sink.chunks is None:

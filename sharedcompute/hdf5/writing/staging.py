@@ -97,7 +97,7 @@ def set_mark(fd: int, job: str) -> None:
 
 
 def mark_of(file: Path) -> str | None:
-    """The job that made a file; None where nobody knows, or it was changed since."""
+    """Return the job that made a file; None where nobody knows, or it was changed since."""
     try:
         job, *state = os.getxattr(file, MARK).decode().split()
         status = file.stat()

@@ -93,7 +93,7 @@ class StateFolder:
         return True
 
     def _locked(self, folder: int) -> int | None:
-        """The lock's file in an open folder, locked; None where it is gone meanwhile."""
+        """Return the lock's file in an open folder, locked; None where it is gone meanwhile."""
         flags = os.O_RDWR | os.O_CREAT | SAFE
         try:
             fd = os.open(LOCK, flags, 0o600, dir_fd=folder)
