@@ -1,4 +1,4 @@
-"""Where an array lives: a file, and the path of an object inside it."""
+"""Addresses of arrays: a file, and the path of an object inside it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Address:
         Raises
         ------
         InputError
-            No file is named, or ``::`` has nothing behind it.
+            No file is named, or ``::`` has nothing after it.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""What this process would read with HDF5, read in a disposable one.
+"""Rehearsals: what this process would read with HDF5, read in a disposable one first.
 
 A worker may be lost, this process may not: HDF5's index of chunks, its own reader and the codecs of
 third parties crash on some damaged files. Where this process does the work itself, all that is

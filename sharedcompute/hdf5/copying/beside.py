@@ -13,7 +13,7 @@ from sharedcompute.hdf5.inspection.companions import beside, scales_of
 
 
 class Beside:
-    """What stands beside a dataset, as far as a result of it can have it.
+    """Scales and companions of a dataset, as far as a result of it can have them.
 
     Parameters
     ----------

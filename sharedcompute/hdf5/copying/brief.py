@@ -1,4 +1,4 @@
-"""Small arrays of numbers described in brief: as far as HDF5 needs it to bring them over itself.
+"""Small arrays of numbers described in brief: as far as HDF5 needs it to copy them itself.
 
 What a job reads is described in full (`inspector.py`), which takes half a millisecond for
 a dataset: its read path, its packing, where its chunks lie. A file may hold thousands of a few

@@ -1,4 +1,4 @@
-"""What hangs on an object, in the order in which it was made, where the file keeps that."""
+"""Links and attributes of an object in the order of their creation, where the file keeps it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Link:
 
     @property
     def properties(self) -> Any:
-        """How to make the same link."""
+        """The creation properties for the same link."""
         lcpl = h5p.create(h5p.LINK_CREATE)
         lcpl.set_char_encoding(self.charset)
         return lcpl

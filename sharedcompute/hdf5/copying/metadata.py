@@ -1,4 +1,4 @@
-"""What a result keeps of its input: attributes, dimension scales, and CF's companion variables.
+"""Metadata that a result keeps: attributes, dimension scales, CF's companion variables.
 
 References
 ----------
@@ -47,7 +47,7 @@ def copy_metadata(
     """Give a result what describes its input.
 
     Scales and companions are put beside the result, under their own names; one that is there
-    already is used if it is equal, and else the new one gets a number behind its name. Either all
+    already is used if it is equal, and else the new one gets a number after its name. Either all
     axes of the result are labelled or none: what has no scale gets a dimension without a variable.
 
     Parameters
@@ -122,7 +122,7 @@ class _Carrier:
     def carry_axes(self) -> None:
         """Make, attach and label the scales of each axis that the result still has."""
         if is_scale(self._original) and self._place_of(self._original) == path_of(self._result):
-            # It takes the place of the coordinate that it was made of.
+            # It takes the place of the coordinate that it was computed from.
             if self._axes[:1] == [0]:
                 self._make_scale(self._original, self._result)
             return

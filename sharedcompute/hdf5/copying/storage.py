@@ -1,4 +1,4 @@
-"""How a dataset that is made again is stored: the creation properties of the old one, changed."""
+"""Storage of a dataset that is created again: the creation properties of the old one, changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALL_FILTERS = 0
 
 @dataclass(frozen=True)
 class Storage:
-    """How a dataset that is made again will be stored.
+    """The storage of a dataset that is created again.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Storage:
     filters : tuple of Filter
         Needs chunks.
     at_once : bool
-        HDF5 brings the rows over while it copies the structure, and nobody does so later. What was
+        HDF5 copies the rows while it copies the structure, and nobody does so later. What was
         never written stays so.
     """
 
@@ -64,8 +64,8 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
 def stored_so(dataset: Any, storage: Storage) -> Any:
     """Return the creation properties of a low-level dataset, with other layout and filters.
 
-    The fill value and the order of attributes stay. Places are given out at once where their size
-    is known: workers write them in place, and would give them out in the order in which they end.
+    The fill value and the order of attributes stay. Space is allocated at once where its size
+    is known: workers write in place, and it would be allocated in the order in which they end.
     """
     dcpl = dataset.get_create_plist()
     if dcpl.get_external_count():

@@ -42,7 +42,7 @@ COMMENT = 1 << 13
 the object's name takes as long as to open the object."""
 
 Choose = Callable[[int], Storage | None]
-"""How the dataset at an address is to be stored; None copies it as it is."""
+"""Returns the storage of the dataset at an address; None copies it as it is."""
 
 
 @dataclass(frozen=True)

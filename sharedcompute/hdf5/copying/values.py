@@ -78,7 +78,7 @@ Box = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def _boxes(dataset: Any, itemsize: int) -> Iterator[Box]:
-    """Start and shape of the parts of a dataset; what was never written is in none."""
+    """Yield start and shape of boxes of a dataset; what was never written is in none."""
     shape = dataset.shape
     if shape is None or not math.prod(shape) or not dataset.get_storage_size():
         return

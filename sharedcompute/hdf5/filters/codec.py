@@ -1,11 +1,11 @@
 """A filter's codec: all that is known of one filter, in one entry.
 
-HDF5 stores not the options that a user chose but what the filter's ``set_local`` callback made of
-them for one dataset: the element size, the chunk's shape, the fill value stand before or between
-the options, or in their place. Given to a second dataset as they are they mean something else:
-bitshuffle takes them for another block size and codec, zfp for another mode. So each codec has a
-way back from stored values to options that any dataset can be given, or none: it is then never
-applied again.
+HDF5 stores not the options that a user chose but what the filter's ``set_local`` callback derived
+from them for one dataset: the element size, the chunk's shape, the fill value stand before or
+between the options, or in their place. Given to a second dataset as they are they mean something
+else: bitshuffle takes them for another block size and codec, zfp for another mode. So each codec
+has a way back from stored values to options that any dataset can be given, or none: it is then
+never applied again.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class LibraryEncoder(Encoder):
             self._memory = self._dataset = None
 
     def _encode(self, batch: NDArray[Any]) -> Iterator[EncodedBytes]:
-        """Encode chunks that lie behind each other; the dataset has them along its rows."""
+        """Encode chunks that lie one after the other; the dataset has them along its rows."""
         rows = batch.reshape((-1, *self._chunks[1:]))
         dataset = self._scratch_dataset()
         place = h5s.create_simple(dataset.shape)
@@ -149,6 +149,6 @@ def _memory_file() -> h5py.File:
     fapl.set_fapl_core(1 << 20, backing_store=False)
     fapl.set_cache(0, 1, 0, 1.0)
     fapl.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_LATEST)
-    # HDF5 tells open files of this driver apart by name alone, and each output has one.
+    # HDF5 distinguishes open files of this driver by name alone, and each output has one.
     name = f"sharedcompute-{uuid.uuid4()}"
     return h5py.File(h5f.create(name.encode(), h5f.ACC_TRUNC, fapl=fapl))

@@ -30,7 +30,7 @@ class Filter:
     optional : bool
         A chunk that the filter cannot make smaller is stored without it.
     stored_name : str
-        What the file calls it; tells unknown filters apart in messages.
+        What the file calls it; names unknown filters in messages.
     isal : int, optional
         The level at which ISA-L writes it, a gzip filter then. The file says nothing of it.
     again : bool
@@ -46,7 +46,7 @@ class Filter:
 
     @property
     def name(self) -> str:
-        """What a person calls it: ``gzip:4``, ``bitshuffle-lz4``."""
+        """The name for a person: ``gzip:4``, ``bitshuffle-lz4``."""
         if self.isal is not None:
             return f"isal:{self.isal}"
         if is_known(self.code):
@@ -55,17 +55,17 @@ class Filter:
 
     @property
     def portable(self) -> bool:
-        """Whether it keeps every bit of any numeric dtype, so that any result may use it."""
+        """True if it keeps every bit of any numeric dtype, so that any result may use it."""
         return self.again and codec_of(self.code).portable
 
     @property
     def lossy(self) -> bool:
-        """Whether it is known to store other numbers than it is given."""
+        """True if it is known to store other numbers than it is given."""
         return codec_of(self.code).lossy(self.options)
 
     @property
     def tolerance(self) -> float | None:
-        """By how much it may change a number at most; None where it does not promise that."""
+        """The most by which it may change a number; None where it does not promise that."""
         return codec_of(self.code).tolerance(self.options) if self.lossy else 0.0
 
 
@@ -92,7 +92,7 @@ _DONT_FILTER_PARTIAL_CHUNKS = 2
 def skips_edges(dcpl: Any) -> bool:
     """Return whether chunks over the dataset's edge are stored without its filters.
 
-    ``H5Pset_chunk_opts`` asks for that. The masks of such chunks do not tell, and h5py does not
+    ``H5Pset_chunk_opts`` asks for that. The masks of such chunks do not show it, and h5py does not
     have the function that does; its modules lead to the HDF5 library that they use.
     """
     options = ctypes.c_uint(0)

@@ -1,7 +1,7 @@
-"""CF's ``days since 2001-01-01``: what such units mean in each calendar, in exact numbers.
+"""CF's units ``days since 2001-01-01`` in each calendar, in exact numbers.
 
-Times of joined files are brought to the units of the first by a factor and a shift. For that, only
-the days between two dates have to be known; the dates of the values themselves need no calendar.
+Times of joined files are converted to the units of the first by a factor and a shift. For that,
+only the days between two dates have to be known; the dates of the values themselves need no calendar.
 
 References
 ----------

@@ -29,7 +29,7 @@ OF_THE_DTYPE = frozenset({"_FillValue", "missing_value", "valid_min", "valid_max
 
 
 OF_THE_VALUES = frozenset({"actual_range", "dtype"})
-"""Attributes that tell of the very values: no operation leaves them true.
+"""Attributes that describe the very values: no operation leaves them true.
 
 By ``dtype`` xarray means that the stored integers are booleans.
 """

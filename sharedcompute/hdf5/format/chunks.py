@@ -1,4 +1,4 @@
-"""Which chunks make up a box of a dataset, and where in the file each of them lies."""
+"""The grid of chunks of a dataset, and where in the file each of them lies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 
 
 class Piece(NamedTuple):
-    """What one chunk has of a box.
+    """The piece of a box that one chunk has.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ class ChunkGrid:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many chunks there are along each axis."""
+        """The number of chunks along each axis."""
         return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """How far apart the numbers of neighbouring chunks are along each axis."""
+        """The difference of the numbers of neighbouring chunks along each axis."""
         counts = self.counts
         return tuple(math.prod(counts[axis + 1 :]) for axis in range(len(counts)))
 
@@ -158,7 +158,7 @@ class ChunkIndex:
 
     @property
     def end(self) -> int:
-        """The byte behind the last stored chunk."""
+        """The byte after the last stored chunk."""
         ends = self._places.offset + self._places.size
         return int(ends.max()) if len(ends) else 0
 
@@ -173,13 +173,13 @@ class ChunkIndex:
         return Places(every.offset[at], np.where(stored, every.size[at], 0), every.mask[at])
 
 
-def runs(first: Ints, behind: Ints, most: int, together: Any = True) -> list[slice]:
+def runs(first: Ints, after: Ints, most: int, together: Any = True) -> list[slice]:
     """Return runs of consecutive entries, each beginning where the one before it ends.
 
     Parameters
     ----------
-    first, behind : ndarray of int64
-        The byte where each begins, and the byte behind it, in the order of `first`.
+    first, after : ndarray of int64
+        The byte where each begins, and the byte after it, in the order of `first`.
     most : int
         Bytes of a run at most, but for a single larger entry.
     together : ndarray of bool, optional
@@ -187,8 +187,8 @@ def runs(first: Ints, behind: Ints, most: int, together: Any = True) -> list[sli
     """
     found: list[slice] = []
     begin = 0
-    follows = [False, *((first[1:] == behind[:-1]) & together).tolist()]
-    starts, ends = first.tolist(), behind.tolist()
+    follows = [False, *((first[1:] == after[:-1]) & together).tolist()]
+    starts, ends = first.tolist(), after.tolist()
     for i in range(1, len(starts) + 1):
         if i == len(starts) or not follows[i] or ends[i] - starts[begin] > most:
             found.append(slice(begin, i))

@@ -22,10 +22,10 @@ Axes = Sequence[int | None]
 """For each axis of a result, the input's axis that it is; None for a new one."""
 
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
-"""How netCDF names the scale of a dimension that has no coordinates."""
+"""NetCDF's name for the scale of a dimension that has no coordinates."""
 
 ID, IDS = "_Netcdf4Dimid", "_Netcdf4Coordinates"
-"""What netCDF numbers a dimension by, and which of them a coordinate of several has."""
+"""Attributes with netCDF's number of a dimension, and those of a coordinate of several."""
 
 SHADOW = "_nc4_non_coord_"
 """Begins the name of a variable that is called like a dimension and is not its coordinate."""

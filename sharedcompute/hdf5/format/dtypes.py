@@ -1,4 +1,4 @@
-"""Which stored types are numbers, and the NumPy dtypes that stand for them."""
+"""Stored types that are numbers, and the NumPy dtypes that stand for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sharedcompute.hdf5.format.names import where
 KINDS = "biufc"
 
 FOREIGN = (KeyError, OSError, RuntimeError, TypeError, ValueError)
-"""What h5py raises of an object that it cannot express: of a type that NumPy lacks, for one."""
+"""Exceptions that h5py raises of an object that it cannot express: of a type that NumPy lacks, say."""
 
 _BITS = tuple(
     getattr(h5t, f"STD_B{bits}{order}") for bits in (8, 16, 32, 64) for order in ("LE", "BE")

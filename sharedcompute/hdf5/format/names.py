@@ -1,7 +1,7 @@
 """Names of objects and attributes: bytes in a file, which need not be UTF-8, and text here.
 
 What is no UTF-8 becomes text as Python does it with names of files (PEP 383): each such byte is a
-lone surrogate, so that a name that is printed, or comes back on the command line, is the same bytes
+lone surrogate, so that a name that is printed, or typed on the command line, is the same bytes
 again. h5py itself takes and gives such names as bytes.
 """
 
@@ -77,7 +77,7 @@ def _open(here: Any, path: bytes) -> Any:
                 return None
             here = h5o.open(here, part)
     except (AttributeError, KeyError, OSError, RuntimeError, UnicodeDecodeError):
-        # Behind a dataset, or a link to nothing.
+        # Below a dataset, or a link to nothing.
         return None
     return here
 

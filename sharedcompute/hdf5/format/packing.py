@@ -1,4 +1,4 @@
-"""The CF attributes of a dataset that say what its stored numbers mean, and what they come to.
+"""The CF attributes by which stored numbers are packed, and their effects.
 
 References
 ----------
@@ -28,13 +28,13 @@ MASKS = ("_FillValue", "missing_value")
 
 @dataclass(frozen=True, eq=False)
 class Packing:
-    """How the numbers of a dataset are packed. It pickles.
+    """The packing of a dataset's numbers. It pickles.
 
     Parameters
     ----------
     attributes : mapping of str to ndarray
         The attributes by their names, each of shape (values,), as the file has them. Whether they
-        make sense is looked at by who applies them: a job that does not is not to fail on them.
+        make sense is checked by who applies them: a job that does not is not to fail on them.
     """
 
     attributes: Mapping[str, NDArray[Any]]
@@ -61,7 +61,7 @@ class Packing:
         """Return the attributes that would change a number of `dtype`, by what they say alone.
 
         A scale of 1, an offset of 0, a fill value that no element can have (NaN among reals is
-        missing anyway) change none. One that makes no sense counts: nobody can tell.
+        missing anyway) change none. One that makes no sense counts: its effect is unknown.
         """
         return tuple(name for name, what in self._effects(dtype).items() if what)
 

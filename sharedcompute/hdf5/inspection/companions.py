@@ -1,4 +1,4 @@
-"""What stands beside a dataset in its file: its scales, and the variables that CF names.
+"""Companions of a dataset in its file: its scales, and the variables that CF names.
 
 References
 ----------

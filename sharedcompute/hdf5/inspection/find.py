@@ -123,7 +123,7 @@ def candidates(file: h5py.File) -> list[str]:
         for key in (*AXIS_ATTRIBUTES, *COMPANIONS):
             named = text_attribute(item, key)
             companions.update(f"{parent}/{word}".strip("/:") for word in named.split())
-        # HDF5 may have to open other files to tell the shape of a virtual dataset. It has one.
+        # HDF5 may have to open other files for the shape of a virtual dataset. It has one.
         array = item.is_virtual or item.shape
         if array and text_attribute(item, "CLASS") != "DIMENSION_SCALE" and _numeric(item):
             found.append(name)

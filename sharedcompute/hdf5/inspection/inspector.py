@@ -147,7 +147,7 @@ def check_size(source: DatasetSource) -> None:
 
 
 class Inspector:
-    """Gives the plain descriptions of open datasets, each worked out once.
+    """Describes open datasets as plain data, each once.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ class Inspector:
         return self._known[key]
 
     def _real(self, file: str) -> str:
-        """Return the file with links resolved, worked out once."""
+        """Return the file with links resolved, cached."""
         if file not in self._files:
             self._files[file] = os.path.realpath(file)
         return self._files[file]

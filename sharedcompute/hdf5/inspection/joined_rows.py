@@ -1,4 +1,4 @@
-"""What belongs to the rows of joined files: put together from all of them, in the same units.
+"""Joined rows: what belongs to the rows of joined files, joined in the same units.
 
 References
 ----------
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class NotJoinedError(Exception):
-    """Why entries of several files cannot be put together, in one phrase."""
+    """The reason why entries of several files cannot be joined, in one phrase."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def join_rows(source: DatasetSource, wanted: Sequence[JoinRequest]) -> dict[str,
 
     Each file is opened once.
 
-    Entries of rows are put together, times in other units are brought to those of the first file.
+    Entries of rows are joined, times in other units are converted to those of the first file.
     They have the item's dtype, or one that holds those of all files.
     """
     joins = {path_of(want.item): _Join(want) for want in wanted}
@@ -71,8 +71,8 @@ def join_rows(source: DatasetSource, wanted: Sequence[JoinRequest]) -> dict[str,
         name = Path(part.source.file).name
         left = [one for one in joins.values() if one.problem is None]
         if part.source.file == source.file:
-            # Opened again and closed, it would leave types with a dangling file: the next look at a
-            # dataset of strings that has a fill value crashes (HDF5 2.0).
+            # Opened again and closed, it would leave types with a dangling file: the next access
+            # to a dataset of strings that has a fill value crashes (HDF5 2.0).
             for one in left:
                 one.take(one.wanted.item, one.wanted.coordinate, part.shape[0], name)
             continue
@@ -91,7 +91,7 @@ class _Join:
     Attributes
     ----------
     problem : NotJoinedError or None
-        Why it cannot be put together.
+        Why it cannot be joined.
     """
 
     def __init__(self, wanted: JoinRequest) -> None:
@@ -138,7 +138,7 @@ class _Join:
 
 
 class _Entries:
-    """What one file has, with the units and the packing of its numbers.
+    """Entries of one file, with the units and the packing of their numbers.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class _Entries:
 
     @cached_property
     def packing(self) -> Packing:
-        """How its numbers are packed."""
+        """The packing of its numbers."""
         return packing_of(self.dataset) or NOT_PACKED
 
     def like(self, first: _Entries) -> NDArray[Any]:

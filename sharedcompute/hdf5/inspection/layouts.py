@@ -1,4 +1,4 @@
-"""How an open dataset is laid out in its file, as far as that decides on its read path."""
+"""The layout of an open dataset in its file, which decides on its read path."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def layout_of(
 def _offset(dataset: h5py.Dataset) -> int | None:
     """Return where the data of a contiguous dataset begin; None if none were ever written.
 
-    `get_offset` alone does not tell: in a file with a user block it gives the block's size less 1
+    `get_offset` alone is not enough: in a file with a user block it gives the block's size less 1
     for data that are not there (HDF5 2.0).
     """
     if dataset.id.get_space_status() == h5d.SPACE_STATUS_NOT_ALLOCATED:

@@ -1,4 +1,4 @@
-"""What is in a file, for the ``info`` command."""
+"""Contents of a file, for the ``info`` command."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class DatasetInfo:
 def describe(address: Address | str, allow_external: bool = False) -> list[DatasetInfo]:
     """Describe all datasets of a file, or those below the group or at the path that is named.
 
-    Each dataset comes once, under the first of its names, whatever hard links lead to it; those of
-    other files come under the external links that lead to them. The files of a glob are described
+    Each dataset is listed once, under the first of its names, whatever hard links lead to it;
+    those of other files come under the external links that lead to them. The files of a glob are described
     as the one dataset that they are joined to.
 
     Parameters
@@ -175,7 +175,7 @@ def _info(dataset: h5py.Dataset, describer: Inspector, path: str | None = None) 
 def _refused(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
     """Describe a dataset that cannot be used, as far as that is possible."""
     try:
-        # HDF5 may have to open the sources of a virtual one to tell the shape.
+        # HDF5 may have to open the sources of a virtual one for the shape.
         return _unusable(path, reason) if dataset.is_virtual else _told(dataset, path, reason)
     except FOREIGN:
         return _unusable(path, reason)

@@ -29,7 +29,7 @@ BLOCK_SECONDS = 60
 
 @dataclass(frozen=True)
 class DatasetCheck:
-    """What `verify` found of one dataset.
+    """The result of `verify` for one dataset.
 
     Parameters
     ----------
@@ -55,13 +55,13 @@ class DatasetCheck:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found of a file.
+    """The result of `verify` for a file.
 
     Parameters
     ----------
     file : str
     complete : bool
-        The job that wrote it came to its end.
+        The job that wrote it has finished.
     datasets : tuple of DatasetCheck
     """
 
@@ -71,7 +71,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether the file is complete and nothing in it is damaged."""
+        """True if the file is complete and nothing in it is damaged."""
         return self.complete and all(check.ok for check in self.datasets)
 
 

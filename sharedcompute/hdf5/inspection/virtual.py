@@ -1,4 +1,4 @@
-"""Virtual datasets whose mappings are plain boxes: taken apart into what they map.
+"""Virtual datasets whose mappings are plain boxes, as the parts that they map.
 
 References
 ----------
@@ -38,7 +38,7 @@ Describe = Callable[[h5py.Dataset], "DatasetSource"]
 
 
 class _LeftToHdf5(Exception):  # noqa: N818 - it is no error: HDF5 reads the dataset then
-    """Why the mappings cannot be followed, in one phrase."""
+    """The reason why mappings cannot be followed, in one phrase."""
 
 
 def parts_of(
@@ -120,7 +120,7 @@ class _Sources:
         return self._look(numbered(file, 0), numbered(path, 0))
 
     def _look_at_all(self, file: str, path: str) -> None:
-        """Look at each source of a printf-style mapping, up to the first that is missing."""
+        """Check each source of a printf-style mapping, up to the first that is missing."""
         with contextlib.suppress(_LeftToHdf5):
             for number in numbers():
                 self._look(numbered(file, number), numbered(path, number))

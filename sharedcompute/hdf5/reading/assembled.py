@@ -1,4 +1,4 @@
-"""Rows of a dataset that is put together from others: joined files, virtual datasets."""
+"""Rows of a dataset that consists of parts of others: joined files, virtual datasets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AssembledReader(Reader):
         self._scratch = Scratch(source)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Return rows ``[start, stop)``: of one part, or put together in this reader's buffer."""
+        """Return rows ``[start, stop)``: of one part, or assembled in this reader's buffer."""
         if self._opened is None:
             raise ValueError("expected an open reader, got a closed one; open the source again")
         start, stop, _ = slice(start, stop).indices(self._source.shape[0])

@@ -169,12 +169,12 @@ class PlainChunkReader(ChunkReader):
         order = places.in_file_order()
         self._check_sizes(first, places, order)
         starts = places.offset[order]
-        behind = starts + places.size[order]
-        for run in runs(starts, behind, FILL_NBYTES, np.diff(order) == 1):
+        after = starts + places.size[order]
+        for run in runs(starts, after, FILL_NBYTES, np.diff(order) == 1):
             begin = int(order[run.start])
             part = stack[begin : begin + run.stop - run.start].reshape(-1)
             self._file.fill(part.data, int(starts[run.start]))
-            self._file.ahead.after(int(behind[run.stop - 1]))
+            self._file.ahead.after(int(after[run.stop - 1]))
         self._fill_missing(places, stack.view(self._chunk.dtype).__getitem__)
 
     def _check_sizes(self, first: int, places: Places, order: Ints) -> None:
@@ -215,16 +215,16 @@ class _File:
     def chunks(self, places: Places, order: Ints) -> Iterator[tuple[int, int, memoryview]]:
         """Yield chunk, mask and stored bytes, valid until the next; neighbours are read at once."""
         first = places.offset[order]
-        behind = first + places.size[order]
-        for run in runs(first, behind, RUN_NBYTES):
-            begin, end = int(first[run.start]), int(behind[run.stop - 1])
+        after = first + places.size[order]
+        for run in runs(first, after, RUN_NBYTES):
+            begin, end = int(first[run.start]), int(after[run.stop - 1])
             if self._raw.size < end - begin:
                 self._raw = np.empty(end - begin, np.uint8)
             raw = self._raw[: end - begin].data
             self.fill(raw, begin)
             self.ahead.after(end)
             masks = places.mask[order[run]].tolist()
-            edges = zip((first[run] - begin).tolist(), (behind[run] - begin).tolist(), strict=True)
+            edges = zip((first[run] - begin).tolist(), (after[run] - begin).tolist(), strict=True)
             for i, mask, (a, b) in zip(order[run].tolist(), masks, edges, strict=True):
                 yield i, mask, raw[a:b]
 

@@ -1,4 +1,4 @@
-"""Datasets put together from boxes of other datasets: where each box lies here and there."""
+"""Parts of datasets that consist of boxes of others: covered, overlapping, merged."""
 
 from __future__ import annotations
 

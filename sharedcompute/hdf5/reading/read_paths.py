@@ -1,4 +1,4 @@
-"""Which reader a dataset gets. A new read path is one class, and its place in `READERS`."""
+"""The choice of a reader. A new read path is one class, and its place in `READERS`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How rows come out of a dataset: what a reader is, and what readers are made of."""
+"""Readers of rows, and what they share: layouts, read-ahead, buffers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sharedcompute.hdf5.format.chunks import box_at
 from sharedcompute.hdf5.reading.stored import Stored
 
 AHEAD_NBYTES = 16 << 20
-"""Bytes behind the last read that the kernel is asked to fetch, so that a cold disk is kept busy
+"""Bytes after the last read that the kernel is asked to fetch, so that a cold disk is kept busy
 while rows are decoded and computed with."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What decides on a dataset's read path.
+    """The layout of a dataset, which decides on its read path.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Reader(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file. Harmless when done twice."""
+        """Close the file. Harmless when done twice."""
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +128,7 @@ class ReadAhead:
         self._byte = bytearray(1)
 
     def after(self, place: int) -> None:
-        """Announce what comes behind `place`, half a window at a time and nothing twice."""
+        """Announce what comes after `place`, half a window at a time and nothing twice."""
         ahead = self._until - place
         if AHEAD_NBYTES // 2 < ahead <= AHEAD_NBYTES or not hasattr(os, "posix_fadvise"):
             return
@@ -146,7 +146,7 @@ class ReadAhead:
         try:
             os.preadv(self._fd, [self._byte], place, os.RWF_NOWAIT)
         except (OSError, AttributeError):
-            # Not there, or a system that cannot tell.
+            # Not there, or a system that does not say.
             return False
         return True
 

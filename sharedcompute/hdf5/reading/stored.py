@@ -60,13 +60,13 @@ class Stored:
     packing : Packing or None
         The CF attributes that say what the numbers mean. Readers do not apply them.
     parts : tuple of Part
-        The datasets that this one is put together from: files joined along rows, or the sources of
+        The datasets that this one consists of: files joined along rows, or the sources of
         a virtual dataset. `file` and `path` are then those of the dataset that gives the metadata.
     glob : str or None
         What named the files that are joined, as it was given.
     seen : tuple of Seen
         The files that led here and that rows are read from, as they were then: the one that was
-        named, those behind links, the sources of a virtual dataset, external storage.
+        named, those after links, the sources of a virtual dataset, external storage.
     offset : int or None
         Where the data of a contiguous dataset begin, in bytes from the start of the file.
     """
@@ -90,7 +90,7 @@ class Stored:
 
     @property
     def ndim(self) -> int:
-        """How many dimensions."""
+        """The number of dimensions."""
         return len(self.shape)
 
     @property
@@ -121,7 +121,7 @@ class Stored:
 
     @property
     def filtered(self) -> bool:
-        """Whether reading costs decoding."""
+        """True if reading costs decoding."""
         return bool(self.filters) or any(part.source.filtered for part in self.parts)
 
     @property
@@ -132,7 +132,7 @@ class Stored:
 
     @property
     def keeps_chunks(self) -> bool:
-        """Whether a reader keeps the chunks that a read ends in for the next one."""
+        """True if a reader keeps the chunks that a read ends in for the next one."""
         return self.chunk_rows * self.row_nbytes <= WINDOW_NBYTES
 
     @property

@@ -1,4 +1,4 @@
-"""How stored rows become the numbers that they mean, as plain data."""
+"""Unpacking of stored rows into the numbers that they mean, as plain data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Unpacking:
-    """How stored rows become the numbers that they mean. It pickles.
+    """Unpacking of stored rows into the numbers that they mean. It pickles.
 
     Those of equal sources are equal.
 

@@ -1,4 +1,4 @@
-"""Which other files an input may lead to, and where HDF5 looks for them.
+"""Access policy: other files that an input may lead to, and where HDF5 looks for them.
 
 A file can name any other: by external links, virtual sources and external storage. HDF5 opens what
 it finds there, `/etc/passwd` as raw numbers, and waits for ever at a FIFO. So each name is looked
@@ -38,7 +38,7 @@ class AccessPolicy:
     everywhere : bool
         And so may any other file.
     met : dict of Seen
-        By their paths: the files that were come to on the way, each as it was before it was opened.
+        By their paths: the files that were met on the way, each as it was before it was opened.
     """
 
     folder: str

@@ -1,4 +1,4 @@
-"""Input files opened, with an error for each way in which one cannot be."""
+"""Opening of input files, with an error for each way in which it fails."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The files that a job reads, as they were when they were first looked at.
+"""The files that a job reads, as they were when they were first opened.
 
-Descriptions, offsets and rows that were read are those of that moment. So each file is looked at
-again by whoever opens it, between the passes, and before anything made of it is given away.
+Descriptions, offsets and rows that were read are those of that moment. So each file is checked
+again by whoever opens it, between the passes, and before any result of it is published.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Seen:
 
     @property
     def is_there(self) -> bool:
-        """Whether the file is what it was."""
+        """True if the file is what it was."""
         try:
             now = Seen.of(self.file)
         except (OSError, ValueError):
@@ -64,7 +64,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class InputFiles:
-    """All that a job reads: what may not be its output, may not change, and tells it from others.
+    """All that a job reads: what may not be its output, may not change, and identifies it.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class InputFiles:
 
     @property
     def are_there(self) -> bool:
-        """Whether all of them are what they were."""
+        """True if all of them are what they were."""
         return all(seen.is_there for seen in self.seen)
 
     def check(self) -> None:

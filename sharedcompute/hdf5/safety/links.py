@@ -1,4 +1,4 @@
-"""Paths followed link by link, so that none leads where it may not.
+"""Paths followed link by link, so that none leads where the access policy forbids.
 
 HDF5 opens what an external link names without asking, also one that a soft link leads to.
 """
@@ -33,7 +33,7 @@ class Trail:
     link : h5py.SoftLink, h5py.ExternalLink or None
         What leads nowhere, there.
     through_dataset : bool
-        The path goes on behind a dataset.
+        The path continues below a dataset.
     """
 
     item: Any

@@ -13,7 +13,7 @@ import re
 import warnings
 
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
-"""How a file system says that it has no locks."""
+"""Errors by which a file system reports that it has no locks."""
 
 VARIABLE = "HDF5_USE_FILE_LOCKING"
 
@@ -60,5 +60,5 @@ def say_unlocked() -> None:
             "the file system has no locks (flock): two jobs that write one output, and a program "
             "that writes a file which is read here, are not noticed; see to it that there are none",
             Unlocked,
-            stacklevel=1,  # always this line: Python tells it once
+            stacklevel=1,  # always this line: Python warns once
         )

@@ -1,4 +1,4 @@
-"""Files and folders that are this user's own: nobody else's are opened, changed or removed.
+"""Ownership: nobody else's files and folders are opened, changed or removed.
 
 A name in a folder where others may write can be a link to a file of the user's, a pipe that nobody
 writes to, or a folder that somebody else has filled.

@@ -18,7 +18,7 @@ from sharedcompute.system import disposable
 T = TypeVar("T")
 
 LEAST_SECONDS, MOST_SECONDS = 4, 60
-"""Of computing for each object of a file that is looked at, by the size of the file."""
+"""Of computing for each object of a file that is inspected, by the size of the file."""
 
 RATE = 20e6
 """Bytes of a file whose chunks HDF5 lists in a second, at the least: one chunk takes 1 us there and
@@ -65,7 +65,7 @@ def run_each_sandboxed(
 
 
 FileStates = tuple[tuple[int, ...] | None, ...]
-"""What tells whether files are as they were."""
+"""States of files, equal if these are as they were."""
 
 
 def file_states(files: Iterable[str]) -> FileStates:

@@ -1,4 +1,4 @@
-"""Where an output may go: what is refused before anything is started, created or changed."""
+"""Checks of an output's place, before anything is started, created or changed."""
 
 from __future__ import annotations
 

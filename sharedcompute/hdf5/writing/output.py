@@ -60,7 +60,7 @@ class OutputFile:
     Attributes
     ----------
     file : pathlib.Path
-        Where the file will stand, links resolved: a link to an output stays a link.
+        The place of the file, links resolved: a link to an output stays a link.
     path : str
         What is named inside, ``/`` for all.
     folder : StateFolder
@@ -95,7 +95,7 @@ class OutputFile:
 
     @property
     def whole(self) -> bool:
-        """Whether the whole file is created or replaced."""
+        """True if the whole file is created or replaced."""
         return self.path == "/"
 
     @property
@@ -158,7 +158,7 @@ class OutputFile:
         Parameters
         ----------
         number : int
-            Tells the files of one folder apart: an older one is read while a newer one is made.
+            The number of the file in its folder: an older one is read while a newer one is made.
 
         Raises
         ------
@@ -200,9 +200,9 @@ class OutputFile:
         return self
 
     def settle(self) -> None:
-        """Bring all that was made so far into the file, so that it can be opened again.
+        """Flush all that was created so far to the file, so that it can be opened again.
 
-        What HDF5 hands out next depends on that: a job that goes on after a stop opens the file
+        What HDF5 allocates next depends on that: a job that resumes after a stop opens the file
         here, and is to end in the same bytes. Open objects of the file are closed.
         """
         with self.lent():
@@ -231,17 +231,17 @@ class OutputFile:
         job: str = "",
         still: Callable[[], None] = lambda: None,
     ) -> None:
-        """Mark the file complete, bring it to the disk and put it in its place.
+        """Mark the file complete, sync it to the disk and put it in its place.
 
         Parameters
         ----------
         job : str
             The file is marked with it; see `mark_of`.
         published : callable
-            Called once it is in its place. No signal of the user's comes between: what it would
-            be told, that the output is as it was, would not be true.
+            Called once it is in its place. No signal of the user's interrupts it: the message
+            that the output is as it was would not be true.
         still : callable
-            Raises where what the file was made of has changed; asked last.
+            Raises where the inputs have changed; called last.
         """
         with full_disk_named(str(self.file)):
             if self._like is None:
@@ -296,12 +296,12 @@ class OutputFile:
             ) from None
 
     def abort(self, keep: bool = False) -> None:
-        """Let go of the output; what stood at its path stays. Harmless when done.
+        """Close the output; what stood at its path stays. Harmless when done.
 
         Parameters
         ----------
         keep : bool
-            Leave the folder, for a run that goes on; else it is removed.
+            Leave the folder, for a run that resumes; else it is removed.
         """
         if self._h5 is not None:
             # A full disk fails the close as well; the file goes anyway.

@@ -1,4 +1,4 @@
-"""A dataset that rows go to: plain data, and what the parent makes of it in the output file."""
+"""A dataset that rows go to, as plain data, and as the parent creates it in the output file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from sharedcompute.wording import option
 
 @dataclass(frozen=True)
 class DatasetSink:
-    """A dataset to be made: what a plan prints and a worker can be told. It pickles.
+    """A dataset to be created, as plain data: a plan prints it, a worker gets it. It pickles.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def sink_like(
     chunks: str | None = None,
     shuffle: bool | None = None,
 ) -> DatasetSink:
-    """Return the sink of a result, stored as its input is unless told otherwise.
+    """Return the sink of a result, stored as its input is unless options say otherwise.
 
     A result with fewer dimensions than its input (a reduction) is contiguous by default: it is
     small, and chunks of its input mean nothing to it.
@@ -284,7 +284,7 @@ def _create_plain(sink: DatasetSink, file: h5py.File, unwritten: bool) -> Any:
         dcpl.set_chunk(sink.chunks)
         apply(sink.filters, dcpl)
     if not sink.filters and not unwritten:
-        # All places are given out now, or they would follow the order in which workers end. Where
+        # All space is allocated now, or it would follow the order in which workers end. Where
         # nothing can be added every element is written by somebody, and not filled before.
         dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY)
         if sink.limits == sink.shape:

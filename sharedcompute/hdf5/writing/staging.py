@@ -1,4 +1,4 @@
-"""Where an output is until it is whole: a locked folder, a file begun as a copy, on to the disk."""
+"""An output until it is whole: begun as a copy, written behind, marked, synced to the disk."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def copy_into(existing: Path, fd: int, temporary: Path) -> None:
 
 
 FLUSH_SECONDS = 0.1
-"""How long bytes lie in memory before they are on their way to the disk."""
+"""Time between two syncs."""
 
 
 class WriteBehind:
-    """Brings a file to the disk while it is written, so that little is left for its end.
+    """Syncs a file to the disk while it is written, so that little is left for its end.
 
     Parameters
     ----------
@@ -66,13 +66,13 @@ class WriteBehind:
         self._thread.start()
 
     def stop(self) -> None:
-        """Wait for what is on its way.
+        """Wait for what is being written.
 
         Raises
         ------
         OSError
-            Something did not get to the disk. The kernel says so once for each open file: whoever
-            asks again is told that all is well.
+            Something was not written to the disk. The kernel reports that once for each open file:
+            a second fsync succeeds.
         """
         self._over.set()
         self._thread.join()
@@ -108,7 +108,7 @@ def mark_of(file: Path) -> str | None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in `folder` to the disk, a rename among them."""
+    """Sync the names in `folder` to the disk, a rename among them."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

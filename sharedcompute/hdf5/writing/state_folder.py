@@ -42,12 +42,12 @@ class StateFolder:
 
     @property
     def locked(self) -> bool:
-        """Whether this object holds the lock."""
+        """True if this object holds the lock."""
         return self._lock >= 0
 
     @property
     def nbytes(self) -> int:
-        """What the outputs in it take on the disk."""
+        """Bytes of the outputs in it on the disk."""
         outputs = self.path.glob("output-*.h5") if is_own_folder(self.path) else ()
         return sum(file.lstat().st_blocks * 512 for file in outputs)
 
