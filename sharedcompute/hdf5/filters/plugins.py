@@ -23,7 +23,7 @@ from sharedcompute.errors import DecodeError
 from sharedcompute.hdf5.filters.codec import Bytes, DecodeStep, Decoding, Values, wrong_length
 
 Check = Callable[[Values, int, Bytes], bool]
-"""A check, (values, room, data), that lengths which are stored with the data stay inside of them."""
+"""A check, (values, room, data), that lengths stored with the data stay inside of them."""
 
 _REVERSE = 0x0100
 _FUNCTION = ctypes.CFUNCTYPE(

@@ -1,7 +1,7 @@
 """CF's units ``days since 2001-01-01`` in each calendar, in exact numbers.
 
 Times of joined files are converted to the units of the first by a factor and a shift. For that,
-only the days between two dates have to be known; the dates of the values themselves need no calendar.
+only the days between two dates have to be known; dates of the values themselves need no calendar.
 
 References
 ----------

@@ -8,7 +8,7 @@ from typing import Literal
 from sharedcompute.errors import InputError
 
 AUTO_NBYTES = 1 << 20
-"""The size that `auto_chunks` aims at: large enough for the codecs, small enough for a core's cache."""
+"""Bytes that `auto_chunks` aims at: many enough for the codecs, few enough for a core's cache."""
 
 CHUNK_LIMIT = (1 << 32) - 1
 """Bytes of a chunk that HDF5 can hold at most."""

@@ -14,7 +14,7 @@ from sharedcompute.hdf5.format.names import where
 KINDS = "biufc"
 
 FOREIGN = (KeyError, OSError, RuntimeError, TypeError, ValueError)
-"""Exceptions that h5py raises of an object that it cannot express: of a type that NumPy lacks, say."""
+"""Exceptions of h5py for an object that it cannot express: of a type that NumPy lacks, say."""
 
 _BITS = tuple(
     getattr(h5t, f"STD_B{bits}{order}") for bits in (8, 16, 32, 64) for order in ("LE", "BE")

@@ -67,8 +67,8 @@ def describe(address: Address | str, allow_external: bool = False) -> list[Datas
     """Describe all datasets of a file, or those below the group or at the path that is named.
 
     Each dataset is listed once, under the first of its names, whatever hard links lead to it;
-    those of other files come under the external links that lead to them. The files of a glob are described
-    as the one dataset that they are joined to.
+    those of other files, under the external links that lead to them. The files of a glob are
+    described as the one dataset that they are joined to.
 
     Parameters
     ----------
