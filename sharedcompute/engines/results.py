@@ -56,6 +56,7 @@ def finished_fit(plan: Plan) -> FitOutcome:
     assert plan.job.output is not None
     step = plan.job.steps[-1]
     assert isinstance(step, FitStep)
+    assert step.save is not None
     kept = {sink.path for sink in _kept(plan)}
     with open_file(plan.job.output.address.file) as opened:
         group = opened[step.save]

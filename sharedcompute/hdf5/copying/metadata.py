@@ -75,7 +75,7 @@ def copy_metadata(
         What a reader may miss, a line each.
     """
     with open_file(source.file) as file:
-        original = file[raw(source.path)]
+        original: h5py.Dataset = file[raw(source.path)]
         carrier = _Carrier(
             source, original, dataset, range(original.ndim) if axes is None else axes
         )
@@ -183,6 +183,7 @@ class _Carrier:
         scales = [s for axis in self._axes if axis is not None for s in self._scales[axis]]
         words = text_attribute(self._original, "coordinates").split()
         named = (beside(self._original, word) for word in words)
+        queue: list[tuple[h5py.Dataset, h5py.Dataset | None]]
         queue = [(item, None) for item in (*scales, *named) if item is not None]
         seen: set[str] = set()
         while queue:
@@ -230,7 +231,7 @@ class _Carrier:
         group = self._result.parent
         for number in itertools.count():
             numbered = f"{name}_{number}" if number else name
-            there = item_at(group, numbered)
+            there: h5py.Dataset | None = item_at(group, numbered)
             if there is None:
                 return make_dimension(group, numbered, length, grows=grows)
             if _is_dimension(there) and there.shape == (length,):
@@ -345,7 +346,8 @@ def _copy_data(
     if values is not None:
         return group.create_dataset(key(name), data=values, dtype=item.dtype)
     item.file.copy(item, group, name=key(name), without_attrs=True)
-    return group[raw(name)]
+    copied: h5py.Dataset = group[raw(name)]
+    return copied
 
 
 def _copy_numbers(
