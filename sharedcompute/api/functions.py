@@ -20,9 +20,10 @@ from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.catalogue import expect, find, find_fit
-from sharedcompute.operations.declarations import Array, Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.fits.declaration import Fit
 from sharedcompute.operations.parameters import nearest
+from sharedcompute.operations.specs import Array
 from sharedcompute.options import KEYWORDS, OF_REDUCTIONS
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Axis, Job, Step, fitting, summary, transform

@@ -16,7 +16,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
-from sharedcompute.operations.declarations import DType
+from sharedcompute.operations.specs import DType
 from sharedcompute.shm.arrays import SharedArray
 from sharedcompute.validation.arrays import refuse_meaning
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import Array, DType
+from sharedcompute.operations.specs import Array, DType
 
 
 class NotFittedError(InputError, AttributeError):

@@ -7,163 +7,32 @@ operation needs no new engine code.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, ClassVar
 
 from sharedcompute.errors import InputError
 from sharedcompute.operations.declared import (
-    declared,
     declared_arguments,
     declared_dtype,
     declared_shape,
+    declared_stages,
 )
 from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.specs import (
+    Array,
+    ArraySpec,
+    DType,
+    Kernel,
+    Params,
+    State,
+    Units,
+    check_kind,
+    same,
+)
+from sharedcompute.operations.stages import Carry, Stage
 from sharedcompute.options import OF_REDUCTIONS
 from sharedcompute.rows import Mode
-
-Array = NDArray[Any]
-DType = np.dtype[Any]
-Params = Mapping[str, Any]
-Kernel = Callable[..., None]
-State = dict[str, Array]
-"""The fields of a partial result by name, each of shape (..., columns)."""
-
-Units = Literal["same", "difference", "own"]
-"""What the result's numbers mean beside the input's.
-
-``same``: values of the input (a mean, a median). ``difference``: its units, from another zero (an
-anomaly, a standard deviation). ``own``: something else (an index, a count, a variance).
-"""
-
-FULL = {"b": "boolean", "i": "integer", "u": "unsigned", "f": "real", "c": "complex"}
-
-
-@dataclass(frozen=True)
-class ArraySpec:
-    """Shape and dtype of a whole array, before it exists."""
-
-    shape: tuple[int, ...]
-    dtype: DType
-
-    @property
-    def rows(self) -> int:
-        """The length of axis 0."""
-        return self.shape[0]
-
-    @property
-    def row_size(self) -> int:
-        """Elements in one row."""
-        return math.prod(self.shape[1:])
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row."""
-        return self.row_size * self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all rows."""
-        return self.rows * self.row_bytes
-
-
-@dataclass(frozen=True)
-class Needed:
-    """Stands in a stage's arguments for a reduction of that stage's input over its rows.
-
-    An earlier pass computes it, in float64, shape (columns,).
-    """
-
-    reduction: str
-    skipna: bool = False
-
-
-@dataclass(frozen=True)
-class Carry:
-    """Stands in a scan's arguments for what all rows before the block have added up to."""
-
-    reduction: str
-    skipna: bool = False
-
-
-@dataclass(frozen=True)
-class FromModel:
-    """Stands in a stage's arguments for an array of the model that a fit has worked out."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One kernel call for any range of rows: ``kernel(x, out, *args)``.
-
-    Parameters
-    ----------
-    kernel : callable
-        A numba or plain Python function that fills `out`. `x` is read-only and C-contiguous, and
-        has ``len(out) + 2 * halo`` rows.
-    args : tuple
-        Scalars and arrays; may hold `Needed`, `Carry` or `FromModel` until the pass is bound.
-    dtype : numpy.dtype
-        Of `out`.
-    row_shape : tuple of int or None
-        The shape of one row of `out`; None where it is that of `x`.
-    new_axes : bool
-        With a row shape: none of its axes is one of the input's, of whatever length.
-    halo : int
-        Rows needed on each side.
-    mode, cval
-        How rows beyond the edges of the array are made up, as in `scipy.ndimage`.
-    matrix : bool
-        `x` and `out` are given as (rows, everything else), so that a kernel compiles once for
-        every number of dimensions.
-    elementwise : bool
-        Each element of `out` depends on that of `x` alone, so that columns may run by themselves.
-    copies : int
-        Arrays of the size of `x` that the kernel makes for itself.
-    """
-
-    label: str
-    kernel: Kernel
-    args: tuple[Any, ...]
-    dtype: DType
-    halo: int = 0
-    mode: Mode = "reflect"
-    cval: float = 0.0
-    matrix: bool = False
-    elementwise: bool = False
-    copies: int = 0
-    row_shape: tuple[int, ...] | None = None
-    new_axes: bool = False
-
-
-def declared_stages(owner: str, given: Callable[..., Any], *args: Any) -> tuple[Stage, ...]:
-    """Ask for the stages of a stencil."""
-    found = declared(owner, "build", given, *args)
-    if not isinstance(found, tuple | list) or not all(isinstance(s, Stage) for s in found):
-        raise InputError(f"{owner}: expected build to give a tuple of Stage, got {found!r}")
-    return tuple(found)
-
-
-def same(dtype: DType, _: Params) -> DType:
-    """The result has the input's dtype."""
-    return dtype
-
-
-def floating(dtype: DType, _: Params) -> DType:
-    """The input's dtype if it is real or complex floating, else float64."""
-    return dtype if dtype.kind in "fc" else np.dtype(np.float64)
-
-
-def check_kind(name: str, kinds: str, dtype: DType) -> None:
-    """Refuse data that the operation has no meaning for."""
-    if dtype.kind not in kinds:
-        wanted = ", ".join(FULL[kind] for kind in kinds)
-        raise InputError(f"{name} needs {wanted} data, got {dtype}: cast it first")
 
 
 @dataclass(frozen=True)
@@ -387,9 +256,3 @@ class Scan:
 
 
 Operation = Map | Stencil | Reduce | Scan
-
-
-def is_ours(kernel: Any) -> bool:
-    """Whether a kernel comes with this package, and not from a user."""
-    inner = getattr(kernel, "func", kernel)
-    return (getattr(inner, "__module__", None) or "").startswith("sharedcompute.")

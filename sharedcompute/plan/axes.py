@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sharedcompute.hdf5.format.dimensions import Axes, axes_that_stay
-from sharedcompute.operations.declarations import Stage
 from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.stages import Stage
 
 
 def axes_after(shape: Sequence[int], stages: Sequence[Stage]) -> Axes:

@@ -20,19 +20,13 @@ from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.catalogue import find
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    Carry,
-    Needed,
-    Operation,
-    Reduce,
-    Stage,
-)
+from sharedcompute.operations.declarations import Operation, Reduce
 from sharedcompute.operations.fits.declaration import Fit
 from sharedcompute.operations.parameters import bind, is_address
 from sharedcompute.operations.reductions.tally import Reduction, tallies
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
+from sharedcompute.operations.specs import Array, ArraySpec
+from sharedcompute.operations.stages import Carry, Needed, Stage
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.blocks import choose_blocks, followed
 from sharedcompute.plan.budget.cost import Projection, choose_engine

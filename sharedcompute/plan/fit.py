@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.operations.declarations import Array, Stage
 from sharedcompute.operations.fits.declaration import Algorithm, Fit, Rounds, Specs, Sweeps
+from sharedcompute.operations.specs import Array
+from sharedcompute.operations.stages import Stage
 
 ROUNDS = 20
 """So many rounds are reckoned with, where it is to be known whether workers or memory pay."""

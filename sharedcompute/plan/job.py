@@ -12,18 +12,11 @@ from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink, sink_like
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    Map,
-    Operation,
-    Reduce,
-    Scan,
-    Stencil,
-)
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan, Stencil
 from sharedcompute.operations.fits.declaration import Fit
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
+from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.options import StorageOptions
 from sharedcompute.plan.passes import Source
 

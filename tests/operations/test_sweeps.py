@@ -17,11 +17,11 @@ from scipy.sparse.linalg import spsolve
 
 import sharedcompute as sc
 from sharedcompute.errors import InputError, WorkerDied
-from sharedcompute.operations.declarations import ArraySpec
 from sharedcompute.operations.fits import sweeps
 from sharedcompute.operations.fits.declaration import Fit, Step, Sweeps
 from sharedcompute.operations.fits.sweeps import HEAT, JACOBI, Relaxation
 from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.sync import Control
 
 Array = NDArray[Any]

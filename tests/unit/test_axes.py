@@ -7,7 +7,7 @@ import pytest
 import sharedcompute as sc
 from sharedcompute.hdf5.format.dimensions import axes_that_stay
 from sharedcompute.operations.catalogue import CATALOGUE, FITS
-from sharedcompute.operations.declarations import Stage
+from sharedcompute.operations.stages import Stage
 from sharedcompute.plan.axes import axes_after, axes_of_fit
 
 

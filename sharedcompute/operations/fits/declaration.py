@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import Array, ArraySpec, Params, Stage, State, check_kind
 from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.specs import Array, ArraySpec, Params, State, check_kind
+from sharedcompute.operations.stages import Stage
 
 Specs = Mapping[str, ArraySpec]
 

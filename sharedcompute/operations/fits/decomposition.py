@@ -8,14 +8,6 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    DType,
-    Params,
-    Stage,
-    State,
-)
 from sharedcompute.operations.fits import moments
 from sharedcompute.operations.fits.declaration import Fit, RowsAt, Specs, Step
 from sharedcompute.operations.fits.moments import numbers
@@ -27,6 +19,8 @@ from sharedcompute.operations.parameters import (
     number,
     order,
 )
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, State
+from sharedcompute.operations.stages import Stage
 from sharedcompute.wording import parameter
 
 MOST_COLUMNS = 16384

@@ -22,21 +22,13 @@ import numpy as np
 
 from sharedcompute.errors import ConvergenceWarning, InputError
 from sharedcompute.kernels import clustering as kernels
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    DType,
-    FromModel,
-    Params,
-    Stage,
-    State,
-    floating,
-)
 from sharedcompute.operations.fits.declaration import Fit, RowsAt, Specs, Step
 from sharedcompute.operations.fits.picks import clear, combine_picks, pick, picks
 from sharedcompute.operations.fits.seeding import choose, race
 from sharedcompute.operations.parameters import ArrayOr, Parameter, count, not_negative, order
 from sharedcompute.operations.rowwise.centers import comparable, given_centers
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, State, floating
+from sharedcompute.operations.stages import FromModel, Stage
 
 SEED, MEASURE, LLOYD = range(3)
 """What a round is for. To measure is Lloyd's round with exact distances and the farthest rows."""

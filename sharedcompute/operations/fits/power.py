@@ -8,11 +8,12 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import moments as kernels
-from sharedcompute.operations.declarations import Array, ArraySpec, Params, Stage, State
 from sharedcompute.operations.fits.declaration import Fit, RowsAt, Specs, Step
 from sharedcompute.operations.fits.decomposition import upright
 from sharedcompute.operations.fits.moments import numbers
 from sharedcompute.operations.parameters import Parameter, count, not_negative, order
+from sharedcompute.operations.specs import Array, ArraySpec, Params, State
+from sharedcompute.operations.stages import Stage
 
 
 @dataclass(frozen=True)

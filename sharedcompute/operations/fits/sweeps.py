@@ -15,7 +15,6 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels.sweeps import SEGMENT
-from sharedcompute.operations.declarations import Array, ArraySpec, DType, Params, State
 from sharedcompute.operations.fits.declaration import Fit, RowsAt, Step
 from sharedcompute.operations.parameters import (
     Parameter,
@@ -26,6 +25,7 @@ from sharedcompute.operations.parameters import (
     order,
     positive,
 )
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, State
 from sharedcompute.rows import share
 
 if TYPE_CHECKING:

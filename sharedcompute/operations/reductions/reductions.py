@@ -12,16 +12,9 @@ import numpy as np
 
 from sharedcompute.kernels import extrema
 from sharedcompute.kernels import reductions as kernels
-from sharedcompute.operations.declarations import (
-    Array,
-    DType,
-    Field,
-    Params,
-    Partial,
-    Reduce,
-    State,
-)
+from sharedcompute.operations.declarations import Field, Partial, Reduce
 from sharedcompute.operations.parameters import Parameter, boolean, not_negative
+from sharedcompute.operations.specs import Array, DType, Params, State
 
 SKIPNA = Parameter("skipna", boolean, "leave NaN out", False)
 DDOF = Parameter("ddof", not_negative, "degrees of freedom taken off the count", 0)

@@ -19,15 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    DType,
-    Params,
-    Partial,
-    Reduce,
-    State,
-)
+from sharedcompute.operations.declarations import Partial, Reduce
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, State
 
 WIDE = 512
 """Columns from which on rows need no folding."""

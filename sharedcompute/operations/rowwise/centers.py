@@ -8,8 +8,9 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import clustering as kernels
-from sharedcompute.operations.declarations import Array, ArraySpec, DType, Map, Params, floating
+from sharedcompute.operations.declarations import Map
 from sharedcompute.operations.parameters import REQUIRED, Parameter, array
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, floating
 
 
 def comparable(centres: Array) -> tuple[Array, Array, Array]:

@@ -9,16 +9,7 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import elementwise as kernels
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    DType,
-    Map,
-    Needed,
-    Params,
-    floating,
-    same,
-)
+from sharedcompute.operations.declarations import Map
 from sharedcompute.operations.parameters import (
     REQUIRED,
     Parameter,
@@ -29,6 +20,8 @@ from sharedcompute.operations.parameters import (
     number,
     numeric_dtype,
 )
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, floating, same
+from sharedcompute.operations.stages import Needed
 from sharedcompute.wording import parameter
 
 SKIPNA = Parameter("skipna", boolean, "leave NaN out of the computed mean", False)

@@ -8,8 +8,9 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import moments as kernels
-from sharedcompute.operations.declarations import Array, ArraySpec, Map, Params, floating
+from sharedcompute.operations.declarations import Map
 from sharedcompute.operations.parameters import Parameter, array
+from sharedcompute.operations.specs import Array, ArraySpec, Params, floating
 
 
 def _project_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:

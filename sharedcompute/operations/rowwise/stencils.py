@@ -14,7 +14,7 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import lines, windows
-from sharedcompute.operations.declarations import Array, ArraySpec, Params, Stage, Stencil
+from sharedcompute.operations.declarations import Stencil
 from sharedcompute.operations.keys import from_keys, to_keys
 from sharedcompute.operations.parameters import (
     Parameter,
@@ -28,6 +28,8 @@ from sharedcompute.operations.parameters import (
     sequence,
 )
 from sharedcompute.operations.rowwise.elementwise import convert, exactly
+from sharedcompute.operations.specs import Array, ArraySpec, Params
+from sharedcompute.operations.stages import Stage
 from sharedcompute.rows import CONSTANT, MODES, extension
 
 BISECTED = 25

@@ -21,7 +21,8 @@ from sharedcompute.hdf5.format.packing import MASKS, NOT_PACKED, comparable
 from sharedcompute.hdf5.reading.parts import Part, Unpacking
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.kernels import packing as kernels
-from sharedcompute.operations.declarations import Array, DType, Stage
+from sharedcompute.operations.specs import Array, DType
+from sharedcompute.operations.stages import Stage
 from sharedcompute.wording import flag
 
 
