@@ -257,9 +257,7 @@ class KMeans:
 def convergence_warning() -> type[Warning]:
     """scikit-learn's `ConvergenceWarning` where that is installed, else ours."""
     try:
-        from sklearn.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
-            ConvergenceWarning as Theirs,
-        )
+        from sklearn.exceptions import ConvergenceWarning as Theirs  # noqa: PLC0415
     except ImportError:
         return ConvergenceWarning
     theirs: type[Warning] = Theirs
