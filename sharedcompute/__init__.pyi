@@ -15,6 +15,7 @@ from .api.inputs import (
     open as open,
 )
 from .api.repack import repack as repack
+from .api.solve import solve as solve
 from .api.team import Team as Team
 from .errors import (
     ConvergenceWarning as ConvergenceWarning,
@@ -43,6 +44,7 @@ from .operations.declarations import (
 )
 from .operations.fits.declaration import (
     Fit as Fit,
+    Solve as Solve,
     Step as Step,
 )
 from .operations.parameters import Parameter as Parameter

@@ -21,7 +21,7 @@ from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Operation, Reduce
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.parameters import bind, is_address
 from sharedcompute.operations.reductions.tally import Reduction, tallies
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
@@ -234,7 +234,7 @@ class _Chain:
             self.stages.append(self.fit.rows[1])
             self.depths[number] = len(self.stages)
 
-    def _loaded(self, op: Operation | Fit, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _loaded(self, op: Operation | Iterative, params: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters with the arrays that addresses stand for."""
         kinds = {p.name: p.kind for p in op.parameters}
         return {

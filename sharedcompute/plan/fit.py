@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.operations.fits.declaration import Algorithm, Fit, Rounds, Specs, Sweeps
+from sharedcompute.operations.fits.declaration import Algorithm, Iterative, Rounds, Specs, Sweeps
 from sharedcompute.operations.specs import Array
 from sharedcompute.operations.stages import Stage
 
@@ -28,13 +28,13 @@ class FitPart:
 
     Parameters
     ----------
-    operation : Fit
+    operation : Iterative
     algorithm : Rounds or Sweeps
     depth : int
         It sees the rows after so many stages.
     """
 
-    operation: Fit
+    operation: Iterative
     algorithm: Algorithm
     depth: int
 

@@ -13,7 +13,7 @@ from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink, sink_like
 from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan, Stencil
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
 from sharedcompute.operations.specs import Array, ArraySpec
@@ -76,7 +76,7 @@ class FitStep:
         Path of the group that keeps the results, a dataset each; None where they are only returned.
     """
 
-    operation: Fit
+    operation: Iterative
     params: Mapping[str, Any]
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -157,7 +157,7 @@ class Job:
             taken.append(path)
 
 
-def operations_of(step: Step) -> list[tuple[Operation | Fit, Mapping[str, Any]]]:
+def operations_of(step: Step) -> list[tuple[Operation | Iterative, Mapping[str, Any]]]:
     """The operations of a step, with their parameters."""
     if isinstance(step, ReduceStep):
         return list(step.operations)
@@ -177,14 +177,14 @@ def saved(step: Step) -> list[str]:
 
 def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> MapStep:
     """A step of a map, stencil or scan."""
-    if isinstance(operation, Reduce | Fit):
+    if isinstance(operation, Reduce | Iterative):
         kind = operation.kind
         raise InputError(f"{operation.name} is a {kind}, expected a map, stencil or scan")
     params = bind(operation.name, operation.parameters, given)
     return MapStep(operation, params, save, {name: params[name] for name in given})
 
 
-def fitting(operation: Fit, given: Mapping[str, Any], save: str | None) -> FitStep:
+def fitting(operation: Iterative, given: Mapping[str, Any], save: str | None) -> FitStep:
     """A step of a fit."""
     params = bind(operation.name, operation.parameters, given)
     return FitStep(operation, params, save, {name: params[name] for name in given})

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from sharedcompute.errors import InputError
 from sharedcompute.operations.parameters import Parameter
@@ -129,8 +129,8 @@ Algorithm = Rounds | Sweeps
 
 
 @dataclass(frozen=True)
-class Fit:
-    """An iterative operation.
+class Iterative:
+    """An operation that iterates over the rows or over a grid: a `Fit` or a `Solve`.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ class Fit:
     strip_rows: int = 1
     like_row: tuple[str, ...] = ()
     like_input: tuple[str, ...] = ()
-    kind: ClassVar[str] = "fit"
+    kind: ClassVar[Literal["fit", "solve"]]
 
     @property
     def saved(self) -> tuple[str, ...]:
@@ -190,3 +190,23 @@ class Fit:
                 f"{self.name} of no elements is not defined, got shape {spec.shape}: give rows"
             )
         return self.make(params, spec)
+
+
+@dataclass(frozen=True)
+class Fit(Iterative):
+    """An iterative operation whose results describe the rows: a model of them.
+
+    Parameters are those of `Iterative`.
+    """
+
+    kind: ClassVar[Literal["fit", "solve"]] = "fit"
+
+
+@dataclass(frozen=True)
+class Solve(Iterative):
+    """An iterative operation that solves an equation: the input is a grid, or a matrix.
+
+    Parameters are those of `Iterative`.
+    """
+
+    kind: ClassVar[Literal["fit", "solve"]] = "solve"

@@ -8,7 +8,7 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import moments as kernels
-from sharedcompute.operations.fits.declaration import Fit, RowsAt, Specs, Step
+from sharedcompute.operations.fits.declaration import RowsAt, Solve, Specs, Step
 from sharedcompute.operations.fits.decomposition import upright
 from sharedcompute.operations.fits.moments import numbers
 from sharedcompute.operations.parameters import Parameter, count, not_negative, order
@@ -132,7 +132,7 @@ def _make_power(params: Params, spec: ArraySpec) -> PowerIteration:
     return PowerIteration(spec.rows, params["tol"], params["max_iter"], params["random_state"])
 
 
-POWER = Fit(
+POWER = Solve(
     "power",
     _make_power,
     gives=("eigenvalue", "eigenvector", "residual"),
