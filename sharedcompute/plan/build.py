@@ -22,7 +22,8 @@ from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Operation, Reduce
 from sharedcompute.operations.fits.declaration import Iterative
-from sharedcompute.operations.parameters import bind, is_address
+from sharedcompute.operations.kinds import is_address
+from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.reductions.tally import Reduction, tallies
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
 from sharedcompute.operations.specs import Array, ArraySpec

@@ -13,7 +13,8 @@ from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.operations.catalogue import expect, find_any, load
 from sharedcompute.operations.declarations import Operation, Reduce
 from sharedcompute.operations.fits.declaration import Iterative
-from sharedcompute.operations.parameters import is_address, nearest
+from sharedcompute.operations.kinds import is_address
+from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import NAMES
 from sharedcompute.plan.job import Step, fitting, summary, transform
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.operations.fits.declaration import Fit, Step
-from sharedcompute.operations.parameters import Parameter, count, order
+from sharedcompute.operations.kinds import count, order
+from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.operations.stages import FromModel, Stage
 

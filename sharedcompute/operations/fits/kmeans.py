@@ -25,7 +25,8 @@ from sharedcompute.kernels import clustering as kernels
 from sharedcompute.operations.fits.declaration import Fit, RowsAt, Specs, Step
 from sharedcompute.operations.fits.picks import clear, combine_picks, pick, picks
 from sharedcompute.operations.fits.seeding import choose, race
-from sharedcompute.operations.parameters import ArrayOr, Parameter, count, not_negative, order
+from sharedcompute.operations.kinds import array_or, count, not_negative, order
+from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.rowwise.centers import comparable, given_centers
 from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, State, floating
 from sharedcompute.operations.stages import FromModel, Stage
@@ -324,7 +325,7 @@ KMEANS = Fit(
         Parameter("n_clusters", count, f"how many: {CLUSTERS}, or the centres of init", None),
         Parameter(
             "init",
-            ArrayOr(("k-means++", "random")),
+            array_or("k-means++", "random"),
             "how centres begin: k-means++, random, or an array or address of them",
             "k-means++",
         ),

@@ -11,7 +11,8 @@ from sharedcompute.kernels import moments as kernels
 from sharedcompute.operations.fits.declaration import RowsAt, Solve, Specs, Step
 from sharedcompute.operations.fits.decomposition import upright
 from sharedcompute.operations.fits.moments import numbers
-from sharedcompute.operations.parameters import Parameter, count, not_negative, order
+from sharedcompute.operations.kinds import count, not_negative, order
+from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.specs import Array, ArraySpec, Params, State
 from sharedcompute.operations.stages import Stage
 

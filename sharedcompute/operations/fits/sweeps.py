@@ -16,15 +16,8 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.kernels.sweeps import SEGMENT
 from sharedcompute.operations.fits.declaration import RowsAt, Solve, Step
-from sharedcompute.operations.parameters import (
-    Parameter,
-    array,
-    choice,
-    count,
-    not_negative,
-    order,
-    positive,
-)
+from sharedcompute.operations.kinds import array, choice, count, not_negative, order, positive
+from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, State
 from sharedcompute.rows import share
 

@@ -13,7 +13,8 @@ import numpy as np
 from sharedcompute.kernels import extrema
 from sharedcompute.kernels import reductions as kernels
 from sharedcompute.operations.declarations import Field, Partial, Reduce
-from sharedcompute.operations.parameters import Parameter, boolean, not_negative
+from sharedcompute.operations.kinds import boolean, not_negative
+from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.specs import Array, DType, Params, State
 
 SKIPNA = Parameter("skipna", boolean, "leave NaN out", False)

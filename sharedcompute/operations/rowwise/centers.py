@@ -9,7 +9,8 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import clustering as kernels
 from sharedcompute.operations.declarations import Map
-from sharedcompute.operations.parameters import REQUIRED, Parameter, array
+from sharedcompute.operations.kinds import array
+from sharedcompute.operations.parameters import REQUIRED, Parameter
 from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, floating
 
 

@@ -10,16 +10,8 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import elementwise as kernels
 from sharedcompute.operations.declarations import Map
-from sharedcompute.operations.parameters import (
-    REQUIRED,
-    Parameter,
-    array,
-    boolean,
-    comparable,
-    digits,
-    number,
-    numeric_dtype,
-)
+from sharedcompute.operations.kinds import array, boolean, comparable, digits, number, numeric_dtype
+from sharedcompute.operations.parameters import REQUIRED, Parameter
 from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, floating, same
 from sharedcompute.operations.stages import Needed
 from sharedcompute.wording import parameter

@@ -9,7 +9,8 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import moments as kernels
 from sharedcompute.operations.declarations import Map
-from sharedcompute.operations.parameters import Parameter, array
+from sharedcompute.operations.kinds import array
+from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.specs import Array, ArraySpec, Params, floating
 
 

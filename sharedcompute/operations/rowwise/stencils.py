@@ -16,8 +16,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.kernels import lines, windows
 from sharedcompute.operations.declarations import Stencil
 from sharedcompute.operations.keys import from_keys, to_keys
-from sharedcompute.operations.parameters import (
-    Parameter,
+from sharedcompute.operations.kinds import (
     choice,
     count,
     digits,
@@ -27,6 +26,7 @@ from sharedcompute.operations.parameters import (
     positive,
     sequence,
 )
+from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.rowwise.elementwise import convert, exactly
 from sharedcompute.operations.specs import Array, ArraySpec, Params
 from sharedcompute.operations.stages import Stage
