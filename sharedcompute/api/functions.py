@@ -20,7 +20,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.catalogue import expect, expect_iterative, find, find_iterative
-from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
 from sharedcompute.operations.fits.declaration import Fit, Iterative
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.operations.specs import Array
@@ -393,7 +393,7 @@ def _reduce(
 def _operation(op: Any, *kinds: str) -> Operation:
     if isinstance(op, str):
         return find(op, *kinds)
-    if isinstance(op, Map | Stencil | Reduce | Scan):
+    if isinstance(op, Map | Reduce | Scan):
         return expect(op, *kinds)
     if callable(op) and "map" in kinds:
         return Map(getattr(op, "__name__", "kernel"), op)

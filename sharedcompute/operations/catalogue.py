@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FunctionType, MappingProxyType
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
 from sharedcompute.operations.fits.declaration import Fit, Iterative, Solve
 from sharedcompute.operations.fits.decomposition import PCA
 from sharedcompute.operations.fits.kmeans import KMEANS
@@ -24,7 +24,7 @@ from sharedcompute.operations.rowwise.projections import LINEAR, PROJECT
 from sharedcompute.operations.rowwise.scans import SCANS
 from sharedcompute.operations.rowwise.stencils import STENCILS
 
-_KINDS = Map | Stencil | Reduce | Scan | Iterative
+_KINDS = Map | Reduce | Scan | Iterative
 KINDS = ("map", "stencil", "reduce", "scan")
 
 _ALL: tuple[Operation, ...] = (

@@ -1,4 +1,4 @@
-"""What an operation is: a small frozen declaration that names a kernel and says what it needs.
+"""Declarations: an operation is a small frozen record that names a kernel and what it needs.
 
 An operation is *lowered* to stages. A stage is one call of one kernel for one range of rows, with
 all its arguments worked out; a pass runs a chain of them. So engines know stages only, and a new
@@ -8,7 +8,7 @@ operation needs no new engine code.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from sharedcompute.errors import InputError
@@ -18,6 +18,7 @@ from sharedcompute.operations.declared import (
     declared_shape,
     declared_stages,
 )
+from sharedcompute.operations.described import Described
 from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.specs import (
     Array,
@@ -36,16 +37,20 @@ from sharedcompute.rows import Mode
 
 
 @dataclass(frozen=True)
-class Map:
-    """One row out for each row in, no neighbours needed.
+class Map(Described):
+    """One row out for each row in, from that row, and where it has a halo from its neighbours.
+
+    Either a `kernel`, or `build`, which lowers the operation to several stages (a separable filter
+    is a chain of one-dimensional ones). `Stencil` is another name for it.
 
     Parameters
     ----------
     name : str
     kernel : callable
-        ``kernel(x, out, *arguments)`` on any range of rows; numba or plain Python.
+        ``kernel(x, out, *arguments)`` on any range of rows; numba or plain Python. `x` has `halo`
+        rows more on each side.
     summary : str
-        One line.
+        One line, a sentence in the imperative.
     parameters : tuple of Parameter
     arguments : callable
         ``arguments(params, spec)``: what the kernel gets after `x` and `out`. Without it the
@@ -54,19 +59,25 @@ class Map:
         ``dtype(input_dtype, params)``: the dtype of the result; without it the input's.
     row_shape : callable
         ``row_shape(params, spec)``: the shape of one row of the result; without it the input's.
-    new_axes : bool
-        With `row_shape`: the axes of its rows are none of the input's, of whatever length. Without,
-        an axis of a length that no other has is taken for the same, and keeps its coordinates.
     matrix : bool
         The kernel takes (rows, everything else).
     kinds : str
         The kinds of data it takes, as in `numpy.dtype.kind`.
     units : {"same", "difference", "own"}
         Which of the input's attributes still hold for the result.
+    new_axes : bool
+        With `row_shape`: the axes of its rows are none of the input's, of whatever length. Without,
+        an axis of a length that no other has is taken for the same, and keeps its coordinates.
+    halo : int
+        Rows needed on each side.
+    mode, cval
+        How rows beyond the edges are extended, as in `scipy.ndimage`.
+    build : callable
+        ``build(params, spec)``: the stages, in place of a kernel.
     """
 
     name: str
-    kernel: Kernel
+    kernel: Kernel | None = None
     summary: str = ""
     parameters: tuple[Parameter, ...] = ()
     arguments: Callable[[Params, ArraySpec], tuple[Any, ...]] | None = None
@@ -76,65 +87,47 @@ class Map:
     kinds: str = "biufc"
     units: Units = "same"
     new_axes: bool = False
-    kind: ClassVar[str] = "map"
-
-    def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
-        """The operation on data of `spec` as one stage."""
-        check_kind(self.name, self.kinds, spec.dtype)
-        make = self.arguments
-        args = tuple(params[p.name] for p in self.parameters)
-        if make is not None:
-            args = declared_arguments(self.name, make, params, spec)
-        out = declared_dtype(self.name, self.dtype, spec.dtype, params)
-        rows = None
-        if self.row_shape is not None:
-            rows = declared_shape(self.name, self.row_shape, params, spec)
-        stage = Stage(self.name, self.kernel, args, out, matrix=self.matrix, row_shape=rows)
-        return (replace(stage, new_axes=self.new_axes),)
-
-
-@dataclass(frozen=True)
-class Stencil:
-    """One row out for each row in, from that row and its neighbours.
-
-    Either a `kernel` with its `halo`, or `build`, which lowers the operation to several stages
-    (a separable filter is a chain of one-dimensional ones).
-
-    Parameters
-    ----------
-    kernel : callable
-        ``kernel(x, out, *arguments)`` where `x` has `halo` rows more on each side.
-    halo : int
-        Rows needed on each side.
-    mode, cval
-        How rows beyond the edges are made up, as in `scipy.ndimage`.
-    build : callable
-        ``build(params, spec)``: the stages.
-    """
-
-    name: str
-    kernel: Kernel | None = None
     halo: int = 0
     mode: Mode = "reflect"
     cval: float = 0.0
-    summary: str = ""
-    parameters: tuple[Parameter, ...] = ()
     build: Callable[[Params, ArraySpec], tuple[Stage, ...]] | None = None
-    dtype: Callable[[DType, Params], DType] = same
-    kinds: str = "biuf"
-    units: Units = "same"
-    kind: ClassVar[str] = "stencil"
+
+    @property
+    def kind(self) -> str:
+        """``stencil`` where rows need their neighbours, or may; else ``map``."""
+        return "stencil" if self.halo or self.build else "map"
 
     def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
-        """The operation on data of `spec` as a chain of stages."""
+        """Return the operation on data of `spec` as a chain of stages."""
         check_kind(self.name, self.kinds, spec.dtype)
         if self.build:
             return declared_stages(self.name, self.build, params, spec)
         if self.kernel is None:
-            raise InputError(f"stencil {self.name} has neither a kernel nor build: give one")
+            raise InputError(f"{self.kind} {self.name} has neither a kernel nor build: give one")
         args = tuple(params[p.name] for p in self.parameters)
+        if self.arguments is not None:
+            args = declared_arguments(self.name, self.arguments, params, spec)
         out = declared_dtype(self.name, self.dtype, spec.dtype, params)
-        return (Stage(self.name, self.kernel, args, out, self.halo, self.mode, self.cval),)
+        rows = None
+        if self.row_shape is not None:
+            rows = declared_shape(self.name, self.row_shape, params, spec)
+        stage = Stage(
+            self.name,
+            self.kernel,
+            args,
+            out,
+            self.halo,
+            self.mode,
+            self.cval,
+            matrix=self.matrix,
+            row_shape=rows,
+            new_axes=self.new_axes,
+        )
+        return (stage,)
+
+
+Stencil = Map
+"""A map whose rows need their neighbours: it has a `halo`, or `build`."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +175,7 @@ class Partial:
 
 
 @dataclass(frozen=True)
-class Reduce:
+class Reduce(Described):
     """All rows (or all elements) to one.
 
     Parameters
@@ -227,7 +220,7 @@ class Reduce:
 
 
 @dataclass(frozen=True)
-class Scan:
+class Scan(Described):
     """Cumulative along rows: ``kernel(x, out, carry, skipna)`` updates `carry` as it goes.
 
     Parameters
@@ -247,7 +240,7 @@ class Scan:
     kind: ClassVar[str] = "scan"
 
     def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
-        """The operation on data of `spec` as one stage, whose carry the pass fills in."""
+        """Return the operation on data of `spec` as one stage, whose carry the pass fills in."""
         check_kind(self.name, self.kinds, spec.dtype)
         skipna = bool(params["skipna"])
         args = (Carry(self.reduction, skipna), skipna)
@@ -255,4 +248,4 @@ class Scan:
         return (Stage(self.name, self.kernel, args, out, matrix=True),)
 
 
-Operation = Map | Stencil | Reduce | Scan
+Operation = Map | Reduce | Scan

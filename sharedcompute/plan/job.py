@@ -12,7 +12,7 @@ from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink, sink_like
-from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
@@ -31,7 +31,7 @@ class MapStep:
 
     Parameters
     ----------
-    operation : Map, Stencil or Scan
+    operation : Map or Scan
     params : mapping
         Bound: every parameter has its value.
     save : str or None
@@ -41,7 +41,7 @@ class MapStep:
         The parameters that the user gave, for the record.
     """
 
-    operation: Map | Stencil | Scan
+    operation: Map | Scan
     params: Mapping[str, Any]
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)

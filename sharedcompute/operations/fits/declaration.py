@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from sharedcompute.errors import InputError
+from sharedcompute.operations.described import Described
 from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.specs import Array, ArraySpec, Params, State, check_kind
 from sharedcompute.operations.stages import Stage
@@ -129,7 +130,7 @@ Algorithm = Rounds | Sweeps
 
 
 @dataclass(frozen=True)
-class Iterative:
+class Iterative(Described):
     """An operation that iterates over the rows or over a grid: a `Fit` or a `Solve`.
 
     Parameters

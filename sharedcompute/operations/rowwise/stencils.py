@@ -14,7 +14,7 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import lines, windows
-from sharedcompute.operations.declarations import Stencil
+from sharedcompute.operations.declarations import Map
 from sharedcompute.operations.keys import from_keys, to_keys
 from sharedcompute.operations.kinds import (
     choice,
@@ -305,9 +305,10 @@ def _beyond(label: str, params: Params, spec: ArraySpec) -> tuple[Any, float]:
     return fill, float(params["cval"])
 
 
-STENCILS: tuple[Stencil, ...] = (
-    Stencil(
+STENCILS: tuple[Map, ...] = (
+    Map(
         "gaussian",
+        kinds="biuf",
         summary="Gaussian smoothing, as scipy.ndimage.gaussian_filter",
         parameters=(
             Parameter("sigma", sequence(not_negative), "standard deviation in elements"),
@@ -319,8 +320,9 @@ STENCILS: tuple[Stencil, ...] = (
         ),
         build=_gaussian,
     ),
-    Stencil(
+    Map(
         "uniform",
+        kinds="biuf",
         summary="mean over a window, as scipy.ndimage.uniform_filter",
         parameters=(
             Parameter("size", sequence(count), "elements in the window", 3),
@@ -330,8 +332,9 @@ STENCILS: tuple[Stencil, ...] = (
         ),
         build=_uniform,
     ),
-    Stencil(
+    Map(
         "median",
+        kinds="biuf",
         summary="median over a window, as scipy.ndimage.median_filter",
         parameters=(
             Parameter("size", sequence(count), "elements in the window", 3),
@@ -341,15 +344,17 @@ STENCILS: tuple[Stencil, ...] = (
         ),
         build=_median,
     ),
-    Stencil(
+    Map(
         "sobel",
+        kinds="biuf",
         summary="Sobel derivative, as scipy.ndimage.sobel",
         parameters=(AXIS, MODE, CVAL),
         build=_sobel,
         units="difference",
     ),
-    Stencil(
+    Map(
         "laplace",
+        kinds="biuf",
         summary="Laplace filter of second derivatives, as scipy.ndimage.laplace",
         parameters=(AXES, MODE, CVAL),
         build=_laplace,
