@@ -18,8 +18,7 @@ from sharedcompute.operations.fits.power import POWER
 from sharedcompute.operations.fits.sweeps import SWEEPS
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.operations.reductions.reductions import REDUCTIONS
-from sharedcompute.operations.rowwise import centers
-from sharedcompute.operations.rowwise.elementwise import MAPS
+from sharedcompute.operations.rowwise import centers, columnwise, elementwise
 from sharedcompute.operations.rowwise.projections import LINEAR, PROJECT
 from sharedcompute.operations.rowwise.scans import SCANS
 from sharedcompute.operations.rowwise.stencils import STENCILS
@@ -28,7 +27,8 @@ _KINDS = Map | Reduce | Scan | Iterative
 KINDS = ("map", "stencil", "reduce", "scan")
 
 _ALL: tuple[Operation, ...] = (
-    *MAPS,
+    *elementwise.MAPS,
+    *columnwise.MAPS,
     *centers.MAPS,
     PROJECT,
     LINEAR,

@@ -24,7 +24,8 @@ from sharedcompute.operations.declarations import Operation, Reduce
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
 from sharedcompute.operations.parameters import bind
-from sharedcompute.operations.reductions.tally import Reduction, tallies
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.reductions.tally import tallies
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.operations.stages import Carry, Needed, Stage

@@ -11,7 +11,8 @@ import pytest
 import sharedcompute as sc
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Reduce
-from sharedcompute.operations.reductions.tally import CACHED, Reduction, Tally, tally
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.reductions.tally import CACHED, Tally, tally
 from sharedcompute.operations.specs import ArraySpec
 from tests.operations import reference
 

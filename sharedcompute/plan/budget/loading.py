@@ -16,7 +16,7 @@ from typing import Literal
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.reductions.tally import WIDE
+from sharedcompute.operations.reductions.accumulator import WIDE
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.plan.passes import Pass, ReductionOutput, needs
 
