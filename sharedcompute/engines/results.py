@@ -26,8 +26,9 @@ from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.writing import stamps
 from sharedcompute.hdf5.writing.output import OutputFile
 from sharedcompute.hdf5.writing.sink import Created, DatasetSink, create, created
-from sharedcompute.operations.declarations import Array, ArraySpec, Operation
-from sharedcompute.operations.reductions.tally import Reduction
+from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.plan.axes import axes_after, axes_of_fit
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import FitStep, Job, MapStep, saved
