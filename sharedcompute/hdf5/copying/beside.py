@@ -38,6 +38,7 @@ class Beside:
         scales = [s for axis in self._axes if axis is not None for s in self.scales[axis]]
         words = text_attribute(self._original, "coordinates").split()
         named = (beside(self._original, word) for word in words)
+        queue: list[tuple[h5py.Dataset, h5py.Dataset | None]]
         queue = [(item, None) for item in (*scales, *named) if item is not None]
         seen: set[str] = set()
         while queue:

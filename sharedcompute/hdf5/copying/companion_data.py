@@ -33,7 +33,8 @@ def copy_data(
     if values is not None:
         return group.create_dataset(key(name), data=values, dtype=item.dtype)
     item.file.copy(item, group, name=key(name), without_attrs=True)
-    return group[raw(name)]
+    copied: h5py.Dataset = group[raw(name)]
+    return copied
 
 
 def _copy_numbers(

@@ -72,7 +72,7 @@ def copy_metadata(
         What a reader may miss, a line each.
     """
     with open_file(source.file) as file:
-        original = file[raw(source.path)]
+        original: h5py.Dataset = file[raw(source.path)]
         carrier = _Carrier(
             source, original, dataset, range(original.ndim) if axes is None else axes
         )
@@ -189,7 +189,7 @@ class _Carrier:
         group = self._result.parent
         for number in itertools.count():
             numbered = f"{name}_{number}" if number else name
-            there = item_at(group, numbered)
+            there: h5py.Dataset | None = item_at(group, numbered)
             if there is None:
                 return make_dimension(group, numbered, length, grows=grows)
             if _is_dimension(there) and there.shape == (length,):

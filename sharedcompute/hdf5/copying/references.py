@@ -158,8 +158,8 @@ def _as_object(raw: bytes) -> h5py.RegionReference:
     memory[: len(raw)] = raw
     buffer = np.frombuffer(memory, np.uint8)
     h5t.convert(h5t.STD_REF_DSETREG, h5t.PYTHON_OBJECT, 1, buffer, np.zeros_like(buffer))
-    held = ctypes.py_object.from_buffer(memory)
-    reference = held.value
+    held: ctypes.py_object[Any] = ctypes.py_object.from_buffer(memory)
+    reference: h5py.RegionReference = held.value
     # The pointer in the buffer was a reference of its own.
     ctypes.pythonapi.Py_DecRef(held)
     return reference

@@ -122,6 +122,7 @@ class _Copy:
         self._copy_attributes(old, new, b"/")
         # A stack and no recursion: files with 3,000 nested groups exist. Groups are opened when
         # their turn comes, not all at once.
+        stack: list[tuple[h5g.GroupID, h5g.GroupID, bytes, bytes]]
         stack = [(self._source.id, self._target.id, b"/", b"")]
         while stack:
             old_parent, new_parent, name, path = stack.pop()

@@ -69,7 +69,7 @@ def find(code: int) -> Plugin | None:
 
     # A name with another file, or "unknown", was registered by someone else.
     names = {number: name for name, number in hdf5plugin.FILTERS.items()}
-    file = hdf5plugin.get_config().registered_filters.get(names.get(code), "unknown")
+    file = hdf5plugin.get_config().registered_filters.get(names.get(code, ""), "unknown")
     return Plugin(code, file) if Path(file).is_file() else None
 
 

@@ -32,7 +32,8 @@ def find_dataset(file: h5py.File, path: str | None, reach: AccessPolicy) -> h5py
         found = candidates(file)
         if len(found) != 1:
             raise InputError(_no_single(file, found))
-        return file[raw(found[0])]
+        only: h5py.Dataset = file[raw(found[0])]
+        return only
     item = _at(file, path, reach)
     if isinstance(item, h5py.Group):
         inside = [f"{path.rstrip('/')}/{name}" for name in dataset_paths(item)]
