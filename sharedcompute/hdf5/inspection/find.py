@@ -12,8 +12,8 @@ from sharedcompute.hdf5.format.dtypes import numeric_dtype
 from sharedcompute.hdf5.format.names import raw, text_attribute
 from sharedcompute.hdf5.format.objects import dataset_paths, external_links, objects
 from sharedcompute.hdf5.safety.access import AccessPolicy
-from sharedcompute.hdf5.safety.files import nearest
 from sharedcompute.hdf5.safety.links import walk
+from sharedcompute.validation.names import nearest
 
 LISTED = 8
 """Names that an error lists at most."""

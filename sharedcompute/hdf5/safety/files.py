@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
 import os
 import stat
@@ -15,6 +14,7 @@ import h5py
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.filters.available import prefer_hdf5plugin
 from sharedcompute.hdf5.safety.locks import VARIABLE, lacks_locks, say_unlocked
+from sharedcompute.validation.names import nearest
 
 
 def check_file(file: str) -> str:
@@ -129,8 +129,3 @@ def without_locks(file: str) -> str:
         f"expected locks on the file system of {file}, as {VARIABLE}="
         f"{os.environ.get(VARIABLE, '')} asks HDF5 for them, found none; set {VARIABLE}=FALSE"
     )
-
-
-def nearest(name: str, known: list[str]) -> list[str]:
-    """Return the names most like `name`."""
-    return difflib.get_close_matches(name, known, n=3, cutoff=0.5)
