@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -23,17 +22,16 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.format.marks import COMPLETE
 from sharedcompute.hdf5.format.names import is_taken, raw
 from sharedcompute.hdf5.safety.input_files import Seen
-from sharedcompute.hdf5.safety.ownership import create, open_own
 from sharedcompute.hdf5.writing.destination import (
     check_existing,
     check_no_input,
     check_place,
     check_room,
 )
-from sharedcompute.hdf5.writing.new_file import make_like, open_written
 from sharedcompute.hdf5.writing.placing import place_new
-from sharedcompute.hdf5.writing.staging import WriteBehind, copy_into, set_mark, sync_folder
+from sharedcompute.hdf5.writing.staging import sync_folder
 from sharedcompute.hdf5.writing.state_folder import StateFolder
+from sharedcompute.hdf5.writing.temporary import TemporaryFile
 from sharedcompute.system import faults
 from sharedcompute.system.shortage import full_disk_named
 from sharedcompute.system.signal_mask import blocked
@@ -65,8 +63,6 @@ class OutputFile:
         What is named inside, ``/`` for all.
     folder : StateFolder
         Where all of the job is until its end.
-    temporary : pathlib.Path
-        Where the file is written, in that folder.
     fresh : bool
         Whether it began empty, and not as a copy of an existing file.
     """
@@ -84,14 +80,11 @@ class OutputFile:
         self.path = self.address.path or "/"
         self._results = tuple(results) or (self.path,)
         self.folder = StateFolder(self.file)
-        self.temporary = self.folder.path / "output-1.h5"
         self.fresh = True
         self._like = like
-        self._fd = -1
+        self._file = self._numbered(1)
         self._published = False
         self._base: Seen | None = None
-        self._behind: WriteBehind | None = None
-        self._h5: h5py.File | None = None
 
     @property
     def whole(self) -> bool:
@@ -101,9 +94,12 @@ class OutputFile:
     @property
     def h5(self) -> h5py.File:
         """The temporary file, open for writing."""
-        if self._h5 is None:
-            raise ValueError("expected an open output, got a closed one; call open() first")
-        return self._h5
+        return self._file.h5
+
+    @property
+    def temporary(self) -> Path:
+        """Where the file is written, in the folder."""
+        return self._file.path
 
     def check(self, inputs: Iterable[str] = (), nbytes: int = 0) -> None:
         """Refuse what cannot work, before anything is started or created.
@@ -168,30 +164,20 @@ class OutputFile:
         alone = not self.folder.locked
         if alone:
             self.lock()
-        self.temporary = self.folder.path / f"output-{number}.h5"
+        self._file = self._numbered(number)
         faults.point("output.create")
         try:
-            # Its permissions are those of any new file, once it is in its place.
-            self._fd = create(self.temporary, mode=0o666)
             keeps = self._keeps()
             self._base = self.base
             self.fresh = not keeps
-            if self.file.exists():
-                # A private file stays private.
-                os.fchmod(self._fd, stat.S_IMODE(self.file.stat().st_mode))
-            if keeps:
-                copy_into(self.file, self._fd, self.temporary)
-            if self._like is not None:
-                make_like(self.temporary, self._like)
+            self._file.create(keeps=keeps, like=self._like)
             with full_disk_named(str(self.file)):
-                begun = keeps or self._like is not None
-                self._h5 = open_written(self.temporary, new=not begun)
                 for path in self._results if keeps else ():
-                    if is_taken(self._h5, path):
-                        del self._h5[raw(path)]
+                    if is_taken(self.h5, path):
+                        del self.h5[raw(path)]
                 if self._like is None:
-                    self._h5.attrs[COMPLETE] = 0
-            self._behind = WriteBehind(self._fd)
+                    self.h5.attrs[COMPLETE] = 0
+            self._file.write_behind()
         except BaseException:
             # Whoever has locked the folder knows whether anything in it is to be kept.
             if alone:
@@ -211,19 +197,16 @@ class OutputFile:
     @contextlib.contextmanager
     def lent(self) -> Iterator[Path]:
         """Close the file meanwhile, so that another process can open it by `open_written`."""
-        with full_disk_named(str(self.file)):
-            self.h5.close()
-        yield self.temporary
-        self._h5 = open_written(self.temporary)
+        with self._file.lent() as path:
+            yield path
 
     def reopen(self, number: int) -> None:
         """Open the temporary file that another run has left, as it was settled."""
-        self.temporary = self.folder.path / f"output-{number}.h5"
+        self._file = self._numbered(number)
         self._base = self.base
         self.fresh = self._base is None
-        self._fd = open_own(self.temporary, os.O_RDWR)
-        self._h5 = open_written(self.temporary)
-        self._behind = WriteBehind(self._fd)
+        self._file.reopen()
+        self._file.write_behind()
 
     def commit(
         self,
@@ -246,16 +229,12 @@ class OutputFile:
         with full_disk_named(str(self.file)):
             if self._like is None:
                 self.h5.attrs[COMPLETE] = 1
-            self.h5.close()
-            self._stop_flushing()
-            set_mark(self._fd, job)
-            faults.point("output.fsync")
-            os.fsync(self._fd)
+            self._file.finish(job)
         self._publish(published, still)
 
     def publish_finished(self, number: int, still: Callable[[], None]) -> None:
         """Put the file in its place that another run has finished, and could not put there."""
-        self.temporary = self.folder.path / f"output-{number}.h5"
+        self._file = self._numbered(number)
         self._base = self.base
         self._publish(lambda: None, still)
 
@@ -265,12 +244,11 @@ class OutputFile:
         with blocked({signal.SIGINT, signal.SIGTERM, signal.SIGHUP}):
             self._place()
             # Before anything else can fail: what is done is done.
-            self._h5 = None
             self._published = True
             published()
         faults.point("output.renamed")
         sync_folder(self.file.parent)
-        self._close()
+        self._file.close()
         faults.point("folder.remove")
         self.folder.remove()
 
@@ -303,14 +281,7 @@ class OutputFile:
         keep : bool
             Leave the folder, for a run that resumes; else it is removed.
         """
-        if self._h5 is not None:
-            # A full disk fails the close as well; the file goes anyway.
-            with contextlib.suppress(OSError, RuntimeError, ValueError):
-                self._h5.close()
-            self._h5 = None
-        with contextlib.suppress(OSError):
-            self._stop_flushing()
-        self._close()
+        self._file.close()
         if self.folder.locked:
             if keep and not self._published:
                 self.folder.release()
@@ -328,15 +299,8 @@ class OutputFile:
     ) -> None:
         self.abort()
 
-    def _stop_flushing(self) -> None:
-        behind, self._behind = self._behind, None
-        if behind is not None:
-            behind.stop()
-
-    def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+    def _numbered(self, number: int) -> TemporaryFile:
+        return TemporaryFile(self.folder.path / f"output-{number}.h5", self.file)
 
     def _keeps(self) -> bool:
         return not self.whole and self.file.exists()
