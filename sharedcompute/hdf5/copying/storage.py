@@ -36,7 +36,7 @@ class Storage:
     at_once: bool = False
 
 
-def must_be_made(dataset: Any, attributes_change: bool) -> bool:
+def needs_creation(dataset: Any, attributes_change: bool) -> bool:
     """Return whether H5Ocopy cannot copy a dataset as it is.
 
     It copies a reference as an address in the old file, a named type as one without a name, and a
@@ -61,7 +61,7 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
     return (kind.committed() or timed) and are_exact(pipeline_of(dcpl))
 
 
-def stored_so(dataset: Any, storage: Storage) -> Any:
+def recoded_properties(dataset: Any, storage: Storage) -> Any:
     """Return the creation properties of a low-level dataset, with other layout and filters.
 
     The fill value and the order of attributes stay. Space is allocated at once where its size
@@ -80,7 +80,7 @@ def stored_so(dataset: Any, storage: Storage) -> Any:
     return dcpl
 
 
-def stored_alike(dataset: Any) -> Any:
+def same_properties(dataset: Any) -> Any:
     """Return the creation properties of `dataset` for a copy that is written anew."""
     dcpl = dataset.get_create_plist()
     pipeline = pipeline_of(dcpl)

@@ -28,7 +28,12 @@ from sharedcompute.hdf5.copying.creation_order import (
 )
 from sharedcompute.hdf5.copying.named_types import NamedTypes, has_plain_attributes
 from sharedcompute.hdf5.copying.references import Places, Translator
-from sharedcompute.hdf5.copying.storage import Storage, must_be_made, stored_alike, stored_so
+from sharedcompute.hdf5.copying.storage import (
+    Storage,
+    needs_creation,
+    recoded_properties,
+    same_properties,
+)
 from sharedcompute.hdf5.copying.values import copy_attribute, copy_dataset
 from sharedcompute.hdf5.format.layout import files_of
 from sharedcompute.hdf5.format.names import text
@@ -191,7 +196,7 @@ class _Copy:
     def _copy_dataset(self, old: Any, at: int, group: Any, link: Link) -> Any:
         storage = self._choose(at)
         if storage is not None:
-            new = self._make_dataset(old, group, link, stored_so(old, storage))
+            new = self._make_dataset(old, group, link, recoded_properties(old, storage))
             if storage.at_once:
                 copy_dataset(old, new)
             else:
@@ -199,7 +204,7 @@ class _Copy:
             return new
         self._check_files(link.path, files_of(old.get_create_plist()))
         plain = has_plain_attributes(old)
-        if must_be_made(old, attributes_change=not plain):
+        if needs_creation(old, attributes_change=not plain):
             return self._make_alike(old, group, link)
         if old.get_type().committed():
             keeps = option("filter", "gzip:4")
@@ -211,7 +216,7 @@ class _Copy:
         return new
 
     def _make_alike(self, old: Any, group: Any, link: Link) -> Any:
-        new = self._make_dataset(old, group, link, stored_alike(old))
+        new = self._make_dataset(old, group, link, same_properties(old))
         if old.get_create_plist().get_layout() == h5d.VIRTUAL:
             return new
         if has_references(old.get_type()):

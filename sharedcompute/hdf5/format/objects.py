@@ -49,11 +49,11 @@ def _links(go_over: Callable[..., Any], kind: int, at_each: Callable[[], None]) 
 def objects(group: h5py.Group) -> Iterator[tuple[str, Any]]:
     """Yield all objects below `group` under one name each; None for one that cannot be opened."""
     readonly = group.file.mode == "r"
-    for path, item, _ in low_objects(group.id):
+    for path, item, _ in walk_objects(group.id):
         yield text(path), None if item is None else _object(item, readonly)
 
 
-def low_objects(group: Any) -> Iterator[tuple[bytes, Any, int]]:
+def walk_objects(group: Any) -> Iterator[tuple[bytes, Any, int]]:
     """Yield path, low-level object and address of all objects below a low-level group.
 
     Each once, as by `objects`.

@@ -102,10 +102,10 @@ class Packing:
 
     def meant(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         """Return the dtype that the bits are meant in: ``_Unsigned`` is for formats without it."""
-        said = "".join(self.attributes.get("_Unsigned", np.empty(0)).astype(str)).lower()
-        if (dtype.kind, said) == ("i", "true"):
+        unsigned = "".join(self.attributes.get("_Unsigned", np.empty(0)).astype(str)).lower()
+        if (dtype.kind, unsigned) == ("i", "true"):
             return np.dtype(f"u{dtype.itemsize}")
-        if (dtype.kind, said) == ("u", "false"):
+        if (dtype.kind, unsigned) == ("u", "false"):
             return np.dtype(f"i{dtype.itemsize}")
         return dtype
 

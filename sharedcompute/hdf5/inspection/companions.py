@@ -28,9 +28,9 @@ def scales_of(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
     if is_scale(dataset):
         inner = of_coordinate(dataset)[axis] if axis else dataset
         return [] if inner is None else [inner]
-    reach = AccessPolicy.of(dataset.file.filename, False)
+    policy = AccessPolicy.of(dataset.file.filename, False)
     try:
-        return [_here(scale, reach) for scale in dataset.dims[axis].values()]
+        return [_here(scale, policy) for scale in dataset.dims[axis].values()]
     except (RuntimeError, KeyError, ValueError):
         return []
 
@@ -38,9 +38,9 @@ def scales_of(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
 def beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
     """Return the dataset that CF means by `name`: in the group of `item`, or one above it."""
     group = item.parent
-    reach = AccessPolicy.of(item.file.filename, False)
+    policy = AccessPolicy.of(item.file.filename, False)
     while name:
-        found = _within(group, SHADOW + name, reach) or _within(group, name, reach)
+        found = _within(group, SHADOW + name, policy) or _within(group, name, policy)
         if isinstance(found, h5py.Dataset):
             return found
         if path_of(group) == "/":
@@ -49,18 +49,18 @@ def beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
     return None
 
 
-def _within(group: h5py.Group, name: str, reach: AccessPolicy) -> Any:
+def _within(group: h5py.Group, name: str, policy: AccessPolicy) -> Any:
     """Return what `name` leads to; None for nothing, and where a link may not be followed.
 
     Also not with --allow-external: that is for the rows.
     """
     try:
-        return _here(follow(group, name, reach), reach)
+        return _here(follow(group, name, policy), policy)
     except InputError:
         return None
 
 
-def _here(item: Any, reach: AccessPolicy) -> Any:
+def _here(item: Any, policy: AccessPolicy) -> Any:
     """Return `item`; check one whose rows lie elsewhere before anything is asked of it.
 
     Raises
@@ -69,7 +69,7 @@ def _here(item: Any, reach: AccessPolicy) -> Any:
         Its rows may not be read.
     """
     if isinstance(item, h5py.Dataset) and not lies_here(item):
-        Inspector(reach).source(item)
+        Inspector(policy).source(item)
     return item
 
 

@@ -19,7 +19,7 @@ LISTED = 8
 """Names that an error lists at most."""
 
 
-def find_dataset(file: h5py.File, path: str | None, reach: AccessPolicy) -> h5py.Dataset:
+def find_dataset(file: h5py.File, path: str | None, policy: AccessPolicy) -> h5py.Dataset:
     """Return the dataset at `path`; without a path, the only array of numbers in the file.
 
     Raises
@@ -34,7 +34,7 @@ def find_dataset(file: h5py.File, path: str | None, reach: AccessPolicy) -> h5py
             raise InputError(_no_single(file, found))
         only: h5py.Dataset = file[raw(found[0])]
         return only
-    item = _at(file, path, reach)
+    item = _at(file, path, policy)
     if isinstance(item, h5py.Group):
         inside = [f"{path.rstrip('/')}/{name}" for name in dataset_paths(item)]
         inside += [f"{path.rstrip('/')}/{name}" for name in external_links(item)]
@@ -67,9 +67,9 @@ def _no_single(file: h5py.File, found: list[str]) -> str:
     )
 
 
-def _at(file: h5py.File, path: str, reach: AccessPolicy) -> Any:
+def _at(file: h5py.File, path: str, policy: AccessPolicy) -> Any:
     """Return what is at `path`, or raise an error that says how far it leads."""
-    trail = walk(file, path, reach)
+    trail = walk(file, path, policy)
     if trail.item is not None:
         return trail.item
     if trail.link is not None:

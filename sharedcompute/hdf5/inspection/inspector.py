@@ -118,11 +118,11 @@ def _open_all(
 
 def _open_one(file: str, path: str | None, allow_external: bool) -> DatasetSource:
     disposable.progress()
-    reach = AccessPolicy.of(file, allow_external)
+    policy = AccessPolicy.of(file, allow_external)
     with open_file(check_file(file)) as opened:
-        found = Inspector(reach).source(find_dataset(opened, path, reach))
+        found = Inspector(policy).source(find_dataset(opened, path, policy))
     # Those of links on the way, and of sources that HDF5 reads, are in no description of their own.
-    return replace(found, seen=tuple(reach.met.values()))
+    return replace(found, seen=tuple(policy.met.values()))
 
 
 def check_size(source: DatasetSource) -> None:
@@ -151,12 +151,12 @@ class Inspector:
 
     Parameters
     ----------
-    reach : AccessPolicy
+    policy : AccessPolicy
         The files that may be read for them.
     """
 
-    def __init__(self, reach: AccessPolicy) -> None:
-        self._reach = reach
+    def __init__(self, policy: AccessPolicy) -> None:
+        self._policy = policy
         self._known: dict[tuple[str, str], DatasetSource] = {}
         self._files: dict[str, str] = {}
         # Those whose sources are being described.
@@ -200,7 +200,7 @@ class Inspector:
         stored = numeric_dtype(dataset)
         dcpl = dataset.id.get_create_plist()
         if dataset.file.swmr_mode:
-            self._reach.grows(file)
+            self._policy.grows(file)
         elsewhere = self._elsewhere(dataset, dcpl)
         parts, refusal = self._parts(dataset, dcpl, stored)
         shape = array_shape(dataset)
@@ -232,7 +232,7 @@ class Inspector:
             offset=layout.offset,
             packing=packing_of(dataset),
             parts=parts,
-            seen=tuple(map(self._reach.meet, dict.fromkeys((file, *elsewhere)))),
+            seen=tuple(map(self._policy.meet, dict.fromkeys((file, *elsewhere)))),
         )
 
     def _elsewhere(self, dataset: h5py.Dataset, dcpl: Any) -> tuple[str, ...]:
@@ -242,7 +242,7 @@ class Inspector:
             return ()
         find = source_file if dcpl.get_layout() == h5d.VIRTUAL else storage_file
         here, what = file_of(dataset), where(dataset)
-        found = [find(here, name, self._reach, what) for name in names]
+        found = [find(here, name, self._policy, what) for name in names]
         return tuple(os.path.realpath(file) for file in found if file is not None)
 
     def _parts(
@@ -251,4 +251,4 @@ class Inspector:
         """Return the parts of a virtual dataset, or why HDF5 must read it."""
         if dcpl.get_layout() != h5d.VIRTUAL:
             return (), ""
-        return parts_of(dataset, stored.newbyteorder("="), self._reach, self.source)
+        return parts_of(dataset, stored.newbyteorder("="), self._policy, self.source)

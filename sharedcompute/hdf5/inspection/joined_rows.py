@@ -61,28 +61,28 @@ Joined = NDArray[Any] | NotJoinedError | None
 def join_rows(source: DatasetSource, wanted: Sequence[JoinRequest]) -> dict[str, Joined]:
     """Join what is wanted of all joined files, by the names in the first.
 
-    Each file is opened once.
-
-    Entries of rows are joined, times in other units are converted to those of the first file.
+    Each file is opened once. Entries of rows are joined, times in other units are converted to those of the first file.
     They have the item's dtype, or one that holds those of all files.
     """
     joins = {path_of(want.item): _Join(want) for want in wanted}
     for part in source.parts:
         name = Path(part.source.file).name
-        left = [one for one in joins.values() if one.problem is None]
+        left = [join for join in joins.values() if join.problem is None]
         if part.source.file == source.file:
             # Opened again and closed, it would leave types with a dangling file: the next access
             # to a dataset of strings that has a fill value crashes (HDF5 2.0).
-            for one in left:
-                one.take(one.wanted.item, one.wanted.coordinate, part.shape[0], name)
+            for join in left:
+                join.take(join.wanted.item, join.wanted.coordinate, part.shape[0], name)
             continue
         with open_file(part.source.file) as file:
-            reach = AccessPolicy.of(part.source.file, False)
-            for one in left:
-                of = one.wanted.coordinate
-                beside = None if of is None else follow(file, path_of(of), reach)
-                one.take(follow(file, path_of(one.wanted.item), reach), beside, part.shape[0], name)
-    return {name: one.result() for name, one in joins.items()}
+            policy = AccessPolicy.of(part.source.file, False)
+            for join in left:
+                of = join.wanted.coordinate
+                beside = None if of is None else follow(file, path_of(of), policy)
+                join.take(
+                    follow(file, path_of(join.wanted.item), policy), beside, part.shape[0], name
+                )
+    return {name: join.result() for name, join in joins.items()}
 
 
 class _Join:

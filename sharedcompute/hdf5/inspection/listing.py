@@ -90,27 +90,27 @@ def describe(address: Address | str, allow_external: bool = False) -> list[Datas
     )
 
 
-def _described(file: str, path: str | None, reach: AccessPolicy) -> list[DatasetInfo]:
-    describer = Inspector(reach)
+def _described(file: str, path: str | None, policy: AccessPolicy) -> list[DatasetInfo]:
+    inspector = Inspector(policy)
     with open_file(check_file(file)) as opened:
-        group: Any = opened if path is None else follow(opened, path, reach)
+        group: Any = opened if path is None else follow(opened, path, policy)
         if not isinstance(group, h5py.Group):
-            return [_info(find_dataset(opened, path, reach), describer)]
-        found = list(_own(group, describer))
-        return found + list(_linked(group, reach, describer))
+            return [_info(find_dataset(opened, path, policy), inspector)]
+        found = list(_own(group, inspector))
+        return found + list(_linked(group, policy, inspector))
 
 
-def _own(group: h5py.Group, describer: Inspector) -> Iterator[DatasetInfo]:
+def _own(group: h5py.Group, inspector: Inspector) -> Iterator[DatasetInfo]:
     """Yield the datasets below `group`, and what cannot be opened."""
     above = path_of(group).rstrip("/")
     for name, item in objects(group):
         if item is None:
             yield _unusable(f"{above}/{name}", "it cannot be opened")
         elif isinstance(item, h5py.Dataset):
-            yield _info(item, describer, f"{above}/{name}")
+            yield _info(item, inspector, f"{above}/{name}")
 
 
-def _linked(group: h5py.Group, reach: AccessPolicy, describer: Inspector) -> Iterator[DatasetInfo]:
+def _linked(group: h5py.Group, policy: AccessPolicy, inspector: Inspector) -> Iterator[DatasetInfo]:
     """Yield the datasets of other files that external links below `group` lead to.
 
     Links that lead nowhere are left out.
@@ -119,12 +119,12 @@ def _linked(group: h5py.Group, reach: AccessPolicy, describer: Inspector) -> Ite
         disposable.progress()
         path = f"{path_of(group).rstrip('/')}/{name}"
         try:
-            item = follow(group, name, reach)
+            item = follow(group, name, policy)
         except InputError as error:
             yield _unusable(path, _short(on_command_line(error.text)))
             continue
         if isinstance(item, h5py.Dataset):
-            yield _info(item, describer, path)
+            yield _info(item, inspector, path)
 
 
 def _joined(source: DatasetSource) -> DatasetInfo:
@@ -151,10 +151,10 @@ def _unusable(path: str, reason: str) -> DatasetInfo:
     return DatasetInfo(path, None, "unknown", None, (), 0, 0, None, reason)
 
 
-def _info(dataset: h5py.Dataset, describer: Inspector, path: str | None = None) -> DatasetInfo:
+def _info(dataset: h5py.Dataset, inspector: Inspector, path: str | None = None) -> DatasetInfo:
     path = path or path_of(dataset)
     try:
-        source = describer.source(dataset)
+        source = inspector.source(dataset)
     except InputError as error:
         return _refused(dataset, path, _short(on_command_line(error.text)))
     except FOREIGN as error:
@@ -176,12 +176,12 @@ def _refused(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
     """Describe a dataset that cannot be used, as far as that is possible."""
     try:
         # HDF5 may have to open the sources of a virtual one for the shape.
-        return _unusable(path, reason) if dataset.is_virtual else _told(dataset, path, reason)
+        return _unusable(path, reason) if dataset.is_virtual else _unreadable(dataset, path, reason)
     except FOREIGN:
         return _unusable(path, reason)
 
 
-def _told(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
+def _unreadable(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
     dcpl = dataset.id.get_create_plist()
     nbytes = math.prod(dataset.shape) * dataset.id.get_type().get_size() if dataset.shape else 0
     return DatasetInfo(

@@ -105,11 +105,11 @@ def _verified(address: Address) -> Verification:
         return Verification(address.file, complete, tuple(_check(item) for item in made))
 
 
-def _named(file: h5py.File, path: str | None, reach: AccessPolicy) -> list[h5py.Dataset]:
-    found = follow(file, path or "/", reach)
+def _named(file: h5py.File, path: str | None, policy: AccessPolicy) -> list[h5py.Dataset]:
+    found = follow(file, path or "/", policy)
     if isinstance(found, h5py.Group):
         return [found[raw(name)] for name in dataset_paths(found)]
-    return [find_dataset(file, path, reach)]
+    return [find_dataset(file, path, policy)]
 
 
 def _check(dataset: h5py.Dataset) -> DatasetCheck:

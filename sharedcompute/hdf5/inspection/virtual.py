@@ -42,7 +42,7 @@ class _LeftToHdf5(Exception):  # noqa: N818 - it is no error: HDF5 reads the dat
 
 
 def parts_of(
-    dataset: h5py.Dataset, dtype: np.dtype[Any], reach: AccessPolicy, describe: Describe
+    dataset: h5py.Dataset, dtype: np.dtype[Any], policy: AccessPolicy, describe: Describe
 ) -> tuple[tuple[Part, ...], str]:
     """Return the boxes that a virtual dataset consists of; if none, why HDF5 must read it.
 
@@ -54,13 +54,13 @@ def parts_of(
     dataset : h5py.Dataset
     dtype : numpy.dtype
         Of its rows, in native byte order.
-    reach : AccessPolicy
+    policy : AccessPolicy
         The files that may be its sources.
     describe : callable
         Gives the source for an open dataset.
     """
     parts, refusal = [], ""
-    sources = _Sources(dataset, reach, describe)
+    sources = _Sources(dataset, policy, describe)
     dcpl = dataset.id.get_create_plist()
     # All of them before anything asks for the shape: HDF5 opens the sources of an unlimited mapping
     # to work that out.
@@ -91,14 +91,14 @@ class _Sources:
     Parameters
     ----------
     dataset : h5py.Dataset
-    reach : AccessPolicy
+    policy : AccessPolicy
     describe : callable
     """
 
-    def __init__(self, dataset: h5py.Dataset, reach: AccessPolicy, describe: Describe) -> None:
+    def __init__(self, dataset: h5py.Dataset, policy: AccessPolicy, describe: Describe) -> None:
         self._file = file_of(dataset)
         self._what = f"the virtual dataset {where(dataset)}"
-        self._reach = reach
+        self._policy = policy
         self._describe = describe
         self._known: dict[tuple[str, str], DatasetSource | _LeftToHdf5] = {}
 
@@ -126,13 +126,13 @@ class _Sources:
                 self._look(numbered(file, number), numbered(path, number))
 
     def _look(self, file: str, path: str) -> DatasetSource:
-        name = source_file(self._file, file, self._reach, self._what)
+        name = source_file(self._file, file, self._policy, self._what)
         if name is None:
             raise _LeftToHdf5(f"its source {file} is missing")
         # HDF5 takes a file that it cannot open for one that is missing, and gives fill values.
         # Where it is being written, or damaged, that would be wrong numbers: `open_file` refuses.
         with open_file(os.path.realpath(name)) as opened:
-            found = follow(opened, path, self._reach)
+            found = follow(opened, path, self._policy)
             if not isinstance(found, h5py.Dataset):
                 raise _LeftToHdf5(f"its source {file}::{path} is missing")
             # A virtual dataset has an extent, which is not to be asked for yet.

@@ -48,10 +48,10 @@ class AccessPolicy:
     @classmethod
     def of(cls, file: str, allow_external: bool) -> AccessPolicy:
         """Return what `file` may lead to: its own folder, and with `allow_external` everything."""
-        reach = cls(str(Path(os.path.realpath(file)).parent), allow_external)
+        policy = cls(str(Path(os.path.realpath(file)).parent), allow_external)
         with contextlib.suppress(OSError, ValueError):
-            reach.meet(file)
-        return reach
+            policy.meet(file)
+        return policy
 
     def meet(self, file: str) -> Seen:
         """Note a file that is about to be opened; as it was, where it was met before."""
@@ -109,20 +109,20 @@ class AccessPolicy:
         return None
 
 
-def linked_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
+def linked_file(file: str, name: str, policy: AccessPolicy, what: str) -> str | None:
     """Return the file that an external link means by `name`; None where it is not there."""
-    return reach.first(_places(file, name, "HDF5_EXT_PREFIX"), what)
+    return policy.first(_places(file, name, "HDF5_EXT_PREFIX"), what)
 
 
-def source_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
+def source_file(file: str, name: str, policy: AccessPolicy, what: str) -> str | None:
     """Return the file that a virtual dataset means by `name`; None where it is not there.
 
     ``.`` is the file itself.
     """
-    return file if name == "." else reach.first(_places(file, name, "HDF5_VDS_PREFIX"), what)
+    return file if name == "." else policy.first(_places(file, name, "HDF5_VDS_PREFIX"), what)
 
 
-def storage_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
+def storage_file(file: str, name: str, policy: AccessPolicy, what: str) -> str | None:
     """Return the file that external storage of a dataset in `file` means by `name`.
 
     Relative names are relative to the working folder: HDF5 looks nowhere else.
@@ -130,7 +130,7 @@ def storage_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | 
     prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "")
     if prefix and not Path(name).is_absolute():
         name = f"{_with_origin(prefix, str(Path(file).parent))}/{name}"
-    return reach.first(iter([name]), what)
+    return policy.first(iter([name]), what)
 
 
 def _places(file: str, name: str, variable: str) -> Iterator[str]:

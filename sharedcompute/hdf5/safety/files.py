@@ -13,7 +13,7 @@ import h5py
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.filters.available import prefer_hdf5plugin
-from sharedcompute.hdf5.safety.locks import VARIABLE, lacks_locks, say_unlocked
+from sharedcompute.hdf5.safety.locks import VARIABLE, lacks_locks, warn_unlocked
 from sharedcompute.validation.names import nearest
 
 
@@ -119,7 +119,7 @@ def open_hdf5(file: str, **how: Any) -> h5py.File:
         if not lacks_locks(str(error)):
             raise
     opened = h5py.File(file, "r", locking=False, **how)
-    say_unlocked()
+    warn_unlocked()
     return opened
 
 

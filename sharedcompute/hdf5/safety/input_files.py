@@ -51,7 +51,7 @@ class Seen:
         return cls(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
     @property
-    def is_there(self) -> bool:
+    def is_unchanged(self) -> bool:
         """True if the file is what it was."""
         try:
             now = Seen.of(self.file)
@@ -90,7 +90,7 @@ class InputFiles:
     @property
     def are_there(self) -> bool:
         """True if all of them are what they were."""
-        return all(seen.is_there for seen in self.seen)
+        return all(seen.is_unchanged for seen in self.seen)
 
     def check(self) -> None:
         """See whether all of them are what they were.
@@ -101,7 +101,7 @@ class InputFiles:
             One is not.
         """
         for seen in self.seen:
-            if not seen.is_there:
+            if not seen.is_unchanged:
                 raise InputChanged(
                     f"expected {seen.file} as it was when it was opened, and the input changed "
                     "while it was read; nothing made of it is kept, run the job again"

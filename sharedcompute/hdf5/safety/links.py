@@ -42,7 +42,7 @@ class Trail:
     through_dataset: bool = False
 
 
-def follow(file: h5py.Group, path: str, reach: AccessPolicy) -> Any:
+def follow(file: h5py.Group, path: str, policy: AccessPolicy) -> Any:
     """Return what is at `path`; None for nothing.
 
     Raises
@@ -50,10 +50,10 @@ def follow(file: h5py.Group, path: str, reach: AccessPolicy) -> Any:
     InputError
         A link leads to a file that may not be read, or cannot be.
     """
-    return walk(file, path, reach).item
+    return walk(file, path, policy).item
 
 
-def walk(file: h5py.Group, path: str, reach: AccessPolicy, followed: int = 0) -> Trail:
+def walk(file: h5py.Group, path: str, policy: AccessPolicy, followed: int = 0) -> Trail:
     """Return where `path` leads, and if it is nowhere, what stands in the way.
 
     Parameters
@@ -94,7 +94,7 @@ def walk(file: h5py.Group, path: str, reach: AccessPolicy, followed: int = 0) ->
                 here = root if found.path.startswith("/") else here
                 left += [(below, False) for below in _parts(found.path)][::-1]
                 continue
-            here = _behind(here, part, found, reach, followed)
+            here = _behind(here, part, found, policy, followed)
             root = None if here is None else here.file["/"]
         if here is None:
             return Trail(None, at, link or found)
@@ -130,14 +130,14 @@ def _opened(group: h5py.Group, name: str) -> Any:
         return None
 
 
-def _behind(group: h5py.Group, name: str, link: Any, reach: AccessPolicy, followed: int) -> Any:
+def _behind(group: h5py.Group, name: str, link: Any, policy: AccessPolicy, followed: int) -> Any:
     """Return what an external link leads to, once the way there is checked; else None."""
     file = file_of(group)
     what = f"the link {file}::{path_of(group).rstrip('/')}/{name}"
-    target = linked_file(file, link.filename, reach, what)
+    target = linked_file(file, link.filename, policy, what)
     if target is None:
         return None
     with open_file(os.path.realpath(target)) as opened:
-        if walk(opened, link.path, reach, followed).item is None:
+        if walk(opened, link.path, policy, followed).item is None:
             return None
     return _opened(group, name)

@@ -35,7 +35,7 @@ def lock(fd: int, *, shared: bool = False) -> None:
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        say_unlocked()
+        warn_unlocked()
 
 
 def unlock(fd: int) -> None:
@@ -53,7 +53,7 @@ def lacks_locks(text: str) -> bool:
     return found is not None and int(found[1]) in NO_LOCKS
 
 
-def say_unlocked() -> None:
+def warn_unlocked() -> None:
     """Warn, in the process that the user has begun: its workers open what it has opened."""
     if multiprocessing.parent_process() is None:
         warnings.warn(
