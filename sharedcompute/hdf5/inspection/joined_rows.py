@@ -61,8 +61,8 @@ Joined = NDArray[Any] | NotJoinedError | None
 def join_rows(source: DatasetSource, wanted: Sequence[JoinRequest]) -> dict[str, Joined]:
     """Join what is wanted of all joined files, by the names in the first.
 
-    Each file is opened once. Entries of rows are joined, times in other units are converted to those of the first file.
-    They have the item's dtype, or one that holds those of all files.
+    Each file is opened once. Entries of rows are joined, times in other units are converted to
+    those of the first file. They have the item's dtype, or one that holds those of all files.
     """
     joins = {path_of(want.item): _Join(want) for want in wanted}
     for part in source.parts:
