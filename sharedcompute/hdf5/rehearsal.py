@@ -2,7 +2,7 @@
 
 A worker may be lost, this process may not: HDF5's index of chunks, its own reader and the codecs of
 third parties crash on some damaged files. Where this process does the work itself, all that is
-tried there first; a box that a user wants is read there and handed over.
+tried there first; a box that a user slices is read there and returned.
 """
 
 from __future__ import annotations

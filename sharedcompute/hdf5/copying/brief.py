@@ -24,7 +24,7 @@ _READ_BY_HDF5 = (h5d.CHUNKED, h5d.CONTIGUOUS, h5d.COMPACT)
 
 
 class Briefer:
-    """Describes small datasets of one file.
+    """Describes small datasets of one file in brief.
 
     Parameters
     ----------

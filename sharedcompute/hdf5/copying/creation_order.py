@@ -11,7 +11,7 @@ from h5py import h5, h5a, h5g, h5p, h5t
 from sharedcompute.hdf5.format.names import is_taken, key, raw
 
 TRACKED = h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED
-"""Links and attributes are kept in the order of their creation, as netCDF-4 wants."""
+"""Links and attributes are kept in the order of their creation, as netCDF-4 requires."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Link:
 
 
 def links_of(group: Any, path: bytes) -> list[Link]:
-    """Return the links of a low-level group that stands at `path`, empty for the root."""
+    """Return the links of a low-level group at `path`, empty for the root."""
     links: list[Link] = []
     order = group.get_create_plist().get_link_creation_order()
     group.links.iterate(

@@ -14,8 +14,8 @@ import h5py
 from numpy.typing import NDArray
 
 from sharedcompute.hdf5.copying.attributes import copy_attributes
-from sharedcompute.hdf5.copying.beside import Beside
 from sharedcompute.hdf5.copying.companion_data import copy_data, holds_the_same
+from sharedcompute.hdf5.copying.related import RelatedVariables
 from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES, COMPANIONS, OF_THE_VALUES
 from sharedcompute.hdf5.format.dimensions import (
     ID,
@@ -29,7 +29,7 @@ from sharedcompute.hdf5.format.dimensions import (
     of_coordinate,
 )
 from sharedcompute.hdf5.format.names import item_at, key, path_of, raw, text_attribute
-from sharedcompute.hdf5.inspection.companions import basename, beside, relative, scales_of
+from sharedcompute.hdf5.inspection.companions import basename, find_companion, relative, scales_of
 from sharedcompute.hdf5.inspection.joined_rows import Joined, JoinRequest, NotJoinedError, join_rows
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
@@ -46,7 +46,7 @@ def copy_metadata(
 ) -> tuple[str, ...]:
     """Give a result what describes its input.
 
-    Scales and companions are put beside the result, under their own names; one that is there
+    Scales and companions are put next to the result, under their own names; one that is there
     already is used if it is equal, and else the new one gets a number after its name. Either all
     axes of the result are labelled or none: what has no scale gets a dimension without a variable.
 
@@ -86,7 +86,7 @@ def copy_metadata(
 
 
 class _Carrier:
-    """One result's scales and companions on their way from file to file.
+    """Carries scales and companions of one result from file to file.
 
     What belongs to the rows of joined files is joined, or left out where it cannot be.
 
@@ -106,7 +106,7 @@ class _Carrier:
         self._original = original
         self._result = result
         self._axes = list(axes)
-        self._beside = Beside(original, self._axes)
+        self._related = RelatedVariables(original, self._axes)
         self._carried: dict[str, h5py.Dataset | None] = {}
         self._joined = self._join() if source.glob else {}
         self._several: dict[str, list[h5py.Dataset]] = {}
@@ -131,7 +131,7 @@ class _Carrier:
                 continue
             if self._original.dims[axis].label:
                 self._result.dims[new].label = self._original.dims[axis].label
-            for scale in self._beside.scales[axis]:
+            for scale in self._related.scales[axis]:
                 self._attach(self._result, new, scale)
         self._complete(self._result)
 
@@ -141,8 +141,8 @@ class _Carrier:
             text = text_attribute(self._original, attribute)
             words = []
             for word in text.split():
-                found = beside(self._original, word.removesuffix(":"))
-                if found is None or not self._beside.stays(found):
+                found = find_companion(self._original, word.removesuffix(":"))
+                if found is None or not self._related.stays(found):
                     continue
                 carried = self._carry(found)
                 if carried is None:
@@ -165,8 +165,8 @@ class _Carrier:
         """Join what the axes and the coordinates of joined files lead to."""
         found: dict[str, Joined] = {}
         wanted: list[JoinRequest] = []
-        for item, of in self._beside.reached():
-            along = self._beside.along(item)
+        for item, of in self._related.reached():
+            along = self._related.along(item)
             of_rows = any(0 in axes for axes in along)
             if of_rows and (along[0] != {0} or any(0 in axes for axes in along[1:])):
                 found[path_of(item)] = NotJoinedError("its rows cannot be told from its columns")
@@ -179,7 +179,7 @@ class _Carrier:
 
     def _bare(self, scale: h5py.Dataset) -> h5py.Dataset:
         """Return the dimension of a scale whose values are left out."""
-        of_rows = 0 in self._beside.along(scale)[0]
+        of_rows = 0 in self._related.along(scale)[0]
         length = self._source.shape[0] if of_rows else scale.shape[0]
         name = relative(path_of(scale), path_of(self._original.parent))
         return self._dimension(name, length, grows=scale.maxshape[0] is None)
@@ -222,7 +222,7 @@ class _Carrier:
             self._notes.append(f"{path_of(item)} of {self._source} is left out: {joined}")
             self._carried[path_of(item)] = None
             return None
-        if self._source.glob and has_no_variable(item) and 0 in self._beside.along(item)[0]:
+        if self._source.glob and has_no_variable(item) and 0 in self._related.along(item)[0]:
             # Only its length is joined.
             return self._remember(item, self._bare(item))
         copied, is_new = self._place(item, joined)
@@ -265,7 +265,7 @@ class _Carrier:
     def _carry_edges(self, item: h5py.Dataset, copied: h5py.Dataset) -> None:
         """Copy the edges of a coordinate's cells, and let it name what was copied."""
         for attribute in AXIS_ATTRIBUTES:
-            edges = beside(item, text_attribute(item, attribute))
+            edges = find_companion(item, text_attribute(item, attribute))
             if edges is None:
                 continue
             carried = self._carry(edges)

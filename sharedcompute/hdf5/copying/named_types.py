@@ -1,4 +1,4 @@
-"""Named types of a file on their way into its copy."""
+"""Named types, copied from file to file."""
 
 from __future__ import annotations
 

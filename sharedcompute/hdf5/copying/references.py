@@ -2,7 +2,7 @@
 
 A reference is an address in its own file: HDF5 copies it as it is, and it then points to nothing,
 or to something else. Values are translated as they lie in memory, so that a type which NumPy cannot
-express is no obstacle, and everything beside the references keeps its bits.
+express is no obstacle, and everything but the references keeps its bits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sharedcompute.hdf5.format.types import has_references
 
 @dataclass(frozen=True)
 class Places:
-    """Where the objects of one file stand in its copy.
+    """Addresses of the objects of one file in its copy.
 
     Parameters
     ----------

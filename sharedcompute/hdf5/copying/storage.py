@@ -27,7 +27,7 @@ class Storage:
     filters : tuple of Filter
         Needs chunks.
     at_once : bool
-        HDF5 copies the rows while it copies the structure, and nobody does so later. What was
+        HDF5 copies the rows while it copies the structure, and they are not copied later. What was
         never written stays so.
     """
 
@@ -81,7 +81,7 @@ def recoded_properties(dataset: Any, storage: Storage) -> Any:
 
 
 def same_properties(dataset: Any) -> Any:
-    """Return the creation properties of `dataset` for a copy that is written anew."""
+    """Return the creation properties of `dataset` for a copy that is written again."""
     dcpl = dataset.get_create_plist()
     pipeline = pipeline_of(dcpl)
     exact = are_exact(pipeline)

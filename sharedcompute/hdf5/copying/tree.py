@@ -69,7 +69,7 @@ class Recoded:
 def copy_tree(
     source: h5py.File, target: h5py.File, home: Path, choose: Choose
 ) -> tuple[list[Recoded], list[str]]:
-    """Copy all of a file but the rows of the datasets that `choose` wants stored otherwise, later.
+    """Copy all of a file but the rows of the datasets that `choose` stores otherwise, later.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def copy_tree(
     home : Path
         The folder in which the copy will stand.
     choose : callable
-        Asked for each dataset by its address in `source`. It may choose for arrays of numbers.
+        Called with the address of each dataset in `source`. It may choose for arrays of numbers.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def copy_tree(
 
 
 class _Copy:
-    """One file on its way into another."""
+    """Copies one file into another."""
 
     def __init__(self, source: h5py.File, target: h5py.File, home: Path, choose: Choose) -> None:
         self.recoded: list[Recoded] = []

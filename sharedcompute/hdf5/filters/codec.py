@@ -168,7 +168,7 @@ class Codec:
     options : callable or None
         ``options(stored)`` returns the options to give a dataset of any chunk shape, fill value and
         dtype, from the values that are stored with one; None for values that it does not
-        understand. None instead of a callable: nobody has tested a way, and the filter is not
+        understand. None instead of a callable: no way has been tested, and the filter is not
         applied again. HDF5 itself makes stored values of options, in the filter's ``set_local``.
     label : callable, optional
         The name for a person, by the options; default: `name` alone.

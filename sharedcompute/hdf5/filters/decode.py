@@ -10,7 +10,7 @@ from sharedcompute.hdf5.filters.registry import codec_of
 def decodes(pipeline: Pipeline) -> tuple[bool, str]:
     """Return whether `Decoder` can undo `pipeline`, and by what, or which filter is why not.
 
-    Filters that are bound to a dtype or lossy, and those that nobody here knows, are left to HDF5.
+    Filters that are bound to a dtype or lossy, and those that are not known, are left to HDF5.
     """
     phrases = []
     for step in reversed(pipeline):

@@ -34,7 +34,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode(self, chunks: Iterable[NDArray[Any]]) -> Iterator[EncodedBytes]:
-        """Encode `chunks` in their order; one needs to be valid only until the next is asked for.
+        """Encode `chunks` in their order; each is used before the next is requested.
 
         They are whole, but may have any strides and be of another byte order than in the file.
         """

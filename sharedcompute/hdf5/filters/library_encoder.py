@@ -23,7 +23,7 @@ BATCH_NBYTES = 256 << 10
 calls of h5py as in the codec."""
 
 MEMORY_FILE_LIMIT = 4
-"""An in-memory file is made anew when it has grown to this many times a batch's bytes."""
+"""An in-memory file is created again when it has grown to this many times a batch's bytes."""
 
 
 class LibraryEncoder(Encoder):

@@ -131,8 +131,8 @@ def check_again(pipeline: Pipeline, where: str = "the result") -> None:
     Raises
     ------
     InputError
-        A filter is not there, cannot encode, or has stored options that nobody has a tested way
-        back from.
+        A filter is not there, cannot encode, or has stored options without a
+        tested way back.
     """
     for step in pipeline:
         named = f"filter {step.name} (number {step.code}) for {where}"

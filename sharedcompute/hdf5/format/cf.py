@@ -25,7 +25,7 @@ STRUCTURAL = frozenset(
 
 
 OF_THE_DTYPE = frozenset({"_FillValue", "missing_value", "valid_min", "valid_max", "valid_range"})
-"""Attributes that netCDF wants in the dtype of their variable."""
+"""Attributes that netCDF requires in the dtype of their variable."""
 
 
 OF_THE_VALUES = frozenset({"actual_range", "dtype"})

@@ -119,7 +119,7 @@ class Places:
 class ChunkIndex:
     """The places of all stored chunks of an open dataset.
 
-    HDF5 is asked once for all of them, 1 us each: asked for one chunk by its coordinates it walks
+    HDF5 lists all of them at once, 1 us each: for one chunk by its coordinates it walks
     through the whole index (0.1 ms each for 10,000 chunks, HDF5 2.0).
 
     Parameters

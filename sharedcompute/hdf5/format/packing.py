@@ -34,7 +34,7 @@ class Packing:
     ----------
     attributes : mapping of str to ndarray
         The attributes by their names, each of shape (values,), as the file has them. Whether they
-        make sense is checked by who applies them: a job that does not is not to fail on them.
+        make sense is checked when they are applied: a job that ignores them must not fail on them.
     """
 
     attributes: Mapping[str, NDArray[Any]]
@@ -69,7 +69,7 @@ class Packing:
         """Return the first attribute by which equal stored numbers mean other numbers."""
         ours = self._effects(dtype)
         theirs = (other or NOT_PACKED)._effects(dtype)
-        # Which of the two names a missing number is the same to who reads it.
+        # Which of the two names a missing number makes no difference to a reader.
         mine, its = (frozenset().union(*(e[n] for n in MASKS)) for e in (ours, theirs))
         if mine != its:
             return next(n for n in MASKS if ours[n] != theirs[n])

@@ -81,7 +81,7 @@ def check_length(dataset: h5py.Dataset, layout: Layout) -> None:
 def check_index(dataset: h5py.Dataset, grid: ChunkGrid) -> None:
     """Refuse a dataset whose chunks HDF5 cannot find. Workers would crash on it, or this process.
 
-    It takes 1 us for each chunk; where there may be very many, only who reads them asks.
+    It takes 1 us for each chunk; where there may be very many, only a reader does that.
     """
     if math.prod(grid.counts) > LOOKED_UP:
         return

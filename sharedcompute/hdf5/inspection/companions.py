@@ -35,7 +35,7 @@ def scales_of(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
         return []
 
 
-def beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
+def find_companion(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
     """Return the dataset that CF means by `name`: in the group of `item`, or one above it."""
     group = item.parent
     policy = AccessPolicy.of(item.file.filename, False)
@@ -61,7 +61,7 @@ def _within(group: h5py.Group, name: str, policy: AccessPolicy) -> Any:
 
 
 def _here(item: Any, policy: AccessPolicy) -> Any:
-    """Return `item`; check one whose rows lie elsewhere before anything is asked of it.
+    """Return `item`; check one whose rows lie elsewhere before it is used.
 
     Raises
     ------

@@ -86,7 +86,7 @@ def join_rows(source: DatasetSource, wanted: Sequence[JoinRequest]) -> dict[str,
 
 
 class _Join:
-    """One thing on its way from all files.
+    """One variable of the first file, joined with those of all others.
 
     Attributes
     ----------

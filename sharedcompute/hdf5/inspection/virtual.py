@@ -135,7 +135,7 @@ class _Sources:
             found = follow(opened, path, self._policy)
             if not isinstance(found, h5py.Dataset):
                 raise _LeftToHdf5(f"its source {file}::{path} is missing")
-            # A virtual dataset has an extent, which is not to be asked for yet.
+            # A virtual dataset has an extent, which must not be requested yet.
             if not found.is_virtual and found.shape == ():
                 raise _LeftToHdf5("a source of a single number")
             return self._describe(found)

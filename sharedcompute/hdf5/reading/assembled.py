@@ -15,7 +15,7 @@ from sharedcompute.hdf5.reading.stored import Part, Stored, open_at_once
 
 
 class AssembledReader(Reader):
-    """Rows from the readers of a source's parts, which are opened when their rows are asked for.
+    """Rows from the readers of a source's parts, which are opened when their rows are read.
 
     Rows that one part has all of are what its own reader gives: no copy is made of them.
 

@@ -118,7 +118,7 @@ class ReadAhead:
     Parameters
     ----------
     fd : int
-        The open file; whoever gives it closes it.
+        The open file; the caller closes it.
     """
 
     def __init__(self, fd: int) -> None:

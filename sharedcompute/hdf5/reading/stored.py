@@ -24,7 +24,7 @@ RUN_NBYTES = 1 << 20
 """Bytes of neighbouring small chunks that are read at once: they stay in the core's cache."""
 
 WINDOW_NBYTES = 64 << 20
-"""Rows that were not asked for are decoded, and kept for the next read, up to so many bytes."""
+"""Rows that were not requested are decoded, and kept for the next read, up to so many bytes."""
 
 CACHE_LIMIT = 64 << 20
 """Bytes of decoded chunks that an h5py reader keeps at most."""

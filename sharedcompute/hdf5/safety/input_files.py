@@ -1,7 +1,7 @@
 """The files that a job reads, as they were when they were first opened.
 
 Descriptions, offsets and rows that were read are those of that moment. So each file is checked
-again by whoever opens it, between the passes, and before any result of it is published.
+again when it is opened, between the passes, and before any result of it is published.
 """
 
 from __future__ import annotations

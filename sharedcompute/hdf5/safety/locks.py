@@ -28,7 +28,7 @@ def lock(fd: int, *, shared: bool = False) -> None:
     Raises
     ------
     BlockingIOError
-        Somebody else has it.
+        Another process holds it.
     """
     try:
         fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

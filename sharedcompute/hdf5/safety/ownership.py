@@ -1,7 +1,7 @@
-"""Ownership: nobody else's files and folders are opened, changed or removed.
+"""Ownership: no other user's files and folders are opened, changed or removed.
 
-A name in a folder where others may write can be a link to a file of the user's, a pipe that nobody
-writes to, or a folder that somebody else has filled.
+A name in a folder where others may write can be a link to a file of the user's, a pipe without a
+writer, or a folder that another user has filled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def open_folder(path: Path, *, made: bool = False) -> int:
-    """Open a folder of this user's in which nobody else may write.
+    """Open a folder of this user's in which no other user may write.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def open_folder(path: Path, *, made: bool = False) -> int:
     FileNotFoundError
         There is nothing.
     InputError
-        It is somebody else's, or no folder.
+        It belongs to another user, or is no folder.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | SAFE)

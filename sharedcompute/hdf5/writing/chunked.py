@@ -18,7 +18,7 @@ from sharedcompute.hdf5.writing.row_writer import EncodedChunk, RowTarget, RowWr
 
 @dataclass(frozen=True)
 class ChunkTarget(RowTarget):
-    """Rows of a chunked dataset, encoded by whoever has them and stored by the parent.
+    """Rows of a chunked dataset, encoded by the worker that has them and stored by the parent.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class ChunkTarget(RowTarget):
         Of the rows given, and in the file.
     filters : tuple of Filter
     fill : Fill
-        Its value stands in chunks beyond the edge of the dataset.
+        Its value fills chunks beyond the edge of the dataset.
     stored : tuple of StoredFilter
         The filters as the dataset has them.
     """

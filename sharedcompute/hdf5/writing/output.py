@@ -1,4 +1,4 @@
-"""The output file: written beside its place, and put there whole.
+"""The output file: written next to its place, and put there whole.
 
 At every moment the output path holds the old file or the new one. What is named is what is created
 or replaced: FILE alone names the whole file, FILE::PATH one object in it; then the other objects of
@@ -49,7 +49,7 @@ class OutputFile:
         Replace what is named if it exists.
     results : iterable of str
         The paths of the datasets to be made, where PATH is but the group that they go to. Only
-        they are replaced then: what else the group holds is somebody else's.
+        they are replaced then: whatever else the group holds is kept.
     like : str, optional
         A file whose own properties the new one takes over: user block, creation order of the root,
         sizes, file space. The result is to be that file's equal, so no attribute of ours is put in
@@ -179,7 +179,7 @@ class OutputFile:
                     self.h5.attrs[COMPLETE] = 0
             self._file.write_behind()
         except BaseException:
-            # Whoever has locked the folder knows whether anything in it is to be kept.
+            # The holder of the folder's lock knows whether anything in it is to be kept.
             if alone:
                 self.abort()
             raise
@@ -253,7 +253,7 @@ class OutputFile:
         self.folder.remove()
 
     def _place(self) -> None:
-        """Put the file in its place; over another one only where that was asked for."""
+        """Put the file in its place; over another one only if the user allows it."""
         if self._base is not None and self.base != self._base:
             raise OutputExists(
                 f"expected {self.file} as it was when the job began, another program has changed "

@@ -79,7 +79,7 @@ class RowTarget(ABC):
 
 @dataclass(frozen=True)
 class ContiguousTarget(RowTarget):
-    """Rows of a contiguous dataset, written in place by whoever has them.
+    """Rows of a contiguous dataset, written in place by the worker that has them.
 
     Parameters
     ----------

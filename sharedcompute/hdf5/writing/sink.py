@@ -233,12 +233,12 @@ def create(sink: DatasetSink, output: OutputFile, *, unwritten: bool = False) ->
     """Make the dataset in the open output file, and groups above it.
 
     Contiguous data are allocated at once and not filled, so that workers can write them in place;
-    each row of a result is written by somebody, and the file says at its end that it is complete.
+    each row of a result is written by a worker, and the file is marked complete at the end.
 
     Parameters
     ----------
     unwritten : bool
-        Nobody will write it, and it takes no place.
+        It is never written, and takes no space.
     """
     with full_disk_named(str(output.file)):
         low = _create_plain(sink, output.h5, unwritten)
@@ -285,7 +285,7 @@ def _create_plain(sink: DatasetSink, file: h5py.File, unwritten: bool) -> Any:
         apply(sink.filters, dcpl)
     if not sink.filters and not unwritten:
         # All space is allocated now, or it would follow the order in which workers end. Where
-        # nothing can be added every element is written by somebody, and not filled before.
+        # nothing can be added every element is written by a worker, and not filled before.
         dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY)
         if sink.limits == sink.shape:
             fill = replace(fill, time=h5d.FILL_TIME_NEVER)

@@ -55,7 +55,7 @@ class WriteBehind:
     Parameters
     ----------
     fd : int
-        The open file; whoever gives it closes it, after `stop`.
+        The open file; the caller closes it, after `stop`.
     """
 
     def __init__(self, fd: int) -> None:
@@ -97,7 +97,7 @@ def set_mark(fd: int, job: str) -> None:
 
 
 def mark_of(file: Path) -> str | None:
-    """Return the job that made a file; None where nobody knows, or it was changed since."""
+    """Return the job that made a file; None if unknown, or if it was changed since."""
     try:
         job, *state = os.getxattr(file, MARK).decode().split()
         status = file.stat()

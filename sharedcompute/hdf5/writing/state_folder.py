@@ -1,4 +1,4 @@
-"""The folder beside an output that holds all of a job until its end."""
+"""The folder next to an output that holds all of a job until its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sharedcompute.hdf5.safety.locks import lock, unlock
 from sharedcompute.hdf5.safety.ownership import SAFE, is_own_folder, open_folder
 
 SUFFIX = ".resume"
-"""Of the folder beside an output."""
+"""Of the folder next to an output."""
 
 
 LOCK = "lock"
@@ -20,14 +20,14 @@ LOCK = "lock"
 
 
 OWN = re.compile(r"(?:journal|output|waiting|states)-(\d+)(?:\.h5|-[-\d]+|-held-\d+)?")
-"""The names of all other files in it, with the number of the run; the rest is somebody else's."""
+"""The names of all other files in it, with the number of the run; all others are not ours."""
 
 
 class StateFolder:
-    """The folder beside an output that holds all of a job until its end: ``out.h5.resume``.
+    """The folder next to an output that holds all of a job until its end: ``out.h5.resume``.
 
     It is locked by the kernel, which drops the lock with the process: a dead job's folder is
-    simply taken over. Nobody but this user may enter it, and one that is not so is refused.
+    simply taken over. Only this user may enter it, and a folder that others may enter is refused.
 
     Parameters
     ----------
@@ -54,8 +54,7 @@ class StateFolder:
     def take(self) -> None:
         """Make the folder if need be, and lock it.
 
-        Another job may have removed the folder between our open and our lock; then what we hold is
-        not what stands at the path, and we begin again.
+        Another job may have removed the folder between our open and our lock: the locked file is not the one at the path, and all begins again.
 
         Raises
         ------
@@ -143,7 +142,7 @@ class StateFolder:
         """Remove the folder, and drop the lock. The lock's file goes last, and while locked."""
         names = [name for name in os.listdir(self._folder) if OWN.fullmatch(name)]  # noqa: PTH208
         for name in (*names, LOCK):
-            # A folder of that name is somebody's who has put it there.
+            # A folder of that name was put there by a user.
             with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
                 os.unlink(name, dir_fd=self._folder)
         with contextlib.suppress(OSError):

@@ -18,7 +18,7 @@ from sharedcompute.system.shortage import full_disk_named
 
 
 class TemporaryFile:
-    """A file that is written beside the place of the output.
+    """A file that is written next to the place of the output.
 
     Parameters
     ----------

@@ -9,10 +9,10 @@ import h5py
 from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES
 from sharedcompute.hdf5.format.dimensions import has_no_variable, is_scale
 from sharedcompute.hdf5.format.names import path_of, text_attribute
-from sharedcompute.hdf5.inspection.companions import beside, scales_of
+from sharedcompute.hdf5.inspection.companions import find_companion, scales_of
 
 
-class Beside:
+class RelatedVariables:
     """Scales and companions of a dataset, as far as a result of it can have them.
 
     Parameters
@@ -37,7 +37,7 @@ class Beside:
         """Yield what the axes and the coordinates lead to; with cells' edges, their coordinate."""
         scales = [s for axis in self._axes if axis is not None for s in self.scales[axis]]
         words = text_attribute(self._original, "coordinates").split()
-        named = (beside(self._original, word) for word in words)
+        named = (find_companion(self._original, word) for word in words)
         queue: list[tuple[h5py.Dataset, h5py.Dataset | None]]
         queue = [(item, None) for item in (*scales, *named) if item is not None]
         seen: set[str] = set()
@@ -49,7 +49,7 @@ class Beside:
             yield item, of
             for axis in range(item.ndim if item.shape else 0):
                 queue += [(scale, None) for scale in scales_of(item, axis)]
-            edges = (beside(item, text_attribute(item, name)) for name in AXIS_ATTRIBUTES)
+            edges = (find_companion(item, text_attribute(item, name)) for name in AXIS_ATTRIBUTES)
             queue += [(found, item) for found in edges if found is not None]
 
     def along(self, item: h5py.Dataset) -> list[set[int]]:
