@@ -54,7 +54,8 @@ class StateFolder:
     def take(self) -> None:
         """Make the folder if need be, and lock it.
 
-        Another job may have removed the folder between our open and our lock: the locked file is not the one at the path, and all begins again.
+        Another job may have removed the folder between our open and our lock: the locked file is
+        not the one at the path then, and all begins again.
 
         Raises
         ------
