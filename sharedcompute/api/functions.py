@@ -24,11 +24,11 @@ from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
 from sharedcompute.operations.fits.declaration import Fit, Iterative
 from sharedcompute.operations.specs import Array
 from sharedcompute.options import KEYWORDS, OF_REDUCTIONS
-from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Axis, Job, Step, fitting, summary, transform
 from sharedcompute.plan.jobfile import JobFile, read_job
-from sharedcompute.plan.passes import Source
-from sharedcompute.shm.arrays import handle
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.ports import Source
+from sharedcompute.shm.shared_array import handle
 from sharedcompute.validation.arrays import refuse_meaning
 from sharedcompute.validation.names import suggestion
 
@@ -188,11 +188,12 @@ def iterate(
     if not isinstance(operation, Iterative):
         raise InputError(f"expected a {kind} or its name, got {op!r}")
     expect_iterative(operation, kind)
-    plan = make_plan(fit_job(operation, source, address, made), made)
+    job = fit_job(operation, source, address, made)
+    plan = make_plan(job, made)
     found = dict(_run(plan, made, listen).results[0])
     rows = plan.fit.rows if plan.fit is not None else None
     if address is not None and rows is not None:
-        group = plan.job.steps[-1].save
+        group = job.steps[-1].save
         found[rows[0]] = open_dataset(Address(address.file, f"{group}/{rows[0]}"))
     return Fitted(found)
 
@@ -355,7 +356,7 @@ def _can_take_rows(into: Array, source: Source) -> bool:
 
 def _check_into(into: Array, plan: Plan) -> None:
     last = plan.passes[-1]
-    spec = last.spec(last.keeps[0].depth)
+    spec = last.spec(last.stores[0].depth)
     refuse_meaning(into)
     # Bytes in another order are put in order on their way.
     if (into.shape, into.dtype.newbyteorder("=")) != (spec.shape, spec.dtype):
