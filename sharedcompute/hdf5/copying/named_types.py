@@ -8,7 +8,7 @@ import h5py
 from h5py import h5a, h5g, h5o, h5p, h5t
 
 from sharedcompute.hdf5.copying.creation_order import attribute_names
-from sharedcompute.hdf5.copying.references import Places
+from sharedcompute.hdf5.copying.references import ObjectAddresses
 from sharedcompute.hdf5.format.types import has_references
 
 
@@ -21,7 +21,7 @@ class NamedTypes:
     Parameters
     ----------
     target : h5py.File
-    places : Places
+    addresses : ObjectAddresses
         Where the objects of the source stand in the target, so far.
 
     Attributes
@@ -30,9 +30,9 @@ class NamedTypes:
         How H5Ocopy is to copy an object: with its attributes, or without.
     """
 
-    def __init__(self, target: h5py.File, places: Places) -> None:
+    def __init__(self, target: h5py.File, addresses: ObjectAddresses) -> None:
         self._target = target
-        self._places = places
+        self._addresses = addresses
         self._waiting = h5g.create(target.id, None)
         # Made once: each object of h5py takes 10 us.
         self.copying = {plain: _copy_properties(plain) for plain in (True, False)}
@@ -57,7 +57,7 @@ class NamedTypes:
         """Return the type in the new file; a named one may be needed before its place is there."""
         if not old.committed():
             return old
-        path = self._places.paths.get(h5o.get_info(old).addr)
+        path = self._addresses.paths.get(h5o.get_info(old).addr)
         if path is not None:
             return h5t.open(self._target.id, path)
         name = _name(old)

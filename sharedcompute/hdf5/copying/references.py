@@ -21,7 +21,7 @@ from sharedcompute.hdf5.format.types import has_references
 
 
 @dataclass(frozen=True)
-class Places:
+class ObjectAddresses:
     """Addresses of the objects of one file in its copy.
 
     Parameters
@@ -50,14 +50,14 @@ class Translator:
     Parameters
     ----------
     source, target : h5py.File
-    places : Places
+    addresses : ObjectAddresses
         Complete: an object that is not in it is taken to be lost.
     """
 
-    def __init__(self, source: h5py.File, target: h5py.File, places: Places) -> None:
+    def __init__(self, source: h5py.File, target: h5py.File, addresses: ObjectAddresses) -> None:
         self._source = source.id
         self._target = target.id
-        self._places = places
+        self._addresses = addresses
         self._regions: dict[bytes, bytes | None] = {}
 
     def translate(self, kind: Any, items: NDArray[np.uint8]) -> int:
@@ -109,7 +109,7 @@ class Translator:
     def _object_references(self, items: NDArray[np.uint8]) -> int:
         old = np.ascontiguousarray(items).view(np.uint64)[:, 0]
         known, index = np.unique(old, return_inverse=True)
-        found = [self._places.addresses.get(int(address), 0) for address in known]
+        found = [self._addresses.addresses.get(int(address), 0) for address in known]
         new = np.array(found, np.uint64)[index]
         # Before `items` changes: `old` may be a view of it.
         lost = int(((old != 0) & (new == 0)).sum())
@@ -137,7 +137,7 @@ class Translator:
             space = h5r.get_region(reference, self._source)
         except (KeyError, OSError, RuntimeError, ValueError):
             return None
-        path = self._places.paths.get(h5o.get_info(dataset).addr)
+        path = self._addresses.paths.get(h5o.get_info(dataset).addr)
         if path is None:
             return None
         return _as_bytes(h5r.create(self._target, path, h5r.DATASET_REGION, space))

@@ -27,7 +27,7 @@ from sharedcompute.hdf5.copying.creation_order import (
     links_of,
 )
 from sharedcompute.hdf5.copying.named_types import NamedTypes, has_plain_attributes
-from sharedcompute.hdf5.copying.references import Places, Translator
+from sharedcompute.hdf5.copying.references import ObjectAddresses, Translator
 from sharedcompute.hdf5.copying.storage import (
     Storage,
     needs_creation,
@@ -111,18 +111,18 @@ class _Copy:
         self._target = target
         self._home = home.resolve()
         self._choose = choose
-        self._places = Places()
+        self._addresses = ObjectAddresses()
         self._names = str(source.filename), str(target.filename)
         # Made once: each object of h5py takes 10 us.
         self._links: dict[int, Any] = {}
         # Objects whose attributes, or values where there is None, wait for the second pass.
         self._waiting: list[tuple[bytes, bytes | None]] = []
-        self._types = NamedTypes(target, self._places)
+        self._types = NamedTypes(target, self._addresses)
 
     def make_all(self) -> None:
         """Make every object and link, and fill what holds no references."""
         old, new = h5g.open(self._source.id, b"/"), h5g.open(self._target.id, b"/")
-        self._places.add(h5o.get_info(old).addr, new, b"/")
+        self._addresses.add(h5o.get_info(old).addr, new, b"/")
         self._copy_comment(old, new, b".")
         self._copy_attributes(old, new, b"/")
         # A stack and no recursion: files with 3,000 nested groups exist. Groups are opened when
@@ -136,8 +136,8 @@ class _Copy:
             stack.extend((old, new, link.name, link.path) for link in reversed(below))
 
     def fill_references(self) -> None:
-        """Fill what holds references, now that all objects have their places."""
-        translate = Translator(self._source, self._target, self._places).translate
+        """Fill what holds references, now that all objects have their addresses."""
+        translate = Translator(self._source, self._target, self._addresses).translate
         for path, name in self._waiting:
             with self._named(path):
                 old, new = h5o.open(self._source.id, path), h5o.open(self._target.id, path)
@@ -175,7 +175,7 @@ class _Copy:
         old = h5o.open(old_group, link.name)
         info = h5o.get_info(old)
         at = info.addr
-        known = self._places.paths.get(at)
+        known = self._addresses.paths.get(at)
         if known is not None:
             new_group.links.create_hard(link.name, self._target.id, known, self._like(link))
             return False
@@ -188,7 +188,7 @@ class _Copy:
                 self._copy_attributes(old, new, link.path)
         else:
             new = self._copy_dataset(old, at, new_group, link)
-        self._places.add(at, new, link.path)
+        self._addresses.add(at, new, link.path)
         if info.hdr.mesg.present & COMMENT:
             self._copy_comment(old_group, new_group, link.name)
         return isinstance(old, h5g.GroupID)

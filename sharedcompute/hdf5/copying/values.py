@@ -10,7 +10,7 @@ import numpy as np
 from h5py import h5d, h5s
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.format.chunks import ChunkGrid, ChunkIndex
+from sharedcompute.hdf5.format.chunks import Box, ChunkGrid, ChunkIndex
 
 BLOCK_NBYTES = 8 << 20
 """Bytes that are copied at once of a dataset without chunks."""
@@ -72,9 +72,6 @@ def _count(space: Any) -> int:
     if space.get_simple_extent_type() == h5s.NULL:
         return 0
     return int(space.get_simple_extent_npoints())
-
-
-Box = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def _boxes(dataset: Any, itemsize: int) -> Iterator[Box]:

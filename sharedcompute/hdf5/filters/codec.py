@@ -60,7 +60,7 @@ class Decoding:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodeRequest:
     """A filter that is about to encode the chunks of a dataset.
 
     Parameters
@@ -88,12 +88,12 @@ class Encoding:
     Parameters
     ----------
     step : callable
-        Returns the `EncodeStep` for an `Encoded`.
+        Returns the `EncodeStep` for an `EncodeRequest`.
     warm_up : callable
         As of `Decoding`.
     """
 
-    step: Callable[[Encoded], EncodeStep]
+    step: Callable[[EncodeRequest], EncodeStep]
     warm_up: Callable[[], None] = lambda: None
 
 
@@ -210,7 +210,7 @@ def with_level(name: str) -> Callable[[Values], str]:
     return lambda options: f"{name}:{options[0]}" if options else name
 
 
-def pick(names: dict[int, str] | tuple[str, ...], index: int) -> str:
+def inner_name(names: dict[int, str] | tuple[str, ...], index: int) -> str:
     """Return the name of an inner codec."""
     try:
         return names[index]
@@ -218,7 +218,7 @@ def pick(names: dict[int, str] | tuple[str, ...], index: int) -> str:
         return "unknown"
 
 
-def read_only(data: Any) -> Bytes:
+def as_bytes(data: Any) -> Bytes:
     """Return `data` as a read-only array: numba compiles a kernel again for one that is not."""
     return np.frombuffer(memoryview(data).toreadonly(), np.uint8)
 

@@ -60,7 +60,7 @@ _free.restype, _free.argtypes = None, [ctypes.c_void_p]
 
 
 @functools.cache
-def find(code: int) -> Plugin | None:
+def find_plugin(code: int) -> Plugin | None:
     """Return the filter function of filter `code`; None where hdf5plugin has none.
 
     hdf5plugin is imported, 100 ms: some plug-ins call HDF5 functions that it binds.
@@ -154,11 +154,11 @@ def plugin_decoding(code: int, is_inside: Check = _unchecked) -> Decoding:
 
     def step(values: Values, itemsize: int, room: int) -> DecodeStep:
         del itemsize
-        plugin = find(code)
+        plugin = find_plugin(code)
         if plugin is None:
             raise ValueError(f"expected a filter that can be decoded here, got number {code}")
         return partial(plugin.decode, is_inside, values, room)
 
     return Decoding(
-        "hdf5plugin's codec", step, guarded=False, available=lambda: find(code) is not None
+        "hdf5plugin's codec", step, guarded=False, available=lambda: find_plugin(code) is not None
     )

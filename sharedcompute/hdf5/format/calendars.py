@@ -27,7 +27,7 @@ SECONDS = {
 }
 LENGTHS = {name: seconds for seconds, names in SECONDS.items() for name in names.split()}
 
-SAME = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap"}
+SYNONYMS = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap"}
 """Calendars by their other names."""
 
 CALENDARS = ("standard", "proleptic_gregorian", "julian", "noleap", "all_leap", "360_day")
@@ -79,7 +79,7 @@ class TimeUnits:
         if length is None:
             raise ValueError(f"{found['unit']} have no fixed length, or none that is known here")
         named = calendar.strip().lower() or "standard"
-        named = SAME.get(named, named)
+        named = SYNONYMS.get(named, named)
         if named not in CALENDARS:
             raise ValueError(f"the calendar {calendar!r} is not known")
         date = int(found["year"]), int(found["month"]), int(found["day"] or 1)

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
+Box = tuple[tuple[int, ...], tuple[int, ...]]
+"""A corner and the sides from there."""
+
 
 class Piece(NamedTuple):
     """The piece of a box that one chunk has.
@@ -94,7 +97,7 @@ def _cuts(at: int, side: int, chunk: int, stride: int) -> list[tuple[int, slice,
 
 
 @dataclass(frozen=True)
-class Places:
+class ChunkLocations:
     """Where chunks lie: arrays with one entry for each.
 
     Parameters
@@ -146,7 +149,7 @@ class ChunkIndex:
         order = np.flatnonzero(own)[np.argsort(numbers[own], kind="stable")]
         self._numbers: Ints = numbers[order]
         places = np.array(table, np.int64).reshape(-1, 3)[order]
-        self._places = Places(*np.ascontiguousarray(places.T))
+        self._places = ChunkLocations(*np.ascontiguousarray(places.T))
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -162,18 +165,18 @@ class ChunkIndex:
         ends = self._places.offset + self._places.size
         return int(ends.max()) if len(ends) else 0
 
-    def places(self, numbers: Ints) -> Places:
+    def places(self, numbers: Ints) -> ChunkLocations:
         """Return where these chunks lie."""
         if not len(self._numbers):
             none = np.zeros(len(numbers), np.int64)
-            return Places(none, none, none)
+            return ChunkLocations(none, none, none)
         at = np.minimum(np.searchsorted(self._numbers, numbers), len(self._numbers) - 1)
         stored = self._numbers[at] == numbers
         every = self._places
-        return Places(every.offset[at], np.where(stored, every.size[at], 0), every.mask[at])
+        return ChunkLocations(every.offset[at], np.where(stored, every.size[at], 0), every.mask[at])
 
 
-def runs(first: Ints, after: Ints, most: int, together: Any = True) -> list[slice]:
+def contiguous_runs(first: Ints, after: Ints, most: int, together: Any = True) -> list[slice]:
     """Return runs of consecutive entries, each beginning where the one before it ends.
 
     Parameters

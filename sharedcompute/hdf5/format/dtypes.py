@@ -11,7 +11,7 @@ from h5py import h5t
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.format.names import where
 
-KINDS = "biufc"
+NUMERIC_KINDS = "biufc"
 
 FOREIGN = (KeyError, OSError, RuntimeError, TypeError, ValueError)
 """Exceptions of h5py for an object that it cannot express: of a type that NumPy lacks, say."""
@@ -56,7 +56,7 @@ def numeric_dtype(dataset: h5py.Dataset) -> np.dtype[Any]:
             f"expected numbers at {where(dataset)}, found {foreign_name(dataset)}, which NumPy "
             "lacks; choose another dataset"
         ) from None
-    if dtype.kind in KINDS and dtype.char not in "gG":
+    if dtype.kind in NUMERIC_KINDS and dtype.char not in "gG":
         return np.dtype(dtype.str)
     raise InputError(
         f"expected numbers at {where(dataset)}, found {kind_name(dtype)}; choose a dataset of "
@@ -107,7 +107,7 @@ def plain_dtype(stored: Any) -> np.dtype[Any] | None:
         dtype: np.dtype[Any] = stored.dtype
     except FOREIGN:
         return None
-    if dtype.kind not in KINDS or dtype.char in "gG":
+    if dtype.kind not in NUMERIC_KINDS or dtype.char in "gG":
         return None
     dtype = np.dtype(dtype.str)
     return dtype if holds_plainly(stored, dtype) else None

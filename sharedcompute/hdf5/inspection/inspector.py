@@ -33,7 +33,7 @@ from sharedcompute.hdf5.inspection.layouts import layout_of
 from sharedcompute.hdf5.inspection.virtual import parts_of
 from sharedcompute.hdf5.reading.chunked import ChunkReader, PlainChunkReader
 from sharedcompute.hdf5.reading.parts import read_paths
-from sharedcompute.hdf5.reading.read_paths import choose
+from sharedcompute.hdf5.reading.read_paths import choose_read_path
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.stored import Part
 from sharedcompute.hdf5.safety.access import AccessPolicy, source_file, storage_file
@@ -210,7 +210,7 @@ class Inspector:
         check_values(dataset, dcpl, layout)
         check_length(dataset, layout)
         chunks = dcpl.get_chunk() if dcpl.get_layout() == h5d.CHUNKED else None
-        read_path, reason = choose(layout)
+        read_path, reason = choose_read_path(layout)
         if chunks and read_path in (PlainChunkReader.name, ChunkReader.name):
             check_index(dataset, ChunkGrid(shape, chunks))
         if parts:

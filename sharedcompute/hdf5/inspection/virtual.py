@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 import h5py
 from h5py import h5s
 
+from sharedcompute.hdf5.format.chunks import Box
 from sharedcompute.hdf5.format.names import file_of, where
 from sharedcompute.hdf5.reading.parts import merge, overlap
-from sharedcompute.hdf5.reading.stored import Box, Part, long_axes
+from sharedcompute.hdf5.reading.stored import Part, long_axes
 from sharedcompute.hdf5.safety.access import (
     AccessPolicy,
     is_pattern,
     numbered,
-    numbers,
+    pattern_numbers,
     source_file,
 )
 from sharedcompute.hdf5.safety.files import open_file
@@ -122,7 +123,7 @@ class _Sources:
     def _look_at_all(self, file: str, path: str) -> None:
         """Check each source of a printf-style mapping, up to the first that is missing."""
         with contextlib.suppress(_LeftToHdf5):
-            for number in numbers():
+            for number in pattern_numbers():
                 self._look(numbered(file, number), numbered(path, number))
 
     def _look(self, file: str, path: str) -> DatasetSource:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.hdf5.reading.parts import cover
-from sharedcompute.hdf5.reading.row_reader import Reader, Scratch, read_only
+from sharedcompute.hdf5.reading.row_reader import Reader, RowBuffer, read_only
 from sharedcompute.hdf5.reading.stored import Part, Stored, open_at_once
 
 
@@ -37,7 +37,7 @@ class AssembledReader(Reader):
         self._fill = None if cover(self._parts, source.shape) else fill
         self._limit = open_at_once(source)
         self._opened: OrderedDict[tuple[str, str], Reader] | None = OrderedDict()
-        self._scratch = Scratch(source)
+        self._scratch = RowBuffer(source)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows ``[start, stop)``: of one part, or assembled in this reader's buffer."""

@@ -15,14 +15,21 @@ from h5py import h5d
 from numpy.typing import NDArray
 
 from sharedcompute.errors import DecodeError, InputError
+from sharedcompute.hdf5.filters.codec import Bytes
 from sharedcompute.hdf5.filters.decode import Decoder, decodes
 from sharedcompute.hdf5.filters.pipeline import stored_filters
-from sharedcompute.hdf5.format.chunks import ChunkGrid, ChunkIndex, Ints, Places, runs
+from sharedcompute.hdf5.format.chunks import (
+    ChunkGrid,
+    ChunkIndex,
+    ChunkLocations,
+    Ints,
+    contiguous_runs,
+)
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.row_reader import (
     Layout,
     ReadAhead,
-    Scratch,
+    RowBuffer,
     StoredReader,
     read_only,
 )
@@ -31,8 +38,6 @@ from sharedcompute.hdf5.safety.files import open_file
 
 FILL_NBYTES = 64 << 20
 """Bytes that are read at once into their places."""
-
-Bytes = NDArray[np.uint8]
 
 
 class ChunkReader(StoredReader):
@@ -123,7 +128,7 @@ class ChunkReader(StoredReader):
                 np.copyto(part, self._chunk[piece.of_chunk])
         self._fill_missing(places, lambda i: out[pieces[i].inside])
 
-    def _fill_missing(self, places: Places, part: Callable[[int], NDArray[Any]]) -> None:
+    def _fill_missing(self, places: ChunkLocations, part: Callable[[int], NDArray[Any]]) -> None:
         """Put the fill value where chunks were never written."""
         fill = self._source.fill.shown
         for i in np.flatnonzero(places.size == 0).tolist():
@@ -170,14 +175,14 @@ class PlainChunkReader(ChunkReader):
         self._check_sizes(first, places, order)
         starts = places.offset[order]
         after = starts + places.size[order]
-        for run in runs(starts, after, FILL_NBYTES, np.diff(order) == 1):
+        for run in contiguous_runs(starts, after, FILL_NBYTES, np.diff(order) == 1):
             begin = int(order[run.start])
             part = stack[begin : begin + run.stop - run.start].reshape(-1)
             self._file.fill(part.data, int(starts[run.start]))
             self._file.ahead.after(int(after[run.stop - 1]))
         self._fill_missing(places, stack.view(self._chunk.dtype).__getitem__)
 
-    def _check_sizes(self, first: int, places: Places, order: Ints) -> None:
+    def _check_sizes(self, first: int, places: ChunkLocations, order: Ints) -> None:
         for i in order[places.size[order] != self._chunk.nbytes][:1].tolist():
             problem = f"its {places.size[i]} bytes are not {self._chunk.nbytes}"
             raise self._damaged(first + i, problem)
@@ -212,11 +217,11 @@ class _File:
         if self._fd < 0:
             raise ValueError("expected an open reader, got a closed one; open the source again")
 
-    def chunks(self, places: Places, order: Ints) -> Iterator[tuple[int, int, memoryview]]:
+    def chunks(self, places: ChunkLocations, order: Ints) -> Iterator[tuple[int, int, memoryview]]:
         """Yield chunk, mask and stored bytes, valid until the next; neighbours are read at once."""
         first = places.offset[order]
         after = first + places.size[order]
-        for run in runs(first, after, RUN_NBYTES):
+        for run in contiguous_runs(first, after, RUN_NBYTES):
             begin, end = int(first[run.start]), int(after[run.stop - 1])
             if self._raw.size < end - begin:
                 self._raw = np.empty(end - begin, np.uint8)
@@ -261,7 +266,7 @@ class _Window:
         self._fill = fill
         fits = source.chunks[0] * source.row_nbytes <= WINDOW_NBYTES
         self._step = source.chunks[0] if fits else 1
-        self._scratch = Scratch(source)
+        self._scratch = RowBuffer(source)
         self._first = self._last = 0
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:

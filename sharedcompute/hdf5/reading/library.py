@@ -14,7 +14,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.filters.available import available
 from sharedcompute.hdf5.format.chunks import ChunkGrid, box_at
 from sharedcompute.hdf5.format.names import raw
-from sharedcompute.hdf5.reading.row_reader import Layout, Scratch, StoredReader, read_only
+from sharedcompute.hdf5.reading.row_reader import Layout, RowBuffer, StoredReader, read_only
 from sharedcompute.hdf5.reading.stored import Stored, cache_nbytes
 from sharedcompute.hdf5.safety.files import open_file
 
@@ -39,7 +39,7 @@ class H5pyReader(StoredReader):
         self._bits = isinstance(self._dataset.id.get_type(), h5t.TypeBitfieldID)
         self._gaps = leaves_gaps(self._dataset.id.get_create_plist())
         self._source = source
-        self._scratch = Scratch(source)
+        self._scratch = RowBuffer(source)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows ``[start, stop)`` in this reader's buffer."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sharedcompute.hdf5.reading.row_reader import (
     Layout,
     ReadAhead,
-    Scratch,
+    RowBuffer,
     StoredReader,
     read_only,
 )
@@ -88,7 +88,7 @@ class CopyReader(MmapReader):
 
     def __init__(self, source: Stored) -> None:
         super().__init__(source)
-        self._scratch = Scratch(source)
+        self._scratch = RowBuffer(source)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows ``[start, stop)``, converted into this reader's buffer."""

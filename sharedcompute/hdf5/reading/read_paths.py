@@ -27,7 +27,7 @@ READERS: tuple[type[StoredReader], ...] = (
 _BY_NAME = {reader.name: reader for reader in READERS}
 
 
-def choose(layout: Layout) -> tuple[str, str]:
+def choose_read_path(layout: Layout) -> tuple[str, str]:
     """Return the name of the read path for `layout`, and one phrase that says why."""
     refused = layout.storage
     for reader in READERS:
@@ -39,7 +39,7 @@ def choose(layout: Layout) -> tuple[str, str]:
     raise AssertionError("the last reader reads everything")
 
 
-FEW = 64
+LOOKUP_RATIO = 64
 """Chunks are looked up by HDF5, one by one, where only one in so many is wanted."""
 
 
@@ -52,7 +52,7 @@ def wants_few(source: Stored, corner: tuple[int, ...], shape: tuple[int, ...]) -
         return False
     axes = zip(corner, shape, source.chunks, strict=True)
     wanted = math.prod(-(-(at + side) // c) - at // c for at, side, c in axes)
-    return wanted * FEW < math.prod(ChunkGrid(source.shape, source.chunks).counts)
+    return wanted * LOOKUP_RATIO < math.prod(ChunkGrid(source.shape, source.chunks).counts)
 
 
 def open_reader(source: Stored) -> Reader:

@@ -151,7 +151,7 @@ class ReadAhead:
         return True
 
 
-class Scratch:
+class RowBuffer:
     """A buffer for rows that grows to the largest block and is used again.
 
     A fresh array for each block costs more in page faults than the copy into it does.

@@ -11,6 +11,7 @@ import numpy as np
 
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.filters.pipeline import Pipeline
+from sharedcompute.hdf5.format.chunks import Box
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.unpacking import Unpacking
@@ -28,9 +29,6 @@ WINDOW_NBYTES = 64 << 20
 
 CACHE_LIMIT = 64 << 20
 """Bytes of decoded chunks that an h5py reader keeps at most."""
-
-Box = tuple[tuple[int, ...], tuple[int, ...]]
-"""A corner and the sides from there."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.safety.input_files import Seen
 from sharedcompute.wording import flag
 
-BLOCKS = 10_000
+PATTERN_LIMIT = 10_000
 """Files of a printf-style mapping that are looked up at most."""
 
 
@@ -167,6 +167,6 @@ def numbered(name: str, number: int) -> str:
     return "%".join(part.replace("%b", str(number)) for part in parts)
 
 
-def numbers() -> Iterator[int]:
+def pattern_numbers() -> Iterator[int]:
     """Return the blocks of a printf-style mapping, as far as they are looked for."""
-    return itertools.islice(itertools.count(), BLOCKS)
+    return itertools.islice(itertools.count(), PATTERN_LIMIT)

@@ -22,7 +22,7 @@ class Unlocked(UserWarning):
     """The file system has no locks."""
 
 
-def lock(fd: int, *, shared: bool = False) -> None:
+def lock_file(fd: int, *, shared: bool = False) -> None:
     """Lock an open file, or do without where there are no locks.
 
     Raises
@@ -38,7 +38,7 @@ def lock(fd: int, *, shared: bool = False) -> None:
         warn_unlocked()
 
 
-def unlock(fd: int) -> None:
+def unlock_file(fd: int) -> None:
     """Drop a lock, if there is one."""
     try:
         fcntl.flock(fd, fcntl.LOCK_UN)

@@ -72,7 +72,7 @@ def is_own(path: Path) -> bool:
     return _is_plain(found)
 
 
-def create(path: Path, flags: int = os.O_RDWR, mode: int = 0o600) -> int:
+def create_own(path: Path, flags: int = os.O_RDWR, mode: int = 0o600) -> int:
     """Create a file that was not there, in place of whatever was.
 
     Raises
@@ -101,7 +101,7 @@ def open_own(path: Path, flags: int) -> int:
         if _is_plain(os.fstat(fd)):
             return fd
         os.close(fd)
-    return create(path, flags)
+    return create_own(path, flags)
 
 
 def open_to_read(path: Path) -> IO[bytes] | None:

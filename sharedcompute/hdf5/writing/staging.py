@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from sharedcompute.errors import OutputExists
-from sharedcompute.hdf5.safety.locks import lock
+from sharedcompute.hdf5.safety.locks import lock_file
 from sharedcompute.system.shortage import full_disk_named
 
 MARK = "user.sharedcompute.job"
@@ -33,7 +33,7 @@ def copy_into(existing: Path, fd: int, temporary: Path) -> None:
     with existing.open("rb") as source:
         try:
             # HDF5 locks a file like this while it writes it.
-            lock(source.fileno(), shared=True)
+            lock_file(source.fileno(), shared=True)
         except BlockingIOError:
             raise OutputExists(
                 f"{existing} is open in another program; close it there first"

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from sharedcompute.errors import InputError, OutputExists
-from sharedcompute.hdf5.safety.locks import lock, unlock
+from sharedcompute.hdf5.safety.locks import lock_file, unlock_file
 from sharedcompute.hdf5.safety.ownership import SAFE, is_own_folder, open_folder
 
 SUFFIX = ".resume"
@@ -153,7 +153,7 @@ class StateFolder:
     def release(self) -> None:
         """Drop the lock, and leave the folder."""
         # A fork of this process, such as a worker, holds the descriptor too.
-        unlock(self._lock)
+        unlock_file(self._lock)
         os.close(self._lock)
         os.close(self._folder)
         self._lock = self._folder = -1
@@ -165,7 +165,7 @@ class StateFolder:
 
     def _flock(self, fd: int) -> None:
         try:
-            lock(fd)
+            lock_file(fd)
         except BlockingIOError:
             raise OutputExists(
                 f"{self.final} is being written by another job; wait for it, or name another file"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import h5py
 
-from sharedcompute.hdf5.safety.ownership import create, open_own
+from sharedcompute.hdf5.safety.ownership import create_own, open_own
 from sharedcompute.hdf5.writing.new_file import make_like, open_written
 from sharedcompute.hdf5.writing.staging import WriteBehind, copy_into, set_mark
 from sharedcompute.system import faults
@@ -52,7 +52,7 @@ class TemporaryFile:
             It takes over the properties of that file.
         """
         # Its permissions are those of any new file, once it is in its place.
-        self._fd = create(self.path, mode=0o666)
+        self._fd = create_own(self.path, mode=0o666)
         if self._final.exists():
             # A private file stays private.
             os.fchmod(self._fd, stat.S_IMODE(self._final.stat().st_mode))
