@@ -312,7 +312,7 @@ def test_a_crash_on_one_file_of_a_glob_names_that_file(folder, monkeypatch):
     for number in range(4):
         with h5py.File(f"run_{number}.h5", "w") as file:
             file["x"] = X
-    real = inspector.numeric_dtype
+    real = inspector.numeric_dtype  # type: ignore[attr-defined]
     monkeypatch.setattr(
         inspector,
         "numeric_dtype",

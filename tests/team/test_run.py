@@ -9,7 +9,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-import threadpoolctl
+import threadpoolctl  # type: ignore[import-untyped]
 
 from sharedcompute.errors import InputError, ProgramError
 from sharedcompute.shm import arrays
@@ -169,7 +169,7 @@ def test_the_lowest_rank_that_failed_is_reported(teams):
 
 def unpicklable_argument(message):
     error = ValueError(message)
-    error.held = threading.Lock()
+    error.held = threading.Lock()  # type: ignore[attr-defined]
     return error
 
 

@@ -43,7 +43,7 @@ def test_an_exception_comes_back_as_it_was():
     with pytest.raises(InputError, match="mend it") as caught:
         run(_raise, InputError("mend it"))
     assert not hasattr(caught.value, "__notes__")
-    with pytest.raises(ZeroDivisionError) as caught:
+    with pytest.raises(ZeroDivisionError) as caught:  # type: ignore[assignment]
         run(lambda: 1 / 0)
     assert "in a disposable process:" in caught.value.__notes__[0]
 
@@ -138,7 +138,7 @@ def test_nothing_of_this_process_is_finalised_there(tmp_path):
 
     thing = Thing()
     weakref.finalize(thing, (tmp_path / "gone").touch)
-    thing.itself = thing
+    thing.itself = thing  # type: ignore[attr-defined]
     del thing
     run(lambda: __import__("gc").collect())
     assert not (tmp_path / "gone").exists()
