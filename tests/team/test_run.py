@@ -9,7 +9,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-import threadpoolctl  # type: ignore[import-untyped]
+import threadpoolctl
 
 from sharedcompute.errors import InputError, ProgramError
 from sharedcompute.shm import arrays
