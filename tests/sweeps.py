@@ -1,8 +1,7 @@
-"""Which cases of a sweep are for every run, and which are `slow`.
+"""Which cases of a test with many parameters are for every run, and which are `slow`.
 
-A test with ``@pytest.mark.sweep`` has many cases: a product of parameters. The usual run has a few
-of them in which each value of each parameter occurs, at most ``at_most`` if that is given. The
-others are marked `slow`, and run in CI.
+Of a product of parameters the usual run has a few cases, in which each value of each parameter
+occurs. The others are marked `slow`: they run in CI, and ``pytest -m ""`` runs all.
 """
 
 from __future__ import annotations
@@ -16,18 +15,22 @@ Values = frozenset[tuple[str, Hashable]]
 
 
 def mark_slow_cases(items: Iterable[pytest.Item]) -> None:
-    """Mark the cases of sweeps `slow`, but for those that the quick suite has."""
-    sweeps: dict[str, list[pytest.Item]] = {}
+    """Mark the cases of products `slow`, but for those that every run has."""
+    tests: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if item.get_closest_marker("sweep") and hasattr(item, "callspec"):
-            sweeps.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    for cases in sweeps.values():
-        marker = cases[0].get_closest_marker("sweep")
-        at_most = marker.kwargs.get("at_most") if marker else None
-        kept = set(covering([_values(case) for case in cases])[:at_most])
+        if hasattr(item, "callspec"):
+            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for cases in tests.values():
+        kept = set(for_every_run([_values(case) for case in cases]))
         for number, case in enumerate(cases):
             if number not in kept:
                 case.add_marker("slow")
+
+
+def for_every_run(cases: list[Values]) -> list[int]:
+    """Return the numbers of the cases that every run has: all, if it is no product."""
+    chosen = covering(cases)
+    return chosen if 2 * len(chosen) <= len(cases) else list(range(len(cases)))
 
 
 def covering(cases: list[Values]) -> list[int]:
@@ -36,7 +39,7 @@ def covering(cases: list[Values]) -> list[int]:
     The next one is always that with the most values that have not occurred, so that a product of
     `m` and `n` values needs about `max(m, n)` cases.
     """
-    missing = set().union(*cases)
+    missing: set[tuple[str, Hashable]] = set().union(*cases)
     chosen = []
     while missing:
         best = max(range(len(cases)), key=lambda number: (len(cases[number] & missing), -number))
@@ -46,5 +49,14 @@ def covering(cases: list[Values]) -> list[int]:
 
 
 def _values(case: Any) -> Values:
-    """Return the values of a case: each parameter, and the number of its value."""
-    return frozenset(case.callspec.indices.items())
+    """Return the values of a case, each with the name of its parameter."""
+    return frozenset((name, _known(value)) for name, value in case.callspec.params.items())
+
+
+def _known(value: Any) -> Hashable:
+    """Return what stands for a value: cases of a product share what has no hash."""
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return type(value), value

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.sweeps import Values, covering
+from tests.sweeps import Values, covering, for_every_run
 
 
 def product(*sizes: int) -> list[Values]:
@@ -26,3 +26,9 @@ def test_cases_that_are_no_product_are_covered_too() -> None:
     cases = [frozenset({("a", n), ("b", 0 if n < 3 else n)}) for n in range(5)]
     assert covering(cases) == [0, 3, 4, 1, 2]
     assert covering([]) == []
+
+
+def test_a_list_is_no_product() -> None:
+    pairs = [frozenset({("a", n), ("b", n // 2)}) for n in range(6)]
+    assert for_every_run(pairs) == list(range(6))
+    assert len(for_every_run(product(2, 6))) == 6
