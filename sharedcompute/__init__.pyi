@@ -1,6 +1,6 @@
 """The public names: each is imported from its module when it is first used."""
 
-from . import learn as learn
+from . import learn as learn, ops as ops
 from .api.functions import (
     fit as fit,
     map as map,
