@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sharedcompute import learn
+    from sharedcompute.api.dataset import Dataset
+    from sharedcompute.api.dataset import open_dataset as open
+    from sharedcompute.api.fits import fit
     from sharedcompute.api.fitted import Fitted
-    from sharedcompute.api.functions import fit, map, reduce, run, scan, stats
-    from sharedcompute.api.inputs import Dataset
-    from sharedcompute.api.inputs import open_dataset as open
+    from sharedcompute.api.pipelines import run
+    from sharedcompute.api.plans import JobPlan
+    from sharedcompute.api.preview import plan
+    from sharedcompute.api.reductions import reduce, stats
     from sharedcompute.api.repack import repack
+    from sharedcompute.api.rowwise import map, scan
     from sharedcompute.api.team import Team
     from sharedcompute.errors import (
         ConvergenceWarning,
@@ -66,9 +71,14 @@ __version__ = "0.1.0"
 
 # NumPy, numba and h5py take 0.7 s to import: each name brings what it needs when first used.
 _HOMES = {
-    "sharedcompute.api.functions": ("fit", "map", "reduce", "run", "scan", "stats"),
+    "sharedcompute.api.dataset": ("Dataset",),
+    "sharedcompute.api.fits": ("fit",),
     "sharedcompute.api.fitted": ("Fitted",),
-    "sharedcompute.api.inputs": ("Dataset",),
+    "sharedcompute.api.pipelines": ("run",),
+    "sharedcompute.api.preview": ("plan",),
+    "sharedcompute.api.plans": ("JobPlan",),
+    "sharedcompute.api.reductions": ("reduce", "stats"),
+    "sharedcompute.api.rowwise": ("map", "scan"),
     "sharedcompute.api.repack": ("repack",),
     "sharedcompute.api.team": ("Team",),
     "sharedcompute.shm.arrays": (
@@ -117,7 +127,7 @@ _HOMES = {
     "sharedcompute.team": ("Worker",),
 }
 _HOME = {name: (home, name) for home, names in _HOMES.items() for name in names}
-_HOME["open"] = ("sharedcompute.api.inputs", "open_dataset")
+_HOME["open"] = ("sharedcompute.api.dataset", "open_dataset")
 
 __all__ = [
     "ArraySpec",
@@ -131,6 +141,7 @@ __all__ = [
     "FromModel",
     "InputChanged",
     "InputError",
+    "JobPlan",
     "Map",
     "MemoryBudgetError",
     "OutputExists",
@@ -164,6 +175,7 @@ __all__ = [
     "ones",
     "ones_like",
     "open",
+    "plan",
     "reduce",
     "repack",
     "run",
