@@ -9,7 +9,9 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sharedcompute.api import functions
+from sharedcompute.api.fits import fit
+from sharedcompute.api.reductions import reduce
+from sharedcompute.api.rowwise import map, scan
 from sharedcompute.api.solve import solve
 from sharedcompute.operations import documentation
 from sharedcompute.operations.catalogue import find_any
@@ -26,11 +28,11 @@ Section = dict[str, str]
 def runner_of(kind: str) -> Callable[..., Any]:
     """Return the function that runs operations of a kind."""
     known: Mapping[str, Callable[..., Any]] = {
-        "map": functions.map,
-        "stencil": functions.map,
-        "scan": functions.scan,
-        "reduce": functions.reduce,
-        "fit": functions.fit,
+        "map": map,
+        "stencil": map,
+        "scan": scan,
+        "reduce": reduce,
+        "fit": fit,
         "solve": solve,
     }
     return known[kind]
