@@ -70,7 +70,7 @@ def run_fit(
     section : Section or None
         Takes the notes of what is saved, and has those of an earlier run.
     """
-    import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415 - only fits need it
+    import threadpoolctl  # noqa: PLC0415 - only fits need it
 
     part = part.reached(engine.share)
     loop = Loop.make(part, work, engine.allocate, saved=section is not None)
