@@ -479,11 +479,11 @@ def gaussian(
 
     Parameters
     ----------
-    sigma : float of at least 0, or a sequence of them
+    sigma : float or sequence of float
         Standard deviation in elements.
-    order : int of at least 0, or a sequence of them, default: 0
+    order : int or sequence of int, default: 0
         Order of the derivative.
-    axes : int, or a sequence of them, optional
+    axes : int or sequence of int, optional
         The axes to filter along (default: all).
     mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, default: 'reflect'
         How edges are extended.
@@ -528,9 +528,9 @@ def uniform(
 
     Parameters
     ----------
-    size : int of at least 1, or a sequence of them, default: 3
+    size : int or sequence of int, default: 3
         Elements in the window.
-    axes : int, or a sequence of them, optional
+    axes : int or sequence of int, optional
         The axes to filter along (default: all).
     mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, default: 'reflect'
         How edges are extended.
@@ -573,9 +573,9 @@ def median(
 
     Parameters
     ----------
-    size : int of at least 1, or a sequence of them, default: 3
+    size : int or sequence of int, default: 3
         Elements in the window.
-    axes : int, or a sequence of them, optional
+    axes : int or sequence of int, optional
         The axes to filter along (default: all).
     mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, default: 'reflect'
         How edges are extended.
@@ -655,7 +655,7 @@ def laplace(
 
     Parameters
     ----------
-    axes : int, or a sequence of them, optional
+    axes : int or sequence of int, optional
         The axes to filter along (default: all).
     mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, default: 'reflect'
         How edges are extended.

@@ -87,11 +87,14 @@ def ops(op: str | None, as_json: bool) -> None:
     (one,) = chosen
     click.echo(f"{one.name} ({one.kind}): {one.summary}")
     click.echo(_shapes(one))
-    made = table("parameter", "default", "meaning")
+    made = table("parameter", "type", "default", "meaning")
     for p in one.parameters:
-        made.add_row(p.name, "from the data" if p.default is None else str(p.default), p.doc)
+        default = "from the data" if p.default is None else str(p.default)
+        made.add_row(p.name, p.type, default, p.doc)
     if one.parameters:
         show(made)
+    for text in (one.description, *one.references):
+        click.echo(click.wrap_text(text, 96))
 
 
 def _shapes(op: Any) -> str:
@@ -108,10 +111,13 @@ def _operation(op: Any) -> dict[str, Any]:
         "name": op.name,
         "kind": op.kind,
         "summary": op.summary,
+        "description": op.description,
+        "references": list(op.references),
         "shape": _shapes(op).partition(": ")[2],
         "parameters": [
             {
                 "name": p.name,
+                "type": p.type,
                 "default": None if p.default is None else str(p.default),
                 "doc": p.doc,
             }
