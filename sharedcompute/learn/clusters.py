@@ -29,13 +29,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
     ----------
     n_clusters : int
     init : {"k-means++", "random"} or array of shape (n_clusters, n_features)
-        How centres begin.
+        How the first centres are chosen.
     max_iter : int
         Most rounds of moving the centres.
     tol : float
         Done at this squared shift of the centres, by the mean variance of the features.
     random_state : int
-        Where random numbers begin. The same number gives the same bits, everywhere.
+        Seed of the random numbers. The same seed has the same bits, everywhere.
     workers, threads : int, optional
         Processes, and threads of each; as many as there are cores where it pays.
     memory : int or str, optional
@@ -112,7 +112,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         return self
 
     def predict(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
-        """The index of the nearest centre of each row.
+        """Find the nearest centre of each row.
 
         Parameters
         ----------
@@ -129,11 +129,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         return self._map("nearest_center", X, self._centers(), output, overwrite)
 
     def transform(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
-        """The distance of each row to each centre, shape (n_samples, n_clusters); as `predict`."""
+        """Compute the distance of each row to each centre, shape (n_samples, n_clusters)."""
         return self._map("center_distances", X, self._centers(), output, overwrite)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Less the sum of squared distances of rows to their nearest centres."""
+        """Return the negative sum of squared distances of rows to their nearest centres."""
         del y
         labels = self.predict(X)
         there = opened(X)

@@ -34,9 +34,9 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     iterated_power : int or "auto"
         Power iterations (randomized).
     n_oversamples : int
-        Directions besides those wanted (randomized).
+        Additional directions (randomized).
     random_state : int
-        Where random numbers begin (randomized).
+        Seed of the random numbers (randomized).
     workers, threads, memory, engine, team, listen
         How to run, as in `KMeans`.
 
@@ -122,7 +122,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         }
 
     def transform(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
-        """The coordinates of rows along the components.
+        """Compute the coordinates of rows along the components.
 
         Parameters
         ----------
@@ -155,7 +155,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         return rows.astype(x.dtype if x.dtype.kind == "f" else np.float64, copy=False)
 
     def _scale(self) -> Array:
-        """Standard deviations; as scikit-learn's where there is none."""
+        """Return standard deviations; as scikit-learn's where there is no variance."""
         return np.maximum(np.sqrt(self.explained_variance_), np.finfo(np.float64).eps)
 
     @property

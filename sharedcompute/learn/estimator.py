@@ -1,4 +1,4 @@
-"""What all models share: how they run, and what they take as rows."""
+"""The base of all models: how they run, and what they accept as rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sharedcompute.shm.arrays import SharedArray
 from sharedcompute.validation.arrays import refuse_meaning
 
 FLOATS = (np.float64, np.float32)
-"""What arrays are computed in: others are cast to the first, as scikit-learn does."""
+"""Dtypes of the arithmetic: other arrays are cast to the first, as scikit-learn does."""
 
 
 class Rows(Protocol):
@@ -36,11 +36,11 @@ class Rows(Protocol):
         """Their dtype."""
 
     def __getitem__(self, key: Any) -> Any:
-        """Some of them, as an array."""
+        """Return some of them, as an array."""
 
 
 def opened(given: Any) -> Rows | None:
-    """What is given as rows, unless it is for scikit-learn to make an array of."""
+    """Return what is given as rows, unless it is for scikit-learn to convert to an array."""
     if isinstance(given, str | os.PathLike | Address):
         return open_dataset(given)
     refuse_meaning(given)
@@ -70,19 +70,19 @@ class Estimator(BaseEstimator):
     def _map(
         self, name: str, X: Any, params: Mapping[str, Any], output: Any, overwrite: bool
     ) -> Any:
-        """A row for each row of `X`, in memory or at an address."""
+        """Compute a row for each row of `X`, in memory or at an address."""
         x = self._checked(X)
         how = {"overwrite": overwrite, **self._running()}
         return rowwise.map(name, x, output, listen=self.listen or events.ignore, **how, **params)
 
     def _running(self) -> dict[str, Any]:
-        """How to run: what is said of it. A team has workers and threads of its own."""
+        """Return the options that are given. A team has workers and threads of its own."""
         names = ("workers", "threads", "memory", "engine", "team")
-        said = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in said.items() if value is not None}
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
 
     def _rows(self, X: Any, least: int) -> Any:
-        """Rows to fit to."""
+        """Return rows to fit to."""
         there = opened(X)
         if there is None:
             return validate_data(self, X, dtype=FLOATS, ensure_min_samples=least)
@@ -90,7 +90,7 @@ class Estimator(BaseEstimator):
         return there
 
     def _rows_and_target(self, X: Any, y: Any, least: int) -> Any:
-        """Rows to fit to, and what they are to give."""
+        """Return rows to fit to, and their targets."""
         there, target = opened(X), in_memory(y)
         if there is None:
             return validate_data(
@@ -109,7 +109,7 @@ class Estimator(BaseEstimator):
         return there, np.asarray(target)
 
     def _checked(self, X: Any) -> Any:
-        """Rows like those that the model was fitted to."""
+        """Return rows like those that the model was fitted to."""
         check_is_fitted(self)
         there = opened(X)
         if there is None:
@@ -131,13 +131,13 @@ class Estimator(BaseEstimator):
         self.__dict__.pop("feature_names_in_", None)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the team and the listener, which belong to this process."""
+        """Return all but the team and the listener, which belong to this process."""
         state: Any = super().__getstate__()
         return {**state, "team": None, "listen": None}
 
 
 def in_memory(y: Any) -> Any:
-    """The target in memory, where it is given as rows elsewhere."""
+    """Return the target in memory, where it is given as rows elsewhere."""
     there = opened(y)
     return y if there is None else np.asarray(there)
 

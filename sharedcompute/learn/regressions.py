@@ -24,7 +24,7 @@ class _Regression(RegressorMixin, Estimator):
         self.intercept_: Any = found["intercept"] if self.fit_intercept else 0.0
 
     def predict(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
-        """What the model says of each row.
+        """Predict the targets of each row.
 
         Parameters
         ----------
@@ -43,7 +43,7 @@ class _Regression(RegressorMixin, Estimator):
         return self._map("linear", X, params, output, overwrite)
 
     def score(self, X: Any, y: Any) -> float:
-        """The share of the variance of `y` that the model explains (R^2), the mean over targets."""
+        """Return the share of the variance of `y` explained (R^2), the mean over targets."""
         predicted, y = np.asarray(self.predict(X)), np.asarray(in_memory(y), np.float64)
         residual = np.square(y - predicted.reshape(y.shape)).sum(axis=0)
         total = np.square(y - y.mean(axis=0)).sum(axis=0)

@@ -37,7 +37,7 @@ class Parameter:
     doc : str
         One line for help.
     default : object
-        `REQUIRED` where there is none. None stands for "worked out from the data".
+        `REQUIRED` where there is none. None stands for "from the data".
     """
 
     name: str
