@@ -12,11 +12,13 @@ from sharedcompute import events
 from sharedcompute.api import fits, rowwise
 from sharedcompute.api.dataset import Dataset, open_dataset
 from sharedcompute.api.fitted import Fitted
+from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
-from sharedcompute.operations.specs import DType
+from sharedcompute.operations.specs import Array, DType
+from sharedcompute.options import EngineName
 from sharedcompute.shm.arrays import SharedArray
 from sharedcompute.validation.arrays import refuse_meaning
 
@@ -58,7 +60,7 @@ class Estimator(BaseEstimator):
     workers: int | None
     threads: int | None
     memory: int | str | None
-    engine: str
+    engine: EngineName
     team: Any
     listen: Listener | None
     n_features_in_: int
@@ -68,8 +70,13 @@ class Estimator(BaseEstimator):
         return fits.fit(name, x, listen=listen, **self._running(), **params)
 
     def _map(
-        self, name: str, X: Any, params: Mapping[str, Any], output: Any, overwrite: bool
-    ) -> Any:
+        self,
+        name: str,
+        X: ArrayInput,
+        params: Mapping[str, Any],
+        output: AddressLike | Array | None,
+        overwrite: bool,
+    ) -> Array | Dataset:
         """Compute a row for each row of `X`, in memory or at an address."""
         x = self._checked(X)
         how = {"overwrite": overwrite, **self._running()}
@@ -81,7 +88,7 @@ class Estimator(BaseEstimator):
         given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value is not None}
 
-    def _rows(self, X: Any, least: int) -> Any:
+    def _rows(self, X: ArrayInput, least: int) -> Any:
         """Return rows to fit to."""
         there = opened(X)
         if there is None:
@@ -89,7 +96,7 @@ class Estimator(BaseEstimator):
         self._fitted_to(there, least)
         return there
 
-    def _rows_and_target(self, X: Any, y: Any, least: int) -> Any:
+    def _rows_and_target(self, X: ArrayInput, y: Any, least: int) -> Any:
         """Return rows to fit to, and their targets."""
         there, target = opened(X), in_memory(y)
         if there is None:
@@ -108,7 +115,7 @@ class Estimator(BaseEstimator):
         self._fitted_to(there, least)
         return there, np.asarray(target)
 
-    def _checked(self, X: Any) -> Any:
+    def _checked(self, X: ArrayInput) -> Any:
         """Return rows like those that the model was fitted to."""
         check_is_fitted(self)
         there = opened(X)
@@ -136,7 +143,7 @@ class Estimator(BaseEstimator):
         return {**state, "team": None, "listen": None}
 
 
-def in_memory(y: Any) -> Any:
+def in_memory(y: ArrayInput) -> Any:
     """Return the target in memory, where it is given as rows elsewhere."""
     there = opened(y)
     return y if there is None else np.asarray(there)
