@@ -74,6 +74,15 @@ class Map(Described):
         How rows beyond the edges are extended, as in `scipy.ndimage`.
     build : callable
         ``build(params, spec)``: the stages, in place of a kernel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import sharedcompute as sc
+    >>> def halve(x, out):
+    ...     np.divide(x, 2, out=out)
+    >>> sc.map(sc.Map("halve", halve, "Halve"), np.array([2.0, 4.0]))
+    array([1., 2.])
     """
 
     name: str
@@ -188,6 +197,19 @@ class Reduce(Described):
         The dtype of the result, from the input's; NumPy's rule.
     empty : bool
         Whether it has a value for zero rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import sharedcompute as sc
+    >>> def add(x, skipna, total):
+    ...     total += np.abs(x).sum(axis=0)
+    >>> def combine(a, b, skipna):
+    ...     a["total"] += b["total"]
+    >>> partial = sc.Partial(add, (sc.Field("total", lambda dtype: np.dtype("f8")),), combine)
+    >>> norm = sc.Reduce("norm", partial, lambda state, params: state["total"])
+    >>> sc.reduce(norm, np.array([[1.0, -2.0], [3.0, 4.0]]))
+    array([4., 6.])
     """
 
     name: str
