@@ -129,7 +129,7 @@ def fit(
     >>> import sharedcompute as sc
     >>> x = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 9.0], [9.0, 8.0]])
     >>> found = sc.fit("kmeans", x, n_clusters=2, random_state=0)
-    >>> found.labels_[0] == found.labels_[1] != found.labels_[2]
+    >>> bool(found.labels_[0] == found.labels_[1] != found.labels_[2])
     True
     """
     settings = Settings(

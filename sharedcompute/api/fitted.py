@@ -24,7 +24,7 @@ class Fitted(Mapping[str, Any]):
     >>> import numpy as np
     >>> import sharedcompute as sc
     >>> found = sc.fit("kmeans", np.array([[0.0], [1.0], [8.0]]), n_clusters=2, random_state=0)
-    >>> sorted(float(center) for center in found.centers_.ravel())
+    >>> sorted(float(center) for center in found.cluster_centers_.ravel())
     [0.5, 8.0]
     """
 
