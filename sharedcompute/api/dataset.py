@@ -16,8 +16,8 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.rehearsal import read_box
-from sharedcompute.operations.declarations import Array, DType
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpacked
+from sharedcompute.operations.specs import Array, DType
 
 
 class Dataset:
@@ -213,3 +213,6 @@ def open_dataset(
     if not isinstance(given, str | os.PathLike | Address):
         raise InputError(f"expected FILE or FILE::PATH, got {given!r}")
     return Dataset(address, decode_cf, allow_external)
+
+
+open = open_dataset  # as users call it

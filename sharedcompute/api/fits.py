@@ -1,4 +1,4 @@
-"""fit: iterate over all rows until a model has converged."""
+"""fit: iterate over all rows until a model has converged; and what `solve` shares with it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
-from sharedcompute.operations.catalogue import find_fit
-from sharedcompute.operations.declarations import Array
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.catalogue import expect_iterative, find_iterative
+from sharedcompute.operations.fits.declaration import Fit, Iterative
+from sharedcompute.operations.specs import Array
 from sharedcompute.options import (
     EngineName,
     ReadOptions,
@@ -59,7 +59,7 @@ def fit(
     listen: Listener | None = None,
     **params: object,
 ) -> Fitted:
-    """Iterate over all rows until the fit has converged: ``kmeans``, ``pca``, ``lstsq``, ``heat``.
+    """Iterate over all rows until the fit has converged: ``kmeans``, ``pca``, ``lstsq``, ``ridge``.
 
     Parameters
     ----------
@@ -156,34 +156,36 @@ def fit(
         ),
         team,
     )
-    return plan_fit(op, input, output, settings, params).run(listen=listen)
+    return plan_iterative("fit", op, input, output, settings, params).run(listen=listen)
 
 
 def fit_job(
-    op: Fit,
+    op: Iterative,
     source: Source,
     output: Address | None,
     settings: Settings,
     params: Mapping[str, object],
 ) -> Job:
-    """Return the job of `fit`."""
+    """Return the job of `fit` or `solve`."""
     check_parameters(params, (p.name for p in op.parameters))
     return make_job(source, (fitting(op, params, group_of(output)),), output, settings)
 
 
-def plan_fit(
-    op: str | Fit,
+def plan_iterative(
+    kind: str,
+    op: str | Iterative,
     input: ArrayInput,
     output: AddressLike | None,
     settings: Settings,
     params: Mapping[str, object],
 ) -> JobPlan[Fitted]:
-    """Plan `fit`."""
+    """Plan `fit` or `solve`, as `kind` says."""
     settings = settings.decoding(is_decoded(input))
     address, source = output_address(output), as_source(input, settings.reading.allow_external)
-    named = find_fit(op) if isinstance(op, str) else op
-    if not isinstance(named, Fit):
-        raise InputError(f"expected a fit or its name, got {op!r}")
+    named = find_iterative(op, kind) if isinstance(op, str) else op
+    if not isinstance(named, Iterative):
+        raise InputError(f"expected a {kind} or its name, got {op!r}")
+    expect_iterative(named, kind)
     plan = make_plan(fit_job(named, source, address, settings, params), settings)
     return JobPlan(plan, functools.partial(_run_fit, address, plan, settings))
 

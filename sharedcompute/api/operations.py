@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sharedcompute.api.typing import OperationLike
 from sharedcompute.errors import InputError
 from sharedcompute.operations.catalogue import expect, find
-from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan, Stencil
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
 
 
 def operation(op: OperationLike, *kinds: str) -> Operation:
@@ -20,7 +20,7 @@ def operation(op: OperationLike, *kinds: str) -> Operation:
     """
     if isinstance(op, str):
         return find(op, *kinds)
-    if isinstance(op, Map | Stencil | Reduce | Scan):
+    if isinstance(op, Map | Reduce | Scan):
         return expect(op, *kinds)
     if callable(op) and "map" in kinds:
         return Map(getattr(op, "__name__", "kernel"), op)

@@ -15,7 +15,7 @@ from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike
 from sharedcompute.events import Listener
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 from sharedcompute.options import EngineName
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Job

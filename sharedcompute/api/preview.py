@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from sharedcompute.api.dataset import Dataset
-from sharedcompute.api.fits import plan_fit
+from sharedcompute.api.fits import plan_iterative
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.keywords import refuse_unknown
 from sharedcompute.api.operations import operation
@@ -22,14 +22,14 @@ from sharedcompute.api.rowwise import plan_rowwise
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import Array
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.fits.declaration import Fit, Solve
 from sharedcompute.operations.parameters import nearest
+from sharedcompute.operations.specs import Array
 from sharedcompute.options import EngineName
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 
-Command = Literal["map", "scan", "reduce", "stats", "fit", "run", "repack"]
+Command = Literal["map", "scan", "reduce", "stats", "fit", "solve", "run", "repack"]
 
 OF_ONE_COMMAND = MappingProxyType({"axis": ("reduce", "stats"), "check": ("repack",)})
 """Keywords of some commands; to others they are parameters of the operation."""
@@ -88,7 +88,7 @@ def plan(
 
     Parameters
     ----------
-    command : {'map', 'scan', 'reduce', 'stats', 'fit', 'run', 'repack'}
+    command : {'map', 'scan', 'reduce', 'stats', 'fit', 'solve', 'run', 'repack'}
         The function of that name.
     *arguments
         What the function takes: the operation, the input, the output.
@@ -224,7 +224,13 @@ def _stats(
 def _fit(
     call: Call, op: str | Fit, input: ArrayInput, output: AddressLike | None = None
 ) -> JobPlan[Fitted]:
-    return plan_fit(op, input, output, call.settings, call.params)
+    return plan_iterative("fit", op, input, output, call.settings, call.params)
+
+
+def _solve(
+    call: Call, op: str | Solve, input: ArrayInput, output: AddressLike | None = None
+) -> JobPlan[Fitted]:
+    return plan_iterative("solve", op, input, output, call.settings, call.params)
 
 
 def _run(
@@ -248,6 +254,7 @@ PLANNERS: Mapping[str, Callable[..., JobPlan[Any]]] = MappingProxyType(
         "reduce": _reduce,
         "stats": _stats,
         "fit": _fit,
+        "solve": _solve,
         "run": _run,
         "repack": _repack,
     }

@@ -17,7 +17,8 @@ from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLik
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.catalogue import find
-from sharedcompute.operations.declarations import Array, Operation
+from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.specs import Array
 from sharedcompute.options import (
     OF_REDUCTIONS,
     EngineName,

@@ -21,7 +21,8 @@ from sharedcompute.api.typing import AddressLike, ArrayInput, OperationLike
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
-from sharedcompute.operations.declarations import Array, Operation
+from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.specs import Array
 from sharedcompute.options import (
     EngineName,
     ReadOptions,

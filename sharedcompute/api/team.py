@@ -10,7 +10,7 @@ from sharedcompute.api.reductions import plan_reduce
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
 from sharedcompute.events import Listener
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 from sharedcompute.options import (
     ReadOptions,
     RunOptions,

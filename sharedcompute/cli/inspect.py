@@ -15,7 +15,7 @@ from sharedcompute.cli.stopped import print_stopped
 if TYPE_CHECKING:
     from sharedcompute.hdf5.inspection.listing import DatasetInfo
     from sharedcompute.operations.declarations import Operation
-    from sharedcompute.operations.fits.declaration import Fit
+    from sharedcompute.operations.fits.declaration import Iterative
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
@@ -78,10 +78,9 @@ def _record(d: DatasetInfo) -> dict[str, object]:
 def ops(op: str | None, as_json: bool) -> None:
     """List the operations by kind, or the parameters of one."""
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
-    from sharedcompute.operations.catalogue import CATALOGUE, FITS, find  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import everything, find_any  # noqa: PLC0415
 
-    all_of_them: list[Operation | Fit] = [*CATALOGUE.values(), *FITS.values()]
-    chosen = [FITS.get(op) or find(op)] if op else all_of_them
+    chosen = [find_any(op)] if op else everything()
     if as_json:
         click.echo(json.dumps([_operation(o) for o in chosen]))
         return
@@ -94,33 +93,39 @@ def ops(op: str | None, as_json: bool) -> None:
     (one,) = chosen
     click.echo(f"{one.name} ({one.kind}): {one.summary}")
     click.echo(_shapes(one))
-    made = table("parameter", "default", "meaning")
+    made = table("parameter", "type", "default", "meaning")
     for p in one.parameters:
-        made.add_row(p.name, "from the data" if p.default is None else str(p.default), p.doc)
+        default = "from the data" if p.default is None else str(p.default)
+        made.add_row(p.name, p.type, default, p.doc)
     if one.parameters:
         show(made)
+    for text in (one.description, *one.references):
+        click.echo(click.wrap_text(text, 96))
 
 
-def _shapes(op: Operation | Fit) -> str:
-    from sharedcompute.operations.fits.declaration import Fit  # noqa: PLC0415
+def _shapes(op: Operation | Iterative) -> str:
+    from sharedcompute.operations.fits.declaration import Iterative  # noqa: PLC0415
 
     if op.kind == "reduce":
         return "shape: (rows, ...) -> (...), or a number with --axis all"
-    if isinstance(op, Fit):
+    if isinstance(op, Iterative):
         return f"gives: {', '.join(op.gives)}; watches {', '.join(op.watched)}"
     neighbours = ", from neighbouring rows too" if op.kind == "stencil" else ""
     return f"shape: (rows, ...) -> (rows, ...){neighbours}"
 
 
-def _operation(op: Operation | Fit) -> dict[str, object]:
+def _operation(op: Operation | Iterative) -> dict[str, object]:
     return {
         "name": op.name,
         "kind": op.kind,
         "summary": op.summary,
+        "description": op.description,
+        "references": list(op.references),
         "shape": _shapes(op).partition(": ")[2],
         "parameters": [
             {
                 "name": p.name,
+                "type": p.type,
                 "default": None if p.default is None else str(p.default),
                 "doc": p.doc,
             }
@@ -135,7 +140,7 @@ def _operation(op: Operation | Fit) -> dict[str, object]:
 def verify(output: str, as_json: bool) -> None:
     """Verify that an output is complete and intact, and show what made it."""
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
-    from sharedcompute.hdf5.writing.stamps import verify as check  # noqa: PLC0415
+    from sharedcompute.hdf5.inspection.verify import verify as check  # noqa: PLC0415
 
     if print_stopped(Address.parse(output).file, as_json):
         raise SystemExit(1)

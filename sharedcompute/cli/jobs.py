@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sharedcompute.api.typing import Axis
     from sharedcompute.cli.signals import Signals
     from sharedcompute.operations.declarations import Operation
-    from sharedcompute.operations.fits.declaration import Fit
+    from sharedcompute.operations.fits.declaration import Iterative
     from sharedcompute.plan.job import Job
     from sharedcompute.plan.passes import Source
 
@@ -44,11 +44,11 @@ FEW = 64
 class Words:
     """The words of a command line: operations, input, output."""
 
-    operations: tuple[Operation | Fit, ...]
+    operations: tuple[Operation | Iterative, ...]
     input: str
     output: str | None
 
-    def one(self, command: str, instead: str) -> Operation | Fit:
+    def one(self, command: str, instead: str) -> Operation | Iterative:
         """Return the operation of a command that takes only one."""
         if len(self.operations) != 1:
             raise InputError(
@@ -65,22 +65,22 @@ def read_words(
     words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, out: bool
 ) -> Words:
     """Read OP INPUT OUTPUT; OP may be left out where ``--op-from`` names it."""
-    from sharedcompute.operations.catalogue import find, find_fit, load  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import find, find_iterative, load  # noqa: PLC0415
 
-    own: dict[str, Operation | Fit] = {}
+    own: dict[str, Operation | Iterative] = {}
     for reference in op_from:
         op = load(reference)
         own.update({op.name: op, reference.rpartition(":")[2]: op})
     rest = list(words)
     kinds = ("map", "stencil") if command == "map" else (command,)
-    operations: tuple[Operation | Fit, ...] = ()
+    operations: tuple[Operation | Iterative, ...] = ()
     # With --op-from the first word is OP only if it names one; else it is the input.
     if own and (len(rest) < (3 if out else 2) or not set(rest[0].split(",")) & set(own)):
         operations = tuple(dict.fromkeys(own.values()))
     elif rest:
         named = _names(rest.pop(0))
-        if command == "fit":
-            operations = tuple(own.get(name) or find_fit(name) for name in named)
+        if command in ("fit", "solve"):
+            operations = tuple(own.get(name) or find_iterative(name, command) for name in named)
         else:
             operations = tuple(own.get(name) or find(name, *kinds) for name in named)
     wanted = "OP INPUT OUTPUT" if out else "OP INPUT [OUTPUT]"
@@ -172,20 +172,31 @@ def fit(
     op_from: tuple[str, ...],
     **options: object,
 ) -> None:
-    """Iterate until it has converged: kmeans, pca, lstsq, heat; see `sharedcompute ops`.
+    """Iterate until it has converged: kmeans, pca, lstsq, ridge; see `sharedcompute ops`.
 
     OUTPUT names a group, which gets a dataset for each result, and the history. Ctrl-C stops it
     with the best so far; a second one leaves the output as it was.
     """
+    iterate("fit", words, params, op_from, options)
+
+
+def iterate(
+    command: str,
+    words: tuple[str, ...],
+    params: tuple[str, ...],
+    op_from: tuple[str, ...],
+    options: Mapping[str, object],
+) -> None:
+    """Run ``fit`` or ``solve``."""
     from sharedcompute.api.fits import fit_job  # noqa: PLC0415
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
-    from sharedcompute.operations.catalogue import expect_fit  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import expect_iterative  # noqa: PLC0415
 
-    given = read_words(words, op_from, "fit", out=True)
-    one = given.one("fit", "fit one at a time")
+    given = read_words(words, op_from, command, out=True)
+    one = given.one(command, f"{command} one at a time")
     named, asked = parameters(params), settings(options)
-    op, output = expect_fit(one), Address.parse(str(given.output))
+    op, output = expect_iterative(one, command), Address.parse(str(given.output))
     source = as_source(given.input, asked.reading.allow_external)
     _run(fit_job(op, source, output, asked, named), asked, options)
 

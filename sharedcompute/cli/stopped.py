@@ -32,7 +32,7 @@ def note_stopped(output: Address, resume: bool, quiet: bool) -> None:
 def print_stopped(file: str, as_json: bool) -> bool:
     """Print what is known of the stopped job of a file; return whether that is all there is."""
     from sharedcompute.engines.durability.runs import stopped  # noqa: PLC0415
-    from sharedcompute.hdf5.writing.staging import SUFFIX  # noqa: PLC0415
+    from sharedcompute.hdf5.writing.state_folder import SUFFIX  # noqa: PLC0415
 
     output = Path(file.removesuffix(SUFFIX))
     found = stopped(output)

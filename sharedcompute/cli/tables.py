@@ -13,7 +13,7 @@ import click
 import numpy as np
 
 from sharedcompute.engines.execute import Outcome
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 from sharedcompute.plan.job import FitStep, Job, MapStep
 from sharedcompute.report import shape
 

@@ -10,10 +10,11 @@ from typing import cast
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
-from sharedcompute.operations.catalogue import FITS, expect, find, load
+from sharedcompute.operations.catalogue import expect, find_any, load
 from sharedcompute.operations.declarations import Operation, Reduce
-from sharedcompute.operations.fits.declaration import Fit
-from sharedcompute.operations.parameters import is_address, nearest
+from sharedcompute.operations.fits.declaration import Iterative
+from sharedcompute.operations.kinds import is_address
+from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import NAMES
 from sharedcompute.plan.job import Step, fitting, summary, transform
 
@@ -117,7 +118,7 @@ def _several(given: object) -> list[object]:
     return given if isinstance(given, list) else [given]
 
 
-def _operations(path: Path, where: str, table: Table) -> list[Operation | Fit]:
+def _operations(path: Path, where: str, table: Table) -> list[Operation | Iterative]:
     """Return the operations of a step: one, or several reductions."""
     if ("op" in table) == ("op-from" in table):
         raise InputError(f'{path}: expected op = "NAME" or op-from = "FILE.py:NAME"{where}')
@@ -128,7 +129,7 @@ def _operations(path: Path, where: str, table: Table) -> list[Operation | Fit]:
         raise InputError(f'{path}: expected {key} = "NAME" or ["NAME", ...]{where}, got {given!r}')
     if key == "op-from":
         return [load(str(path.parent / name)) for name in names]
-    return [FITS.get(name) or find(name) for name in names]
+    return [find_any(name) for name in names]
 
 
 def _own_files(path: Path, table: Table) -> list[str]:
@@ -137,7 +138,7 @@ def _own_files(path: Path, table: Table) -> list[str]:
     return [str(path.parent / str(name).rpartition(":")[0]) for name in names]
 
 
-def _relative(path: Path, ops: list[Operation | Fit], params: Table) -> dict[str, object]:
+def _relative(path: Path, ops: list[Operation | Iterative], params: Table) -> dict[str, object]:
     """Return the parameters, with addresses of arrays relative to the job file."""
     kinds = {p.name: p.kind for op in ops for p in op.parameters}
     return {
@@ -168,4 +169,4 @@ def _step(path: Path, number: int, table: object, output: Address | None) -> Ste
         names = ", ".join(op.name for op in found)
         raise InputError(f"{path}: expected one op{where}, or reductions only, got {names}")
     (op,) = found
-    return fitting(op, named, save) if isinstance(op, Fit) else transform(op, named, save)
+    return fitting(op, named, save) if isinstance(op, Iterative) else transform(op, named, save)
