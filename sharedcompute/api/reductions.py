@@ -28,9 +28,9 @@ from sharedcompute.options import (
     as_bytes,
     as_chunks,
 )
-from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Job, summary
-from sharedcompute.plan.passes import Source
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 

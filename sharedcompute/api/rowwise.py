@@ -31,9 +31,9 @@ from sharedcompute.options import (
     as_bytes,
     as_chunks,
 )
-from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Job, transform
-from sharedcompute.plan.passes import Source
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.shm.arrays import handle
 from sharedcompute.team import Team
@@ -429,7 +429,8 @@ def plan_rowwise(
         return JobPlan(plan, functools.partial(_run_into, output, plan, settings))
     address = output_address(output, rowwise=True)
     plan = make_plan(map_job(op, source, address, settings, params), settings)
-    return JobPlan(plan, functools.partial(_run_rowwise, address, plan, settings))
+    made = None if address is None else Address(address.file, dataset_of(address, source))
+    return JobPlan(plan, functools.partial(_run_rowwise, made, plan, settings))
 
 
 def _run_into(output: Array, plan: Plan, settings: Settings, listen: Listener) -> Array | Dataset:
@@ -441,13 +442,11 @@ def _run_into(output: Array, plan: Plan, settings: Settings, listen: Listener) -
 
 
 def _run_rowwise(
-    address: Address | None, plan: Plan, settings: Settings, listen: Listener
+    made: Address | None, plan: Plan, settings: Settings, listen: Listener
 ) -> Array | Dataset:
-    """Run a plan whose result is returned, or goes to a file."""
+    """Run a plan whose result is returned, or goes to a dataset of a file."""
     found: Array = run_and_warn(plan, settings.team, listen).results[0]
-    if address is None:
-        return found
-    return open_dataset(Address(address.file, dataset_of(address, plan.job.source)))
+    return found if made is None else open_dataset(made)
 
 
 def _can_take_rows(into: Array, source: Source) -> bool:
@@ -461,7 +460,7 @@ def _can_take_rows(into: Array, source: Source) -> bool:
 def _check_into(into: Array, plan: Plan) -> None:
     """Refuse an array that the result does not fit."""
     last = plan.passes[-1]
-    spec = last.spec(last.keeps[0].depth)
+    spec = last.spec(last.stores[0].depth)
     refuse_meaning(into)
     # Bytes in another order are put in order on their way.
     if (into.shape, into.dtype.newbyteorder("=")) != (spec.shape, spec.dtype):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sharedcompute.operations.declarations import Operation
     from sharedcompute.operations.fits.declaration import Iterative
     from sharedcompute.plan.job import Job
-    from sharedcompute.plan.passes import Source
+    from sharedcompute.plan.ports import Source
 
 FEW = 64
 """Results that are printed rather than refused where no output is given."""
@@ -274,7 +274,7 @@ def _run(job: Job, asked: Settings, options: Mapping[str, object]) -> None:
     plan = make_plan(job, asked)
     signals: Signals = click.get_current_context().obj
     if shown.dry_run:
-        click.echo(json.dumps(report.record(plan)) if shown.as_json else report.describe(plan))
+        click.echo(json.dumps(report.plan_record(plan)) if shown.as_json else report.describe(plan))
         return
     if job.output is not None:
         note_stopped(job.output.address, job.output.resume, shown.quiet)
