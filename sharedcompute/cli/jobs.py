@@ -208,7 +208,7 @@ def iterate(
 def stats(input: str, output: str | None, skipna: bool, axis: Axis, **options: object) -> None:
     """Compute count, nan_count, mean, std, min, max; of all elements, or of each column."""
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
-    from sharedcompute.api.reductions import stats_operations  # noqa: PLC0415
+    from sharedcompute.api.statistics import stats_operations  # noqa: PLC0415
 
     asked = settings(options)
     source = as_source(input, asked.reading.allow_external)
