@@ -13,7 +13,7 @@ help:
 	@echo "make test     lint, type check and all tests"
 	@echo "make lowest   some tests of files and commands, with the lowest versions that are allowed"
 	@echo "make faults   the tests of faults that take long: every system call, signals, limits"
-	@echo "make stubs    write sharedcompute/ops.pyi from the catalogue"
+	@echo "make stubs    write options into signatures, and sharedcompute/ops.pyi from the catalogue"
 	@echo "make quality  lint and type check only"
 	@echo "make bench    compare the speed with Dask, joblib, h5py and numba prange"
 	@echo "make clean    remove what the others made"
@@ -39,6 +39,7 @@ demo: $(VENV)/.demo.stamp $(INPUT)
 	@echo "== wrote data/demo.h5 and data/demo.png"
 
 stubs: $(VENV)/.test.stamp
+	@$(BIN)/python tools/options.py
 	@$(BIN)/python -m tests.operations.stub
 
 quality: $(VENV)/.test.stamp

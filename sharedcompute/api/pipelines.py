@@ -17,9 +17,9 @@ from sharedcompute.api.typing import AddressLike
 from sharedcompute.events import Listener
 from sharedcompute.operations.specs import Array
 from sharedcompute.options import EngineName
-from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Job
 from sharedcompute.plan.jobfile import JobFile, read_job
+from sharedcompute.plan.plan import Plan
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sharedcompute import events
-from sharedcompute.api import fits, rowwise
+from sharedcompute.api import fits, maps
 from sharedcompute.api.dataset import Dataset, open_dataset
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.typing import AddressLike, ArrayInput
@@ -19,7 +19,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.options import EngineName
-from sharedcompute.shm.arrays import SharedArray
+from sharedcompute.shm.shared_array import SharedArray
 from sharedcompute.validation.arrays import refuse_meaning
 
 FLOATS = (np.float64, np.float32)
@@ -80,7 +80,7 @@ class Estimator(BaseEstimator):
         """Compute a row for each row of `X`, in memory or at an address."""
         x = self._checked(X)
         how = {"overwrite": overwrite, **self._running()}
-        return rowwise.map(name, x, output, listen=self.listen or events.ignore, **how, **params)
+        return maps.map(name, x, output, listen=self.listen or events.ignore, **how, **params)
 
     def _running(self) -> dict[str, Any]:
         """Return the options that are given. A team has workers and threads of its own."""
