@@ -182,7 +182,7 @@ def threshold(
 ) -> Dataset:
     """Replace what is not above a level: x where x > level, else value.
 
-    NaN is not above any level, and is replaced.
+    NaN is kept.
 
     Parameters
     ----------
