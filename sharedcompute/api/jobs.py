@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from sharedcompute.engines.engine import Engine, open_engine
 from sharedcompute.engines.execute import Outcome, execute
 from sharedcompute.engines.results import check_output
-from sharedcompute.engines.serial import Serial
-from sharedcompute.engines.units.work import Engine
 from sharedcompute.errors import InputError, Worded
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
@@ -26,6 +25,7 @@ from sharedcompute.plan.job import Job, OutputSpec
 from sharedcompute.system.machine import parse_size
 from sharedcompute.system.shortage import shortage_named
 from sharedcompute.team import Team
+from sharedcompute.traits import ON_TEAM, traits_of
 from sharedcompute.wording import flag
 
 
@@ -137,7 +137,7 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _on_team(team: Team, running: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a run on a team, which has its own size and threads."""
-    own = {"engine": "local", "workers": team.size, "threads": team.threads, "pin": team.pin}
+    own = {"engine": ON_TEAM, "workers": team.size, "threads": team.threads, "pin": team.pin}
     for name, value in own.items():
         if running.get(name, value) not in (value, "auto"):
             raise InputError(
@@ -249,7 +249,7 @@ def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
     source = plan.job.source
     if isinstance(source, DatasetSource):
         # The first model of a fit is made here, of rows that are read here.
-        here = plan.engine == "serial" or plan.fit is not None
+        here = not traits_of(plan.engine).processes or plan.fit is not None
         rehearse(source, rows=here, metadata=bool(plan.saved))
     with engine_of(plan.engine, plan.workers, plan.options, team) as engine:
         return execute(plan, engine, listen)
@@ -258,14 +258,5 @@ def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
 @contextlib.contextmanager
 def engine_of(name: str, workers: int, options: RunOptions, team: Team | None) -> Iterator[Engine]:
     """The engine that a plan names, on a team that is there, or one for this run."""
-    with shortage_named():
-        if name == "serial":
-            yield Serial(options.threads)
-            return
-        from sharedcompute.engines.local import Local  # noqa: PLC0415
-
-        if team is not None:
-            yield Local(team, options.schedule, options.retries)
-            return
-        with Team(workers, options.threads, pin=options.pin) as own:
-            yield Local(own, options.schedule, options.retries)
+    with shortage_named(), open_engine(name, workers, options, team) as engine:
+        yield engine

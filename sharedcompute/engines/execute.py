@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from sharedcompute.engines.engine import Engine, undeliverable
 from sharedcompute.engines.fill import fill
 from sharedcompute.engines.fits.run import FitOutcome, run_fit
 from sharedcompute.engines.results import Results, finished_fit, finished_results, nothing_to_do
 from sharedcompute.engines.units.load import loaded, room
-from sharedcompute.engines.units.pass_work import PassWork
-from sharedcompute.engines.units.work import Engine, undeliverable
+from sharedcompute.engines.units.pass_work import PassWork, combine
 from sharedcompute.events import Event, JobFinished, Listener, PassStarted, StateTaken
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.declarations import Array, ArraySpec, State
@@ -160,10 +160,11 @@ class _Run:
             return
         if self._results is None:
             self._engine.run(work, undeliverable, _folding(work, self._listen))
-            return
-        with self._results.notes(name, work, last=last) as notes:
-            left = notes.left(self._listen)
-            self._engine.run(work, notes.deliver, notes.watch(self._listen), left)
+        else:
+            with self._results.notes(name, work, last=last) as notes:
+                left = notes.left(self._listen)
+                self._engine.run(work, notes.deliver, notes.watch(self._listen), left)
+        combine(work, self._engine, self._listen)
 
     def loaded(self, load: Load) -> Iterator[tuple[str, tuple[Pass, ...]]]:
         """Decode all chunks of one stripe after the other; yield passes that read what is there."""
@@ -241,7 +242,7 @@ def _side_by_side(stripes: list[Reduced]) -> Reduced:
 def _block_states(tally: Tally, work: Pass, engine: Engine) -> State:
     """Room for the states, which the blocks fill in; without rows, the identity."""
     blocks = len(work.blocks)
-    runners = engine.workers * work.threads(engine.threads)
+    runners = engine.runners * work.threads(engine.threads)
     states = tally.states(tally.slots(blocks, runners), engine.allocate)
     if blocks == 0:
         tally.reset(states)

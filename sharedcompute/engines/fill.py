@@ -6,8 +6,8 @@ from typing import Any
 
 from sharedcompute.engines.durability.notes import Notes
 from sharedcompute.engines.durability.sections import Section
+from sharedcompute.engines.engine import Engine
 from sharedcompute.engines.units.recode import RecodeWork
-from sharedcompute.engines.units.work import Engine
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.writing.sink import Created

@@ -12,10 +12,10 @@ from typing import Any
 from sharedcompute.engines.durability.durable_output import DurableOutput
 from sharedcompute.engines.durability.identity import repack_header_of
 from sharedcompute.engines.durability.sections import Section
+from sharedcompute.engines.engine import Engine, undeliverable
 from sharedcompute.engines.fill import fill
 from sharedcompute.engines.units.load import loaded, room
 from sharedcompute.engines.units.proof import ProofWork, Written
-from sharedcompute.engines.units.work import Engine, undeliverable
 from sharedcompute.events import JobFinished, Listener, PassStarted, ignore
 from sharedcompute.hdf5.copying.metadata import copy_metadata
 from sharedcompute.hdf5.copying.tree import copy_tree

@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 import deflate
 
 from sharedcompute.engines.durability.sections import Section
-from sharedcompute.engines.units.work import TAKE_SECONDS
+from sharedcompute.engines.engine import TAKE_SECONDS
 from sharedcompute.hdf5.safety.ownership import open_own
 from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.plan.in_memory import HELD_BYTES

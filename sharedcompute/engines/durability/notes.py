@@ -11,7 +11,7 @@ from sharedcompute.engines.durability.restore import restore
 from sharedcompute.engines.durability.runs import understood
 from sharedcompute.engines.durability.sections import Section
 from sharedcompute.engines.durability.states import SavedStates
-from sharedcompute.engines.units.work import LastingWork
+from sharedcompute.engines.engine import LastingWork
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.events import (
     BlockDone,

@@ -11,7 +11,7 @@ import deflate
 import numpy as np
 
 from sharedcompute.engines.durability.sections import Section
-from sharedcompute.engines.units.work import TAKE_SECONDS, Work
+from sharedcompute.engines.engine import TAKE_SECONDS, Work
 from sharedcompute.events import BlockDone, Event, StateTaken
 from sharedcompute.hdf5.safety.ownership import open_own, open_to_read
 from sharedcompute.hdf5.writing.row_writer import write_all

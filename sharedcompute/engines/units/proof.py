@@ -8,14 +8,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import h5py
 import numpy as np
 from h5py import h5d, h5s, h5t
 
+from sharedcompute.engines.engine import Deliver, Left
 from sharedcompute.engines.units.boxes import BoxRunner
-from sharedcompute.engines.units.work import Deliver
 from sharedcompute.errors import ReadBackError
 from sharedcompute.events import BlockDone
 from sharedcompute.hdf5.filters.decode import stored_filters
@@ -130,14 +130,18 @@ class ProofWork:
         del deliver
         return Prover(self, rank)
 
-    def fold(self, states: Sequence[State]) -> None:
-        """Nothing is taken over."""
+    def detached(self) -> Self:
+        """Return the work as it is: it has no memory."""
+        return self
 
-    def combine(self, rank: int, size: int) -> None:
-        """Boxes stand for themselves."""
+    def accept(self, left: Left) -> None:
+        """Put nothing in place: what differs is an error."""
+
+    def fold(self, states: Sequence[State]) -> None:
+        """Add nothing: there are no states."""
 
     def left(self) -> int | None:
-        """Nothing is left: what differs is an error."""
+        """Return None: nothing is left in memory."""
         return None
 
 
@@ -154,14 +158,14 @@ class Prover(BoxRunner):
         self._input: h5py.File | None = None
         self._named = ""
 
-    def run(self, number: int) -> BlockDone:
+    def run(self, number: int) -> Left:
         """Compare the boxes of one unit."""
         began = time.monotonic()
         for place, box in self._work.units[number]:
             self._compare(self._work.written[place], self._work.place(place, box))
         seconds = time.monotonic() - began
         rows = self._work.rows(number)
-        return BlockDone(self._rank, number, *rows, 0, began, seconds, 0.0, 0.0)
+        return Left(BlockDone(self._rank, number, *rows, 0, began, seconds, 0.0, 0.0))
 
     def _compare(self, made: Written, box: Box) -> None:
         for step in made.filters:
