@@ -14,8 +14,9 @@ from sharedcompute.errors import InputError
 from sharedcompute.rows import SCHEDULES, Schedule
 from sharedcompute.system import topology
 from sharedcompute.system.machine import default_workers
+from sharedcompute.traits import AUTO, engine_names
 
-ENGINES = ("auto", "serial", "local")
+ENGINES = engine_names()
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class RunOptions:
     schedule: Schedule = "dynamic"
     block_rows: int | None = None
     memory: int | None = None
-    engine: str = "auto"
+    engine: str = AUTO
     retries: int = 0
     pin: bool = False
 
@@ -61,7 +62,7 @@ class RunOptions:
                 raise InputError(
                     f"{name}: expected a whole number of at least {least}, got {value!r}"
                 )
-        for name, known in (("schedule", SCHEDULES), ("engine", ENGINES)):
+        for name, known in (("schedule", SCHEDULES), ("engine", engine_names())):
             if getattr(self, name) not in known:
                 raise InputError(
                     f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"

@@ -87,3 +87,18 @@ def engine_names() -> tuple[str, ...]:
 def traits_of(engine: str) -> Traits:
     """Return the traits of the engine of this name."""
     return ENGINES[engine].traits
+
+
+def module_of(engine: str) -> str:
+    """Return the module of the engine of this name."""
+    return ENGINES[engine].module
+
+
+def must_be_alone(engine: str) -> bool:
+    """Return whether an option asks for an engine without processes of its own."""
+    return engine != AUTO and not traits_of(engine).processes
+
+
+def with_processes(engine: str) -> str:
+    """Return the engine to use where workers pay: the one asked for, or that of a team."""
+    return ON_TEAM if engine == AUTO or must_be_alone(engine) else engine

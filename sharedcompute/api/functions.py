@@ -24,10 +24,10 @@ from sharedcompute.operations.declarations import Array, Map, Operation, Reduce,
 from sharedcompute.operations.fits.declaration import Fit
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import KEYWORDS, OF_REDUCTIONS
-from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Axis, Job, Step, fitting, summary, transform
 from sharedcompute.plan.jobfile import JobFile, read_job
-from sharedcompute.plan.passes import Source
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.ports import Source
 from sharedcompute.shm.arrays import handle
 from sharedcompute.validation.arrays import refuse_meaning
 
@@ -179,11 +179,12 @@ def fit(
     operation = find_fit(op) if isinstance(op, str) else op
     if not isinstance(operation, Fit):
         raise InputError(f"expected a fit or its name, got {op!r}")
-    plan = make_plan(fit_job(operation, source, address, made), made)
+    job = fit_job(operation, source, address, made)
+    plan = make_plan(job, made)
     found = dict(_run(plan, made, listen).results[0])
     rows = plan.fit.rows if plan.fit is not None else None
     if address is not None and rows is not None:
-        group = plan.job.steps[-1].save
+        group = job.steps[-1].save
         found[rows[0]] = open_dataset(Address(address.file, f"{group}/{rows[0]}"))
     return Fitted(found)
 
@@ -346,7 +347,7 @@ def _can_take_rows(into: Array, source: Source) -> bool:
 
 def _check_into(into: Array, plan: Plan) -> None:
     last = plan.passes[-1]
-    spec = last.spec(last.keeps[0].depth)
+    spec = last.spec(last.stores[0].depth)
     refuse_meaning(into)
     # Bytes in another order are put in order on their way.
     if (into.shape, into.dtype.newbyteorder("=")) != (spec.shape, spec.dtype):

@@ -17,7 +17,7 @@ from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.operations.declarations import Array, DType
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpacked
 from sharedcompute.plan.in_memory import ArraySource
-from sharedcompute.plan.passes import Source
+from sharedcompute.plan.ports import Source
 from sharedcompute.validation.arrays import plain_array
 
 

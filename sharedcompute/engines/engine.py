@@ -22,7 +22,7 @@ from sharedcompute.operations.reductions.tally import Tally
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.in_memory import Buffer
 from sharedcompute.rows import Blocks, Rows
-from sharedcompute.traits import ENGINES, Traits
+from sharedcompute.traits import Traits, module_of
 
 if TYPE_CHECKING:
     from sharedcompute.team import Team
@@ -235,6 +235,6 @@ def open_engine(
     name: str, workers: int, options: RunOptions, team: Team | None
 ) -> AbstractContextManager[Engine]:
     """Return the engine of this name, on a team that is there, or one for this run."""
-    module = importlib.import_module(ENGINES[name].module)
+    module = importlib.import_module(module_of(name))
     opened: AbstractContextManager[Engine] = module.opened(workers, options, team)
     return opened

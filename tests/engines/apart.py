@@ -144,7 +144,7 @@ class Apart:
                 elif problem is None:
                     try:
                         _received(what, work, deliver, listen)
-                    except Exception as raised:  # noqa: BLE001 - the nodes are to end first
+                    except Exception as raised:
                         problem = raised
         if problem is not None:
             raise problem
@@ -208,11 +208,11 @@ def _done(job: Job, pipe: Connection) -> Exception | None:
     try:
         work: Work = loads(job.data, job.buffers, Attached(), {})
         claims = Claims(iter(job.numbers), work.rows)
-    except Exception as problem:  # noqa: BLE001 - the parent raises it
+    except Exception as problem:
         return problem
     try:
         do_units(work, job.slots, claims, _Desk(pipe))
-    except Exception as problem:  # noqa: BLE001 - the parent raises it
+    except Exception as problem:
         note_rows(problem, claims.failed)
         return problem
     return None

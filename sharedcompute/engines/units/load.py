@@ -17,7 +17,7 @@ from sharedcompute.engines.units.warm_up import warm_up_coding
 from sharedcompute.events import BlockDone, Listener
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.declarations import DType
-from sharedcompute.plan.budget.loading import Into, load_boxes, stripe_shape
+from sharedcompute.plan.budget.loading import load_boxes
 from sharedcompute.plan.in_memory import (
     ArraySink,
     ArraySource,
@@ -26,6 +26,7 @@ from sharedcompute.plan.in_memory import (
     FileArray,
     opened,
 )
+from sharedcompute.plan.planned import Into, stripe_shape
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class PassWork:
     @property
     def ordered(self) -> bool:
         """Chunks are stored in the order of their blocks."""
-        return any(isinstance(keep.sink, ChunkTarget) for keep in self.work.keeps)
+        return any(isinstance(store.sink, ChunkTarget) for store in self.work.stores)
 
     @property
     def taken(self) -> bool:
@@ -57,9 +57,9 @@ class PassWork:
         """Return the pass without the arrays of its states and results."""
         keeps = tuple(
             replace(keep, sink=keep.sink.detached()) if isinstance(keep.sink, ArraySink) else keep
-            for keep in self.work.keeps
+            for keep in self.work.stores
         )
-        return replace(self, work=replace(self.work, keeps=keeps), states=None)
+        return replace(self, work=replace(self.work, stores=keeps), states=None)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what travels."""
@@ -71,7 +71,7 @@ class PassWork:
     def accept(self, left: Left) -> None:
         """Put rows and states of a block that travelled in their places."""
         block = left.event.block
-        for keep, rows in zip(self.work.keeps, left.rows, strict=False):
+        for keep, rows in zip(self.work.stores, left.rows, strict=False):
             if rows is not None and isinstance(keep.sink, ArraySink):
                 keep.sink.open().begin(self.box(block))[...] = rows
         for mine, theirs in zip(self.states or (), left.states, strict=False):
@@ -108,7 +108,7 @@ class PassWork:
 
     def warm_up(self) -> None:
         """Compile the kernels of the pass."""
-        warm_up_coding(self.work.source, *(keep.sink for keep in self.work.keeps))
+        warm_up_coding(self.work.source, *(store.sink for store in self.work.stores))
         warm_up(self.work)
 
     def open(self, rank: int, deliver: Deliver) -> BlockRunner:
