@@ -43,8 +43,10 @@ def test_an_output_has_the_same_bytes(field: Path, apart: How, name: str, thread
 @pytest.mark.parametrize("name", JOBS)
 def test_a_stopped_job_goes_on(field: Path, apart: How, name: str) -> None:
     """Begun without shared memory and finished with it."""
+    # Of boxes of whole chunks there are only a few.
+    after = 0 if name.startswith(("held", "repack")) else 4
     with pytest.raises(Stop):
-        JOBS[name](field / "in.h5", field / "out.h5", listen=Watch(after=4), **apart)
+        JOBS[name](field / "in.h5", field / "out.h5", listen=Watch(after), **apart)
     JOBS[name](field / "in.h5", field / "out.h5", engine="serial", resume=True)
     assert (field / "out.h5").read_bytes() == whole_of(field / "in.h5", name)
 
