@@ -11,17 +11,11 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import normal_path
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.declarations import (
-    Array,
-    Map,
-    Operation,
-    Reduce,
-    Scan,
-    Stencil,
-)
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
+from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
+from sharedcompute.operations.specs import Array
 from sharedcompute.plan.output import OutputSpec
 from sharedcompute.plan.ports import Source
 
@@ -36,7 +30,7 @@ class MapStep:
 
     Parameters
     ----------
-    operation : Map, Stencil or Scan
+    operation : Map or Scan
     params : mapping
         Bound: every parameter has its value.
     save : str or None
@@ -46,7 +40,7 @@ class MapStep:
         The parameters that the user gave, for the record.
     """
 
-    operation: Map | Stencil | Scan
+    operation: Map | Scan
     params: Mapping[str, Any]
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -81,7 +75,7 @@ class FitStep:
         Path of the group that keeps the results, a dataset each; None where they are only returned.
     """
 
-    operation: Fit
+    operation: Iterative
     params: Mapping[str, Any]
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -143,7 +137,7 @@ class Job:
             taken.append(path)
 
 
-def operations_of(step: Step) -> list[tuple[Operation | Fit, Mapping[str, Any]]]:
+def operations_of(step: Step) -> list[tuple[Operation | Iterative, Mapping[str, Any]]]:
     """Return the operations of a step, with their parameters."""
     if isinstance(step, ReduceStep):
         return list(step.operations)
@@ -163,14 +157,14 @@ def saved(step: Step) -> list[str]:
 
 def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> MapStep:
     """Return a step of a map, stencil or scan."""
-    if isinstance(operation, Reduce | Fit):
+    if isinstance(operation, Reduce | Iterative):
         kind = operation.kind
         raise InputError(f"{operation.name} is a {kind}, expected a map, stencil or scan")
     params = bind(operation.name, operation.parameters, given)
     return MapStep(operation, params, save, {name: params[name] for name in given})
 
 
-def fitting(operation: Fit, given: Mapping[str, Any], save: str | None) -> FitStep:
+def fitting(operation: Iterative, given: Mapping[str, Any], save: str | None) -> FitStep:
     """Return a step of a fit."""
     params = bind(operation.name, operation.parameters, given)
     return FitStep(operation, params, save, {name: params[name] for name in given})

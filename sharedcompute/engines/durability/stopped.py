@@ -9,7 +9,7 @@ from pathlib import Path
 from sharedcompute.engines.durability.journal import Record
 from sharedcompute.engines.durability.runs import is_done, runs, understood
 from sharedcompute.errors import OutputExists
-from sharedcompute.hdf5.writing.staging import StateFolder
+from sharedcompute.hdf5.writing.state_folder import StateFolder
 from sharedcompute.wording import flag, in_python
 
 
