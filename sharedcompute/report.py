@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
+from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.operations.declarations import ArraySpec
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.loading import Load
 from sharedcompute.plan.budget.projection import Projection

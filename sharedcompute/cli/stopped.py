@@ -15,7 +15,7 @@ from sharedcompute.wording import on_command_line
 
 def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
     """Say that what a stopped job has done is dropped, before that is done."""
-    from sharedcompute.engines.durability.runs import stopped  # noqa: PLC0415
+    from sharedcompute.engines.durability.stopped import stopped  # noqa: PLC0415
 
     found = None if resume or quiet else stopped(Path(output.file))
     if found is not None and (found.done or found.rounds):
@@ -28,8 +28,8 @@ def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
 
 def tell_stopped(file: str, as_json: bool) -> bool:
     """Say what is known of the job that a file is to come from; whether that is all there is."""
-    from sharedcompute.engines.durability.runs import stopped  # noqa: PLC0415
-    from sharedcompute.hdf5.writing.staging import SUFFIX  # noqa: PLC0415
+    from sharedcompute.engines.durability.stopped import stopped  # noqa: PLC0415
+    from sharedcompute.hdf5.writing.state_folder import SUFFIX  # noqa: PLC0415
 
     output = Path(file.removesuffix(SUFFIX))
     found = stopped(output)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sharedcompute.engines.claims import Claims
 from sharedcompute.events import BlockDone, Event, Listener, StateTaken
-from sharedcompute.operations.declarations import Array, DType, State
 from sharedcompute.operations.reductions.tally import Tally
+from sharedcompute.operations.specs import Array, DType, State
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.in_memory import Buffer
 from sharedcompute.rows import Blocks, Rows

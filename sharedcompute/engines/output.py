@@ -17,7 +17,7 @@ from sharedcompute.engines.engine import LastingWork
 from sharedcompute.engines.fits.run import FitOutcome
 from sharedcompute.hdf5.writing.row_writer import RowTarget
 from sharedcompute.hdf5.writing.sink import Created
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 from sharedcompute.plan.passes import Pass, ReductionOutput
 from sharedcompute.plan.phases import Copy, Encode, Iterate, Phase
 from sharedcompute.plan.plan import Plan

@@ -18,8 +18,10 @@ from sharedcompute.engines.units.recode import RecodeWork
 from sharedcompute.events import Event, Listener, PassStarted, StateTaken, ignore
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.operations.declarations import Array, Carry, FromModel, Needed, State
-from sharedcompute.operations.reductions.tally import Tally, cast_result, served_by
+from sharedcompute.operations.reductions.reduction import cast_result
+from sharedcompute.operations.reductions.tally import Tally, served_by
+from sharedcompute.operations.specs import Array, State
+from sharedcompute.operations.stages import Carry, FromModel, Needed
 from sharedcompute.plan.in_memory import ArraySink, ArraySource, Buffer
 from sharedcompute.plan.passes import Pass, Store
 from sharedcompute.plan.phases import Copy, CountedPhase, Decode, Encode, Iterate, ReadBack

@@ -12,15 +12,16 @@ from sharedcompute.engines.durability.lineage import record
 from sharedcompute.engines.fits.run import FitOutcome
 from sharedcompute.engines.output import Found, PlanOutput, Reduced
 from sharedcompute.hdf5.copying import metadata
-from sharedcompute.hdf5.copying.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
+from sharedcompute.hdf5.format.cf import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.format.dimensions import Axes
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.writing import stamps
 from sharedcompute.hdf5.writing.sink import Created, DatasetSink, create, created
-from sharedcompute.operations.declarations import ArraySpec, Operation
-from sharedcompute.operations.reductions.tally import Reduction
+from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.plan.axes import axes_after, axes_of_fit
 from sharedcompute.plan.job import FitStep, Job, MapStep, saved
 from sharedcompute.plan.passes import Pass
@@ -55,7 +56,7 @@ class Results(PlanOutput):
         assert isinstance(step, FitStep)
         kept = {sink.path for sink in self._plan.row_sinks}
         with open_file(str(self._file.file)) as opened:
-            history = opened[step.save]["history"]
+            history = opened[f"{step.save}/history"]
             paths = zip(step.operation.saved, saved(step), strict=True)
             found = {name: opened[path][()] for name, path in paths if path not in kept}
             converged, stopped = (bool(history.attrs[name]) for name in ("converged", "stopped"))

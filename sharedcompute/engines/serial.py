@@ -15,7 +15,7 @@ from sharedcompute.engines.engine import Deliver, Left, Program, Work
 from sharedcompute.engines.units.threads import do_units
 from sharedcompute.engines.units.unnamed import unnamed_file
 from sharedcompute.events import Listener, StateTaken
-from sharedcompute.operations.declarations import Array, DType
+from sharedcompute.operations.specs import Array, DType
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.in_memory import FileArray
 from sharedcompute.traits import traits_of

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sharedcompute.engines.output import Found, PlanOutput
 from sharedcompute.hdf5.copying.metadata import copy_metadata
+from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.copying.tree import copy_tree
 from sharedcompute.hdf5.format.names import raw
-from sharedcompute.hdf5.format.storage import Storage
 from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.writing.output import open_written
 from sharedcompute.hdf5.writing.sink import Created, create, created

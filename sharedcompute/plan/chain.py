@@ -11,11 +11,14 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.rehearsal import read_box
-from sharedcompute.operations.declarations import Array, ArraySpec, Operation, Stage
-from sharedcompute.operations.fits.declaration import Fit
-from sharedcompute.operations.parameters import is_address
-from sharedcompute.operations.reductions.tally import Reduction, tallies
+from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.fits.declaration import Iterative
+from sharedcompute.operations.kinds import is_address
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.reductions.tally import tallies
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
+from sharedcompute.operations.specs import Array, ArraySpec
+from sharedcompute.operations.stages import Stage
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.job import FitStep, Job, MapStep, ReduceStep, Step
 from sharedcompute.plan.passes import ReductionOutput, needs, spec_after
@@ -120,7 +123,7 @@ class Chain:
             self.stages.append(self.fit.rows[1])
             self.depths[number] = len(self.stages)
 
-    def _loaded(self, op: Operation | Fit, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _loaded(self, op: Operation | Iterative, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters with the arrays that addresses stand for."""
         kinds = {p.name: p.kind for p in op.parameters}
         return {

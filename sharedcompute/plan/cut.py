@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sharedcompute.operations.catalogue import find
-from sharedcompute.operations.declarations import Carry, Needed, Reduce, Stage
+from sharedcompute.operations.declarations import Reduce
 from sharedcompute.operations.parameters import bind
-from sharedcompute.operations.reductions.tally import Reduction
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.stages import Carry, Needed, Stage
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.passes import Pass, ReductionOutput, Store, needs, spec_after
 from sharedcompute.plan.ports import Source

@@ -9,9 +9,10 @@ from h5py import h5d, h5o
 
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.copying.brief import Briefer
+from sharedcompute.hdf5.format.layout import lies_here, share_written
 from sharedcompute.hdf5.format.names import text
-from sharedcompute.hdf5.format.storage import lies_here, share_written
-from sharedcompute.hdf5.inspection.find import find_dataset, low_objects
+from sharedcompute.hdf5.format.objects import low_objects
+from sharedcompute.hdf5.inspection.find import find_dataset
 from sharedcompute.hdf5.inspection.inspector import Inspector
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy
@@ -76,7 +77,7 @@ def _all(opened: h5py.File, file: str, describer: Inspector) -> dict[int, Found]
     """Find all datasets of the file, in its order: small ones in brief, where there are many."""
     briefer = Briefer(file, SMALL_NBYTES)
     found: dict[int, Found] = {}
-    small: dict[int, h5d.DatasetID | None] = {}
+    small: dict[int, h5d.DatasetID] = {}
     for path, item, at in low_objects(opened.id):
         if not isinstance(item, h5d.DatasetID):
             continue
@@ -87,7 +88,9 @@ def _all(opened: h5py.File, file: str, describer: Inspector) -> dict[int, Found]
             found[at] = _one(name, dataset, describer, elsewhere=False)
         else:
             found[at] = Found(name, brief, 1.0, small=True)
-            small[at] = item if len(small) < MANY else None
+            # No more than are looked at again below.
+            if len(small) < MANY:
+                small[at] = item
     if len(small) < MANY:
         for at, item in small.items():
             dataset = h5py.Dataset(item, readonly=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sharedcompute.errors import ProgramError
 from sharedcompute.hdf5.format.chunks import box_at
-from sharedcompute.operations.declarations import Array, DType
+from sharedcompute.operations.specs import Array, DType
 from sharedcompute.shm.arrays import segment_of
 
 RING_NBYTES = 8 << 20

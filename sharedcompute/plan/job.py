@@ -1,4 +1,4 @@
-"""What a user asks for: a source, steps one after the other, and where results go."""
+"""A job: a source, steps one after the other, and where results go."""
 
 from __future__ import annotations
 
@@ -11,17 +11,11 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import normal_path
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.declarations import (
-    Array,
-    Map,
-    Operation,
-    Reduce,
-    Scan,
-    Stencil,
-)
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
+from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
+from sharedcompute.operations.specs import Array
 from sharedcompute.plan.output import OutputSpec
 from sharedcompute.plan.ports import Source
 
@@ -36,7 +30,7 @@ class MapStep:
 
     Parameters
     ----------
-    operation : Map, Stencil or Scan
+    operation : Map or Scan
     params : mapping
         Bound: every parameter has its value.
     save : str or None
@@ -46,7 +40,7 @@ class MapStep:
         The parameters that the user gave, for the record.
     """
 
-    operation: Map | Stencil | Scan
+    operation: Map | Scan
     params: Mapping[str, Any]
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -81,7 +75,7 @@ class FitStep:
         Path of the group that keeps the results, a dataset each; None where they are only returned.
     """
 
-    operation: Fit
+    operation: Iterative
     params: Mapping[str, Any]
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -143,15 +137,15 @@ class Job:
             taken.append(path)
 
 
-def operations_of(step: Step) -> list[tuple[Operation | Fit, Mapping[str, Any]]]:
-    """The operations of a step, with their parameters."""
+def operations_of(step: Step) -> list[tuple[Operation | Iterative, Mapping[str, Any]]]:
+    """Return the operations of a step, with their parameters."""
     if isinstance(step, ReduceStep):
         return list(step.operations)
     return [(step.operation, step.params)]
 
 
 def saved(step: Step) -> list[str]:
-    """The paths of the datasets that a step puts into the output."""
+    """Return the paths of the datasets that a step puts into the output."""
     if step.save is None:
         return []
     if isinstance(step, ReduceStep):
@@ -162,16 +156,16 @@ def saved(step: Step) -> list[str]:
 
 
 def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> MapStep:
-    """A step of a map, stencil or scan."""
-    if isinstance(operation, Reduce | Fit):
+    """Return a step of a map, stencil or scan."""
+    if isinstance(operation, Reduce | Iterative):
         kind = operation.kind
         raise InputError(f"{operation.name} is a {kind}, expected a map, stencil or scan")
     params = bind(operation.name, operation.parameters, given)
     return MapStep(operation, params, save, {name: params[name] for name in given})
 
 
-def fitting(operation: Fit, given: Mapping[str, Any], save: str | None) -> FitStep:
-    """A step of a fit."""
+def fitting(operation: Iterative, given: Mapping[str, Any], save: str | None) -> FitStep:
+    """Return a step of a fit."""
     params = bind(operation.name, operation.parameters, given)
     return FitStep(operation, params, save, {name: params[name] for name in given})
 
@@ -188,7 +182,7 @@ def _axis(axis: Axis) -> str:
 def summary(
     operations: tuple[Operation, ...], given: Mapping[str, Any], axis: Axis, save: str | None
 ) -> ReduceStep:
-    """A step of reductions that share what parameters they have in common.
+    """Return a step of reductions that share the parameters they have in common.
 
     Each parameter must belong to one of them at least.
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink, sink_like
-from sharedcompute.operations.declarations import ArraySpec
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.options import StorageOptions
 
 

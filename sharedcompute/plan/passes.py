@@ -11,16 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    Carry,
-    FromModel,
-    Needed,
-    Stage,
-    is_ours,
-)
-from sharedcompute.operations.reductions.tally import Reduction, Tally, tallies
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.reductions.tally import Tally, tallies
+from sharedcompute.operations.specs import Array, ArraySpec
+from sharedcompute.operations.stages import Carry, FromModel, Needed, Stage, is_ours
 from sharedcompute.plan.planned import Held, PlannedSink, ToMemory
 from sharedcompute.plan.ports import Sink, Source
 from sharedcompute.rows import Blocks

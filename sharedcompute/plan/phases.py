@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.declarations import ArraySpec, FromModel
+from sharedcompute.operations.specs import ArraySpec
+from sharedcompute.operations.stages import FromModel
 from sharedcompute.plan.budget.loading import Load, stripe_of, units
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.passes import Pass, fitted

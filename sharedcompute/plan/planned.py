@@ -7,7 +7,7 @@ from typing import Literal, NoReturn
 
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.operations.declarations import ArraySpec, DType
+from sharedcompute.operations.specs import ArraySpec, DType
 
 Into = Literal["memory", "file"]
 """Memory that all workers share (private for the serial engine), or a file without a name."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sharedcompute.hdf5.writing.row_writer import EncodedChunk
-from sharedcompute.operations.declarations import Array, DType
+from sharedcompute.operations.specs import Array, DType
 
 
 class Reader(Protocol):

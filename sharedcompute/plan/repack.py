@@ -8,10 +8,11 @@ from pathlib import Path
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.filters.encode import check_encodes
-from sharedcompute.hdf5.filters.filter_pipeline import NOTHING_TO_SHUFFLE, alike, check_again
+from sharedcompute.hdf5.filters.pipeline import alike, check_again
+from sharedcompute.hdf5.filters.selection import NOTHING_TO_SHUFFLE
 from sharedcompute.hdf5.format.chunks import ChunkGrid
-from sharedcompute.hdf5.format.storage import Storage
 from sharedcompute.hdf5.inspection.inspector import check_size
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy

@@ -1,4 +1,4 @@
-"""What of a section is done, from the events of its run: stored, noted, and found again."""
+"""The notes on a section: what is done, by the events of its run, is stored and noted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sharedcompute.events import (
     WorkerReplaced,
 )
 from sharedcompute.hdf5.writing.sink import Created
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 
 
 class Notes:
@@ -72,7 +72,7 @@ class Notes:
             self._states.close()
 
     def left(self, listen: Listener) -> Sequence[int]:
-        """Take over what runs before have left, and give the units that are still to be done."""
+        """Take over what runs before have left, and return the units that are still to be done."""
         with understood(self._section.run.folder):
             kept = restore(
                 self._section, self._created, self._order, self._work.box, sparse=self._work.sparse
@@ -95,7 +95,7 @@ class Notes:
         self._order.add(block, number, chunks)
 
     def watch(self, listen: Listener) -> Callable[[Event], None]:
-        """A listener that notes what is done, before `listen` hears of it."""
+        """Return a listener that notes what is done, before `listen` gets the event."""
 
         def note(event: Event) -> None:
             if isinstance(event, BlockDone) and self._created:

@@ -3,7 +3,7 @@
 HDF5's index of a file that a killed job has left is not to be trusted, and where chunks lie was not
 noted as they were stored: to ask HDF5 takes a time that grows with the file (it walks the index).
 But what HDF5 hands out depends on nothing but the calls before, so chunks of the same lengths,
-stored in the same order in a new file, come to lie where they lay in the old one. The checksum of
+stored in the same order in a new file, get the places that they had in the old one. The checksum of
 each tells whether that is so.
 """
 
@@ -34,7 +34,7 @@ Places = dict[tuple[int, ...], int]
 Kept = tuple[Run, Record]
 
 Box = tuple[slice, ...]
-"""What a unit of work is of a dataset."""
+"""The part of a dataset that a unit of work is."""
 
 
 def restore(
@@ -45,7 +45,7 @@ def restore(
     *,
     sparse: bool = False,
 ) -> dict[int, tuple[int, ...]]:
-    """Take over the blocks that were kept, and give their checksums.
+    """Take over the blocks that were kept, and return their checksums.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def restore(
     order : InOrder
         Stores what is not in this run's file.
     box_of : callable
-        What a block is of each dataset: its rows at least, and all of the axes that are not told.
+        The part of each dataset that a block is: its rows at least, and all of axes not named.
     sparse : bool
         Chunks of a block may be missing: nothing was written to the input's.
     """
@@ -125,7 +125,7 @@ def _take_over(
 
 
 def _is_whole(record: Record, box: Box, created: Sequence[Created], sparse: bool) -> bool:
-    """Whether a note is of all that a block leaves, and of nothing else."""
+    """Return whether a note is of all that a block leaves, and of nothing else."""
     if record["crcs"] and len(record["crcs"]) != len(created):
         return False
     noted = [(note[0], tuple(note[4])) for note in record["chunks"]]
@@ -155,7 +155,7 @@ def _lay_out(kept: Sequence[Kept], section: Section, created: Sequence[Created])
         size = run.output.lstat().st_size if is_own(run.output) else 0
         for made, mask, length, _, offset in record["chunks"]:
             if not 0 <= length <= size:
-                return  # it was cut short: nothing comes to lie where it lay
+                return  # it was cut short: nothing gets the place that it had
             created[made].store([EncodedChunk(tuple(offset), mask, bytes(length))])
 
 
@@ -184,7 +184,7 @@ class _Files:
         self._files: dict[Any, IO[bytes] | None] = {}
 
     def chunk(self, run: Run, where: str, note: list[Any]) -> EncodedChunk | None:
-        """An encoded chunk; None where it is not what was noted."""
+        """Read an encoded chunk; None where it is not what was noted."""
         number, mask, length, crc, offset, *position = note
         if where == "waiting":
             data = self._read(run.waiting, position[0], length)
@@ -197,7 +197,7 @@ class _Files:
         return found if checksum(number, found) == crc else None
 
     def rows(self, run: Run, target: ContiguousTarget, rows: Rows, crc: int) -> Any:
-        """Rows of a contiguous dataset; None where they are not what was noted."""
+        """Read rows of a contiguous dataset; None where they are not what was noted."""
         assert target.offset is not None
         row = int(np.prod(target.shape[1:], dtype=np.int64)) * target.stored_dtype.itemsize
         place = target.offset + rows.start * row

@@ -13,8 +13,9 @@ from sharedcompute.engines.fits.loop import Loop, Round
 from sharedcompute.engines.units.block import BlockRunner
 from sharedcompute.errors import InputError
 from sharedcompute.kernels.elementwise import all_finite
-from sharedcompute.operations.declarations import Array, State, is_ours
 from sharedcompute.operations.fits.declaration import Rounds
+from sharedcompute.operations.specs import Array, State
+from sharedcompute.operations.stages import is_ours
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows
 

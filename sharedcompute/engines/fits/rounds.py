@@ -33,8 +33,9 @@ from sharedcompute.engines.fits.loop import DROPPED, ROUNDS_DONE, Loop, plain
 from sharedcompute.engines.units.block import BlockRunner
 from sharedcompute.engines.units.threads import side_by_side
 from sharedcompute.events import Listener, RoundDone
-from sharedcompute.operations.declarations import State, is_ours
 from sharedcompute.operations.fits.declaration import Algorithm, Rounds, Step, Sweeps
+from sharedcompute.operations.specs import State
+from sharedcompute.operations.stages import is_ours
 from sharedcompute.system import faults
 
 SAVE_SECONDS = 1.0
@@ -61,7 +62,7 @@ class Iteration:
 
     def run(self, party: Party) -> None:
         """Do the rounds of one rank; for its BLAS see `run_fit`."""
-        import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415 - only fits need it
+        import threadpoolctl  # noqa: PLC0415 - only fits need it
 
         # To look for the libraries takes 2 ms, and a worker of one thread has them limited already.
         with nullcontext() if party.threads == 1 else threadpoolctl.threadpool_limits(1):

@@ -12,9 +12,10 @@ import numpy as np
 from sharedcompute.engines.engine import Deliver, Left
 from sharedcompute.engines.units.ports import Ported
 from sharedcompute.events import BlockDone, StateTaken
-from sharedcompute.hdf5.writing.stamps import block_crc
+from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.kernels.cache import protect
-from sharedcompute.operations.declarations import Array, ArraySpec, Stage, is_ours
+from sharedcompute.operations.specs import Array, ArraySpec
+from sharedcompute.operations.stages import Stage, is_ours
 from sharedcompute.plan.in_memory import ArrayWriter
 from sharedcompute.plan.passes import BlockCarry, Pass, Store
 from sharedcompute.rows import CONSTANT, Rows, extension, runs

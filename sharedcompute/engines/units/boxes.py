@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from sharedcompute.engines.engine import Left
 from sharedcompute.hdf5.format.chunks import ChunkGrid
-from sharedcompute.operations.declarations import State
+from sharedcompute.operations.specs import State
 from sharedcompute.rows import Rows
 
 

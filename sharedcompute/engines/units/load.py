@@ -16,7 +16,7 @@ from sharedcompute.engines.units.boxes import BoxRunner, BoxWork
 from sharedcompute.engines.units.warm_up import warm_up_coding
 from sharedcompute.events import BlockDone, Listener
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.declarations import DType
+from sharedcompute.operations.specs import DType
 from sharedcompute.plan.budget.loading import load_boxes
 from sharedcompute.plan.in_memory import (
     ArraySink,

@@ -13,8 +13,8 @@ from sharedcompute.engines.units.ports import state_ports
 from sharedcompute.engines.units.warm_up import warm_up, warm_up_coding
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
-from sharedcompute.operations.declarations import State
 from sharedcompute.operations.reductions.tally import Tally
+from sharedcompute.operations.specs import State
 from sharedcompute.plan.in_memory import ArraySink, expect_reachable
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows

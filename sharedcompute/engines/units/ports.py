@@ -12,8 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from sharedcompute.operations.declarations import Array, State
-from sharedcompute.operations.reductions.tally import Accumulator, Tally
+from sharedcompute.operations.reductions.accumulator import Accumulator
+from sharedcompute.operations.reductions.tally import Tally
+from sharedcompute.operations.specs import Array, State
 from sharedcompute.plan.passes import Pass
 
 

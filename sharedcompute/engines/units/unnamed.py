@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sharedcompute.operations.declarations import DType
+from sharedcompute.operations.specs import DType
 from sharedcompute.plan.in_memory import FileArray
 from sharedcompute.system.shortage import full_disk_named
 

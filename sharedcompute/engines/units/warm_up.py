@@ -11,7 +11,8 @@ from sharedcompute.engines.engine import undeliverable
 from sharedcompute.engines.units.block import BlockRunner
 from sharedcompute.engines.units.ports import state_ports
 from sharedcompute.hdf5.filters import decode, encode
-from sharedcompute.operations.declarations import Array, is_ours
+from sharedcompute.operations.specs import Array
+from sharedcompute.operations.stages import is_ours
 from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.plan.passes import Pass, Store
 from sharedcompute.rows import Blocks

@@ -9,8 +9,8 @@ import numpy as np
 
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.operations.declarations import Carry
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
+from sharedcompute.operations.stages import Carry
 from sharedcompute.plan.budget.loading import Load, load_boxes, units
 from sharedcompute.plan.budget.projection import Projection
 from sharedcompute.plan.fit import FitPart

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.declarations import ArraySpec
-from sharedcompute.operations.reductions.tally import WIDE
+from sharedcompute.operations.reductions.accumulator import WIDE
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.plan.passes import Pass, needs
 from sharedcompute.plan.planned import Into, Stripe, everything, stripe_shape
 
