@@ -45,7 +45,7 @@ class Traits:
 
     @property
     def segments(self) -> bool:
-        """Whether arrays lie in blocks of shared memory, of which the system has only so much."""
+        """True if arrays lie in blocks of shared memory, of which the system has only so much."""
         return self.processes and self.shares_memory
 
 

@@ -53,7 +53,7 @@ class Left:
 
     @property
     def in_place(self) -> bool:
-        """Whether nothing is left for the parent to put in place."""
+        """True if nothing is left for the parent to put in place."""
         return all(part is None for part in (*self.rows, *self.states))
 
 
@@ -78,15 +78,15 @@ class Work(Protocol):
 
     @property
     def ordered(self) -> bool:
-        """Whether the chunks of units are stored in the order of the units."""
+        """True if the chunks of units are stored in the order of the units."""
 
     @property
     def taken(self) -> bool:
-        """Whether a unit counts as done only once its state is taken over from its worker."""
+        """True if a unit counts as done only once its state is taken over from its worker."""
 
     @property
     def side_by_side(self) -> bool:
-        """Whether a process may do several units at a time, each in a thread of its own."""
+        """True if a process may do several units at a time, each in a thread of its own."""
 
     def __len__(self) -> int:
         """Return the number of units."""
@@ -131,7 +131,7 @@ class LastingWork(Work, Protocol):
 
     @property
     def sparse(self) -> bool:
-        """Whether a unit may leave out chunks that nobody ever wrote to."""
+        """True if a unit may leave out chunks that nobody ever wrote to."""
 
     def box(self, number: int) -> tuple[slice, ...]:
         """Return the box of a unit; all of the axes that are not named belong to it."""

@@ -85,12 +85,12 @@ class _Desk:
         self._listen = listen
 
     def done(self, left: Left) -> None:
-        """Put in place what is not there yet, and tell the listener."""
+        """Put in place what is not there yet, and call the listener."""
         self._work.accept(left)
         self._listen(left.event)
 
     def take(self, taken: StateTaken) -> None:
-        """Tell the listener, who adds it up."""
+        """Call the listener, which adds it up."""
         self._listen(taken)
 
 

@@ -124,7 +124,7 @@ class RoundWork:
 
     @property
     def side_by_side(self) -> bool:
-        """Whether nothing in it may start threads of its own."""
+        """True if nothing in it may start threads of its own."""
         return threads_of(self.work, self.algorithm)
 
     def __len__(self) -> int:

@@ -92,7 +92,7 @@ class Loop:
 
     @property
     def finished(self) -> bool:
-        """Whether no other round is needed."""
+        """True if no other round is needed."""
         return bool(self.words[FINISHED])
 
     def round(self) -> Round:
@@ -127,7 +127,7 @@ class Loop:
 
     @property
     def stopping(self) -> bool:
-        """Whether the round in hand is to be dropped."""
+        """True if the round in hand is to be dropped."""
         return bool(self.words[STOP]) and not self.finished
 
     def drop(self) -> None:

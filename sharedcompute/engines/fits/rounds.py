@@ -179,7 +179,7 @@ class _Saves:
 
     @property
     def due(self) -> bool:
-        """Whether it is time."""
+        """True if it is time."""
         return self._wanted and time.monotonic() >= self._due
 
     def took(self, seconds: float) -> None:

@@ -44,7 +44,7 @@ class PassWork:
 
     @property
     def taken(self) -> bool:
-        """Whether some state belongs to a worker: blocks are done once it is taken over."""
+        """True if some state belongs to a worker: blocks are done once it is taken over."""
         return any(tally.exact for _, tally in self.work.tallies)
 
     @property
@@ -86,7 +86,7 @@ class PassWork:
 
     @property
     def side_by_side(self) -> bool:
-        """Whether all kernels are ours."""
+        """True if all kernels are ours."""
         return self.work.side_by_side
 
     def __len__(self) -> int:

@@ -23,11 +23,11 @@ class StatePort(Protocol):
 
     @property
     def exact(self) -> bool:
-        """Whether all blocks share a state, which is taken over now and then."""
+        """True if all blocks share a state, which is taken over now and then."""
 
     @property
     def in_place(self) -> bool:
-        """Whether states are where the parent looks for them."""
+        """True if states are where the parent looks for them."""
 
     def begin(self, block: int) -> None:
         """Begin a block."""

@@ -1,4 +1,4 @@
-"""Several units at a time in one process: threads that share its claims and its way out."""
+"""Several units at a time in one process: threads that share its claims and its desk."""
 
 from __future__ import annotations
 
