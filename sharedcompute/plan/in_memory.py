@@ -10,7 +10,7 @@ import numpy as np
 from sharedcompute.errors import ProgramError
 from sharedcompute.hdf5.format.chunks import box_at
 from sharedcompute.operations.specs import Array, DType
-from sharedcompute.shm.arrays import segment_of
+from sharedcompute.shm.shared_array import segment_of
 
 RING_NBYTES = 8 << 20
 """Shared memory in which one worker's encoded chunks wait for the writer of the file."""
