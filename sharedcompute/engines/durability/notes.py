@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from sharedcompute.engines.durability.in_order import InOrder
 from sharedcompute.engines.durability.restore import restore
@@ -21,6 +21,7 @@ from sharedcompute.events import (
     StateTaken,
     WorkerReplaced,
 )
+from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.hdf5.writing.sink import Created
 from sharedcompute.operations.specs import Array
 
@@ -90,7 +91,7 @@ class Notes:
             [n for n in range(len(self._work)) if n not in done] if done else range(len(self._work))
         )
 
-    def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
+    def deliver(self, block: int, number: int, chunks: Sequence[EncodedChunk]) -> None:
         """Take in encoded chunks; called in the parent only: one writer."""
         self._order.add(block, number, chunks)
 

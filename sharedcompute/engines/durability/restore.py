@@ -13,6 +13,7 @@ import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import deflate
@@ -26,6 +27,7 @@ from sharedcompute.hdf5.safety.ownership import is_own, open_to_read
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
 from sharedcompute.hdf5.writing.row_writer import ContiguousTarget, EncodedChunk
 from sharedcompute.hdf5.writing.sink import Created
+from sharedcompute.operations.specs import Array
 from sharedcompute.rows import Rows
 
 Places = dict[tuple[int, ...], int]
@@ -115,6 +117,7 @@ def _take_over(
         order.present(block)
         return True
     for target, data in plain if not here else ():
+        assert data is not None
         with target.open() as writer:
             writer.write(rows.start, data)
     for number, chunk in chunks:
@@ -181,7 +184,7 @@ class _Files:
 
     def __init__(self, places: Sequence[Places]) -> None:
         self._places = places
-        self._files: dict[Any, IO[bytes] | None] = {}
+        self._files: dict[Path, IO[bytes] | None] = {}
 
     def chunk(self, run: Run, where: str, note: list[Any]) -> EncodedChunk | None:
         """Read an encoded chunk; None where it is not what was noted."""
@@ -196,7 +199,7 @@ class _Files:
         found = EncodedChunk(tuple(offset), mask, data)
         return found if checksum(number, found) == crc else None
 
-    def rows(self, run: Run, target: ContiguousTarget, rows: Rows, crc: int) -> Any:
+    def rows(self, run: Run, target: ContiguousTarget, rows: Rows, crc: int) -> Array | None:
         """Read rows of a contiguous dataset; None where they are not what was noted."""
         assert target.offset is not None
         row = int(np.prod(target.shape[1:], dtype=np.int64)) * target.stored_dtype.itemsize
@@ -206,7 +209,7 @@ class _Files:
             return None
         return np.frombuffer(data, target.stored_dtype).reshape(rows.size, *target.shape[1:])
 
-    def _read(self, path: Any, place: int, length: int) -> bytes | None:
+    def _read(self, path: Path, place: int, length: int) -> bytes | None:
         if path not in self._files:
             self._files[path] = open_to_read(path)
         file = self._files[path]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any
 
 import deflate
 import numpy as np
 
+from sharedcompute.engines.durability.runs import Run
 from sharedcompute.engines.durability.sections import Section
 from sharedcompute.engines.engine import TAKE_SECONDS, Work
 from sharedcompute.events import BlockDone, Event, StateTaken
@@ -18,6 +18,9 @@ from sharedcompute.hdf5.writing.row_writer import write_all
 from sharedcompute.operations.specs import Array, State
 from sharedcompute.system import faults
 from sharedcompute.system.shortage import full_disk_named
+
+Ranges = list[list[int]]
+"""Half-open ranges of blocks, as a record has them."""
 
 SMALL_NBYTES = 1 << 16
 """A state up to here is written as soon as its block is done: that takes 20 us."""
@@ -140,7 +143,9 @@ class SavedStates:
         for tally, state in self._exact:
             tally.reset({name: field.view(np.ndarray)[-2] for name, field in state.items()})
 
-    def _write(self, states: list[list[Array]], slot: int, place: int, blocks: Any = None) -> int:
+    def _write(
+        self, states: list[list[Array]], slot: int, place: int, blocks: Ranges | None = None
+    ) -> int:
         """Write the states of a slot; return the checksum of them and of their blocks."""
         path = self._section.run.states(self._section.name)
         if self._fd < 0:
@@ -153,12 +158,12 @@ class SavedStates:
 
     def _read(
         self,
-        run: Any,
+        run: Run,
         states: list[list[Array]],
         slot: int,
         place: int,
         crc: int,
-        blocks: Any = None,
+        blocks: Ranges | None = None,
     ) -> bool:
         """Read the states of a slot; return whether they are what was noted."""
         path = run.states(self._section.name)
@@ -178,7 +183,7 @@ class SavedStates:
         return True
 
 
-def _checksum(data: bytes, blocks: Any) -> int:
+def _checksum(data: bytes, blocks: Ranges | None) -> int:
     return int(deflate.crc32(data, deflate.crc32(json.dumps(blocks).encode())))
 
 
@@ -191,9 +196,9 @@ def _nbytes(states: list[list[Array]]) -> int:
     return sum(field[0].nbytes for fields in states for field in fields)
 
 
-def _ranges(numbers: set[int]) -> list[list[int]]:
+def _ranges(numbers: set[int]) -> Ranges:
     """Return numbers as half-open ranges."""
-    found: list[list[int]] = []
+    found: Ranges = []
     for number in sorted(numbers):
         if found and found[-1][1] == number:
             found[-1][1] += 1
