@@ -130,7 +130,10 @@ def test_data_without_elements_give_results_without_elements(
     shape: tuple[int, ...], engine: str, team: sc.Team, apart: dict[str, Any]
 ) -> None:
     x = data(shape)
-    how: dict[str, Any] = {"serial": {"engine": engine}, "local": {"team": team}}.get(engine, apart)
+    known: dict[str, dict[str, Any]] = {
+        "serial": {"engine": engine}, "local": {"team": team}, "apart": apart,
+    }  # fmt: skip
+    how = known[engine]
     for name in ("scale", "gaussian", "anomaly", "median"):
         params = {"sigma": 1.0} if name == "gaussian" else {}
         assert sc.map(name, x, **how, **params).shape == shape
