@@ -79,7 +79,11 @@ def test_an_array_of_the_user_is_filled_in_whatever_memory_it_has(apart: How) ->
     np.testing.assert_array_equal(out, x * np.float32(3))
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = ("kmeans with empty clusters", "pca", "lstsq", "jacobi")
+FITTED = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in CASES]
+
+
+@pytest.mark.parametrize("name", FITTED)
 def test_a_fit_has_the_same_bits(apart: How, name: str) -> None:
     assert same(fitted(name, **apart), fitted(name, engine="serial"))
 
