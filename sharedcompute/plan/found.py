@@ -88,7 +88,9 @@ def _all(opened: h5py.File, file: str, describer: Inspector) -> dict[int, Found]
             found[at] = _one(name, dataset, describer, elsewhere=False)
         else:
             found[at] = Found(name, brief, 1.0, small=True)
-            small[at] = item if len(small) < MANY else None
+            # No more than are looked at again below.
+            if len(small) < MANY:
+                small[at] = item
     if len(small) < MANY:
         for at, item in small.items():
             assert item is not None

@@ -11,7 +11,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute import events
-from sharedcompute.engines.durability.runs import stopped
+from sharedcompute.engines.durability.stopped import stopped
 from sharedcompute.engines.fits import rounds
 from sharedcompute.plan.budget import staging
 

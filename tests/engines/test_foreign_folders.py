@@ -18,7 +18,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.engines.durability import in_order, journal, states
-from sharedcompute.engines.durability.runs import stopped
+from sharedcompute.engines.durability.stopped import stopped
 from sharedcompute.engines.fits import rounds
 from sharedcompute.engines.units import threads
 from sharedcompute.errors import Error

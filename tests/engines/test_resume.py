@@ -18,7 +18,7 @@ from sharedcompute import events
 from sharedcompute.api.settings import Settings
 from sharedcompute.engines import local
 from sharedcompute.engines.durability import in_order, journal, sections, states
-from sharedcompute.engines.durability.runs import stopped
+from sharedcompute.engines.durability.stopped import stopped
 from sharedcompute.engines.units import threads
 from sharedcompute.system import faults
 

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
+from sharedcompute.engines.claims import Claims
 from sharedcompute.engines.units import threads as engine_threads
-from sharedcompute.engines.units.threads import Claims, side_by_side
+from sharedcompute.engines.units.threads import side_by_side
 from sharedcompute.rows import Rows
 from tests.engines.cases import REDUCTIONS, data
 from tests.engines.stopping import JOBS
