@@ -29,7 +29,7 @@ from sharedcompute.plan.job import Axis, Job, Step, fitting, summary, transform
 from sharedcompute.plan.jobfile import JobFile, read_job
 from sharedcompute.plan.plan import Plan
 from sharedcompute.plan.ports import Source
-from sharedcompute.shm.arrays import handle
+from sharedcompute.shm.shared_array import handle
 from sharedcompute.validation.arrays import refuse_meaning
 
 OperationLike = str | Operation | Callable[..., None]

@@ -171,7 +171,7 @@ _STATES = {
 def shm_list(as_json: bool) -> None:
     """Shared blocks, and whether their owner still runs."""
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
-    from sharedcompute.shm.arrays import list_blocks  # noqa: PLC0415
+    from sharedcompute.shm.segments import list_blocks  # noqa: PLC0415
     from sharedcompute.system.machine import format_size  # noqa: PLC0415
 
     blocks = list_blocks()
@@ -190,7 +190,7 @@ def shm_list(as_json: bool) -> None:
 @shm.command("clean")
 def shm_clean() -> None:
     """Remove blocks whose owner is gone; those of other PID namespaces stay."""
-    from sharedcompute.shm.arrays import clean  # noqa: PLC0415
+    from sharedcompute.shm.segments import clean  # noqa: PLC0415
 
     removed = clean()
     click.echo(f"removed {len(removed)} shared block(s)")

@@ -54,6 +54,7 @@ class Results(PlanOutput):
     def _finished_fit(self) -> FitOutcome:
         step = self._job.steps[-1]
         assert isinstance(step, FitStep)
+        assert step.save is not None
         kept = {sink.path for sink in self._plan.row_sinks}
         with open_file(str(self._file.file)) as opened:
             history = opened[f"{step.save}/history"]

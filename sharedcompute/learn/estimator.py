@@ -17,7 +17,7 @@ from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
 from sharedcompute.operations.specs import DType
-from sharedcompute.shm.arrays import SharedArray
+from sharedcompute.shm.shared_array import SharedArray
 from sharedcompute.validation.arrays import refuse_meaning
 
 FLOATS = (np.float64, np.float32)

@@ -93,6 +93,7 @@ def _all(opened: h5py.File, file: str, describer: Inspector) -> dict[int, Found]
                 small[at] = item
     if len(small) < MANY:
         for at, item in small.items():
+            assert item is not None
             dataset = h5py.Dataset(item, readonly=True)
             found[at] = _one(found[at].name, dataset, describer, elsewhere=False)
     return found

@@ -18,7 +18,7 @@ from sharedcompute.plan.in_memory import HELD_BYTES, RING_NBYTES, ArraySink, Arr
 from sharedcompute.plan.passes import Pass, needs
 from sharedcompute.plan.planned import Into
 from sharedcompute.plan.ports import Source
-from sharedcompute.shm.arrays import handle
+from sharedcompute.shm.shared_array import handle
 
 
 @dataclass(frozen=True)
