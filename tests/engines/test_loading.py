@@ -246,21 +246,18 @@ def test_a_job_goes_on_where_one_that_decoded_nothing_first_was_stopped(path, ho
             raise Stopped
 
     finite(path, TALL)
-    job = {"sigma": 1.0, "engine": "serial", "block_rows": 50, "overwrite": True}
-    job["chunks"] = "contiguous"
+    job = {"sigma": 1.0, "engine": "serial", "block_rows": 50, "chunks": "contiguous"}
     how(None)
     sc.map("gaussian", f"{path}::x", tmp_path / "whole.h5", **job)
-    for load in loads(open_source(f"{path}::x")):
+    for number, load in enumerate(loads(open_source(f"{path}::x"))):
+        out, heard = tmp_path / f"out{number}.h5", []
         how(None)
         with pytest.raises(Stopped):
-            sc.map("gaussian", f"{path}::x", tmp_path / "out.h5", listen=stop, **job)
+            sc.map("gaussian", f"{path}::x", out, listen=stop, **job)
         how(load)
-        heard = []
-        sc.map(
-            "gaussian", f"{path}::x", tmp_path / "out.h5", resume=True, listen=heard.append, **job
-        )
+        sc.map("gaussian", f"{path}::x", out, resume=True, listen=heard.append, **job)
         assert any(isinstance(event, events.BlocksRestored) for event in heard)
-        assert (tmp_path / "out.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+        assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
 def test_rows_that_were_held_are_in_the_output_alone(path, monkeypatch):
