@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
+from sharedcompute import events
 from sharedcompute.cli.main import invoke
 from sharedcompute.engines.serial import Serial
 from sharedcompute.hdf5.filters.decode import Decoder
@@ -235,6 +236,29 @@ def test_results_in_a_file_are_the_same_bytes(path, teams, how, tmp_path):
             sc.map("gaussian", f"{path}::x", out, sigma=1.0, overwrite=True, **run)
             made.add(out.read_bytes())
     assert len(made) == 1
+
+
+def test_a_job_goes_on_where_one_that_decoded_nothing_first_was_stopped(path, how, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    def stop(event):
+        if isinstance(event, events.BlockDone) and event.block == 3:
+            raise Stopped
+
+    finite(path, TALL)
+    job = {"sigma": 1.0, "engine": "serial", "block_rows": 50, "chunks": "contiguous"}
+    how(None)
+    sc.map("gaussian", f"{path}::x", tmp_path / "whole.h5", **job)
+    for number, load in enumerate(loads(open_source(f"{path}::x"))):
+        out, heard = tmp_path / f"out{number}.h5", []
+        how(None)
+        with pytest.raises(Stopped):
+            sc.map("gaussian", f"{path}::x", out, listen=stop, **job)
+        how(load)
+        sc.map("gaussian", f"{path}::x", out, resume=True, listen=heard.append, **job)
+        assert any(isinstance(event, events.BlocksRestored) for event in heard)
+        assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
 def test_rows_that_were_held_are_in_the_output_alone(path, monkeypatch):
