@@ -122,7 +122,7 @@ def _fold(total: Any) -> Any:
 def sized_blocks(data: Bytes, itemsize: int, room: int) -> Any:
     """Whether data of the LZ4 filter, or of bitshuffle, hold all blocks that they say they hold.
 
-    Both begin with the number of decoded bytes (8) and those of a block (4), and have its stored bytes
+    Both begin with the count of decoded bytes (8), that of a block (4), and have its stored bytes
     (4) before each block; big-endian.
 
     Parameters
