@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests import kernel_cache
+from tests.smoke import mark_smoke_tests
 from tests.sweeps import mark_slow_cases
 
 # Before numba is imported anywhere: its default cache lies beside the kernels.
@@ -34,8 +35,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow before ``-m`` chooses."""
+    """Mark what is slow, and what a quick run has, before ``-m`` chooses."""
     mark_slow_cases(items)
+    mark_smoke_tests(items)
 
 
 def restore_signals() -> None:

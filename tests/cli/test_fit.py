@@ -44,6 +44,7 @@ def begun(folder: Path, engine: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.sample(1)
 def test_a_signal_stops_a_fit_with_the_best_so_far(
     grid: Path, engine: str, number: int, code: int
 ) -> None:
@@ -80,6 +81,7 @@ def test_a_second_signal_drops_it(grid: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.sample(1)
 def test_a_killed_fit_goes_on_where_it_was(grid: Path, engine: str) -> None:
     process = begun(grid, engine)
     process.kill()

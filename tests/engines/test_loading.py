@@ -83,6 +83,7 @@ JOBS = {
 
 @pytest.mark.parametrize("job", JOBS)
 @pytest.mark.parametrize("case", [name for name in CASES if name != "all rows, few columns"])
+@pytest.mark.sample(4)
 def test_the_bits_do_not_depend_on_what_is_decoded_first(path, teams, how, case, job):
     finite(path, CASES[case])
     address = f"{path}::x"
@@ -148,6 +149,7 @@ def test_memory_decides_where_chunks_are_decoded_to(path, tmp_path, teams, capsy
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 5])
+@pytest.mark.sample(2)
 def test_stripes_of_columns_give_the_same_bits(path, teams, how, size):
     want = finite(path, TALL)
     names = ["mean", "std", "min", "argmax", "sum", "nan_count"]
@@ -196,6 +198,7 @@ centred = sc.Map("centred", centre)
 
 
 @pytest.mark.parametrize("step", BESIDE)
+@pytest.mark.sample(2)
 def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     finite(path, TALL)
     monkeypatch.chdir(path.parent)

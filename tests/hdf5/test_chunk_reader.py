@@ -38,6 +38,7 @@ def want_of(values):
 
 @RUNS
 @given(case=cases(), data=st.data())
+@pytest.mark.slow
 def test_rows_are_those_that_h5py_reads_in_any_order(path, case, data):
     want = want_of(case.write(path))
     source = open_source(f"{path}::x")
@@ -49,6 +50,7 @@ def test_rows_are_those_that_h5py_reads_in_any_order(path, case, data):
 
 @RUNS
 @given(case=cases(), data=st.data())
+@pytest.mark.slow
 def test_boxes_are_those_that_h5py_reads(path, case, data):
     want = want_of(case.write(path))
     with open_source(f"{path}::x").open() as reader:
