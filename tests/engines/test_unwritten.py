@@ -109,7 +109,7 @@ ADDING = [adds, numba.njit(adds), goes_up_to, goes_up_to_what_is_larger, adds_ne
 def test_a_kernel_that_adds_into_out_is_not_refused_whatever_it_adds(x: Any, team: sc.Team) -> None:
     for kernel in ADDING:
         want = np.zeros_like(x)
-        getattr(kernel, "py_func", kernel)(x, want)
+        getattr(kernel, "py_func", kernel)(x, want)  # type: ignore[operator]
         np.testing.assert_array_equal(sc.map(kernel, x, engine="serial"), want)
     np.testing.assert_array_equal(team.map(adds, x), x)
 

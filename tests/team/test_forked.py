@@ -126,7 +126,7 @@ def in_daemon(f):
 @pytest.fixture
 def large(tmp_path, monkeypatch):
     """A file that is large enough for workers, as the plan sees it."""
-    monkeypatch.setattr("sharedcompute.plan.budget.cost.START_SECONDS", 0)
+    monkeypatch.setattr("sharedcompute.plan.budget.engines.START_SECONDS", 0)
     monkeypatch.setattr("sharedcompute.plan.repack.START_SECONDS", 0)
     x = np.arange(600.0).reshape(100, 6)
     with h5py.File(tmp_path / "in.h5", "w") as file:
