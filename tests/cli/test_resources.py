@@ -253,6 +253,7 @@ def small_sweep(jobs: Path, mounted: Path, sizes: list[int], command: list[str])
 
 
 @needs_mounts
+@pytest.mark.slow
 def test_a_small_disk_and_small_shared_memory_are_a_line_each(jobs: Path, tmp_path: Path) -> None:
     disk = tmp_path.with_name(tmp_path.name + ".disk")
     disk.mkdir()

@@ -115,6 +115,7 @@ def test_a_kernel_that_adds_into_out_is_not_refused_whatever_it_adds(x: Any, tea
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "u2", "i8", "f4", "f8", "c16"])
+@pytest.mark.sample(3)
 def test_a_compiled_kernel_that_never_writes_is_refused(dtype: str, team: sc.Team) -> None:
     x = np.ones((3, 2), dtype)
     with pytest.raises(sc.InputError, match="wrote nothing to out"):

@@ -447,6 +447,7 @@ def flip_and_check(how, seeds):
 
 
 @pytest.mark.parametrize("how", small_files())
+@pytest.mark.sample(1)
 def test_a_file_that_was_cut_anywhere_is_refused(folder, how):
     write_small("good.h5", how)
     whole = Path("good.h5").read_bytes()
