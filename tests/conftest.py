@@ -29,7 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Prepare what processes of tests find: signals, and kernels before there are several."""
     restore_signals()
     starts_others = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
-    if starts_others and os.environ["NUMBA_CACHE_DIR"] == str(CACHE):
+    runs_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if starts_others and runs_all and os.environ["NUMBA_CACHE_DIR"] == str(CACHE):
         kernel_cache.compile_once(CACHE)
 
 
