@@ -124,7 +124,7 @@ def test_groups_of_many_links_are_copied(paths, libver, track_order):
 
 def test_three_thousand_nested_groups_are_copied(paths):
     with h5py.File(paths[0], "w") as file:
-        here = file
+        here: h5py.Group = file
         for _ in range(3000):
             here = here.create_group("g")
         here["x"] = np.arange(3)
