@@ -97,7 +97,7 @@ def test_the_bits_do_not_depend_on_what_is_decoded_first(path, teams, how, case,
         how(load)
         for run in ({"engine": "serial"}, {"team": teams[2]}, {"team": teams[5]}):
             got = JOBS[job](address, block_rows=30, **run)
-            made.add(b"".join(np.asarray(g).tobytes() for g in got))
+            made.add(b"".join(np.asarray(g).tobytes() for g in got))  # type: ignore[attr-defined]
     assert len(made) == 1
     for one, other in zip(got, want, strict=True):
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-4, atol=1e-4)
