@@ -84,6 +84,7 @@ JOBS = {
 
 @pytest.mark.parametrize("job", JOBS)
 @pytest.mark.parametrize("case", [name for name in CASES if name != "all rows, few columns"])
+@pytest.mark.sample(4)
 def test_the_bits_do_not_depend_on_what_is_decoded_first(path, teams, how, case, job):
     finite(path, CASES[case])
     address = f"{path}::x"
@@ -97,7 +98,7 @@ def test_the_bits_do_not_depend_on_what_is_decoded_first(path, teams, how, case,
         how(load)
         for run in ({"engine": "serial"}, {"team": teams[2]}, {"team": teams[5]}):
             got = JOBS[job](address, block_rows=30, **run)
-            made.add(b"".join(np.asarray(g).tobytes() for g in got))
+            made.add(b"".join(np.asarray(g).tobytes() for g in got))  # type: ignore[attr-defined]
     assert len(made) == 1
     for one, other in zip(got, want, strict=True):
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-4, atol=1e-4)
@@ -149,6 +150,7 @@ def test_memory_decides_where_chunks_are_decoded_to(path, tmp_path, teams, capsy
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 5])
+@pytest.mark.sample(2)
 def test_stripes_of_columns_give_the_same_bits(path, teams, how, size):
     want = finite(path, TALL)
     names = ["mean", "std", "min", "argmax", "sum", "nan_count"]
@@ -197,6 +199,7 @@ centred = sc.Map("centred", centre)
 
 
 @pytest.mark.parametrize("step", BESIDE)
+@pytest.mark.sample(2)
 def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     finite(path, TALL)
     monkeypatch.chdir(path.parent)
