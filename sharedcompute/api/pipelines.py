@@ -24,7 +24,7 @@ from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 
 StepResult = Array | dict[str, Array] | None
-"""Of a step: reductions by name, a fit's results by name, or None for rows in the output."""
+"""Result of a step: reductions by name, a fit's results by name, or None for rows in the output."""
 
 
 @closed
