@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sharedcompute.api.addresses import output_address
 from sharedcompute.api.inputs import as_source
@@ -15,7 +16,6 @@ from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike
 from sharedcompute.events import Listener
-from sharedcompute.operations.specs import Array
 from sharedcompute.plan.job import Job
 from sharedcompute.plan.jobfile import JobFile, read_job
 from sharedcompute.plan.plan import Plan
@@ -23,8 +23,8 @@ from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName
 
-StepResult = Array | dict[str, Array] | None
-"""Of a step: reductions by name, a fit's results by name, or None for rows in the output."""
+StepResult = Any
+"""Result of a step: reductions by name, a fit's results by name, or None for rows in the output."""
 
 
 @closed

@@ -73,7 +73,7 @@ def invoke(arguments: list[str], signals: Signals | None = None) -> int:
 
 def _interrupted(code: int, problem: BaseException) -> int:
     word = "interrupted" if code == INTERRUPTED else "terminated"
-    begin = "\n" if sys.stderr.isatty() else ""  # behind the terminal's ^C
+    begin = "\n" if sys.stderr.isatty() else ""  # after the terminal's ^C
     click.echo(f"{begin}sharedcompute: {word}; the output is as it was{_kept(problem)}", err=True)
     return code
 

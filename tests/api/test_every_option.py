@@ -40,6 +40,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "reduce": lambda given, out, **k: sc.reduce("mean", given, out, **k),
     "stats": lambda given, out, **k: sc.stats(given, out, axis="rows", **k),
     "fit": lambda given, out, **k: sc.fit("kmeans", given, out, n_clusters=2, random_state=0, **k),
+    "solve": lambda given, out, **k: sc.solve("heat", given, out, sweeps=2, **k),
     "run": lambda _, out, **k: sc.run("job.toml", out, **k),
     "repack": lambda given, out, **k: sc.repack(str(given), out, **k),
 }
@@ -91,7 +92,7 @@ def test_the_command_line_has_the_options_that_python_has(command: str) -> None:
 
 
 def test_names_that_parameters_may_not_have_are_those_of_options_and_arguments() -> None:
-    functions = (sc.map, sc.scan, sc.reduce, sc.fit, sc.stats)
+    functions = (sc.map, sc.scan, sc.reduce, sc.fit, sc.solve, sc.stats)
     arguments = {name for f in functions for name in inspect.signature(f).parameters}
     assert arguments - {"params", *OF_REDUCTIONS} == {*ARGUMENTS, *NAMES}
     assert set(NAMES) | set(ARGUMENTS) == RESERVED
@@ -113,6 +114,10 @@ def test_an_option_is_accepted_where_it_can_have_an_effect(command: str, name: s
         with pytest.raises(sc.InputError, match=f"repack takes no '{name}'"):
             call("in.h5", "out.h5", **option)
         assert not Path("out.h5").exists()
+        return
+    if command == "solve" and name in ("filter", "chunks", "shuffle"):
+        with pytest.raises(sc.InputError, match=f"^{name}: expected a result with rows"):
+            call("in.h5::/x", "out.h5", **option)
         return
     if name in ("workers", "pin"):
         Settings.of(option)  # what they do is seen in tests of teams
@@ -156,7 +161,7 @@ def test_an_option_of_outputs_needs_one(command: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", names_of(ReadOptions))
 def test_an_option_of_files_needs_one(name: str) -> None:
-    for command in ("map", "scan", "reduce", "stats", "fit"):
+    for command in ("map", "scan", "reduce", "stats", "fit", "solve"):
         with pytest.raises(sc.InputError, match=f"^{name}: expected a dataset in a file"):
             CALLS[command](ROWS, None, **{name: True})
     # An array that a parameter names is in a file.
