@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 INPUT := data/A1B_north_america.nc
 
-.PHONY: help demo test lowest faults quality bench clean
+.PHONY: help demo test lowest faults quality docs bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make lowest   some tests of files and commands, with the lowest versions that are allowed"
 	@echo "make faults   the tests of faults that take long: every system call, signals, limits"
 	@echo "make quality  lint and type check only"
+	@echo "make docs     build the documentation in docs/_build/html, its gallery included"
 	@echo "make bench    compare the speed with Dask, joblib, h5py and numba prange"
 	@echo "make clean    remove what the others made"
 
@@ -66,9 +67,15 @@ faults: $(VENV)/.test.stamp
 	@echo "== pytest, faults"
 	@$(BIN)/python -m pytest -q -n auto -m faults
 
+# Offline: nothing is downloaded but the packages of the extra `docs`.
+docs: $(VENV)/.docs.stamp
+	@echo "== sphinx"
+	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	@echo "== wrote docs/_build/html/index.html"
+
 bench: $(VENV)/.bench.stamp
 	@$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info $(INPUT) data/demo.h5 data/demo.png
+	rm -rf $(VENV) $(LOWEST) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info $(INPUT) data/demo.h5 data/demo.png docs/_build docs/gallery docs/reference/generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
