@@ -76,6 +76,7 @@ copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = True
 
+html_static_path = ["_static"]
 html_theme = "pydata_sphinx_theme"
 html_title = "sharedcompute"
 html_copy_source = False
