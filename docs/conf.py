@@ -12,9 +12,10 @@ sys.path.insert(0, str(HERE / "_ext"))
 os.environ.pop("FORCE_COLOR", None)
 os.environ["COLUMNS"] = "100"
 os.environ["MPLBACKEND"] = "Agg"
+# Kernels that the tests have compiled are found again.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(HERE.parent / ".cache" / "numba"))
 
-from gallery import ORDER, prepare  # noqa: E402 - after the path
-from sphinx_gallery.sorting import ExplicitOrder  # noqa: E402
+from gallery import prepare  # noqa: E402 - after the path
 
 import sharedcompute  # noqa: E402
 
@@ -60,7 +61,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["gallery"],
     "filename_pattern": r"\.py$",
     "ignore_pattern": r"__init__\.py",
-    "within_subsection_order": lambda folder: ExplicitOrder(ORDER),
+    "within_subsection_order": "gallery.ByOrder",
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,

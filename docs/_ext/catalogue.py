@@ -29,6 +29,7 @@ FULL = {"b": "booleans", "i": "integers", "u": "unsigned integers", "f": "reals"
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.connect("builder-inited", _write)
+    app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True}
 
 
@@ -38,6 +39,14 @@ def _write(app: Sphinx) -> None:
     page.parent.mkdir(exist_ok=True)
     if not page.exists() or page.read_text() != text:
         page.write_text(text)
+
+
+def _skip(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out members that NumPy, scikit-learn and Python have declared."""
+    del app, what, name, skip, options
+    owner = getattr(member, "__objclass__", None) or getattr(member, "fget", None) or member
+    home = getattr(owner, "__module__", None) or "sharedcompute"
+    return True if not home.startswith("sharedcompute") else None
 
 
 def _page() -> Iterator[str]:

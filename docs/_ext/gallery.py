@@ -37,3 +37,14 @@ def prepare(folder: Path) -> Path:
     assert spec.submodule_search_locations
     shutil.copy(Path(spec.submodule_search_locations[0]) / "sample_data" / FIELD, folder)
     return folder
+
+
+class ByOrder:
+    """Sort the examples as `ORDER` has them."""
+
+    def __init__(self, folder: str) -> None:
+        del folder
+
+    def __call__(self, name: str) -> int:
+        """Return the place of an example."""
+        return ORDER.index(name)
