@@ -48,6 +48,11 @@ myst_heading_anchors = 3
 autosummary_generate = True
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+# By their names, and not as the unions that they stand for.
+autodoc_type_aliases = {
+    name: name
+    for name in ("Array", "ArrayLike", "DType", "Kernel", "Listener", "Params", "Specs", "State")
+}
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 88
@@ -68,6 +73,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "plot_gallery": True,
     "abort_on_example_error": True,
+    "ignore_repr_types": r"matplotlib|list",
     "image_scrapers": ("matplotlib",),
     "matplotlib_animations": False,
     "min_reported_time": 5,

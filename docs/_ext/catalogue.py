@@ -81,7 +81,8 @@ def _operation(op: Any) -> Iterator[str]:
 
 
 def _sentence(text: str) -> str:
-    text = text[:1].upper() + text[1:]
+    if text[:2].isalpha():  # not a formula
+        text = text[:1].upper() + text[1:]
     return text if text.endswith(".") else f"{text}."
 
 
