@@ -103,11 +103,6 @@ def align(rows: int, chunk: int) -> int:
     return max(1, math.ceil(rows / chunk)) * chunk
 
 
-def guided_claim(remaining: int, parts: int) -> int:
-    """How many blocks the next claim of a guided schedule takes: half of a fair share."""
-    return max(1, remaining // (2 * parts))
-
-
 def extension(start: int, stop: int, n: int, mode: Mode) -> NDArray[np.int64]:
     """Which rows of an array of `n` stand at the positions `start` to `stop`, edges extended.
 

@@ -22,11 +22,11 @@ with h5py.File("links.h5", "w") as file:
 # %%
 # .. code-block:: console
 #
-#    $ sharedcompute fit power links.h5::/matrix rank.h5 -p tol=1e-10
+#    $ sharedcompute solve power links.h5::/matrix rank.h5 -p tol=1e-10
 #
 # In Python:
 
-rank = sc.fit("power", "links.h5::/matrix", "rank.h5", tol=1e-10)
+rank = sc.solve("power", "links.h5::/matrix", "rank.h5", tol=1e-10)
 rank.eigenvalue_, len(rank.history["residual"])
 
 # %%

@@ -22,13 +22,13 @@ with h5py.File("plate.h5", "w") as file:
 # %%
 # .. code-block:: console
 #
-#    $ sharedcompute fit heat plate.h5::/grid heat.h5 -p sweeps=2000
-#    $ sharedcompute fit jacobi plate.h5::/grid jacobi.h5 -p tol=1e-4 -p max_iter=20000
+#    $ sharedcompute solve heat plate.h5::/grid heat.h5 -p sweeps=2000
+#    $ sharedcompute solve jacobi plate.h5::/grid jacobi.h5 -p tol=1e-4 -p max_iter=20000
 #
 # In Python:
 
-heat = sc.fit("heat", "plate.h5::/grid", "heat.h5", sweeps=2000)
-jacobi = sc.fit("jacobi", "plate.h5::/grid", "jacobi.h5", tol=1e-4, max_iter=20000)
+heat = sc.solve("heat", "plate.h5::/grid", "heat.h5", sweeps=2000)
+jacobi = sc.solve("jacobi", "plate.h5::/grid", "jacobi.h5", tol=1e-4, max_iter=20000)
 jacobi.n_iter_, jacobi.converged_
 
 # %%

@@ -19,10 +19,11 @@ from sharedcompute.engines.execute import Outcome
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
-from sharedcompute.operations.catalogue import expect, find, find_fit
-from sharedcompute.operations.declarations import Array, Map, Operation, Reduce, Scan, Stencil
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.catalogue import expect, expect_iterative, find, find_iterative
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
+from sharedcompute.operations.fits.declaration import Fit, Iterative
 from sharedcompute.operations.parameters import nearest
+from sharedcompute.operations.specs import Array
 from sharedcompute.options import KEYWORDS, OF_REDUCTIONS
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Axis, Job, Step, fitting, summary, transform
@@ -148,7 +149,7 @@ def fit(
     listen: Listener = events.ignore,
     **settings: Any,
 ) -> Fitted:
-    """Iterate over all rows until the fit has converged: ``kmeans``, ``pca``, ``lstsq``, ``heat``.
+    """Iterate over all rows until the fit has converged: ``kmeans``, ``pca``, ``lstsq``, ``ridge``.
 
     Parameters
     ----------
@@ -174,11 +175,19 @@ def fit(
     InputError
         The data hold NaN or infinity, or do not suit the fit. And as for `map`.
     """
+    return iterate("fit", op, input, output, listen, settings)
+
+
+def iterate(
+    kind: str, op: Any, input: Any, output: Any, listen: Listener, settings: Mapping[str, Any]
+) -> Fitted:
+    """Run a fit or a solver, as `kind` says."""
     made = _settings(settings, input)
     address, source = _address(output), as_source(input, made.reading.allow_external)
-    operation = find_fit(op) if isinstance(op, str) else op
-    if not isinstance(operation, Fit):
-        raise InputError(f"expected a fit or its name, got {op!r}")
+    operation = find_iterative(op, kind) if isinstance(op, str) else op
+    if not isinstance(operation, Iterative):
+        raise InputError(f"expected a {kind} or its name, got {op!r}")
+    expect_iterative(operation, kind)
     plan = make_plan(fit_job(operation, source, address, made), made)
     found = dict(_run(plan, made, listen).results[0])
     rows = plan.fit.rows if plan.fit is not None else None
@@ -188,8 +197,8 @@ def fit(
     return Fitted(found)
 
 
-def fit_job(op: Fit, source: Source, output: Address | None, settings: Settings) -> Job:
-    """The job of `fit`."""
+def fit_job(op: Iterative, source: Source, output: Address | None, settings: Settings) -> Job:
+    """The job of `fit` and of `solve`."""
     save = None if output is None else output.path or "/"
     settings.check_names(p.name for p in op.parameters)
     return _job(source, (fitting(op, settings.params, save),), output, settings)
@@ -384,7 +393,7 @@ def _reduce(
 def _operation(op: Any, *kinds: str) -> Operation:
     if isinstance(op, str):
         return find(op, *kinds)
-    if isinstance(op, Map | Stencil | Reduce | Scan):
+    if isinstance(op, Map | Reduce | Scan):
         return expect(op, *kinds)
     if callable(op) and "map" in kinds:
         return Map(getattr(op, "__name__", "kernel"), op)

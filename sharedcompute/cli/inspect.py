@@ -72,10 +72,9 @@ def _record(d: Any) -> dict[str, Any]:
 def ops(op: str | None, as_json: bool) -> None:
     """The operations by kind, or one's parameters."""
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
-    from sharedcompute.operations.catalogue import CATALOGUE, FITS, find  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import everything, find_any  # noqa: PLC0415
 
-    all_of_them = [*CATALOGUE.values(), *FITS.values()]
-    chosen = [FITS.get(op) or find(op)] if op else all_of_them
+    chosen = [find_any(op)] if op else everything()
     if as_json:
         click.echo(json.dumps([_operation(o) for o in chosen]))
         return
@@ -98,7 +97,7 @@ def ops(op: str | None, as_json: bool) -> None:
 def _shapes(op: Any) -> str:
     if op.kind == "reduce":
         return "shape: (rows, ...) -> (...), or a number with --axis all"
-    if op.kind == "fit":
+    if op.kind in ("fit", "solve"):
         return f"gives: {', '.join(op.gives)}; watches {', '.join(op.watched)}"
     neighbours = ", from neighbouring rows too" if op.kind == "stencil" else ""
     return f"shape: (rows, ...) -> (rows, ...){neighbours}"
@@ -127,7 +126,7 @@ def _operation(op: Any) -> dict[str, Any]:
 def verify(output: str, as_json: bool) -> None:
     """Is an output complete and intact, and what made it."""
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
-    from sharedcompute.hdf5.writing.stamps import verify as check  # noqa: PLC0415
+    from sharedcompute.hdf5.inspection.verify import verify as check  # noqa: PLC0415
 
     if tell_stopped(Address.parse(output).file, as_json):
         raise SystemExit(1)

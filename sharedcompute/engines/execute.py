@@ -21,8 +21,9 @@ from sharedcompute.engines.units.pass_work import PassWork
 from sharedcompute.engines.units.work import Engine, undeliverable
 from sharedcompute.events import Event, JobFinished, Listener, PassStarted, StateTaken
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.declarations import Array, ArraySpec, State
-from sharedcompute.operations.reductions.tally import Reduction, Tally, cast_result, served_by
+from sharedcompute.operations.reductions.reduction import Reduction, cast_result
+from sharedcompute.operations.reductions.tally import Tally, served_by
+from sharedcompute.operations.specs import Array, ArraySpec, State
 from sharedcompute.plan.budget.loading import Load, stripe_of, stripe_shape, units
 from sharedcompute.plan.build import Plan, ToMemory, scratch_folder
 from sharedcompute.plan.fit import FitPart

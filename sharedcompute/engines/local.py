@@ -25,7 +25,7 @@ from sharedcompute.events import (
     StateTaken,
     WorkerReplaced,
 )
-from sharedcompute.operations.declarations import Array, DType
+from sharedcompute.operations.specs import Array, DType
 from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.rows import Blocks, Schedule, hull
 from sharedcompute.shm import arrays
@@ -300,7 +300,7 @@ class _Ranked:
 
 def iterate_here(worker: Worker, loop: Loop, schedule: Schedule, threads: int) -> int | None:
     """What each worker does of a fit; for its BLAS see `run_fit`."""
-    import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415 - only fits need it
+    import threadpoolctl  # noqa: PLC0415 - only fits need it
 
     party = _Ranked(worker, schedule, threads)
     # To look for the libraries takes 2 ms, and a worker of one thread has them limited already.

@@ -18,7 +18,7 @@ from sharedcompute.engines.durability.sections import Section
 from sharedcompute.engines.fits.run import FitOutcome
 from sharedcompute.engines.units.pass_work import PassWork
 from sharedcompute.hdf5.copying import metadata
-from sharedcompute.hdf5.copying.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
+from sharedcompute.hdf5.format.cf import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.format.dimensions import Axes
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.source import DatasetSource
@@ -26,8 +26,9 @@ from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.writing import stamps
 from sharedcompute.hdf5.writing.output import OutputFile
 from sharedcompute.hdf5.writing.sink import Created, DatasetSink, create, created
-from sharedcompute.operations.declarations import Array, ArraySpec, Operation
-from sharedcompute.operations.reductions.tally import Reduction
+from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.plan.axes import axes_after, axes_of_fit
 from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import FitStep, Job, MapStep, saved
@@ -56,6 +57,7 @@ def finished_fit(plan: Plan) -> FitOutcome:
     assert plan.job.output is not None
     step = plan.job.steps[-1]
     assert isinstance(step, FitStep)
+    assert step.save is not None
     kept = {sink.path for sink in _kept(plan)}
     with open_file(plan.job.output.address.file) as opened:
         group = opened[step.save]

@@ -1,8 +1,8 @@
 """Models in scikit-learn's manner: ``fit``, ``predict``, ``transform``, on every core.
 
-Where scikit-learn (1.6 or later) is installed they are its estimators, and go wherever those go;
-without it they are used alone. Beside arrays they take an address ``FILE::PATH``, a dataset or a
-shared array, larger than memory too.
+They are scikit-learn's estimators (1.6 or later, the extra ``learn``), and go wherever those go.
+Beside arrays they take an address ``FILE::PATH``, a dataset or a shared array, larger than memory
+too.
 """
 
 from sharedcompute.learn.clusters import KMeans

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sharedcompute.hdf5.format.dimensions import Axes, axes_that_stay
-from sharedcompute.operations.declarations import Stage
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.fits.declaration import Iterative
+from sharedcompute.operations.stages import Stage
 
 
 def axes_after(shape: Sequence[int], stages: Sequence[Stage]) -> Axes:
@@ -23,7 +23,9 @@ def axes_after(shape: Sequence[int], stages: Sequence[Stage]) -> Axes:
     return axes
 
 
-def axes_of_fit(fit: Fit, name: str, axes: Axes, row: Sequence[int], shape: Sequence[int]) -> Axes:
+def axes_of_fit(
+    fit: Iterative, name: str, axes: Axes, row: Sequence[int], shape: Sequence[int]
+) -> Axes:
     """The axes that a result of a fit has.
 
     Parameters

@@ -20,19 +20,15 @@ from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.catalogue import find
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    Carry,
-    Needed,
-    Operation,
-    Reduce,
-    Stage,
-)
-from sharedcompute.operations.fits.declaration import Fit
-from sharedcompute.operations.parameters import bind, is_address
-from sharedcompute.operations.reductions.tally import Reduction, tallies
+from sharedcompute.operations.declarations import Operation, Reduce
+from sharedcompute.operations.fits.declaration import Iterative
+from sharedcompute.operations.kinds import is_address
+from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.reductions.tally import tallies
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
+from sharedcompute.operations.specs import Array, ArraySpec
+from sharedcompute.operations.stages import Carry, Needed, Stage
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.blocks import choose_blocks, followed
 from sharedcompute.plan.budget.cost import Projection, choose_engine
@@ -240,7 +236,7 @@ class _Chain:
             self.stages.append(self.fit.rows[1])
             self.depths[number] = len(self.stages)
 
-    def _loaded(self, op: Operation | Fit, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _loaded(self, op: Operation | Iterative, params: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters with the arrays that addresses stand for."""
         kinds = {p.name: p.kind for p in op.parameters}
         return {

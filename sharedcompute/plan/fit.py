@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.operations.declarations import Array, Stage
-from sharedcompute.operations.fits.declaration import Algorithm, Fit, Rounds, Specs, Sweeps
+from sharedcompute.operations.fits.declaration import Algorithm, Iterative, Rounds, Specs, Sweeps
+from sharedcompute.operations.specs import Array
+from sharedcompute.operations.stages import Stage
 
 ROUNDS = 20
 """So many rounds are reckoned with, where it is to be known whether workers or memory pay."""
@@ -27,13 +28,13 @@ class FitPart:
 
     Parameters
     ----------
-    operation : Fit
+    operation : Iterative
     algorithm : Rounds or Sweeps
     depth : int
         It sees the rows after so many stages.
     """
 
-    operation: Fit
+    operation: Iterative
     algorithm: Algorithm
     depth: int
 

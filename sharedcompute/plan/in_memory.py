@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharedcompute.hdf5.format.chunks import box_at
-from sharedcompute.operations.declarations import Array, DType
+from sharedcompute.operations.specs import Array, DType
 
 RING_NBYTES = 8 << 20
 """Shared memory in which one worker's encoded chunks wait for the writer of the file."""

@@ -12,18 +12,11 @@ from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink, sink_like
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    Map,
-    Operation,
-    Reduce,
-    Scan,
-    Stencil,
-)
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
+from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
+from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.options import StorageOptions
 from sharedcompute.plan.passes import Source
 
@@ -38,7 +31,7 @@ class MapStep:
 
     Parameters
     ----------
-    operation : Map, Stencil or Scan
+    operation : Map or Scan
     params : mapping
         Bound: every parameter has its value.
     save : str or None
@@ -48,7 +41,7 @@ class MapStep:
         The parameters that the user gave, for the record.
     """
 
-    operation: Map | Stencil | Scan
+    operation: Map | Scan
     params: Mapping[str, Any]
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -83,7 +76,7 @@ class FitStep:
         Path of the group that keeps the results, a dataset each; None where they are only returned.
     """
 
-    operation: Fit
+    operation: Iterative
     params: Mapping[str, Any]
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -164,7 +157,7 @@ class Job:
             taken.append(path)
 
 
-def operations_of(step: Step) -> list[tuple[Operation | Fit, Mapping[str, Any]]]:
+def operations_of(step: Step) -> list[tuple[Operation | Iterative, Mapping[str, Any]]]:
     """The operations of a step, with their parameters."""
     if isinstance(step, ReduceStep):
         return list(step.operations)
@@ -184,14 +177,14 @@ def saved(step: Step) -> list[str]:
 
 def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> MapStep:
     """A step of a map, stencil or scan."""
-    if isinstance(operation, Reduce | Fit):
+    if isinstance(operation, Reduce | Iterative):
         kind = operation.kind
         raise InputError(f"{operation.name} is a {kind}, expected a map, stencil or scan")
     params = bind(operation.name, operation.parameters, given)
     return MapStep(operation, params, save, {name: params[name] for name in given})
 
 
-def fitting(operation: Fit, given: Mapping[str, Any], save: str | None) -> FitStep:
+def fitting(operation: Iterative, given: Mapping[str, Any], save: str | None) -> FitStep:
     """A step of a fit."""
     params = bind(operation.name, operation.parameters, given)
     return FitStep(operation, params, save, {name: params[name] for name in given})

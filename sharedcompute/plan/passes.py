@@ -10,17 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    Carry,
-    DType,
-    FromModel,
-    Needed,
-    Stage,
-    is_ours,
-)
-from sharedcompute.operations.reductions.tally import Reduction, Tally, tallies
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.reductions.tally import Tally, tallies
+from sharedcompute.operations.specs import Array, ArraySpec, DType
+from sharedcompute.operations.stages import Carry, FromModel, Needed, Stage, is_ours
 from sharedcompute.rows import Blocks
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from sharedcompute.engines.units.work import Deliver
 from sharedcompute.events import BlockDone, StateTaken
-from sharedcompute.hdf5.writing.stamps import block_crc
+from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.kernels.cache import protect
-from sharedcompute.operations.declarations import Array, ArraySpec, Stage, State, is_ours
-from sharedcompute.operations.reductions.tally import Accumulator
+from sharedcompute.operations.reductions.accumulator import Accumulator
+from sharedcompute.operations.specs import Array, ArraySpec, State
+from sharedcompute.operations.stages import Stage, is_ours
 from sharedcompute.plan.in_memory import ArrayWriter
 from sharedcompute.plan.passes import BlockCarry, Pass, Store
 from sharedcompute.rows import CONSTANT, Rows, extension, runs

@@ -10,8 +10,8 @@ from sharedcompute.engines.units.block import BlockRunner, accumulators
 from sharedcompute.engines.units.warm_up import warm_up
 from sharedcompute.engines.units.work import Deliver, warm_up_coding
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
-from sharedcompute.operations.declarations import State
 from sharedcompute.operations.reductions.tally import Tally
+from sharedcompute.operations.specs import State
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows
 

@@ -18,15 +18,15 @@ from sharedcompute.engines.units.boxes import BoxRunner
 from sharedcompute.engines.units.work import Deliver
 from sharedcompute.errors import ReadBackError
 from sharedcompute.events import BlockDone
-from sharedcompute.hdf5.filters.decode import stored_filters
-from sharedcompute.hdf5.filters.encode import LibraryEncoder
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline, available
+from sharedcompute.hdf5.filters.available import available
+from sharedcompute.hdf5.filters.library_encoder import LibraryEncoder
+from sharedcompute.hdf5.filters.pipeline import Pipeline, stored_filters
 from sharedcompute.hdf5.format.chunks import box_at
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
-from sharedcompute.operations.declarations import Array, State
+from sharedcompute.operations.specs import Array, State
 from sharedcompute.plan.proof import Sample
 from sharedcompute.rows import Rows
 from sharedcompute.wording import option

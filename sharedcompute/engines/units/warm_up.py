@@ -9,7 +9,8 @@ import numpy as np
 
 from sharedcompute.engines.units.block import BlockRunner, accumulators
 from sharedcompute.engines.units.work import undeliverable
-from sharedcompute.operations.declarations import Array, is_ours
+from sharedcompute.operations.specs import Array
+from sharedcompute.operations.stages import is_ours
 from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.plan.passes import Pass, Store
 from sharedcompute.rows import Blocks

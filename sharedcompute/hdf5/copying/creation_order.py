@@ -75,7 +75,7 @@ def require_group(file: h5py.File, path: str) -> h5py.Group:
     They keep the order of creation, and no times: the bytes of a file would depend on when it was
     written. `h5py.Group.require_group` does neither.
     """
-    group = file["/"]
+    group: h5py.Group = file["/"]
     for name in path.strip("/").split("/") if path.strip("/") else ():
         if not is_taken(group, name):
             gcpl = h5p.create(h5p.GROUP_CREATE)

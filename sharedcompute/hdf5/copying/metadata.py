@@ -16,8 +16,11 @@ import numpy as np
 from h5py import h5d, h5s, h5t
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.copying.attributes import OF_THE_VALUES, copy_attributes
-from sharedcompute.hdf5.filters.filter_pipeline import for_result, pipeline_of
+from sharedcompute.hdf5.copying.attributes import copy_attributes
+from sharedcompute.hdf5.copying.storage import replace_filters
+from sharedcompute.hdf5.filters.pipeline import pipeline_of
+from sharedcompute.hdf5.filters.selection import for_result
+from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES, COMPANIONS, OF_THE_VALUES
 from sharedcompute.hdf5.format.dimensions import (
     ID,
     NO_VARIABLE,
@@ -29,10 +32,9 @@ from sharedcompute.hdf5.format.dimensions import (
     number_dimensions,
     of_coordinate,
 )
-from sharedcompute.hdf5.format.names import item_at, key, path_of, raw
-from sharedcompute.hdf5.format.storage import lies_here, replace_filters
+from sharedcompute.hdf5.format.layout import lies_here
+from sharedcompute.hdf5.format.names import item_at, key, path_of, raw, text_attribute
 from sharedcompute.hdf5.inspection.companions import basename, beside, relative, scales_of
-from sharedcompute.hdf5.inspection.find import AXIS_ATTRIBUTES, COMPANIONS, text_attribute
 from sharedcompute.hdf5.inspection.joined_rows import Gathered, NotJoinedError, Wanted, gather
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
@@ -75,7 +77,7 @@ def copy_metadata(
         What a reader may miss, a line each.
     """
     with open_file(source.file) as file:
-        original = file[raw(source.path)]
+        original: h5py.Dataset = file[raw(source.path)]
         carrier = _Carrier(
             source, original, dataset, range(original.ndim) if axes is None else axes
         )
@@ -183,6 +185,7 @@ class _Carrier:
         scales = [s for axis in self._axes if axis is not None for s in self._scales[axis]]
         words = text_attribute(self._original, "coordinates").split()
         named = (beside(self._original, word) for word in words)
+        queue: list[tuple[h5py.Dataset, h5py.Dataset | None]]
         queue = [(item, None) for item in (*scales, *named) if item is not None]
         seen: set[str] = set()
         while queue:
@@ -230,7 +233,7 @@ class _Carrier:
         group = self._result.parent
         for number in itertools.count():
             numbered = f"{name}_{number}" if number else name
-            there = item_at(group, numbered)
+            there: h5py.Dataset | None = item_at(group, numbered)
             if there is None:
                 return make_dimension(group, numbered, length, grows=grows)
             if _is_dimension(there) and there.shape == (length,):
@@ -345,7 +348,8 @@ def _copy_data(
     if values is not None:
         return group.create_dataset(key(name), data=values, dtype=item.dtype)
     item.file.copy(item, group, name=key(name), without_attrs=True)
-    return group[raw(name)]
+    copied: h5py.Dataset = group[raw(name)]
+    return copied
 
 
 def _copy_numbers(

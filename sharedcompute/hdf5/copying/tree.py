@@ -26,16 +26,12 @@ from sharedcompute.hdf5.copying.creation_order import (
     group_properties,
     links_of,
 )
-from sharedcompute.hdf5.copying.references import Places, Translator, has_references
+from sharedcompute.hdf5.copying.references import Places, Translator
+from sharedcompute.hdf5.copying.storage import Storage, must_be_made, stored_alike, stored_so
 from sharedcompute.hdf5.copying.values import copy_attribute, copy_dataset
+from sharedcompute.hdf5.format.layout import files_of
 from sharedcompute.hdf5.format.names import text
-from sharedcompute.hdf5.format.storage import (
-    Storage,
-    files_of,
-    must_be_made,
-    stored_alike,
-    stored_so,
-)
+from sharedcompute.hdf5.format.types import has_references
 from sharedcompute.hdf5.inspection.find import some
 from sharedcompute.system.shortage import full_disk_named
 from sharedcompute.wording import option
@@ -129,6 +125,7 @@ class _Copy:
         self._copy_attributes(old, new, b"/")
         # A stack and no recursion: files with 3,000 nested groups exist. Groups are opened when
         # their turn comes, not all at once.
+        stack: list[tuple[h5g.GroupID, h5g.GroupID, bytes, bytes]]
         stack = [(self._source.id, self._target.id, b"/", b"")]
         while stack:
             old_parent, new_parent, name, path = stack.pop()

@@ -42,7 +42,7 @@ class Trail:
     through_dataset: bool = False
 
 
-def follow(file: h5py.File, path: str, reach: AccessPolicy) -> Any:
+def follow(file: h5py.Group, path: str, reach: AccessPolicy) -> Any:
     """What is at `path`; None for nothing.
 
     Raises
@@ -53,7 +53,7 @@ def follow(file: h5py.File, path: str, reach: AccessPolicy) -> Any:
     return walk(file, path, reach).item
 
 
-def walk(file: h5py.File, path: str, reach: AccessPolicy, followed: int = 0) -> Trail:
+def walk(file: h5py.Group, path: str, reach: AccessPolicy, followed: int = 0) -> Trail:
     """Where `path` leads, and if it is nowhere, what stands in the way.
 
     Parameters

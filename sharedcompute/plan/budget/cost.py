@@ -13,8 +13,8 @@ import numpy as np
 from sharedcompute.errors import MemoryBudgetError, NoWorkersWarning
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.operations.declarations import Carry
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
+from sharedcompute.operations.stages import Carry
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.loading import Into, Load, load_boxes, units
 from sharedcompute.plan.fit import ROUNDS, FitPart

@@ -16,8 +16,8 @@ from typing import Literal
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.declarations import ArraySpec
-from sharedcompute.operations.reductions.tally import WIDE
+from sharedcompute.operations.reductions.accumulator import WIDE
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.plan.passes import Pass, ReductionOutput, needs
 
 AGAIN = 1.5

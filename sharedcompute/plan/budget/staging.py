@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.operations.declarations import ArraySpec
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.plan.budget.blocks import followed
 from sharedcompute.plan.budget.cost import Projection, Staging, project
 from sharedcompute.plan.budget.loading import Into, Load, choose_load

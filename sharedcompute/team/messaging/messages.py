@@ -85,7 +85,7 @@ class Attached:
         self.grown = False
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+class _Pickler(cloudpickle.Pickler):
     def __init__(
         self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], refer: Refer, own: Own
     ) -> None:

@@ -44,7 +44,7 @@ def keep_freed_memory() -> None:
 
 def limit_threads(threads: int) -> None:
     """Limit numba, and every BLAS and OpenMP, loaded already or yet to be."""
-    import threadpoolctl  # type: ignore[import-untyped]  # noqa: PLC0415
+    import threadpoolctl  # noqa: PLC0415
     from numba.core import config  # noqa: PLC0415
     from numba.np.ufunc import parallel  # noqa: PLC0415
 

@@ -1,0 +1,1 @@
+from numba.core.config import config as config

@@ -1,0 +1,23 @@
+from collections.abc import Callable
+
+from llvmlite import ir
+from numba.core.types import Type
+
+class CallConv:
+    def return_user_exc(
+        self, builder: ir.IRBuilder, exc: type[BaseException], exc_args: object = None
+    ) -> None: ...
+
+class ArrayStruct: ...
+
+class BaseContext:
+    call_conv: CallConv
+    def make_array(
+        self, typ: Type
+    ) -> Callable[[BaseContext, ir.IRBuilder, ir.Value], ArrayStruct]: ...
+    def get_dummy_value(self) -> ir.Value: ...
+    def refresh(self) -> None: ...
+    def codegen(self) -> Codegen: ...
+
+class Codegen:
+    def magic_tuple(self) -> tuple[str, str, str]: ...

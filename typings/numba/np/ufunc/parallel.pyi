@@ -1,0 +1,3 @@
+NUM_THREADS: int
+
+def set_num_threads(n: int) -> None: ...
