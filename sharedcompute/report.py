@@ -1,30 +1,50 @@
-"""A plan and a run, told to a person and to a program."""
+"""Plans and runs, rendered as text, HTML and JSON."""
 
 from __future__ import annotations
 
+import html
 import math
 import time
 from collections.abc import Iterator
 from itertools import zip_longest
-from typing import Any
 
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
 from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.cost import Projection
 from sharedcompute.plan.budget.loading import Load
 from sharedcompute.plan.build import Plan
-from sharedcompute.plan.passes import Pass, Store
+from sharedcompute.plan.passes import Pass, Source, Store
 from sharedcompute.plan.proof import Sample, samples_of
 from sharedcompute.plan.repack import RepackPlan
 from sharedcompute.system.machine import format_size, memory_available
 from sharedcompute.wording import on_command_line
 
 
-def describe(plan: Plan) -> str:
-    """The plan in a few lines, for ``--dry-run``."""
-    return "\n".join(f"{name:<10}{text}" for name, text in _lines(plan))
+def describe(plan: Plan | RepackPlan) -> str:
+    """Render a plan as a few lines of text, for ``--dry-run``."""
+    return "\n".join(f"{name:<10}{text}" for name, text in _lines_of(plan))
+
+
+def as_html(plan: Plan | RepackPlan) -> str:
+    """Render a plan as a table, for notebooks."""
+    cell = '<td style="text-align: left"'
+    rows = "".join(
+        f"<tr>{cell}>{html.escape(name)}</td>{cell}>{html.escape(text)}</td></tr>"
+        for name, text in _lines_of(plan)
+    )
+    return f"<table><tbody>{rows}</tbody></table>"
+
+
+def record(plan: Plan | RepackPlan) -> dict[str, object]:
+    """Render a plan as plain data, for ``--json``."""
+    return repack_record(plan) if isinstance(plan, RepackPlan) else plan_record(plan)
+
+
+def _lines_of(plan: Plan | RepackPlan) -> Iterator[tuple[str, str]]:
+    return _repack_lines(plan) if isinstance(plan, RepackPlan) else _lines(plan)
 
 
 def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -81,8 +101,8 @@ def _load(load: Load) -> str:
 
 def _kept(keep: Store, work: Pass) -> str:
     spec = work.spec(keep.depth)
-    sink: Any = keep.sink
-    if not hasattr(sink, "path"):
+    sink = keep.sink
+    if not isinstance(sink, DatasetSink):
         return f"in memory  {shape(spec.shape)} {spec.dtype}"
     layout = f"chunks {shape(sink.chunks)}" if sink.chunks else "contiguous"
     names = ", ".join(sink.filter_names)
@@ -91,12 +111,12 @@ def _kept(keep: Store, work: Pass) -> str:
 
 
 def shape(sizes: tuple[int, ...]) -> str:
-    """A shape for a person: ``240 x 37 x 49``."""
+    """Render a shape: ``240 x 37 x 49``."""
     return " x ".join(map(str, sizes)) or "a number"
 
 
-def place(source: Any) -> str:
-    """Where a source lies."""
+def place(source: Source) -> str:
+    """Render where a source lies."""
     if isinstance(source, DatasetSource):
         several = f" ({len(source.parts)} files)" if source.glob else ""
         return f"{source}{several}"
@@ -104,15 +124,15 @@ def place(source: Any) -> str:
 
 
 class Totals:
-    """Adds up the events of a run.
+    """Totals of the events of a run.
 
     Attributes
     ----------
     nbytes, blocks, restored, replaced : int
     ranks : set of int
-        The workers that have done blocks.
+        The workers that have finished blocks.
     seconds : dict of str to float
-        Of all workers together, by what they did.
+        Of all workers together, for reading, computing and writing.
     """
 
     def __init__(self) -> None:
@@ -128,17 +148,17 @@ class Totals:
 
     @property
     def start_seconds(self) -> float:
-        """From the beginning to the first block: kernels are compiled, workers come up."""
+        """Time from the beginning to the first block: kernels are compiled, workers start."""
         first = min((first for first, _ in self._spans), default=math.inf)
         return max(0.0, first - self._began) if math.isfinite(first) else 0.0
 
     @property
     def parallel_seconds(self) -> float:
-        """While there were blocks in work, of all passes; beside it only the parent works."""
+        """Time with blocks in work, of all passes; in the rest only the parent works."""
         return sum(last - first for first, last in self._spans if last > first)
 
     def __call__(self, event: Event) -> None:
-        """Listen."""
+        """Add an event."""
         if isinstance(event, PassStarted):
             self._began = min(self._began, time.monotonic())
             self._spans.append((math.inf, -math.inf))
@@ -158,8 +178,8 @@ class Totals:
             self.replaced += 1
 
 
-def plan_record(plan: Plan) -> dict[str, Any]:
-    """The plan for a program."""
+def plan_record(plan: Plan) -> dict[str, object]:
+    """Render the plan of a job as plain data."""
     source, p = plan.job.source, plan.projection
     out = plan.job.output
     return {
@@ -182,13 +202,13 @@ def plan_record(plan: Plan) -> dict[str, Any]:
     }
 
 
-def run_record(plan: Plan, totals: Totals, seconds: float) -> dict[str, Any]:
-    """The plan and what became of it, for ``--json``."""
-    return {**plan_record(plan), **done_record(totals, seconds)}
+def run_record(plan: Plan | RepackPlan, totals: Totals, seconds: float) -> dict[str, object]:
+    """Render a plan and its run as plain data, for ``--json``."""
+    return {**record(plan), **done_record(totals, seconds)}
 
 
-def done_record(totals: Totals, seconds: float) -> dict[str, Any]:
-    """What a run took."""
+def done_record(totals: Totals, seconds: float) -> dict[str, object]:
+    """Render what a run took as plain data."""
     return {
         "bytes_read": totals.nbytes,
         "seconds": seconds,
@@ -201,29 +221,29 @@ def done_record(totals: Totals, seconds: float) -> dict[str, Any]:
     }
 
 
-def describe_repack(plan: RepackPlan) -> str:
-    """A repack in a few lines, for ``--dry-run``."""
-    lines, samples = [("input", plan.file)], samples_of(plan)
+def _repack_lines(plan: RepackPlan) -> Iterator[tuple[str, str]]:
+    samples = samples_of(plan)
+    yield "input", plan.file
     for at, recoding in plan.recodings.items():
         source, storage = recoding.source, recoding.storage
-        lines.append((source.path, f"{shape(source.shape)} {source.dtype}"))
-        lines.append(("", f"read by {source.read_path}: {source.reason}"))
+        yield source.path, f"{shape(source.shape)} {source.dtype}"
+        yield "", f"read by {source.read_path}: {source.reason}"
         before = _stored(source.chunks, source.filters)
-        lines.append(("", f"{before} -> {_stored(storage.chunks, storage.filters)}"))
+        yield "", f"{before} -> {_stored(storage.chunks, storage.filters)}"
         boxes = recoding.boxes
         loaded = f", all chunks decoded first into a {recoding.load}" if recoding.load else ""
         loaded = loaded.replace("a memory", "memory")
         many = "box" if len(boxes) == 1 else "boxes"
-        lines.append(("", f"{len(boxes)} {many} of {shape(boxes.chunks)}{loaded}"))
+        yield "", f"{len(boxes)} {many} of {shape(boxes.chunks)}{loaded}"
         if plan.check:
-            lines.append(("", f"HDF5 reads back {_sampled(samples[at])}"))
-    lines += [("note", on_command_line(text)) for text in plan.notes]
+            yield "", f"HDF5 reads back {_sampled(samples[at])}"
+    for text in plan.notes:
+        yield "note", on_command_line(text)
     if plan.copied:
-        lines.append(("as it is", f"{len(plan.copied)} datasets are copied by HDF5"))
-    lines += [("engine", _engine(plan.engine, plan.workers, plan.options))]
-    lines += [("memory", _memory(plan.projection, plan.options))]
-    lines += [("output", f"{plan.output}, at most {format_size(plan.projection.disk)}")]
-    return "\n".join(f"{name:<10}{text}" for name, text in lines)
+        yield "as it is", f"{len(plan.copied)} datasets are copied by HDF5"
+    yield "engine", _engine(plan.engine, plan.workers, plan.options)
+    yield "memory", _memory(plan.projection, plan.options)
+    yield "output", f"{plan.output}, at most {format_size(plan.projection.disk)}"
 
 
 def _sampled(sample: Sample) -> str:
@@ -237,8 +257,8 @@ def _stored(chunks: tuple[int, ...] | None, filters: Pipeline) -> str:
     return ", ".join([layout, *(step.name for step in filters)])
 
 
-def repack_record(plan: RepackPlan) -> dict[str, Any]:
-    """A repack for a program."""
+def repack_record(plan: RepackPlan) -> dict[str, object]:
+    """Render the plan of a repack as plain data."""
     samples = samples_of(plan)
     return {
         "input": plan.file if plan.path is None else f"{plan.file}::{plan.path}",

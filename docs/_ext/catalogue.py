@@ -1,18 +1,19 @@
-"""Write the reference of all operations from the catalogue, before Sphinx reads the pages."""
+"""Write the reference of operations and options from their declarations, before pages are read."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent, indent
 from typing import Any
 
 from gallery import ORDER, SOURCES
 from sphinx.application import Sphinx
 
-from sharedcompute.operations.catalogue import CATALOGUE, FITS
-
-PAGE = Path("reference/generated/operations.md")
+from sharedcompute.operations.catalogue import everything
+from sharedcompute.operations.documentation import returned
+from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, options_of
 
 KINDS = {
     "map": "One row out for each row in, from that row alone.",
@@ -21,6 +22,11 @@ KINDS = {
     "scan": "Cumulative along the rows.",
     "fit": "Iterate over all rows until a model has converged.",
     "solve": "Iterate on a matrix or a grid until the solution has converged.",
+}
+GROUPS = {
+    "How a job runs": RunOptions,
+    "How results are stored": StorageOptions,
+    "How inputs are read": ReadOptions,
 }
 COMMANDS = {"stencil": "map"}
 FULL = {"b": "booleans", "i": "integers", "u": "unsigned integers", "f": "reals", "c": "complex"}
@@ -34,11 +40,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 def _write(app: Sphinx) -> None:
-    page = Path(app.srcdir) / PAGE
-    text = "\n".join(_page())
-    page.parent.mkdir(exist_ok=True)
-    if not page.exists() or page.read_text() != text:
-        page.write_text(text)
+    folder = Path(app.srcdir) / "reference" / "generated"
+    folder.mkdir(exist_ok=True)
+    for name, lines in (("operations", _operations()), ("options", _options())):
+        page, text = folder / f"{name}.md", "\n".join(lines)
+        if not page.exists() or page.read_text() != text:
+            page.write_text(text)
 
 
 def _skip(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
@@ -49,35 +56,53 @@ def _skip(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: A
     return True if not home.startswith("sharedcompute") else None
 
 
-def _page() -> Iterator[str]:
-    yield "# Operations"
-    yield ""
-    yield "From the catalogue, as `sharedcompute ops` prints it. {doc}`/guide/own-operations` adds"
-    yield "your own; {doc}`/guide/edges` says what they give for NaN, overflow and few rows."
-    operations: list[Any] = [*CATALOGUE.values(), *FITS.values()]
+def _operations() -> Iterator[str]:
+    yield "# Operations\n"
+    yield "From the catalogue, as `sharedcompute ops` prints it. `sc.ops` has each as a function with its"
+    yield "own signature and help: `sc.ops.gaussian(x, sigma=2)`. Options of the run and of the output are"
+    yield "those of all jobs: {doc}`options`. {doc}`/guide/own-operations` adds your own;"
+    yield "{doc}`/guide/edges` lists results for NaN, overflow and few rows."
     for kind, what in KINDS.items():
-        these = [op for op in operations if op.kind == kind]
-        if these:
-            yield f"\n## {kind}\n\n{what}\n"
-            for op in these:
+        yield f"\n## {kind}\n\n{what}\n"
+        for op in everything():
+            if op.kind == kind:
                 yield from _operation(op)
 
 
 def _operation(op: Any) -> Iterator[str]:
     yield f"(op-{op.name})=\n### {op.name}\n\n{_sentence(op.summary)}\n"
-    yield f"Takes {', '.join(FULL[kind] for kind in op.kinds)}."
-    if hasattr(op, "gives"):
-        yield f"Gives `{'`, `'.join(op.gives)}`; each round records `{'`, `'.join(op.watched)}`."
-    yield f"\n```text\n{_command(op)}\n{_call(op)}\n```\n"
-    if op.parameters:
-        yield "| parameter | default | meaning |\n| --- | --- | --- |"
-        for p in op.parameters:
-            yield f"| `{p.name}` | {_default(p)} | {p.doc} |"
-        yield ""
+    yield "```{eval-rst}"
+    yield f"{_rst(op.description)}\n" if op.description else ""
+    yield f"Takes {', '.join(FULL[kind] for kind in op.kinds)}.\n"
+    yield f"Returns: {_rst(returned(op).partition(chr(10))[2])}\n"
+    yield f".. code-block:: text\n\n   {_command(op)}\n   {_call(op)}\n"
+    for p in op.parameters:
+        yield f"**{p.name}** : {p.type}{_default(p)}\n   {_rst(_sentence(p.doc))}\n"
+    if op.example:
+        yield "Example:\n"
+        yield f".. code-block:: pycon\n\n{indent(op.example, '   ')}\n"
+    for source in op.references:
+        yield f"- {_rst(source)}"
+    yield "```\n"
     found = [name for name in ORDER if _uses(SOURCES / name, op.name)]
     if found:
         pages = ", ".join(f"{{doc}}`/gallery/{Path(name).stem}`" for name in found)
-        yield f"Examples: {pages}\n"
+        yield f"In the gallery: {pages}\n"
+
+
+def _options() -> Iterator[str]:
+    yield "# Options of all jobs\n"
+    yield "Each is an option of the command line, a keyword in Python and a key of a job file."
+    for title, group in GROUPS.items():
+        yield f"\n## {title}\n\n| Python, job file | command line | default | meaning |"
+        yield "| --- | --- | --- | --- |"
+        for o in options_of(group):
+            flag = f"`{o.short}`, `{o.flag}`" if o.short else f"`{o.flag}`"
+            default = "" if o.default is None else f"`{o.default}`"
+            if o.batch != o.default:
+                default += f" (command line: `{o.batch}`)"
+            choices = f" One of {', '.join(f'`{c}`' for c in o.choices)}." if o.choices else ""
+            yield f"| `{o.name}` | {flag} | {default} | {o.help}{choices} |"
 
 
 def _sentence(text: str) -> str:
@@ -86,8 +111,13 @@ def _sentence(text: str) -> str:
     return text if text.endswith(".") else f"{text}."
 
 
+def _rst(text: str) -> str:
+    """Escape names that end in an underscore, which are links there."""
+    return re.sub(r"(?<!`)\b(\w+)_(?![\w`])", r"\1\\_", dedent(text)).strip()
+
+
 def _required(op: Any) -> list[str]:
-    return [p.name for p in op.parameters if str(p.default) == "required"]
+    return [p.name for p in op.parameters if p.required]
 
 
 def _command(op: Any) -> str:
@@ -101,9 +131,9 @@ def _call(op: Any) -> str:
 
 
 def _default(parameter: Any) -> str:
-    if str(parameter.default) == "required":
-        return "required"
-    return "from the data" if parameter.default is None else f"`{parameter.default}`"
+    if parameter.required:
+        return ""
+    return ", optional" if parameter.default is None else f", default: ``{parameter.default!r}``"
 
 
 def _uses(file: Path, name: str) -> bool:

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from sharedcompute import events
-from sharedcompute.api import functions
+from sharedcompute.api import fits, rowwise
+from sharedcompute.api.dataset import Dataset, open_dataset
 from sharedcompute.api.fitted import Fitted
-from sharedcompute.api.inputs import Dataset, open_dataset
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
@@ -65,7 +65,7 @@ class Estimator(BaseEstimator):
 
     def _fit(self, name: str, x: Any, params: Mapping[str, Any]) -> Fitted:
         listen = self.listen or events.ignore
-        return functions.fit(name, x, listen=listen, **self._running(), **params)
+        return fits.fit(name, x, listen=listen, **self._running(), **params)
 
     def _map(
         self, name: str, X: Any, params: Mapping[str, Any], output: Any, overwrite: bool
@@ -73,7 +73,7 @@ class Estimator(BaseEstimator):
         """A row for each row of `X`, in memory or at an address."""
         x = self._checked(X)
         how = {"overwrite": overwrite, **self._running()}
-        return functions.map(name, x, output, listen=self.listen or events.ignore, **how, **params)
+        return rowwise.map(name, x, output, listen=self.listen or events.ignore, **how, **params)
 
     def _running(self) -> dict[str, Any]:
         """How to run: what is said of it. A team has workers and threads of its own."""

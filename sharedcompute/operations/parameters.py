@@ -58,6 +58,11 @@ class Parameter:
         return f"{annotation} | None" if self.default is None else annotation
 
     @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is REQUIRED
+
+    @property
     def type(self) -> str:
         """The type in words, as in a docstring."""
         return type_of(self.kind)[1]

@@ -40,7 +40,7 @@ class JobFile:
     input: Address
     output: Address | None
     steps: tuple[Step, ...]
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     scripts: tuple[str, ...]
 
 

@@ -412,7 +412,7 @@ def check_damaged(path):
     return right
 
 
-@pytest.mark.filterwarnings("ignore::sharedcompute.api.jobs.UnappliedAttributes")
+@pytest.mark.filterwarnings("ignore::sharedcompute.api.notices.UnappliedAttributes")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("how", small_files())
 def test_flipped_bytes_give_what_hdf5_gives_or_an_error(folder, how):
@@ -421,7 +421,7 @@ def test_flipped_bytes_give_what_hdf5_gives_or_an_error(folder, how):
 
 @pytest.mark.faults
 @pytest.mark.timeout(900)
-@pytest.mark.filterwarnings("ignore::sharedcompute.api.jobs.UnappliedAttributes")
+@pytest.mark.filterwarnings("ignore::sharedcompute.api.notices.UnappliedAttributes")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("how", small_files())
 def test_flipped_bytes_in_many_places(folder, how):

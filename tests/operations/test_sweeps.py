@@ -19,7 +19,8 @@ import sharedcompute as sc
 from sharedcompute.errors import InputError, WorkerDied
 from sharedcompute.operations.fits import sweeps
 from sharedcompute.operations.fits.declaration import Fit, Step, Sweeps
-from sharedcompute.operations.fits.sweeps import HEAT, JACOBI, Relaxation
+from sharedcompute.operations.fits.relaxation import Relaxation
+from sharedcompute.operations.fits.sweeps import HEAT, JACOBI
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.sync import Control
