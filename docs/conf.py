@@ -1,4 +1,4 @@
-"""Settings of Sphinx for the documentation: `make docs` builds it, offline, with warnings as errors."""
+"""Settings of Sphinx: `make docs` builds the documentation offline, with warnings as errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gallery import prepare  # noqa: E402 - after the path
 import sharedcompute  # noqa: E402
 
 project = "sharedcompute"
-copyright = "the sharedcompute developers"  # noqa: A001 - Sphinx's name
+copyright = "the sharedcompute developers"
 author = "The sharedcompute developers"
 version = release = sharedcompute.__version__
 

@@ -122,6 +122,7 @@ def test_code_and_commands_of_a_page_run_in_their_order(page: Path, here: Path) 
             exec(compile(text, path, "exec"), names)
         for words in commands(text) if kind == "console" else ():
             assert invoke(words) == 0, words
+    names.clear()  # shared arrays, that functions of the page hold as well
 
 
 def written(words: list[str]) -> list[Path]:

@@ -53,15 +53,16 @@ def _skip(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: A
     del app, what, name, skip, options
     owner = getattr(member, "__objclass__", None) or getattr(member, "fget", None) or member
     home = getattr(owner, "__module__", None) or "sharedcompute"
-    return True if not home.startswith("sharedcompute") else None
+    wrapped = getattr(member, "__qualname__", "").startswith("ndarray.")
+    return True if wrapped or not home.startswith("sharedcompute") else None
 
 
 def _operations() -> Iterator[str]:
     yield "# Operations\n"
-    yield "From the catalogue, as `sharedcompute ops` prints it. `sc.ops` has each as a function with its"
-    yield "own signature and help: `sc.ops.gaussian(x, sigma=2)`. Options of the run and of the output are"
-    yield "those of all jobs: {doc}`options`. {doc}`/guide/own-operations` adds your own;"
-    yield "{doc}`/guide/edges` lists results for NaN, overflow and few rows."
+    yield "From the catalogue, as `sharedcompute ops` prints it. `sc.ops` has each as a function"
+    yield "with its own signature and help: `sc.ops.gaussian(x, sigma=2)`. How a job runs and how"
+    yield "results are stored are {doc}`options` of all jobs. {doc}`/guide/own-operations` adds your"
+    yield "own; {doc}`/guide/edges` lists results for NaN, overflow and few rows."
     for kind, what in KINDS.items():
         yield f"\n## {kind}\n\n{what}\n"
         for op in everything():

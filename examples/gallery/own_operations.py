@@ -10,7 +10,7 @@ Write them to a Python file, so that the command line finds them too:
 
 from pathlib import Path
 
-Path("contrast.py").write_text('''
+Path("contrast.py").write_text("""
 import numba
 import sharedcompute as sc
 
@@ -32,7 +32,7 @@ contrast = sc.Map(
     ),
     matrix=True,
 )
-''')
+""")
 
 # %%
 # .. code-block:: console

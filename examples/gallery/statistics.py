@@ -28,7 +28,11 @@ found = sc.reduce(
 # ``argmax`` is the number of the row, so that the year of the warmest value is ``1860 + argmax``.
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
-pictures = [("mean", found["mean"]), ("std", found["std"]), ("warmest year", 1860 + found["argmax"])]
+pictures = [
+    ("mean", found["mean"]),
+    ("std", found["std"]),
+    ("warmest year", 1860 + found["argmax"]),
+]
 for ax, (title, values) in zip(axes, pictures, strict=True):
     figure.colorbar(ax.pcolormesh(values), ax=ax)
     ax.set(title=title, xticks=[], yticks=[])
