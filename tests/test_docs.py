@@ -167,6 +167,15 @@ def test_the_gallery_executes_every_example_that_is_there(monkeypatch: pytest.Mo
     assert sorted(order) == sorted(path.name for path in GALLERY.glob("*.py"))
 
 
+@pytest.mark.parametrize("page", ["where.md", "design.md"])
+def test_modules_that_a_page_names_are_there(page: str) -> None:
+    text = (DOCS / "design" / page).read_text()
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?|[a-z_]+\.py)`", text))
+    places = (ROOT, ROOT / "sharedcompute", *(ROOT / "sharedcompute").iterdir())
+    assert named
+    assert {name for name in named if not any((p / name).exists() for p in places)} == set()
+
+
 def test_files_that_the_readme_links_to_are_there() -> None:
     links = re.findall(r"\]\(((?!https?:)[^)#]+)", (ROOT / "README.md").read_text())
     assert links

@@ -61,8 +61,8 @@ def _operations() -> Iterator[str]:
     yield "# Operations\n"
     yield "From the catalogue, as `sharedcompute ops` prints it. `sc.ops` has each as a function"
     yield "with its own signature and help: `sc.ops.gaussian(x, sigma=2)`. How a job runs and how"
-    yield "results are stored are {doc}`options` of all jobs. {doc}`/guide/own-operations` adds your"
-    yield "own; {doc}`/guide/edges` lists results for NaN, overflow and few rows."
+    yield "results are stored are {doc}`options` of all jobs. {doc}`/guide/own-operations` adds"
+    yield "your own; {doc}`/guide/edges` lists results for NaN, overflow and few rows."
     for kind, what in KINDS.items():
         yield f"\n## {kind}\n\n{what}\n"
         for op in everything():
