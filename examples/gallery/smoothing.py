@@ -19,8 +19,8 @@ import matplotlib.pyplot as plt
 import sharedcompute as sc
 
 field = "A1B_north_america.nc::/air_temperature"
-gaussian = sc.map("gaussian", field, "gaussian.h5", sigma=5, axes=[0])
-uniform = sc.map("uniform", field, "uniform.h5", size=11, axes=[0])
+gaussian = sc.map("gaussian", field, "gaussian.h5", sigma=5, axes=0)
+uniform = sc.map("uniform", field, "uniform.h5", size=11, axes=0)
 median = sc.map("median", field, "median.h5", size=3)
 
 # %%
@@ -38,7 +38,7 @@ ax.legend(frameon=False)
 # ``mode`` says how rows beyond the edges are made up: ``reflect`` (the default), ``constant``, ``nearest``, ``mirror``,
 # ``wrap``. ``order`` takes a derivative of the Gaussian instead: the warming in kelvin per year.
 
-warming = sc.map("gaussian", field, sigma=10, axes=[0], order=1, mode="nearest")
+warming = sc.map("gaussian", field, sigma=10, axes=0, order=1, mode="nearest")
 figure, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
 figure.colorbar(ax.pcolormesh(warming[-30], cmap="YlOrRd"), ax=ax, label="K a year")
 ax.set(title="Warming in 2070", xticks=[], yticks=[])
