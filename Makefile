@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 INPUT := data/A1B_north_america.nc
 
-.PHONY: help demo test lowest faults quality docs bench clean
+.PHONY: help demo test lowest faults stubs quality docs bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make test     lint, type check and all tests"
 	@echo "make lowest   some tests of files and commands, with the lowest versions that are allowed"
 	@echo "make faults   the tests of faults that take long: every system call, signals, limits"
+	@echo "make stubs    write options into signatures, and sharedcompute/ops.pyi from the catalogue"
 	@echo "make quality  lint and type check only"
 	@echo "make docs     build the documentation in docs/_build/html, its gallery included"
 	@echo "make bench    compare the speed with Dask, joblib, h5py and numba prange"
@@ -37,6 +38,10 @@ demo: $(VENV)/.demo.stamp $(INPUT)
 	@$(BIN)/sharedcompute run data/demo.toml
 	@$(BIN)/python examples/plot_demo.py data/demo.h5 data/demo.png
 	@echo "== wrote data/demo.h5 and data/demo.png"
+
+stubs: $(VENV)/.test.stamp
+	@$(BIN)/python tools/options.py
+	@$(BIN)/python -m tests.operations.stub
 
 quality: $(VENV)/.test.stamp
 	@echo "== ruff, mypy"

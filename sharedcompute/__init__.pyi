@@ -7,19 +7,15 @@ from .api.dataset import (
 )
 from .api.fits import fit as fit
 from .api.fitted import Fitted as Fitted
+from .api.maps import map as map
 from .api.pipelines import run as run
 from .api.plans import JobPlan as JobPlan
 from .api.preview import plan as plan
-from .api.reductions import (
-    reduce as reduce,
-    stats as stats,
-)
+from .api.reductions import reduce as reduce
 from .api.repack import repack as repack
-from .api.rowwise import (
-    map as map,
-    scan as scan,
-)
+from .api.scans import scan as scan
 from .api.solve import solve as solve
+from .api.statistics import stats as stats
 from .api.team import Team as Team
 from .errors import (
     ConvergenceWarning as ConvergenceWarning,

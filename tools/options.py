@@ -1,9 +1,8 @@
-"""Write what follows from `sharedcompute/options.py`: the keywords of functions, tables of docs.
+"""Write the options of `sharedcompute/options.py` into the functions of `sharedcompute/api`.
 
-Editors and type checkers read text, so the functions of `sharedcompute/api` have each option in
-their signature, their docstring and the call that collects them; `make options` writes these parts
-anew, and leaves all others as they are. In pages of `docs/` it writes the table between
-``<!-- options -->`` and ``<!-- end of options -->``.
+Editors and type checkers read text, so each function has each option in its signature, in its
+docstring and in the call that collects them. `make stubs` writes these parts anew, and leaves
+all others as they are.
 
 ``python tools/options.py --check`` only says what is out of date, and exits with 1.
 """
@@ -31,7 +30,6 @@ WIDTH = 100
 OWN = {*ARGUMENTS, *OF_REDUCTIONS, "check"}
 """Keyword-only arguments that are no options."""
 OF_A_TEAM = ("workers", "threads", "pin", "engine")
-BEGIN, END = "<!-- options -->", "<!-- end of options -->"
 
 
 def written(source: str) -> str:
@@ -170,29 +168,6 @@ def _write_signature(lines: list[str], name: str, node: ast.FunctionDef) -> None
     lines[place - removed : place - removed] = new
 
 
-def table() -> str:
-    """Return the options as a table of Markdown."""
-    rows = ["| option | key and keyword | default | is |", "| --- | --- | --- | --- |"]
-    for o in OPTIONS:
-        flags = f"`{o.short}`, `{o.flag}`" if o.short else f"`{o.flag}`"
-        plain = "" if o.default is None else f"`{str(o.default).lower()}`"
-        default = plain if o.batch == o.default else f"{plain}, `{o.batch}` as an option"
-        words = ", ".join(f"`{choice}`" for choice in o.choices)
-        rows.append(
-            f"| {flags} | `{o.name}` | {default} | {o.help}{f' {words}.' if words else ''} |"
-        )
-    return "\n".join(rows)
-
-
-def page(text: str) -> str:
-    """Return a page of the documentation with the table as it is."""
-    head, begin, rest = text.partition(BEGIN)
-    if not begin:
-        return text
-    _, end, tail = rest.partition(END)
-    return f"{head}{begin}\n{table()}\n{end}{tail}"
-
-
 def formatted(source: str) -> str:
     """Return a module as `ruff format` has it."""
     import subprocess  # noqa: PLC0415
@@ -215,10 +190,6 @@ def outdated(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
     for path in sorted((root / "sharedcompute" / "api").glob("*.py")):
         old = path.read_text()
         if _targets(old) and (new := formatted(written(old))) != old:
-            yield path, new
-    for path in sorted((root / "docs").rglob("*.md")):
-        old = path.read_text()
-        if (new := page(old)) != old:
             yield path, new
 
 

@@ -25,7 +25,7 @@ def _contrast(x, out, gain, middle):  # x, out: some rows, each as one line of c
 contrast = sc.Map(
     "contrast",
     _contrast,
-    "stretched away from the middle",
+    "Stretch away from the middle",
     parameters=(
         sc.Parameter("gain", float, "multiplies the distance"),
         sc.Parameter("middle", float, "stays where it is", 0.0),

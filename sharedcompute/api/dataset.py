@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import glob
+import operator
 import os
-from typing import Any
+from typing import Any, SupportsIndex, cast
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from sharedcompute.api.typing import AddressLike
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.inspection.inspector import open_source
@@ -23,10 +26,12 @@ class Dataset:
     Parameters
     ----------
     address : str, os.PathLike or Address
-    decode_cf : bool
-        Its CF attributes are applied to what is read, also by a function that it is given to.
-    allow_external : bool
-        As for `open_dataset`.
+        ``FILE::PATH``, or ``FILE`` alone where it has one array.
+    decode_cf : bool, default: False
+        Apply its CF attributes to what is read, also by a function that it is given to.
+    allow_external : bool, default: False
+        Read what links, virtual sources and external storage name elsewhere than in the folder of
+        the file.
 
     Notes
     -----
@@ -37,7 +42,7 @@ class Dataset:
 
     def __init__(
         self,
-        address: str | os.PathLike[str] | Address,
+        address: AddressLike,
         decode_cf: bool = False,
         allow_external: bool = False,
     ) -> None:
@@ -52,7 +57,7 @@ class Dataset:
 
     @property
     def source(self) -> DatasetSource:
-        """What is read, described anew if one of its files has changed since that was done.
+        """What is read; described anew if one of its files has changed since.
 
         Raises
         ------
@@ -72,36 +77,36 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its shape."""
+        """Shape of the dataset."""
         return self._source.shape
 
     @property
     def dtype(self) -> DType:
-        """Its dtype, in native byte order."""
+        """Dtype of the dataset, in native byte order."""
         return self._dtype
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
-        """The shape of its chunks; None where it is stored in one piece."""
+        """Shape of the chunks; None where the dataset is stored in one piece."""
         return self._source.chunks
 
     @property
     def ndim(self) -> int:
-        """Its number of dimensions."""
+        """Number of dimensions."""
         return len(self.shape)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
-        """What NumPy's indexing takes; of slices and whole numbers only their box is read."""
-        keys = key if isinstance(key, tuple) else (key,)
+        """Index as NumPy does; of slices and whole numbers only their box is read."""
+        keys: tuple[object, ...] = key if isinstance(key, tuple) else (key,)
         if not all(map(_is_basic, keys)):
             return self._read(*_everything(self.shape))[key]
         corner, sides, picked = _box_of(keys, self.shape)
         return self._read(corner, sides)[picked]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         if copy is False:
             raise ValueError("an array of a dataset in a file is always a copy: leave copy out")
         return np.asarray(self._read(*_everything(self.shape)), dtype=dtype)
@@ -121,7 +126,7 @@ def _everything(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...
     return (0,) * len(shape), shape
 
 
-def _is_basic(key: Any) -> bool:
+def _is_basic(key: object) -> bool:
     # A truth value picks as a mask does, and yet is a whole number in Python.
     return key is Ellipsis or (
         isinstance(key, slice | int | np.integer) and not isinstance(key, bool)
@@ -129,9 +134,9 @@ def _is_basic(key: Any) -> bool:
 
 
 def _box_of(
-    keys: tuple[Any, ...], shape: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Any, ...]]:
-    """The corner and sides of the box that an index needs, and what it takes of that box.
+    keys: tuple[object, ...], shape: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int | slice, ...]]:
+    """Return the corner and sides of the box that an index needs, and the index into that box.
 
     Raises
     ------
@@ -149,8 +154,8 @@ def _box_of(
     return corner, sides, picked
 
 
-def _cut(key: Any, n: int, axis: int) -> tuple[int, int, Any]:
-    """Where on an axis of length `n` an index begins, how much it spans, and what it takes."""
+def _cut(key: object, n: int, axis: int) -> tuple[int, int, int | slice]:
+    """Return where an index begins on an axis of length `n`, its span, and the index into that."""
     if isinstance(key, slice):
         # Read forwards; a step, also a negative one, is taken of what was read.
         taken = range(*key.indices(n))
@@ -159,37 +164,54 @@ def _cut(key: Any, n: int, axis: int) -> tuple[int, int, Any]:
         # Not min(taken), which would go through all of them.
         low, high = sorted((taken[0], taken[-1]))
         return low, high + 1 - low, slice(taken[0] - low, None, taken.step)
-    index = int(key)
+    index = operator.index(cast(SupportsIndex, key))
     if not -n <= index < n:
         raise IndexError(f"index {index} is out of bounds for axis {axis} with size {n}")
     return index % n, 1, 0
 
 
 def open_dataset(
-    address: str | os.PathLike[str] | Address,
+    address: AddressLike,
     *,
     decode_cf: bool = False,
     allow_external: bool = False,
 ) -> Dataset:
-    """Look at a dataset without reading it.
+    """Open a dataset without reading it.
 
     Parameters
     ----------
-    address : str
+    address : str, os.PathLike or Address
         ``FILE::PATH``, or ``FILE`` alone where it has one array.
-    decode_cf : bool
+    decode_cf : bool, default: False
         Apply ``scale_factor``, ``add_offset``, ``_FillValue`` and ``missing_value``.
-    allow_external : bool
+    allow_external : bool, default: False
         Read what links, virtual sources and external storage name elsewhere than in the folder of
         the file.
+
+    Returns
+    -------
+    Dataset
+        Read when it is sliced.
 
     Raises
     ------
     InputError
         There is no such dataset, or it holds no numbers; an attribute to apply is no number.
+
+    Examples
+    --------
+    >>> import h5py
+    >>> import numpy as np
+    >>> import sharedcompute as sc
+    >>> with h5py.File("in.h5", "w") as file:
+    ...     file["x"] = np.arange(6.0).reshape(3, 2)
+    >>> x = sc.open("in.h5::/x")
+    >>> x.shape, x[1:, 0]
+    ((3, 2), array([2., 4.]))
     """
-    if not isinstance(address, str | os.PathLike | Address):
-        raise InputError(f"expected FILE or FILE::PATH, got {address!r}")
+    given: object = address
+    if not isinstance(given, str | os.PathLike | Address):
+        raise InputError(f"expected FILE or FILE::PATH, got {given!r}")
     return Dataset(address, decode_cf, allow_external)
 
 

@@ -28,9 +28,9 @@ from sharedcompute.options import (
     as_bytes,
     as_chunks,
 )
-from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Job, fitting
-from sharedcompute.plan.passes import Source
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 
@@ -129,7 +129,7 @@ def fit(
     >>> import sharedcompute as sc
     >>> x = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 9.0], [9.0, 8.0]])
     >>> found = sc.fit("kmeans", x, n_clusters=2, random_state=0)
-    >>> found.labels_[0] == found.labels_[1] != found.labels_[2]
+    >>> bool(found.labels_[0] == found.labels_[1] != found.labels_[2])
     True
     """
     settings = Settings(
@@ -194,6 +194,6 @@ def _run_fit(address: Address | None, plan: Plan, settings: Settings, listen: Li
     found: dict[str, Array | Dataset] = dict(run_and_warn(plan, settings.team, listen).results[0])
     rows = plan.fit.rows if plan.fit is not None else None
     if address is not None and rows is not None:
-        group = plan.job.steps[-1].save
-        found[rows[0]] = open_dataset(Address(address.file, f"{group}/{rows[0]}"))
+        path = f"{group_of(address)}/{rows[0]}"
+        found[rows[0]] = open_dataset(Address(address.file, path))
     return Fitted(found)

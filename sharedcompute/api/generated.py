@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sharedcompute.api.fits import fit
+from sharedcompute.api.maps import map
 from sharedcompute.api.reductions import reduce
-from sharedcompute.api.rowwise import map, scan
+from sharedcompute.api.scans import scan
 from sharedcompute.api.solve import solve
 from sharedcompute.operations import documentation
 from sharedcompute.operations.catalogue import find_any

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 from sharedcompute.api.notices import NotKept, warn, warn_of_attributes, warn_of_cache
 from sharedcompute.api.settings import Settings
+from sharedcompute.engines.durability.durable_output import check_output
 from sharedcompute.engines.execute import Outcome, execute
-from sharedcompute.engines.results import check_output
 from sharedcompute.engines.serial import Serial
 from sharedcompute.engines.units.work import Engine
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener, ignore
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.hdf5.rehearsal import rehearse
+from sharedcompute.hdf5.rehearsal import rehearse, rehearse_all
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.build import Plan, build
+from sharedcompute.plan.build import build
 from sharedcompute.plan.job import Job, Step
-from sharedcompute.plan.passes import Source
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.ports import Source
 from sharedcompute.system.shortage import shortage_named
 from sharedcompute.team import Team
 
@@ -66,7 +66,7 @@ def _check_effect(plan: Plan, settings: Settings) -> None:
                 f"{name}: expected a dataset in a file to read so, got arrays in memory; leave "
                 f"{name} out"
             )
-    if plan.job.output is not None and not any(sink.shape for sink in plan.sinks):
+    if plan.task.output is not None and not any(sink.shape for sink in plan.sinks):
         for name in sorted({"filter", "chunks", "shuffle"} & {*settings.storage.given}):
             raise InputError(
                 f"{name}: expected a result with rows to store so, got single numbers and small "
@@ -76,11 +76,12 @@ def _check_effect(plan: Plan, settings: Settings) -> None:
 
 def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
     """Run a plan on the engine that it names."""
-    source = plan.job.source
-    if isinstance(source, DatasetSource):
-        # The first model of a fit is made here, of rows that are read here.
-        here = plan.engine == "serial" or plan.fit is not None
-        rehearse(source, rows=here, metadata=bool(plan.saved))
+    # The first model of a fit is made here, of rows that are read here.
+    here = plan.engine == "serial" or plan.fit is not None
+    if len(plan.sources) == 1:
+        rehearse(plan.sources[0], rows=here, metadata=bool(plan.results))
+    else:
+        rehearse_all(plan.sources, rows=here, metadata=bool(plan.results))
     with engine_of(plan.engine, plan.workers, plan.options, team) as engine:
         return execute(plan, engine, listen)
 

@@ -7,8 +7,7 @@ from typing import Generic, TypeVar
 
 from sharedcompute import report
 from sharedcompute.events import Listener, ignore
-from sharedcompute.plan.build import Plan
-from sharedcompute.plan.repack import RepackPlan
+from sharedcompute.plan.plan import Plan
 
 Result = TypeVar("Result")
 
@@ -30,7 +29,7 @@ class JobPlan(Generic[Result]):
     array([2., 3.])
     """
 
-    def __init__(self, plan: Plan | RepackPlan, run: Callable[[Listener], Result]) -> None:
+    def __init__(self, plan: Plan, run: Callable[[Listener], Result]) -> None:
         self._plan = plan
         self._run = run
 
@@ -58,7 +57,7 @@ class JobPlan(Generic[Result]):
 
     def to_dict(self) -> dict[str, object]:
         """Return the plan as plain data, as ``--dry-run --json`` prints it."""
-        return report.record(self._plan)
+        return report.plan_record(self._plan)
 
     def __str__(self) -> str:
         return report.describe(self._plan)

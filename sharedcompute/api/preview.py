@@ -16,10 +16,11 @@ from sharedcompute.api.keywords import refuse_unknown
 from sharedcompute.api.operations import operation
 from sharedcompute.api.pipelines import StepResult, plan_run
 from sharedcompute.api.plans import JobPlan
-from sharedcompute.api.reductions import plan_reduce, plan_stats
+from sharedcompute.api.reductions import plan_reduce
 from sharedcompute.api.repack import plan_repacking
 from sharedcompute.api.rowwise import plan_rowwise
 from sharedcompute.api.settings import Settings
+from sharedcompute.api.statistics import plan_stats
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
 from sharedcompute.errors import InputError
 from sharedcompute.operations.fits.declaration import Fit, Solve
@@ -149,9 +150,16 @@ def plan(
     >>> with h5py.File("in.h5", "w") as file:
     ...     file["x"] = np.zeros((1000, 10))
     >>> print(sc.plan("map", "gaussian", "in.h5::/x", "out.h5::/y", sigma=2, memory="8G"))
-    input     in.h5::/x  1000 x 10 float64, 80 kB
-    read path ...
-    output    out.h5::/y, at most ...
+    input     ...in.h5::/x  1000 x 10 float64, 80 kB
+    read path mmap: contiguous and in native byte order
+    pass 1    gaussian
+              gaussian along axis 0 -> float64, halo 8 rows, mode reflect
+              gaussian along axis 1 -> float64
+              keep /y  1000 x 10 float64, contiguous
+    blocks    1 of 3276 rows, in strips of 3276
+    engine    serial: the job is too small to gain from workers
+    memory    ... of 8.59 GB: processes ..., buffers ..., shared 0 B
+    output    out.h5::/y, at most 80 kB
     """
     given: dict[str, object] = {
         "workers": workers,

@@ -6,16 +6,15 @@ import functools
 import os
 from collections.abc import Sequence
 
-from sharedcompute.api.jobs import engine_of
+from sharedcompute.api.jobs import run_and_warn
 from sharedcompute.api.keywords import closed, refuse_unknown
-from sharedcompute.api.notices import NotKept, warn, warn_of_cache
+from sharedcompute.api.notices import warn_of_cache
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
-from sharedcompute.engines.repack import Repacked, check_repack, execute_repack
+from sharedcompute.engines.durability.durable_output import check_output
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address, matching_files
-from sharedcompute.hdf5.rehearsal import rehearse_all
 from sharedcompute.options import (
     OF_REPACK,
     EngineName,
@@ -25,8 +24,9 @@ from sharedcompute.options import (
     as_bytes,
     as_chunks,
 )
-from sharedcompute.plan.recode import StorageRequest
-from sharedcompute.plan.repack import RepackPlan, plan_repack
+from sharedcompute.plan.output import OutputSpec
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.repack import plan_repack
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 
@@ -166,12 +166,11 @@ def plan_repacking(
     return JobPlan(plan, functools.partial(_run_repack, plan, settings))
 
 
-def _run_repack(plan: RepackPlan, settings: Settings, listen: Listener) -> None:
-    for text in run_repack(plan, settings, listen).warnings:
-        warn(text, NotKept)
+def _run_repack(plan: Plan, settings: Settings, listen: Listener) -> None:
+    run_and_warn(plan, settings.team, listen)
 
 
-def make_repack(input: str, output: str, settings: Settings, *, check: bool = True) -> RepackPlan:
+def make_repack(input: str, output: str, settings: Settings, *, check: bool = True) -> Plan:
     """Plan it and refuse what cannot work, before anything is started or changed."""
     refuse_unknown("repack", (*settings.reading.given, *settings.options.given), OF_REPACK)
     source, target = Address.parse(input), Address.parse(output)
@@ -185,28 +184,13 @@ def make_repack(input: str, output: str, settings: Settings, *, check: bool = Tr
             f"expected one file to repack, {source} matches {len(files)}; name one of them"
         )
     source = Address(files[0], source.path)
-    storage = settings.storage
-    wanted = StorageRequest.of(storage.filter, storage.chunks, storage.shuffle)
     plan = plan_repack(
         source,
-        target,
-        wanted,
+        OutputSpec(address=target, **vars(settings.storage)),
         settings.options,
-        overwrite=storage.overwrite,
-        resume=storage.resume,
         allow_external=settings.reading.allow_external,
         check=check,
     )
-    check_repack(plan)
+    check_output(plan)
     warn_of_cache()
     return plan
-
-
-def run_repack(plan: RepackPlan, settings: Settings, listen: Listener) -> Repacked:
-    """Run a plan on the engine that it names."""
-    one = plan.path is not None
-    serial = plan.engine == "serial"
-    sources = [made.source for made in plan.sized.recodings.values()] if one or serial else []
-    rehearse_all(sources, rows=serial, metadata=one)
-    with engine_of(plan.engine, plan.workers, plan.options, settings.team) as engine:
-        return execute_repack(plan, engine, listen)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sharedcompute.operations.declarations import Operation
     from sharedcompute.operations.fits.declaration import Iterative
     from sharedcompute.plan.job import Job
-    from sharedcompute.plan.passes import Source
+    from sharedcompute.plan.ports import Source
 
 FEW = 64
 """Results that are printed rather than refused where no output is given."""
@@ -208,7 +208,7 @@ def iterate(
 def stats(input: str, output: str | None, skipna: bool, axis: Axis, **options: object) -> None:
     """Compute count, nan_count, mean, std, min, max; of all elements, or of each column."""
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
-    from sharedcompute.api.reductions import stats_operations  # noqa: PLC0415
+    from sharedcompute.api.statistics import stats_operations  # noqa: PLC0415
 
     asked = settings(options)
     source = as_source(input, asked.reading.allow_external)
@@ -274,7 +274,7 @@ def _run(job: Job, asked: Settings, options: Mapping[str, object]) -> None:
     plan = make_plan(job, asked)
     signals: Signals = click.get_current_context().obj
     if shown.dry_run:
-        click.echo(json.dumps(report.record(plan)) if shown.as_json else report.describe(plan))
+        click.echo(json.dumps(report.plan_record(plan)) if shown.as_json else report.describe(plan))
         return
     if job.output is not None:
         note_stopped(job.output.address, job.output.resume, shown.quiet)

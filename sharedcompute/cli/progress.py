@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """A listener that draws, on a terminal only, and tells of workers that died."""
+    """A listener that draws, on a terminal only, and notes workers that died."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
@@ -47,7 +47,7 @@ class Bar:
         """Draw an event."""
         if self._progress is not None:
             self._draw(self._progress, event)
-        self._tell(event)
+        self._note(event)
 
     def _draw(self, progress: Progress, event: Event) -> None:
         if isinstance(event, PassStarted):
@@ -59,7 +59,7 @@ class Bar:
             values = ", ".join(f"{name} {value:.6g}" for name, value in event.values.items())
             progress.reset(self._task, description=f"round {event.number}: {values}")
 
-    def _tell(self, event: Event) -> None:
+    def _note(self, event: Event) -> None:
         if isinstance(event, BlocksRestored) and not self._quiet:
             note(f"{event.blocks} blocks that a stopped job has done are taken over")
         if isinstance(event, WorkerReplaced) and not self._quiet:

@@ -31,19 +31,21 @@ def repack(input: str, output: str, check: bool, **options: object) -> None:
     All attributes, links, references and types are kept. What is not asked for stays as it is.
     """
     from sharedcompute import report  # noqa: PLC0415
-    from sharedcompute.api.repack import make_repack, run_repack  # noqa: PLC0415
+    from sharedcompute.api.jobs import run_plan  # noqa: PLC0415
+    from sharedcompute.api.repack import make_repack  # noqa: PLC0415
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
+    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
 
     asked, shown = settings(options), Shown.of(options)
     plan = make_repack(input, output, asked, check=check)
     if shown.dry_run:
-        click.echo(json.dumps(report.record(plan)) if shown.as_json else report.describe(plan))
+        click.echo(json.dumps(report.plan_record(plan)) if shown.as_json else report.describe(plan))
         return
-    note_stopped(plan.output, plan.resume, shown.quiet)
+    note_stopped(Address.parse(output), asked.storage.resume, shown.quiet)
     signals: Signals = click.get_current_context().obj
     totals = report.Totals()
     with Bar(shown.quiet) as bar:
-        done = run_repack(plan, asked, signals.guard(totals, bar))
+        done = run_plan(plan, asked.team, signals.guard(totals, bar))
     if not shown.quiet:
         for warning in done.warnings:
             note(warning)

@@ -24,7 +24,7 @@ class Stopped(BaseException):
 
 
 class Signals:
-    """Turns the first signal into an exception, and sees to it that it arrives.
+    """Turns the first signal into an exception, and makes sure that it arrives.
 
     An exception that is raised while a C library calls back into Python (llvmlite looks into its
     cache so), in a destructor, or while a module is imported, is printed and lost, and the job
@@ -44,7 +44,7 @@ class Signals:
 
     @property
     def exit_code(self) -> int:
-        """What a shell says of a program that the signal ended."""
+        """The exit code of a program that the signal ended, as a shell has it."""
         return 128 + (self.caught or self.asked or 0)
 
     def install(self) -> None:
@@ -61,11 +61,11 @@ class Signals:
         sys.unraisablehook = self._note_lost
 
     def begin(self) -> None:
-        """From now on a signal is an exception."""
+        """Turn signals into exceptions from now on."""
         self._raises = True
 
     def end(self) -> None:
-        """From now on signals change nothing: what is said and returned is settled."""
+        """Ignore signals from now on: what is printed and returned is settled."""
         self._raises = False
         if self.caught is None:
             self.caught = 0
@@ -88,14 +88,14 @@ class Signals:
         os._exit(code)
 
     def check(self) -> None:
-        """Raise what came."""
+        """Raise the signal that came, if one did."""
         if self.caught:
             raise Stopped(self.caught)
 
     def guard(self, *listeners: Listener) -> Listener:
-        """One listener that raises what came, and tells the others.
+        """Return a listener that raises the signal that came, and passes events on to others.
 
-        The last event says that the output is in its place: nothing is interrupted any more.
+        After the last event the output is in its place: nothing is interrupted any more.
         """
 
         def listen(event: Event) -> None:
@@ -142,7 +142,7 @@ class Signals:
 
 
 def _is_from_openblas(frame: FrameType | None) -> bool:
-    """Whether no thread can be started, while something is imported.
+    """Return whether no thread can be started, while something is imported.
 
     OpenBLAS, which numpy brings, starts its threads then, and interrupts its own process where the
     system refuses one.

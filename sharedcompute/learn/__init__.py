@@ -5,9 +5,10 @@ Beside arrays they take an address ``FILE::PATH``, a dataset or a shared array, 
 too.
 """
 
+from sharedcompute.errors import ConvergenceWarning
 from sharedcompute.learn.clusters import KMeans
 from sharedcompute.learn.components import PCA
-from sharedcompute.learn.foundation import ConvergenceWarning, NotFittedError
+from sharedcompute.learn.foundation import NotFittedError
 from sharedcompute.learn.regressions import LinearRegression, Ridge
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sharedcompute import events
-from sharedcompute.api import fits, rowwise
+from sharedcompute.api import fits, maps
 from sharedcompute.api.dataset import Dataset, open_dataset
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.errors import InputError
@@ -17,7 +17,7 @@ from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
 from sharedcompute.operations.specs import DType
-from sharedcompute.shm.arrays import SharedArray
+from sharedcompute.shm.shared_array import SharedArray
 from sharedcompute.validation.arrays import refuse_meaning
 
 FLOATS = (np.float64, np.float32)
@@ -73,7 +73,7 @@ class Estimator(BaseEstimator):
         """A row for each row of `X`, in memory or at an address."""
         x = self._checked(X)
         how = {"overwrite": overwrite, **self._running()}
-        return rowwise.map(name, x, output, listen=self.listen or events.ignore, **how, **params)
+        return maps.map(name, x, output, listen=self.listen or events.ignore, **how, **params)
 
     def _running(self) -> dict[str, Any]:
         """How to run: what is said of it. A team has workers and threads of its own."""

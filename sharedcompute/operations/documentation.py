@@ -48,8 +48,8 @@ def _result(op: Operation) -> str:
 
 def references(op: Operation | Iterative) -> str:
     """Return the References section."""
-    marked = (f".. [{i}] {source}" for i, source in enumerate(op.references, start=1))
-    return "\n".join(textwrap.fill(text, WIDTH, subsequent_indent="   ") for text in marked)
+    marked = (f"- {source}" for source in op.references)
+    return "\n".join(textwrap.fill(text, WIDTH, subsequent_indent="  ") for text in marked)
 
 
 def example(op: Operation | Iterative) -> str:

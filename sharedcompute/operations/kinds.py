@@ -223,8 +223,8 @@ def sequence(kind: Kind) -> Kind:
             return tuple(kind(part) for part in value)
         return kind(value)
 
-    annotation = f"{kind.annotation} | Sequence[{kind.annotation}]"
-    return Kind(values, annotation, f"{kind.text}, or a sequence of them")
+    one = kind.annotation
+    return Kind(values, f"{one} | Sequence[{one}]", f"{one} or sequence of {one}")
 
 
 def _array(value: Any) -> Any:

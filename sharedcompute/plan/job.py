@@ -8,17 +8,21 @@ from numbers import Integral
 from typing import Any
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.address import Address, normal_path
+from sharedcompute.hdf5.address import normal_path
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.hdf5.writing.sink import DatasetSink, sink_like
-from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
+from sharedcompute.operations.declarations import (
+    Map,
+    Operation,
+    Reduce,
+    Scan,
+)
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
-from sharedcompute.operations.specs import Array, ArraySpec
-from sharedcompute.options import StorageOptions
-from sharedcompute.plan.passes import Source
+from sharedcompute.operations.specs import Array
+from sharedcompute.plan.output import OutputSpec
+from sharedcompute.plan.ports import Source
 
 AXES = ("rows", "all")
 Axis = str | int | None
@@ -85,31 +89,6 @@ class FitStep:
 Step = MapStep | ReduceStep | FitStep
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutputSpec(StorageOptions):
-    """The file that results go to, and how datasets are stored in it."""
-
-    address: Address
-
-    def sink(self, source: Any, path: str, spec: ArraySpec) -> DatasetSink:
-        """A dataset of the output, stored as asked, and for the rest as the `source` is.
-
-        A single number has neither chunks nor filters.
-        """
-        like = source if isinstance(source, DatasetSource) else None
-        if not spec.shape:
-            return sink_like(None, path, spec.shape, spec.dtype)
-        return sink_like(
-            like,
-            path,
-            spec.shape,
-            spec.dtype,
-            filter=self.filter,
-            chunks=self.chunks,
-            shuffle=self.shuffle,
-        )
-
-
 @dataclass(frozen=True)
 class Job:
     """A source, the steps to take, and where the results go.
@@ -138,8 +117,14 @@ class Job:
 
     @property
     def packing(self) -> Packing | None:
-        """What the rows of the source are unpacked by; None where they are taken as they stand."""
-        return getattr(self.source, "packing", None) if self.decode_cf else None
+        """How the rows of the source are unpacked; None where they are taken as they stand."""
+        source = self.source
+        return source.packing if self.decode_cf and isinstance(source, DatasetSource) else None
+
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """The paths of the datasets that a fit puts into the output."""
+        return tuple(p for step in self.steps if isinstance(step, FitStep) for p in saved(step))
 
     def __post_init__(self) -> None:
         if isinstance(self.source, DatasetSource):

@@ -12,9 +12,10 @@ An exception that goes through compiled code leaves references behind (numba 0.6
 came out of a wait in such code keeps the arrays of that call mapped until its team is closed.
 """
 
+from sharedcompute.errors import DeadlockError, ProgramLeftError, WaitTimeoutError
 from sharedcompute.sync.barriers import barrier
 from sharedcompute.sync.control import Control
-from sharedcompute.sync.failures import Aborted, DeadlockError, ProgramLeftError, WaitTimeoutError
+from sharedcompute.sync.failures import Aborted
 from sharedcompute.sync.flags import (
     clear_event,
     fetch_add,

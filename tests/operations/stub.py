@@ -21,22 +21,19 @@ STUB = Path(sharedcompute.__file__).with_name("ops.pyi")
 HEADER = '''
 """Types of `sharedcompute.ops`, made from the catalogue; `make stubs` writes this file."""
 
-import os
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypedDict, Unpack, overload
+from collections.abc import Sequence
+from typing import Literal, TypedDict, Unpack, overload
 
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
+from sharedcompute.api.dataset import Dataset
 from sharedcompute.api.fitted import Fitted
-from sharedcompute.api.inputs import Dataset
+from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
+from sharedcompute.operations.specs import Array
 from sharedcompute.options import EngineName
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
-
-Array = NDArray[Any]
-Address = str | os.PathLike[str]
-Input = Address | ArrayLike
 '''
 
 GROUPS = {
@@ -63,11 +60,11 @@ def _groups() -> Iterator[str]:
 
 def _function(op: Operation | Iterative) -> str:
     if isinstance(op, Iterative):
-        return _definition(op, "Address | None = None", "Fitted")
+        return _definition(op, "AddressLike | None = None", "Fitted")
     if op.kind == "reduce":
-        return _definition(op, "Address | None = None", "Any")
+        return _definition(op, "AddressLike | None = None", "Array")
     into = _definition(op, "Array | None = None", "Array", documented=False)
-    return f"@overload\n{into}\n@overload\n{_definition(op, 'Address', 'Dataset')}"
+    return f"@overload\n{into}\n@overload\n{_definition(op, 'AddressLike', 'Dataset')}"
 
 
 def _definition(
@@ -76,7 +73,9 @@ def _definition(
     group = "ReductionOptions" if op.kind == "reduce" else "Options"
     own = [f"{p.name}: {p.annotation}{_default(p)}" for p in op.parameters]
     star = ["*", *own] if own else []
-    given = ", ".join(["input: Input", f"output: {output}", *star, f"**options: Unpack[{group}]"])
+    given = ", ".join(
+        ["input: ArrayInput", f"output: {output}", *star, f"**options: Unpack[{group}]"]
+    )
     body = f"\n{_docstring(op)}" if documented else " ..."
     return f"def {op.name}({given}) -> {result}:{body}"
 

@@ -16,7 +16,7 @@ import pytest
 import sharedcompute as sc
 from sharedcompute.errors import InputError, NoWorkersWarning
 from sharedcompute.plan import repack
-from sharedcompute.plan.budget import cost
+from sharedcompute.plan.budget import engines
 from sharedcompute.shm import arrays
 
 from .scripts import eventually, gone
@@ -128,7 +128,7 @@ def in_daemon(f):
 @pytest.fixture
 def large(tmp_path, monkeypatch):
     """A file that is large enough for workers, as the plan sees it."""
-    monkeypatch.setattr(cost, "START_SECONDS", 0)
+    monkeypatch.setattr(engines, "START_SECONDS", 0)
     monkeypatch.setattr(repack, "START_SECONDS", 0)
     x = np.arange(600.0).reshape(100, 6)
     with h5py.File(tmp_path / "in.h5", "w") as file:

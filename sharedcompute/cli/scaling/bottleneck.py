@@ -1,6 +1,6 @@
-"""What keeps a job from going faster with more workers, and how many it should have.
+"""Bottlenecks of a job with more workers, and the number that it should have.
 
-Sentences for people, each with the figures that it comes from. Nothing is said of numbers of
+Sentences for people, each with the figures that it comes from. Nothing is stated about numbers of
 workers that were not tried, and what the noise of the runs may have made is called so.
 """
 
@@ -33,7 +33,7 @@ SAME = 0.1
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found.
+    """A bottleneck, with its reason.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Advice:
 
 
 def bottleneck(timed: Scaling) -> Verdict:
-    """What costs most of what more workers should have gained, up to the cores."""
+    """Return what costs most of what more workers should have gained, up to the cores."""
     most = timed.within[-1]
     if most == 1:
         why = "there is 1 core" if timed.cores == 1 else "none were tried"
@@ -91,7 +91,7 @@ def bottleneck(timed: Scaling) -> Verdict:
 
 
 def past_cores(timed: Scaling) -> str | None:
-    """What more workers than cores do; None where none were tried."""
+    """Render what more workers than cores do; None where none were tried."""
     beyond = [p for p in timed.counts if p > timed.cores]
     if not beyond:
         return None
@@ -106,7 +106,7 @@ def past_cores(timed: Scaling) -> str | None:
 
 
 def advice(timed: Scaling) -> Advice:
-    """The smallest number of workers within 5 % of the best median time, up to the cores."""
+    """Return the smallest number of workers within 5 % of the best median time, up to the cores."""
     within = timed.within
     best = min(map(timed.cost, within))
     chosen = next(p for p in within if timed.cost(p) <= NEAR * best)
@@ -115,7 +115,7 @@ def advice(timed: Scaling) -> Advice:
         return Advice(chosen, False, why)
     repeats = min(len(timed.seconds(p)) for p in within)
     if repeats < LEAST_RUNS:
-        why = f"{many(repeats, 'run')} of each cannot be told from noise: give --repeats 3"
+        why = f"{many(repeats, 'run')} of each cannot be distinguished from noise: give --repeats 3"
         return Advice(chosen, False, why)
     unclear = [p for p in within if p < chosen and not timed.slower(p, chosen)]
     if unclear:
@@ -124,18 +124,18 @@ def advice(timed: Scaling) -> Advice:
     more = [timed.cost(p) for p in within if p > chosen]
     if more:
         gain = timed.cost(chosen) / min(more) - 1
-        told = f"gain {gain:.0%} at most" if gain > 0 else "gain nothing"
-        return Advice(chosen, True, f"more workers {told}")
+        gains = f"gain {gain:.0%} at most" if gain > 0 else "gain nothing"
+        return Advice(chosen, True, f"more workers {gains}")
     return Advice(chosen, True, f"the fastest of {', '.join(map(str, within))}")
 
 
 def many(number: int, noun: str) -> str:
-    """A number and its noun: ``2 cores``."""
+    """Render a number and its noun: ``2 cores``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _ignored(timed: Scaling, workers: int) -> bool:
-    """Whether a program does the same whatever number of workers it is given."""
+    """Return whether a program does the same whatever number of workers it is given."""
     alone, now = timed.parts(1), timed.parts(workers)
     if timed.weak or BUSY not in now or not alone[BUSY]:
         return False
@@ -144,13 +144,13 @@ def _ignored(timed: Scaling, workers: int) -> bool:
 
 
 def _noise(timed: Scaling, workers: int) -> float:
-    """What the runs differ by among themselves, in worker seconds."""
+    """Return what the runs differ by among themselves, in worker seconds."""
     few, most = timed.seconds(1), timed.seconds(workers)
     return few[-1] - few[0] + workers * (most[-1] - most[0]) / timed.work(workers)
 
 
 def _figures(timed: Scaling, name: str, workers: int) -> dict[str, str]:
-    """The figures that a reason names."""
+    """Return the figures that a reason names."""
     alone, now = timed.parts(1)[name], timed.parts(workers)[name] / timed.work(workers)
     whole = sum(timed.parts(workers).values()) / timed.work(workers)
     return {

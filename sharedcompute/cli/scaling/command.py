@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,13 +23,13 @@ PLOTS = (".png", ".svg")
 
 
 def default_counts(cores: int) -> tuple[int, ...]:
-    """1, 2, 4 ... the cores, and twice the cores."""
+    """Return 1, 2, 4 ... the cores, and twice the cores."""
     powers = itertools.takewhile(lambda p: p < cores, (1 << n for n in itertools.count()))
     return (*powers, cores, 2 * cores)
 
 
 def read_counts(text: str | None) -> tuple[int, ...]:
-    """What ``--workers`` says; 1 is always among them, as all others are compared with it."""
+    """Return the counts of ``--workers``; 1 is among them, as all others are compared with it."""
     if text is None:
         return default_counts(cores())
     words = [word.strip() for word in text.split(",")]
@@ -45,11 +45,22 @@ def read_counts(text: str | None) -> tuple[int, ...]:
 @click.option(
     "-j", "--workers", metavar="N,N,...", help="Default: 1, 2, 4 ... the cores, twice the cores."
 )
-@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Of each.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Runs of each number of workers.",
+)
 @click.option("--weak", is_flag=True, help="The work grows with the workers ({workers} in words).")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png|svg", help="Draw it.")
-@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no notes.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png|svg",
+    help="Draw the result to a file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress and no notes.")
 @click.pass_context
 def scaling(
     context: click.Context,
@@ -61,7 +72,7 @@ def scaling(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Run COMMAND with 1, 2, 4 ... workers and tell what they gain.
+    """Run COMMAND with 1, 2, 4 ... workers and report what they gain.
 
     COMMAND is a job of ours (`scaling reduce mean in.h5 out.h5`), whose output is not touched, or a
     program. A program gets its number of workers where its words have {workers}, else by the
@@ -76,7 +87,7 @@ def scaling(
     if weak and not any("{workers}" in word for word in trial.words) and hasattr(trial, "name"):
         raise InputError(
             "--weak: expected a COMMAND whose input grows with {workers} in its words, got "
-            f"{' '.join(trial.words)}; put {{workers}} where the size is said"
+            f"{' '.join(trial.words)}; put {{workers}} where the size is given"
         )
     if trial.note and not quiet:
         note(trial.note)
@@ -89,11 +100,11 @@ def scaling(
     if as_json:
         click.echo(json.dumps(record(timed, words)))
     else:
-        tell(timed)
+        print_scaling(timed)
 
 
 def _trial(context: click.Context, words: tuple[str, ...]) -> Trial:
-    """What is to be run, looked at before it is."""
+    """Return what is to be run, checked before it is."""
     from sharedcompute.cli.scaling.trials import job, program  # noqa: PLC0415
 
     group = context.find_root().command
@@ -113,7 +124,7 @@ def _trial(context: click.Context, words: tuple[str, ...]) -> Trial:
 
 
 def _runs(trial: Trial, counts: tuple[int, ...], repeats: int, quiet: bool) -> Iterator[Run]:
-    """All runs, in rounds, so that what drifts on the machine hits all numbers of workers alike.
+    """Run all, in rounds, so that what drifts on the machine hits all numbers of workers alike.
 
     A first one is not counted: it fills caches, of files and of compiled kernels. It has the most
     workers, for which there may be too little memory.
@@ -143,8 +154,8 @@ def _check_plot(plot: Path) -> None:
         ) from None
 
 
-def tell(timed: Scaling) -> None:
-    """A table, and what comes of it, for people."""
+def print_scaling(timed: Scaling) -> None:
+    """Print a table, and what follows from it."""
     from sharedcompute.cli.scaling import bottleneck  # noqa: PLC0415
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
 
@@ -167,8 +178,8 @@ def tell(timed: Scaling) -> None:
     past = bottleneck.past_cores(timed)
     if past is not None:
         lines.append(("past cores", past))
-    told = f"{bottleneck.many(advice.workers, 'worker')} ({advice.reason})"
-    lines.append(("recommended", told))
+    advised = f"{bottleneck.many(advice.workers, 'worker')} ({advice.reason})"
+    lines.append(("recommended", advised))
     click.echo("\n".join(["", *(f"{name:<13}{text}" for name, text in lines)]))
 
 
@@ -182,7 +193,7 @@ def _laws(timed: Scaling) -> Iterator[tuple[str, str]]:
     bound = (
         f"at most {1 / amdahl.serial:.3g} times as fast (extrapolated beyond {most} workers)"
         if amdahl.low > 0
-        else "it may be none, so no limit can be told"
+        else "it may be none, so no limit can be estimated"
     )
     yield "Amdahl", f"{_fitted(amdahl)}: {bound}"
     scaled = most - amdahl.serial * (most - 1)
@@ -194,15 +205,15 @@ def _laws(timed: Scaling) -> Iterator[tuple[str, str]]:
 
 
 def _fitted(fit: Fit) -> str:
-    """A serial fraction, how sure it is, and how well its law describes the times."""
+    """Render a serial fraction, its spread, and how well its law describes the times."""
     spread = f"{fit.low:.3f}..{fit.high:.3f} in single rounds"
     two = len(fit.counts) == 2
     tested = "2 points test no law" if two else f"misses the medians by {fit.misfit:.1%}"
     return f"serial fraction {fit.serial:.3f} ({spread}; {tested})"
 
 
-def record(timed: Scaling, words: tuple[str, ...]) -> dict[str, Any]:
-    """All of it for programs."""
+def record(timed: Scaling, words: tuple[str, ...]) -> dict[str, object]:
+    """Return all of it as plain data."""
     import dataclasses  # noqa: PLC0415
 
     from sharedcompute.cli.scaling import bottleneck  # noqa: PLC0415

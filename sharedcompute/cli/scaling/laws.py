@@ -1,4 +1,4 @@
-"""How the time of a job changes with its workers: where it goes, and what laws it follows.
+"""Laws of how the time of a job changes with its workers, and its shares.
 
 Arithmetic on timings; what runs and measures is in the command line.
 
@@ -28,10 +28,10 @@ LEAST_RUNS = 3
 START, SERIAL, READ, COMPUTE, WRITE, WAIT = PARTS = (
     "start", "serial", "read", "compute", "write", "wait",
 )  # fmt: skip
-"""What the seconds of a job's workers go to."""
+"""Parts of the seconds of a job's workers."""
 
 BUSY, IDLE = PROGRAM_PARTS = ("busy", "idle")
-"""The same of a program that says nothing of itself."""
+"""Parts of a program's, which reports nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Run:
 
 
 def job_parts(workers: int, seconds: float, record: Mapping[str, object]) -> dict[str, float]:
-    """What the workers' seconds went to, by the ``--json`` record of a job.
+    """Return the parts of the workers' seconds, by the ``--json`` record of a job.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def job_parts(workers: int, seconds: float, record: Mapping[str, object]) -> dic
 
 
 def program_parts(workers: int, seconds: float, cpu_seconds: float) -> dict[str, float]:
-    """The same of a program, by the processors' time that it and its children have had."""
+    """Return the parts of a program's seconds, by the processors' time of it and its children."""
     return {BUSY: cpu_seconds, IDLE: max(0.0, workers * seconds - cpu_seconds)}
 
 
@@ -144,19 +144,19 @@ class Scaling:
         return tuple(p for p in self.counts if p <= self.cores)
 
     def seconds(self, workers: int) -> list[float]:
-        """The times with so many workers, ascending."""
+        """Return the times with a number of workers, ascending."""
         return sorted(run.seconds for run in self.runs if run.workers == workers)
 
     def median(self, workers: int) -> float:
-        """The median time."""
+        """Return the median time."""
         return statistics.median(self.seconds(workers))
 
     def speedup(self, workers: int) -> float:
-        """How much more is done in a second than with one worker."""
+        """Return how much more is done in a second than with one worker."""
         return self.cost(1) / self.cost(workers)
 
     def efficiency(self, workers: int) -> float:
-        """The speed-up for each worker; 1 is ideal."""
+        """Return the speed-up for each worker; 1 is ideal."""
         return self.speedup(workers) / workers
 
     def parts(self, workers: int) -> Mapping[str, float]:
@@ -164,12 +164,12 @@ class Scaling:
         return self._typical(workers).parts
 
     def shares(self, workers: int) -> dict[str, float]:
-        """The same as fractions of all worker seconds."""
+        """Return the parts as fractions of all worker seconds."""
         parts = self.parts(workers)
         return {name: value / sum(parts.values()) for name, value in parts.items()}
 
     def job_seconds(self, workers: int) -> float | None:
-        """What the job itself took, in the same run."""
+        """Return the time of the job itself, in the same run."""
         return self._typical(workers).job_seconds
 
     def lost(self, workers: int) -> dict[str, float]:
@@ -181,7 +181,7 @@ class Scaling:
         return {name: now[name] / self.work(workers) - alone[name] for name in now}
 
     def slower(self, workers: int, than: int) -> bool:
-        """Whether the runs leave no doubt that one number of workers is slower than another."""
+        """Return whether all runs agree that one number of workers is slower than another."""
         slow = [t / self.work(workers) for t in self.seconds(workers)]
         fast = [t / self.work(than) for t in self.seconds(than)]
         ahead = statistics.fmean(a > b for a in slow for b in fast)
@@ -196,7 +196,7 @@ class Scaling:
         return self._fit(_gustafson) if self.weak else None
 
     def _fit(self, law: Law) -> Fit | None:
-        """A law fitted to the medians, and to each round for itself."""
+        """Fit a law to the medians, and to each round for itself."""
         if len(self.within) < 2:
             return None
         medians = {p: self.median(p) for p in self.within}
@@ -212,11 +212,11 @@ class Scaling:
         return runs[(len(runs) - 1) // 2]
 
     def work(self, workers: int) -> int:
-        """How many times the work of one worker's run is done."""
+        """Return how many times the work of one worker's run is done."""
         return workers if self.weak else 1
 
     def cost(self, workers: int) -> float:
-        """The median time for the work of one worker's run."""
+        """Return the median time for the work of one worker's run."""
         return self.median(workers) / self.work(workers)
 
 

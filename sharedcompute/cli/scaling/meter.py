@@ -1,7 +1,7 @@
-"""Runs one program and says how long it took, and what processors' time it and its children had.
+"""Run one program and report its time, and the processors' time of it and its children.
 
 A script of its own, run by ``python -I -S meter.py FD PROGRAM...``: it adopts the processes that
-the program leaves behind. A fork server, and so the workers under it, is not waited for by the
+the program leaves. A fork server, and so the workers under it, is not waited for by the
 program, and the time of processes that are not waited for is in nobody's account.
 """
 
@@ -17,17 +17,17 @@ import time
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 LEFT_SECONDS = 2.0
-"""How long what the program leaves behind may take to end; then it is left alone."""
+"""Time that the remaining processes of the program have to end; then they are left alone."""
 
 
-def main(told: int, words: list[str]) -> int:
-    """Run `words`; write "SECONDS CPU_SECONDS CODE" to the descriptor `told`."""
+def main(report: int, words: list[str]) -> int:
+    """Run `words`; write "SECONDS CPU_SECONDS CODE" to the descriptor `report`."""
     with contextlib.suppress(AttributeError):  # Linux alone has it
         library = ctypes.CDLL(None)
         library.prctl(_PR_SET_CHILD_SUBREAPER, 1)
         # When whoever asked is gone nobody wants to know any more.
         library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    os.set_inheritable(told, False)
+    os.set_inheritable(report, False)
     # Held back until there is a program to pass it on to.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     began = time.monotonic()
@@ -38,12 +38,12 @@ def main(told: int, words: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     seconds = time.monotonic() - began
     cpu = usage.ru_utime + usage.ru_stime + _left()
-    os.write(told, f"{seconds} {cpu} {os.waitstatus_to_exitcode(status)}".encode())
+    os.write(report, f"{seconds} {cpu} {os.waitstatus_to_exitcode(status)}".encode())
     return 0
 
 
 def _left() -> float:
-    """Wait for what was left behind; the processors' time that it had."""
+    """Wait for the remaining processes, and return the processors' time that they had."""
     cpu, until = 0.0, time.monotonic() + LEFT_SECONDS
     while time.monotonic() < until:
         try:

@@ -1,4 +1,4 @@
-"""What is run again and again with several numbers of workers, and how one run is measured."""
+"""Commands and programs that are run with several numbers of workers, and measured."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ PLACEHOLDER = "{workers}"
 METER = Path(__file__).with_name("meter.py")
 
 GRACE_SECONDS = 10.0
-"""How long a program that is told to end may take; then it is killed."""
+"""Time that a program has to end after SIGTERM; then it is killed."""
 
 
 class CommandError(Error):
-    """What is to be measured came to no good end."""
+    """A command that is to be measured has failed."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -44,11 +44,11 @@ class Trial(Protocol):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """As it was given."""
+        """The command, as it was given."""
 
     @property
     def note(self) -> str | None:
-        """What the user should know before it runs."""
+        """A note for the user before it runs."""
 
     def run(self, workers: int) -> Run:
         """Run it once."""
@@ -64,9 +64,9 @@ class Program:
     def run(self, workers: int) -> Run:
         """Run it once; what it prints on stdout is dropped."""
         words = replaced(self.words, workers)
-        told = {} if words != list(self.words) else {WORKERS_VARIABLE: str(workers)}
+        variables = {} if words != list(self.words) else {WORKERS_VARIABLE: str(workers)}
         with tempfile.TemporaryFile() as err:
-            took = _measured(words, told, subprocess.DEVNULL, err)
+            took = _measured(words, variables, subprocess.DEVNULL, err)
             if took.code:
                 raise _failure(self.words[0], workers, took.code, _text(err), 1)
         parts = program_parts(workers, took.seconds, took.cpu_seconds)
@@ -129,7 +129,7 @@ def replaced(words: Sequence[str], workers: int) -> list[str]:
 
 
 def program(words: tuple[str, ...]) -> Program:
-    """A program that can be found."""
+    """Return the trial of a program that can be found."""
     if shutil.which(words[0]) is None:
         raise InputError(
             f"expected map, reduce or another job of sharedcompute, or a program, got {words[0]}: "
@@ -139,7 +139,7 @@ def program(words: tuple[str, ...]) -> Program:
 
 
 def job(command: click.Command, words: tuple[str, ...]) -> Job:
-    """A command of ours, looked at before anything runs."""
+    """Return the trial of a command of ours, checked before anything runs."""
     name, *rest = words
     context = command.make_context(name, replaced(rest, 1))
     _check_options(context)
@@ -147,10 +147,10 @@ def job(command: click.Command, words: tuple[str, ...]) -> Job:
         from sharedcompute.plan.jobfile import read_job  # noqa: PLC0415
 
         output = context.params["output"]
-        told = read_job(context.params["job"], Address.parse(output) if output else None)
-        if told.settings.get("resume"):
+        described = read_job(context.params["job"], Address.parse(output) if output else None)
+        if described.settings.get("resume"):
             raise InputError("resume = true: a job that goes on is not measured; leave it out")
-        return Job(name, words, told.output, None)
+        return Job(name, words, described.output, None)
     output = _output(name, context.params)
     if output is None:
         return Job(name, words, None, None)
@@ -180,7 +180,7 @@ def _check_options(context: click.Context) -> None:
 
 
 def _output(name: str, params: Mapping[str, Any]) -> str | None:
-    """The word that names the output, if there is one."""
+    """Return the word that names the output, if there is one."""
     if "words" not in params:
         output: str | None = params.get("output")
         return output
@@ -190,7 +190,7 @@ def _output(name: str, params: Mapping[str, Any]) -> str | None:
 
 
 def _place(command: click.Command, words: tuple[str, ...], output: str) -> int:
-    """Which word is the output: the one whose change is a change of the output."""
+    """Return which word is the output: the one whose change is a change of the output."""
     name, other = words[0], f"{output}.other"
     for place in range(len(words) - 1, 0, -1):
         if words[place].replace(PLACEHOLDER, "1") == output:
@@ -203,7 +203,7 @@ def _place(command: click.Command, words: tuple[str, ...], output: str) -> int:
 
 @contextlib.contextmanager
 def _elsewhere(output: Address | None) -> Iterator[Address | None]:
-    """A place on the same disk as `output`, for one run."""
+    """Return a place on the same disk as `output`, for one run."""
     if output is None:
         yield None
         return
@@ -220,7 +220,7 @@ def _elsewhere(output: Address | None) -> Iterator[Address | None]:
 
 @dataclass(frozen=True)
 class _Took:
-    """What a process took, and its exit code; that of a signal is negative."""
+    """The time of a process, and its exit code; that of a signal is negative."""
 
     seconds: float
     cpu_seconds: float
@@ -250,14 +250,14 @@ def _measured(
                 _end(process)
         os.close(writing)
         writing = -1
-        told = os.read(reading, 1000).split()
+        report = os.read(reading, 1000).split()
     finally:
         os.close(reading)
         if writing >= 0:
             os.close(writing)
-    if len(told) != 3:
+    if len(report) != 3:
         return _Took(0.0, 0.0, process.returncode or 1)
-    return _Took(float(told[0]), float(told[1]), int(told[2]))
+    return _Took(float(report[0]), float(report[1]), int(report[2]))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -271,16 +271,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _text(file: IO[bytes]) -> str:
-    """What was written to a file, or the end of it."""
+    """Return what was written to a file, or the end of it."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - (1 << 20)))
     return file.read().decode(errors="replace")
 
 
 def _failure(name: str, workers: int, code: int, err: str, exit_code: int) -> CommandError:
-    """One line: what failed, how, and the last thing that it said."""
+    """Return the error in one line: what failed, how, and the last line that it printed."""
     lines = err.strip().splitlines()
-    said = lines[-1].removeprefix("sharedcompute: ") if lines else "it said nothing"
+    last = lines[-1].removeprefix("sharedcompute: ") if lines else "it printed nothing"
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     many = "worker" if workers == 1 else "workers"
-    return CommandError(f"{name} with {workers} {many} failed ({how}): {said}", exit_code)
+    return CommandError(f"{name} with {workers} {many} failed ({how}): {last}", exit_code)

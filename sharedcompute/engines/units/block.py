@@ -55,7 +55,7 @@ class _Kept:
     def __init__(self, number: int, keep: Store) -> None:
         self.number = number
         self.depth = keep.depth
-        self.writer = keep.sink.open()
+        self.writer = keep.target.open()
         self.array = self.writer.array if isinstance(self.writer, ArrayWriter) else None
         self.stored_dtype = getattr(keep.sink, "stored_dtype", None)
         self.crc = 0
@@ -101,8 +101,8 @@ class BlockRunner:
         self._clock = _Clock()
         self._latest: dict[int, tuple[Rows, Array]] = {}
         self._accumulators = accumulators
-        self._top = max([0] + [k.depth for k in work.keeps] + [d for d, _ in accumulators])
-        self._kept = [_Kept(i, keep) for i, keep in enumerate(work.keeps)]
+        self._top = max([0] + [k.depth for k in work.stores] + [d for d, _ in accumulators])
+        self._kept = [_Kept(i, keep) for i, keep in enumerate(work.stores)]
         at_top = [k for k in self._kept if k.depth == self._top and k.array is not None]
         self._direct = at_top[0] if at_top and self._top > 0 else None
         for kernel in (

@@ -34,7 +34,7 @@ class PassWork:
     @property
     def ordered(self) -> bool:
         """Chunks are stored in the order of their blocks."""
-        return any(isinstance(keep.sink, ChunkTarget) for keep in self.work.keeps)
+        return any(isinstance(store.sink, ChunkTarget) for store in self.work.stores)
 
     @property
     def taken(self) -> bool:
@@ -76,7 +76,7 @@ class PassWork:
 
     def warm_up(self) -> None:
         """Compile the kernels of the pass."""
-        warm_up_coding(self.work.source, *(keep.sink for keep in self.work.keeps))
+        warm_up_coding(self.work.source, *(store.sink for store in self.work.stores))
         warm_up(self.work)
 
     def open(self, rank: int, deliver: Deliver) -> BlockRunner:

@@ -25,9 +25,9 @@ def warm_up(work: Pass) -> None:
     work = replace(work, stages=stages)
     spec = work.spec(0)
     row = ArraySource(np.zeros((1, *spec.shape[1:]), spec.dtype))
-    small = replace(work, source=row, keeps=(), blocks=Blocks(1, 1), strip=1)
-    if not work.observes:
-        small = replace(small, keeps=(Store(len(work.stages), _Nowhere()),))
+    small = replace(work, source=row, stores=(), blocks=Blocks(1, 1), strip=1)
+    if not work.reductions:
+        small = replace(small, stores=(Store(len(work.stages), _Nowhere()),))
     states = [t.states(1, np.empty) for _, t in work.tallies]
     adding = accumulators(small, states, 0)
     runner = BlockRunner(small, adding, undeliverable)
