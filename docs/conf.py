@@ -7,16 +7,18 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "_ext"))
+sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 # Examples of the gallery and pages of commands must not depend on the terminal that builds them.
 os.environ.pop("FORCE_COLOR", None)
 os.environ["COLUMNS"] = "100"
 os.environ["MPLBACKEND"] = "Agg"
-# Kernels that the tests have compiled are found again.
-os.environ.setdefault("NUMBA_CACHE_DIR", str(HERE.parent / ".cache" / "numba"))
 
 from gallery import prepare  # noqa: E402 - after the path
 
+from tests import kernel_cache  # noqa: E402
+
+# Kernels that the tests have compiled are found again.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache.folder()))
 import sharedcompute  # noqa: E402
 
 project = "sharedcompute"

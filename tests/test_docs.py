@@ -132,6 +132,7 @@ def written(words: list[str]) -> list[Path]:
     return [Path(word) for word in words if re.fullmatch(r"\w+\.(h5|nc)", word)][-1:]
 
 
+@pytest.mark.slow  # `make docs` executes them as well
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("example", sorted(GALLERY.glob("*.py")), ids=lambda path: path.stem)
 def test_the_command_of_an_example_writes_the_bytes_of_its_call(

@@ -206,7 +206,7 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     files = 'input = "in.h5::/x"\noutput = "out.h5"\n'
     saved = '[[steps]]\nop = ["mean", "max"]\nsave = "/found"\n'
     Path("job.toml").write_text(files + BESIDE[step] + saved)
-    honest = staging.choose_load
+    honest = staging.choose_load  # type: ignore[attr-defined]
     given = []
 
     def choose(passes, *_):

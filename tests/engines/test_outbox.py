@@ -74,5 +74,5 @@ def test_rings_that_do_not_fit_the_shared_memory_cost_workers(tmp_path, monkeypa
         wanted = map_job(
             find("scale", "map"), open_source(f"{source}::x"), Address(target), settings, {}
         )
-        plan = make_plan(wanted, settings)
+        plan = make_plan(wanted, settings)  # type: ignore[assignment]
     assert plan.workers == 5

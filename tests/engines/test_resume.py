@@ -40,7 +40,7 @@ def crew() -> Iterator[sc.Team]:
         patch.setattr(threads, "TAKE_SECONDS", 0.0)
         with sc.Team(2, start_method="fork") as team:
             team.run(lambda _: None)
-            yield team
+            yield team  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 12])

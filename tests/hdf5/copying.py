@@ -140,7 +140,7 @@ def _same_attributes(old: Any, new: Any) -> None:
             values = [item.attrs[name] for item in (old, new)]
         except TypeError:
             continue
-        _same_values(*values, old.file, new.file)
+        _same_values(*values, old.file, new.file)  # type: ignore[call-arg]
 
 
 def _same_datasets(old: h5py.Dataset, new: h5py.Dataset) -> None:

@@ -26,7 +26,7 @@ MAPS: dict[str, Callable[..., Array]] = {
     "cast": lambda x, dtype: x.astype(dtype),
     "scale": lambda x, factor=1.0, offset=0.0: x * np.float64(factor) + offset,
     "clip": lambda x, lower=None, upper=None: np.clip(x, lower, upper),
-    "threshold": lambda x, level, value=0: np.where((x > level) | (x != x), x, value),
+    "threshold": lambda x, level, value=0: np.where((x > level) | (x != x), x, value),  # type: ignore[dict-item, return-value]
     "anomaly": anomaly,
     "flatfield": flatfield,
     "zscore": lambda x: stats.zscore(np.asarray(x, np.float64), axis=0),

@@ -258,7 +258,7 @@ def program(worker: sc.Worker, algorithm: Relaxation, model: dict[str, Array]) -
 def shared(algorithm: Sweeps, x: Array) -> dict[str, Array]:
     model = {name: sc.zeros(s.shape, s.dtype) for name, s in algorithm.model.items()}
     algorithm.begin(model, lambda start, stop: x[start:stop])
-    return model
+    return model  # type: ignore[return-value]
 
 
 def test_workers_that_are_processes_give_the_same_bits(teams: dict[int, sc.Team]) -> None:

@@ -119,7 +119,7 @@ class Worker(Collectives):
     def agreed(
         self, n: int, block_rows: int | Literal["auto"] | None, schedule: Schedule
     ) -> Iterator[Rows]:
-        """As `claim`, where all ranks are known to claim alike."""
+        """Claim as `claim` does, where all ranks are known to claim alike."""
         # Here and not in a generator, so that the order of the calls numbers the claims.
         self._claims += 1
         number = self._claims
