@@ -40,21 +40,15 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "_ext", "_templates", "Thumbs.db"]
 templates_path = ["_templates"]
 nitpicky = True
-# Signatures name types of other packages, whose inventories would have to be downloaded.
-nitpick_ignore_regex = [("py:(class|data|obj)", ".*")]
+# Types of other packages, whose inventories would have to be downloaded.
+nitpick_ignore_regex = [("py:(class|data|obj)", r"(?!sharedcompute\.).*")]
 suppress_warnings = ["config.cache"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
-autodoc_typehints = "signature"
-autodoc_typehints_format = "short"
-# By their names, and not as the unions that they stand for.
-autodoc_type_aliases = {
-    name: name
-    for name in ("Array", "ArrayLike", "DType", "Kernel", "Listener", "Params", "Specs", "State")
-}
+autodoc_typehints = "none"  # the sections of parameters have them, for people
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 88

@@ -111,6 +111,7 @@ def commands(text: str) -> Iterator[list[str]]:
         yield shlex.split(line, comments=True)
 
 
+@pytest.mark.timeout(600)  # with a cold cache a page compiles many kernels
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code_and_commands_of_a_page_run_in_their_order(page: Path, here: Path) -> None:
@@ -133,6 +134,7 @@ def written(words: list[str]) -> list[Path]:
 
 
 @pytest.mark.slow  # `make docs` executes them as well
+@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("example", sorted(GALLERY.glob("*.py")), ids=lambda path: path.stem)
 def test_the_command_of_an_example_writes_the_bytes_of_its_call(
