@@ -40,8 +40,8 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "_ext", "_templates", "Thumbs.db"]
 templates_path = ["_templates"]
 nitpicky = True
-# Types of other packages, whose inventories would have to be downloaded.
-nitpick_ignore_regex = [("py:(class|data|obj)", r"(?!sharedcompute\.).*")]
+# Public names are checked; those of other packages have inventories that would be downloaded.
+nitpick_ignore_regex = [("py:(class|data|obj)", r"(?!sharedcompute\.\w+$).*")]
 suppress_warnings = ["config.cache"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
