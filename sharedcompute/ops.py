@@ -14,12 +14,12 @@ from typing import Any
 def __getattr__(name: str) -> Callable[..., Any]:
     from sharedcompute.api.generated import function_of  # noqa: PLC0415
     from sharedcompute.operations.catalogue import CATALOGUE, ITERATIVE  # noqa: PLC0415
-    from sharedcompute.operations.parameters import nearest  # noqa: PLC0415
+    from sharedcompute.validation.names import suggestion  # noqa: PLC0415
 
     known = {*CATALOGUE, *ITERATIVE}
     if name not in known:
         raise AttributeError(
-            f"module {__name__!r} has no operation {name!r}: {nearest(name, known)}"
+            f"module {__name__!r} has no operation {name!r}: {suggestion(name, known)}"
         )
     return function_of(name)
 

@@ -182,7 +182,7 @@ def threshold(
 ) -> Dataset:
     """Replace what is not above a level: x where x > level, else value.
 
-    NaN is not above any level, and is replaced.
+    NaN is kept.
 
     Parameters
     ----------
@@ -780,7 +780,7 @@ def var(
     skipna : bool, default: False
         Leave NaN out.
     ddof : float of at least 0, default: 0
-        Degrees of freedom taken off the count.
+        Degrees of freedom subtracted from the count.
 
     Returns
     -------
@@ -807,7 +807,7 @@ def std(
     skipna : bool, default: False
         Leave NaN out.
     ddof : float of at least 0, default: 0
-        Degrees of freedom taken off the count.
+        Degrees of freedom subtracted from the count.
 
     Returns
     -------

@@ -33,6 +33,7 @@ def public() -> Iterator[tuple[str, Any, set[str]]]:
         elif inspect.isclass(thing):
             yield name, thing, OF_ALL
             yield from ((f"{name}.{own}", getattr(thing, own), OF_ALL) for own in _methods(thing))
+    yield from ((f"ops.{name}", getattr(sc.ops, name), OF_FUNCTIONS) for name in dir(sc.ops))
 
 
 def _methods(thing: type[Any]) -> list[str]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import ParamSpec, TypeVar
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import KEYWORDS, RESERVED
+from sharedcompute.validation.names import suggestion
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -40,8 +40,8 @@ def refuse_unknown(call: str, given: Iterable[str], known: tuple[str, ...]) -> N
         if name in known:
             continue
         if name in RESERVED:
-            raise InputError(f"{call} takes no {name!r}: {nearest(name, known)}")
-        raise InputError(f"unknown keyword {name!r}: {nearest(name, known)}")
+            raise InputError(f"{call} takes no {name!r}: {suggestion(name, known)}")
+        raise InputError(f"unknown keyword {name!r}: {suggestion(name, known)}")
 
 
 def check_parameters(

@@ -24,11 +24,11 @@ from sharedcompute.api.statistics import plan_stats
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
 from sharedcompute.errors import InputError
 from sharedcompute.operations.fits.declaration import Fit, Solve
-from sharedcompute.operations.parameters import nearest
 from sharedcompute.operations.specs import Array
 from sharedcompute.options import EngineName
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
+from sharedcompute.validation.names import suggestion
 
 Command = Literal["map", "scan", "reduce", "stats", "fit", "solve", "run", "repack"]
 
@@ -180,7 +180,7 @@ def plan(
     }
     planner = PLANNERS.get(command)
     if planner is None:
-        raise InputError(f"unknown command {command!r}: {nearest(str(command), PLANNERS)}")
+        raise InputError(f"unknown command {command!r}: {suggestion(str(command), PLANNERS)}")
     own = dict(params)
     for name, value, default in (("axis", axis, "auto"), ("check", check, True)):
         if value != default and command not in OF_ONE_COMMAND[name]:

@@ -24,7 +24,7 @@ from sharedcompute.operations.specs import Array
 from sharedcompute.plan.job import Job, transform
 from sharedcompute.plan.plan import Plan
 from sharedcompute.plan.ports import Source
-from sharedcompute.shm.arrays import handle
+from sharedcompute.shm.shared_array import handle
 from sharedcompute.validation.arrays import refuse_meaning
 
 

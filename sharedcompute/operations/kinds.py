@@ -17,7 +17,7 @@ import numpy as np
 from sharedcompute.validation.arrays import plain_array
 
 Convert = Callable[[Any], Any]
-"""Returns the value, converted and checked; raises ValueError that says what was expected."""
+"""Returns the value, converted and checked; raises ValueError with what was expected."""
 
 
 @dataclass(frozen=True)

@@ -230,9 +230,9 @@ def test_run_takes_an_output_instead_of_the_job_files() -> None:
         with h5py.File(name) as file:
             np.testing.assert_array_equal(file["there/x"], 2 * ROWS)
     with pytest.raises(sc.InputError, match="unknown keyword 'factor'"):
-        sc.run("job.toml", "d.h5", factor=3)
+        sc.run("job.toml", "d.h5", factor=3)  # type: ignore[call-arg]
     with pytest.raises(sc.InputError, match="unknown keyword 'wrokers': did you mean 'workers'"):
-        sc.run("job.toml", output="b.h5", wrokers=4)
+        sc.run("job.toml", output="b.h5", wrokers=4)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -219,6 +219,7 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     got = sc.run("job.toml", engine="serial")[-1]
     assert given[-1] is not None
     assert (len(given[-1].stripes) > 1) == (step == "nothing")
+    assert isinstance(got, dict)
     for name, values in want.items():
         assert got[name].tobytes() == values.tobytes()
 

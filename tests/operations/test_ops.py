@@ -13,10 +13,15 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.api.generated import entries, options_of, runner_of, sections
-from sharedcompute.operations.catalogue import everything
+from sharedcompute.operations.catalogue import CATALOGUE, everything
+from tests.operations.reference import BESIDE_FITS, CASES
 from tests.operations.stub import STUB, stub
 
 OPERATIONS = {op.name: op for op in everything()}
+
+
+def test_every_operation_has_a_case() -> None:
+    assert {*CASES, *BESIDE_FITS} == set(CATALOGUE)
 
 
 def test_all_operations_are_listed_and_no_other_name() -> None:

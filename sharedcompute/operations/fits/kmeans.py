@@ -11,7 +11,7 @@ from sharedcompute.operations.rowwise.centers import given_centers
 from sharedcompute.operations.specs import ArraySpec, Params
 
 CLUSTERS = 8
-"""As many as scikit-learn makes where nobody says how many."""
+"""The default of scikit-learn."""
 
 
 def _kmeans(params: Params, spec: ArraySpec) -> KMeans:

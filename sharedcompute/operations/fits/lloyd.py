@@ -133,7 +133,7 @@ class KMeans:
         clear(state)
 
     def add(self, x: Array, start: int, block: int, model: State, state: State) -> None:
-        """Add rows to their clusters, and measure them where that is wanted."""
+        """Add rows to their clusters, and measure them where that is needed."""
         del block
         x = x.reshape(len(x), -1)
         label = np.empty(len(x), np.int32)

@@ -17,9 +17,9 @@ from sharedcompute.operations.specs import Array, ArraySpec, State
 class Randomized(Components):
     """The range of the covariance matrix, from random directions that are sharpened in rounds.
 
-    Each round multiplies a basis of a few more directions than are wanted by the scatter matrix S,
+    Each round multiplies a basis of a few more directions than components by the scatter matrix S,
     tile by tile, so that neither S nor anything with a row for each row of the data is held. From
-    the basis Q and S Q come the components, by the Nystroem formula: they are those of the data
+    the basis Q and S Q the components follow, by the Nystroem formula: they are those of the data
     projected on the range of X Q, as in [1]_ with one power iteration less than there are rounds.
 
     Parameters
@@ -44,7 +44,7 @@ class Randomized(Components):
 
     @property
     def model(self) -> Specs:
-        """The best so far, and the basis that the next round multiplies."""
+        """The best components so far, and the basis that the next round multiplies."""
         return {
             **self.shared_model(self.directions),
             "basis": ArraySpec((self.d, self.directions), self.dtype),
@@ -107,7 +107,7 @@ class Randomized(Components):
         a["n"][0] = n + m
 
     def update(self, model: State, state: State) -> Step:
-        """Work out the components, and sharpen the basis."""
+        """Compute the components, and sharpen the basis."""
         product = state["product"]
         moments.check_squares("pca", product)
         moments.check_squares("pca", state["squares"])
@@ -121,7 +121,7 @@ class Randomized(Components):
         return self.step(model, done=bool(model["rounds"][0] > self.iterations))
 
     def _nystroem(self, basis: Array, product: Array) -> tuple[Array, Array]:
-        """Eigenvalues and eigenvectors of ``S Q (Q^T S Q)^-1 (S Q)^T``."""
+        """Return eigenvalues and eigenvectors of ``S Q (Q^T S Q)^-1 (S Q)^T``."""
         core = np.dot(basis.T, product)
         values, turn = np.linalg.eigh((core + core.T) / 2)
         # What is below the rounding of the products is none, and must not be divided by.
