@@ -91,6 +91,7 @@ faults: $(VENV)/.test.stamp
 # Offline: nothing is downloaded but the packages of the extra `docs`.
 docs: $(VENV)/.docs.stamp
 	@echo "== sphinx"
+	@rm -rf docs/reference/generated
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
 	@echo "== wrote docs/_build/html/index.html"
 
