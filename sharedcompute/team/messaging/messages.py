@@ -27,8 +27,9 @@ from sharedcompute.system import faults
 from sharedcompute.team.messaging.callables import find, is_dispatcher, name_of, name_of_own
 
 Refer = Callable[[Any], Any]
-Own = Literal["handle", "copy", "read-only copy"]
-"""How arrays travel whose block the sender has made itself; those of others go as handles."""
+Own = Literal["handle", "copy", "read-only copy", "value"]
+"""How arrays travel whose block the sender has made itself; those of others go as handles, but for
+``"value"``: all arrays go as read-only copies then, to a process that shares no memory."""
 BytesLike = bytes | bytearray | memoryview
 
 _HEADER = struct.Struct("<iIqQ")  # kind, number of buffers, number, bytes of the pickle
@@ -136,7 +137,7 @@ def _shared(array: np.ndarray[Any, Any], own: Own) -> Any:
             f"expected a plain array in shared memory, got a {type(array).__name__} over it; its "
             "mask or unit would be lost: send its parts, or a copy in private memory"
         )
-    if segment.remove is not None and own != "handle":
+    if own == "value" or (segment.remove is not None and own != "handle"):
         copy = np.array(array, subok=False)
         copy.flags.writeable = own == "copy"
         return "value", copy
@@ -149,7 +150,7 @@ def dumps(obj: Any, own: Own, refer: Refer = name_of) -> tuple[bytes, list[memor
 
     Parameters
     ----------
-    own : {"handle", "copy", "read-only copy"}
+    own : {"handle", "copy", "read-only copy", "value"}
         How arrays go whose block this process has made. Who keeps them until the receiver is done,
         as the parent of a team, says ``"handle"``. Those of a worker end with it, or when it lets
         go of them, so it says ``"copy"``; or that nobody may write to it, where the receiver would
