@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Neighbours in a file stay together: what a module of tests makes once is made once.
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: help demo test quick slow lowest faults stubs quality bench clean
+.PHONY: help demo test quick slow lowest faults stubs quality docs bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make faults   the tests of faults that take longest: every system call, signals, limits"
 	@echo "make stubs    write options into signatures, and sharedcompute/ops.pyi from the catalogue"
 	@echo "make quality  lint, spelling, docstrings and type check only"
+	@echo "make docs     build the documentation in docs/_build/html, its gallery included"
 	@echo "make bench    compare the speed with Dask, joblib, h5py and numba prange"
 	@echo "make clean    remove what the others made"
 
@@ -88,9 +89,16 @@ faults: $(VENV)/.test.stamp
 	@echo "== pytest, faults"
 	@$(PYTEST) -m faults
 
+# Offline: nothing is downloaded but the packages of the extra `docs`.
+docs: $(VENV)/.docs.stamp
+	@echo "== sphinx"
+	@rm -rf docs/reference/generated
+	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	@echo "== wrote docs/_build/html/index.html"
+
 bench: $(VENV)/.bench.stamp
 	@$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info $(INPUT) data/demo.h5 data/demo.png
+	rm -rf $(VENV) $(LOWEST) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info $(INPUT) data/demo.h5 data/demo.png docs/_build docs/gallery docs/reference/generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

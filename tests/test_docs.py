@@ -1,25 +1,41 @@
-"""The code in docs/programs.md and docs/fits.md runs as it stands there."""
+"""The code on the pages of docs/, of the README and of the gallery runs as it stands there."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+import h5py
+import matplotlib as mpl
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
 import sharedcompute as sc
+from sharedcompute.cli.main import invoke
+from sharedcompute.operations.catalogue import everything
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+GUIDE = DOCS / "guide"
+GALLERY = ROOT / "examples" / "gallery"
 X = np.random.default_rng(0).random((1050, 3))
+FENCE = re.compile(r"^```(python|console)\n(.*?)^```", re.S | re.M)
+PAGES = [
+    page
+    for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/*.md")))
+    if FENCE.search(page.read_text())
+]
 
 
 def block(page: str, text: str, folder: Path) -> ModuleType:
-    """The block of a page's code that has `text`, as a module that a user would write."""
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.S)
+    """The block of a guide's code that has `text`, as a module that a user would write."""
+    blocks = re.findall(r"```python\n(.*?)```", (GUIDE / page).read_text(), re.S)
     (code,) = [code for code in blocks if text in code]
     path = folder / "written.py"
     path.write_text(f"import numba\nimport numpy as np\nimport sharedcompute as sc\n{code}")
@@ -44,14 +60,141 @@ def pair():
         yield team
 
 
-@pytest.mark.parametrize(
-    ("text", "f"),
-    [
-        ("np.sqrt", np.sqrt),
-        ("len(x), 100, schedule", np.square),
-        ("fetch_add(control, 0", np.square),
-    ],
-)
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, climate: Path) -> Path:
+    """A folder with all files that pages name."""
+    folder = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(1)
+    for name in ("run_7.h5", "run_8.h5"):
+        with h5py.File(folder / name, "w") as file:
+            frames = rng.random((40, 16, 24)).astype("f4")
+            file.create_dataset("entry/data", data=frames, chunks=(1, 16, 24), compression="gzip")
+            file["x"] = rng.normal(size=(400, 8))
+            file["energy"] = rng.random(400)
+    arrays = {
+        "in.h5": ("x", 290 + 20 * rng.random((20, 3))),
+        "measured.h5": ("frames", rng.random((200, 8))),
+        "t2m.nc": ("t2m", rng.random((240, 5, 6))),
+        "plate.h5": ("grid", rng.random((16, 24))),
+        "links.h5": ("matrix", rng.random((40, 40))),
+        "era5.nc": ("t2m", rng.integers(-99, 99, (24, 6, 8), "i2")),
+    }
+    for name, (path, array) in arrays.items():
+        with h5py.File(folder / name, "w") as file:
+            file[path] = array
+    with h5py.File(folder / "era5.nc", "a") as file:
+        file["t2m"].attrs.update(scale_factor=0.5, add_offset=280.0)
+    layout = h5py.VirtualLayout((80, 16, 24), "f4")
+    for k, name in enumerate(("run_7.h5", "run_8.h5")):
+        rows = h5py.VirtualSource(name, "entry/data", (40, 16, 24))
+        layout[40 * k : 40 * k + 40] = rows
+    with h5py.File(folder / "master.h5", "w") as file:
+        file.create_virtual_dataset("entry/data/all", layout)
+    shutil.copy(climate, folder)
+    shutil.copy(ROOT / "data" / "demo.toml", folder)
+    shutil.copy(ROOT / "examples" / "my_kernels.py", folder)
+    return folder
+
+
+@pytest.fixture
+def here(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Those files in the working folder."""
+    mpl.use("Agg")
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words of each command of a text."""
+    for line in re.findall(r"\$ sharedcompute (.*)", text):
+        yield shlex.split(line, comments=True)
+
+
+@pytest.mark.timeout(600)  # with a cold cache a page compiles many kernels
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_code_and_commands_of_a_page_run_in_their_order(page: Path, here: Path) -> None:
+    names: dict[str, object] = {"__name__": "__main__"}
+    for number, (kind, text) in enumerate(FENCE.findall(page.read_text())):
+        if kind == "python":
+            path = here / f"block_{number}.py"  # numba caches what lies in a file
+            path.write_text(text)
+            exec(compile(text, path, "exec"), names)
+        for words in commands(text) if kind == "console" else ():
+            assert invoke(words) == 0, words
+    names.clear()  # shared arrays, that functions of the page hold as well
+
+
+def written(words: list[str]) -> list[Path]:
+    """The output of a command in the gallery."""
+    if words[0] == "run":
+        return [Path("job.h5")]
+    return [Path(word) for word in words if re.fullmatch(r"\w+\.(h5|nc)", word)][-1:]
+
+
+@pytest.mark.slow  # `make docs` executes them as well
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("example", sorted(GALLERY.glob("*.py")), ids=lambda path: path.stem)
+def test_the_command_of_an_example_writes_the_bytes_of_its_call(
+    example: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(here)
+    code = example.read_text()
+    exec(compile(code, str(example), "exec"), {"__name__": "__main__"})
+    found = list(commands(code))
+    assert found
+    for words in found:
+        before = {output: output.read_bytes() for output in written(words)}
+        for output in before:
+            output.unlink()
+        assert invoke(words) == 0, words
+        for output, content in before.items():
+            if "--dry-run" in words:
+                output.write_bytes(content)
+            assert output.read_bytes() == content, words
+
+
+def test_every_operation_has_an_example() -> None:
+    text = "".join(path.read_text() for path in GALLERY.glob("*.py"))
+    assert [op.name for op in everything() if f'"{op.name}"' not in text] == []
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    listed = (DOCS / "reference" / "python.md").read_text().split()
+    assert set(sc.__all__) - set(listed) == set()
+
+
+def test_the_gallery_executes_every_example_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    order = importlib.import_module("gallery").ORDER
+    assert sorted(order) == sorted(path.name for path in GALLERY.glob("*.py"))
+
+
+@pytest.mark.parametrize("page", ["where.md", "design.md"])
+def test_modules_that_a_page_names_are_there(page: str) -> None:
+    text = (DOCS / "design" / page).read_text()
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?|[a-z_]+\.py)`", text))
+    places = (ROOT, ROOT / "sharedcompute", *(ROOT / "sharedcompute").iterdir())
+    assert named
+    assert {name for name in named if not any((p / name).exists() for p in places)} == set()
+
+
+def test_files_that_the_readme_links_to_are_there() -> None:
+    links = re.findall(r"\]\(((?!https?:)[^)#]+)", (ROOT / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+PROGRAMS: list[tuple[str, Callable[[np.ndarray], np.ndarray]]] = [
+    ("np.sqrt", np.sqrt),
+    ("len(x), 100, schedule", np.square),
+    ("fetch_add(control, 0", np.square),
+]
+
+
+@pytest.mark.parametrize(("text", "f"), PROGRAMS)
 def test_programs_on_rows_fill_in_all_rows(pair, tmp_path, text, f) -> None:
     x = sc.asarray(X if "fetch_add" not in text else X.ravel())
     y = sc.empty_like(x)
@@ -66,25 +209,25 @@ def test_the_loop_with_a_barrier_reads_what_its_neighbours_wrote(pair, tmp_path)
 
 
 def test_collectives_messages_and_queues_give_what_the_page_says(pair, tmp_path) -> None:
-    collectives = block("programs.md", "worker.allreduce", tmp_path).program
+    collectives = block("collectives.md", "worker.allreduce", tmp_path).program
     (total, lowest, settings, sizes), other = pair.run(collectives, sc.full((1000, 3), 0.5))
     np.testing.assert_array_equal(total, [500.0] * 3)
     assert (lowest, settings, sizes, other[3]) == (0.5, {"tol": 1e-6}, [500, 500], None)
-    messages = block("programs.md", "worker.recv(left)", tmp_path).program
+    messages = block("collectives.md", "worker.recv(left)", tmp_path).program
     assert pair.run(messages) == [{"from": 1}, {"from": 0}]
-    queue = block("programs.md", "worker.queue", tmp_path).program
+    queue = block("collectives.md", "worker.queue", tmp_path).program
     assert pair.run(queue) == [[], [task**2 for task in range(100)]]
 
 
 def test_the_deadlock_says_what_the_page_shows(pair, tmp_path) -> None:
     with pytest.raises(sc.DeadlockError) as caught:
-        pair.run(block("programs.md", "worker.locks(second)", tmp_path).program)
-    assert str(caught.value) in (DOCS / "programs.md").read_text()
+        pair.run(block("program-errors.md", "worker.locks(second)", tmp_path).program)
+    assert str(caught.value) in (GUIDE / "program-errors.md").read_text()
 
 
 def test_sums_and_random_numbers_by_block_have_the_bits_of_any_team(pair, tmp_path) -> None:
-    sums = block("programs.md", "BLOCK = 1000", tmp_path).program
-    numbers = block("programs.md", "SeedSequence(seed, spawn_key", tmp_path).program
+    sums = block("same-bits.md", "BLOCK = 1000", tmp_path).program
+    numbers = block("same-bits.md", "SeedSequence(seed, spawn_key", tmp_path).program
     x, found = sc.asarray(np.resize(X, 10_500)), []
     with sc.Team(3) as three:
         for team in (pair, three):
@@ -100,7 +243,7 @@ def test_sums_and_random_numbers_by_block_have_the_bits_of_any_team(pair, tmp_pa
 
 
 def test_the_fit_of_ones_own_finds_the_spatial_median(pair, tmp_path) -> None:
-    fit = block("fits.md", "class Weiszfeld", tmp_path).spatial_median
+    fit = block("own-fits.md", "class Weiszfeld", tmp_path).spatial_median
     how = {"block_rows": 100, "tol": 1e-9}
     alone = sc.fit(fit, X, engine="serial", **how)
     assert np.array_equal(sc.fit(fit, X, team=pair, engine="local", **how).median_, alone.median_)

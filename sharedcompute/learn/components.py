@@ -45,8 +45,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
     Attributes
     ----------
-    components_ : ndarray, shape (n_components_, n_features)
-    explained_variance_, explained_variance_ratio_, singular_values_ : ndarray, (n_components_,)
+    components_ : ndarray, shape (n_components, n_features)
+    explained_variance_, explained_variance_ratio_, singular_values_ : ndarray, (n_components,)
     mean_ : ndarray, shape (n_features,)
     noise_variance_ : float
     n_components_, n_samples_, n_features_in_ : int
@@ -149,7 +149,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
         Returns
         -------
-        ndarray or Dataset, shape (n_samples, n_components_)
+        ndarray or Dataset, shape (n_samples, n_components)
         """
         check_is_fitted(self)
         params: dict[str, Any] = {"components": self.components_, "mean": self.mean_}
@@ -158,7 +158,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         return self._map("project", X, params, output, overwrite)
 
     def inverse_transform(self, X: ArrayInput) -> Array:
-        """Rows that have the coordinates `X`, shape (n_samples, n_components_)."""
+        """Rows that have the coordinates `X`, shape (n_samples, n_components)."""
         check_is_fitted(self)
         x = np.asarray(X)
         if x.ndim != 2 or x.shape[1] != self.n_components_:
