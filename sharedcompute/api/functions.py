@@ -22,7 +22,6 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.catalogue import expect, expect_iterative, find, find_iterative
 from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
 from sharedcompute.operations.fits.declaration import Fit, Iterative
-from sharedcompute.operations.parameters import nearest
 from sharedcompute.operations.specs import Array
 from sharedcompute.options import KEYWORDS, OF_REDUCTIONS
 from sharedcompute.plan.job import Axis, Job, Step, fitting, summary, transform
@@ -31,6 +30,7 @@ from sharedcompute.plan.plan import Plan
 from sharedcompute.plan.ports import Source
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.validation.arrays import refuse_meaning
+from sharedcompute.validation.names import suggestion
 
 OperationLike = str | Operation | Callable[..., None]
 STATS = ("count", "nan_count", "mean", "std", "min", "max")
@@ -284,7 +284,7 @@ def run_job(told: JobFile, settings: Settings) -> Job:
     """The job of `run`, whose parameters are in the job file alone."""
     for name in settings.params:
         known = {*KEYWORDS, "job"} - {"op", "input"}
-        raise InputError(f"unknown keyword {name!r}: {nearest(name, known)}")
+        raise InputError(f"unknown keyword {name!r}: {suggestion(name, known)}")
     source = as_source(told.input, settings.reading.allow_external)
     return _job(source, told.steps, told.output, settings, told.scripts)
 

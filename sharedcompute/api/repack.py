@@ -12,11 +12,11 @@ from sharedcompute.engines.durability.durable_output import check_output
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address, matching_files
-from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import FOR_REPACK, OF_REPACK
 from sharedcompute.plan.output import OutputSpec
 from sharedcompute.plan.plan import Plan
 from sharedcompute.plan.repack import plan_repack
+from sharedcompute.validation.names import suggestion
 
 
 def repack(
@@ -78,7 +78,7 @@ def make_repack(input: str, output: str, settings: Settings, *, check: bool = Tr
     given += ["block_rows"] if settings.options.block_rows is not None else []
     for name in given:
         if name not in FOR_REPACK:
-            raise InputError(f"repack takes no {name!r}: {nearest(name, OF_REPACK)}")
+            raise InputError(f"repack takes no {name!r}: {suggestion(name, OF_REPACK)}")
     source, target = Address.parse(input), Address.parse(output)
     if source.path is None and target.path not in (None, "/"):
         raise InputError(

@@ -14,9 +14,9 @@ from sharedcompute.operations.catalogue import expect, find_any, load
 from sharedcompute.operations.declarations import Operation, Reduce
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
-from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import NAMES
 from sharedcompute.plan.job import Step, fitting, summary, transform
+from sharedcompute.validation.names import suggestion
 
 STEP_KEYS = ("op", "op-from", "save", "axis", "params")
 
@@ -85,7 +85,7 @@ def read_job(path: Path, output: Address | None = None) -> JobFile:
 def _known(path: Path, where: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for key in given:
         if key not in known:
-            raise InputError(f"{path}: unknown key {key!r}{where}: {nearest(key, known)}")
+            raise InputError(f"{path}: unknown key {key!r}{where}: {suggestion(key, known)}")
 
 
 def _address(path: Path, given: Mapping[str, Any], key: str) -> Address:

@@ -14,7 +14,7 @@ from typing import Any
 from sharedcompute.engines.durability.journal import Record, read
 from sharedcompute.errors import Error, InputError, StaleResumeError
 from sharedcompute.hdf5.safety.ownership import is_own, is_own_folder
-from sharedcompute.hdf5.writing.output import open_written
+from sharedcompute.hdf5.writing.new_file import open_written
 from sharedcompute.system import faults
 from sharedcompute.wording import flag
 
