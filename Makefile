@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Neighbours in a file stay together: what a module of tests makes once is made once.
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: help demo test quick slow lowest faults quality bench clean
+.PHONY: help demo test quick slow lowest faults stubs quality bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make slow     the tests that take long: whole products of parameters, real files"
 	@echo "make lowest   some tests of files and commands, with the lowest versions that are allowed"
 	@echo "make faults   the tests of faults that take longest: every system call, signals, limits"
+	@echo "make stubs    write options into signatures, and sharedcompute/ops.pyi from the catalogue"
 	@echo "make quality  lint, spelling, docstrings and type check only"
 	@echo "make bench    compare the speed with Dask, joblib, h5py and numba prange"
 	@echo "make clean    remove what the others made"
@@ -43,6 +44,10 @@ demo: $(VENV)/.demo.stamp $(INPUT)
 	@$(BIN)/python examples/plot_demo.py data/demo.h5 data/demo.png
 	@echo "== wrote data/demo.h5 and data/demo.png"
 
+stubs: $(VENV)/.test.stamp
+	@$(BIN)/python tools/options.py
+	@$(BIN)/python -m tests.operations.stub
+
 quality: $(VENV)/.test.stamp
 	@echo "== ruff, codespell, numpydoc, mypy"
 	@$(BIN)/ruff check .
@@ -50,6 +55,7 @@ quality: $(VENV)/.test.stamp
 	@$(BIN)/codespell
 	@$(BIN)/python -m tests.docstrings
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file tests/mypy.ini
 
 quick: $(VENV)/.test.stamp
 	@echo "== pytest, quick"

@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final, Literal
 
-AUTO = "auto"
+EngineName = Literal["auto", "serial", "local"]
+"""What an option may name: the type that users' tools see of `ENGINES`."""
+
+AUTO: Final = "auto"
 """Stands for the engine that suits the size of the job."""
 
-IN_PROCESS = "serial"
+IN_PROCESS: Final = "serial"
 """The engine without processes of its own."""
 
-ON_TEAM = "local"
+ON_TEAM: Final = "local"
 """The engine that runs on a team of workers."""
 
 

@@ -25,7 +25,7 @@ OF_FUNCTIONS = OF_ALL | {"PR01", "PR07", "RT01", "RT03", "EX01"}
 
 def public() -> Iterator[tuple[str, Any, set[str]]]:
     """Yield the name of each public object, the object, and its checks."""
-    for name in sc.__all__:
+    for name in sc.__all__:  # type: ignore[attr-defined]
         thing = getattr(sc, name)
         if inspect.isfunction(thing):
             # NumPy describes the parameters of what has the name of one of its functions.
@@ -33,6 +33,7 @@ def public() -> Iterator[tuple[str, Any, set[str]]]:
         elif inspect.isclass(thing):
             yield name, thing, OF_ALL
             yield from ((f"{name}.{own}", getattr(thing, own), OF_ALL) for own in _methods(thing))
+    yield from ((f"ops.{name}", getattr(sc.ops, name), OF_FUNCTIONS) for name in dir(sc.ops))
 
 
 def _methods(thing: type[Any]) -> list[str]:

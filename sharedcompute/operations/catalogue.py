@@ -122,7 +122,7 @@ def _noun(kind: str) -> str:
 
 
 def load(reference: str) -> Operation | Iterative:
-    """A user's own operation from ``my_kernels.py:my_op``; a function is the kernel of a map.
+    """Return a user's own operation from ``my_kernels.py:my_op``; a function becomes a map.
 
     The file is imported once under its own name, so that its kernels can be cached and travel to
     workers by reference.

@@ -37,7 +37,7 @@ class Parameter:
     doc : str
         One line for help.
     default : object
-        `REQUIRED` where there is none. None stands for "worked out from the data".
+        `REQUIRED` where there is none. None stands for "from the data".
     """
 
     name: str
@@ -56,6 +56,11 @@ class Parameter:
         """The type in Python, as in a signature."""
         annotation = type_of(self.kind)[0]
         return f"{annotation} | None" if self.default is None else annotation
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is REQUIRED
 
     @property
     def type(self) -> str:

@@ -140,6 +140,11 @@ class Team:
         on_message : callable, optional
             Called as ``on_message(rank, obj)`` here, for each `Worker.post`, while the job runs.
 
+        Returns
+        -------
+        list
+            What the program returned, by rank.
+
         Raises
         ------
         WorkerDied

@@ -13,6 +13,7 @@ import sharedcompute as sc
 from sharedcompute import events
 from sharedcompute.engines.durability.stopped import stopped
 from sharedcompute.engines.fits import rounds
+from sharedcompute.plan.budget import staging
 
 from .own_fit import HALVES
 from .test_kill_anywhere import run
@@ -84,7 +85,7 @@ def test_a_file_that_does_not_fit_is_decoded_in_each_round(
 ) -> None:
     address = f"{place}/in.h5::/gzip"
     held = sc.fit(HALVES, address, team=team)
-    monkeypatch.setattr("sharedcompute.plan.budget.staging.choose_load", lambda *_: None)
+    monkeypatch.setattr(staging, "choose_load", lambda *_: None)
     assert same(sc.fit(HALVES, address, team=team), held)
 
 
@@ -159,6 +160,7 @@ def fit_of(path: str, **how: Any) -> Job:
 
 @pytest.mark.parametrize("point", ["round", "checkpoint.write", "journal.append", "output.rename"])
 @pytest.mark.parametrize("filter", [None, "gzip:1"])
+@pytest.mark.sample(2)
 def test_a_fit_that_is_killed_goes_on_to_the_same_bytes(
     place: Path, monkeypatch: pytest.MonkeyPatch, point: str, filter: str | None
 ) -> None:

@@ -300,6 +300,7 @@ FORGED = ["contiguous", "gzip", "one state a block", "one state a worker"]
 
 
 @pytest.mark.parametrize("name", FORGED)
+@pytest.mark.sample(2)
 def test_forged_notes_are_refused_or_computed_again(field: Path, name: str) -> None:
     check_forgeries(field, name, 15)
 

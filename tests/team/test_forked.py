@@ -15,6 +15,8 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.errors import InputError, NoWorkersWarning
+from sharedcompute.plan import repack
+from sharedcompute.plan.budget import engines
 from sharedcompute.shm import arrays
 
 from .scripts import eventually, gone
@@ -126,8 +128,8 @@ def in_daemon(f):
 @pytest.fixture
 def large(tmp_path, monkeypatch):
     """A file that is large enough for workers, as the plan sees it."""
-    monkeypatch.setattr("sharedcompute.plan.budget.engines.START_SECONDS", 0)
-    monkeypatch.setattr("sharedcompute.plan.repack.START_SECONDS", 0)
+    monkeypatch.setattr(engines, "START_SECONDS", 0)
+    monkeypatch.setattr(repack, "START_SECONDS", 0)
     x = np.arange(600.0).reshape(100, 6)
     with h5py.File(tmp_path / "in.h5", "w") as file:
         file.create_dataset("x", data=x, chunks=(10, 6))
