@@ -19,7 +19,7 @@ from sharedcompute.api.settings import Settings
 from sharedcompute.engines import ranks
 from sharedcompute.engines.durability import in_order, journal, sections, states
 from sharedcompute.engines.durability.stopped import stopped
-from sharedcompute.engines.units import threads
+from sharedcompute.engines.units import pass_work, threads
 from sharedcompute.system import faults
 
 from .stopping import JOBS, Job, Stop, Watch, map_of, whole_of
@@ -324,8 +324,9 @@ def test_rows_whose_worker_died_are_done_again_bit_for_bit(
 
 @pytest.mark.parametrize("name", ["two passes", "one state a block", "one state a worker"])
 def test_states_are_combined_again_where_a_worker_died(
-    field: Path, failing: Callable[[str], None], name: str
+    field: Path, failing: Callable[[str], None], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pass_work, "TILE", 0)
     test_rows_whose_worker_died_are_done_again_bit_for_bit(field, failing, name, "combine:1:kill")
 
 
