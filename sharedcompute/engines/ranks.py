@@ -13,6 +13,7 @@ from sharedcompute.engines.units.threads import do_units
 from sharedcompute.errors import ProgramError
 from sharedcompute.events import Event, RoundDone, StateTaken
 from sharedcompute.rows import Blocks, Schedule
+from sharedcompute.system import faults
 from sharedcompute.team import Worker
 
 POST_SECONDS = 0.05
@@ -154,4 +155,5 @@ def run_units(
     do_units(work, slots, _claims(worker, work, left, schedule), mail)
     mail.flush()
     worker.barrier()
+    faults.point("units.end")
     return work.left()

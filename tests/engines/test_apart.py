@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import h5py
 import numpy as np
@@ -110,6 +110,7 @@ def test_an_engine_is_planned_for_by_its_traits(tmp_path: Path, apart: How) -> N
     with pytest.raises(sc.InputError, match="expected one of auto, serial, local, apart"):
         sc.map("scale", np.zeros(3), engine="other")
     assert traits.with_processes("auto") == "local"
+    assert {*get_args(traits.EngineName)} == {"auto", *traits.ENGINES} - {"apart"}
 
 
 @pytest.mark.parametrize("how", ["copy", "value"])

@@ -16,10 +16,10 @@ import pytest
 import sharedcompute as sc
 from sharedcompute import events
 from sharedcompute.api.settings import Settings
-from sharedcompute.engines import local
+from sharedcompute.engines import ranks
 from sharedcompute.engines.durability import in_order, journal, sections, states
 from sharedcompute.engines.durability.stopped import stopped
-from sharedcompute.engines.units import threads
+from sharedcompute.engines.units import pass_work, threads
 from sharedcompute.system import faults
 
 from .stopping import JOBS, Job, Stop, Watch, map_of, whole_of
@@ -30,7 +30,7 @@ def all_is_noted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done is noted as soon as it is, and not after a second."""
     for module in (in_order, states, threads):
         monkeypatch.setattr(module, "TAKE_SECONDS", 0.0)
-    monkeypatch.setattr(local, "POST_SECONDS", 0.0)
+    monkeypatch.setattr(ranks, "POST_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +303,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 
 @pytest.mark.parametrize("name", JOBS)
-@pytest.mark.parametrize("where", ["unit.0:1:kill", "unit:1:kill unit:9:exit", "combine:1:kill"])
+@pytest.mark.parametrize("where", ["unit.0:1:kill", "unit:1:kill unit:9:exit", "units.end:1:kill"])
 @pytest.mark.sample(4)
 def test_rows_whose_worker_died_are_done_again_bit_for_bit(
     field: Path, failing: Callable[[str], None], name: str, where: str
@@ -320,6 +320,14 @@ def test_rows_whose_worker_died_are_done_again_bit_for_bit(
         JOBS[name](field / "in.h5", field / "out.h5", team=team, retries=2, listen=listen)
     assert replaced
     assert (field / "out.h5").read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["two passes", "one state a block", "one state a worker"])
+def test_states_are_combined_again_where_a_worker_died(
+    field: Path, failing: Callable[[str], None], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pass_work, "TILE", 0)
+    test_rows_whose_worker_died_are_done_again_bit_for_bit(field, failing, name, "combine:1:kill")
 
 
 def test_rows_that_kill_every_worker_are_named_and_the_rest_is_kept(

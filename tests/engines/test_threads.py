@@ -156,7 +156,7 @@ def test_an_error_in_a_thread_names_its_rows(size: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["gzip", "contiguous", "one state a worker", "repack a file"])
-@pytest.mark.parametrize("where", ["unit.7:1:kill", "unit:1:kill unit:9:exit", "combine:1:kill"])
+@pytest.mark.parametrize("where", ["unit.7:1:kill", "unit:1:kill unit:9:exit", "units.end:1:kill"])
 @pytest.mark.sample(2)
 def test_what_dies_with_several_units_in_hand_is_done_again(
     field: Path, failing: Callable[[str], None], name: str, where: str

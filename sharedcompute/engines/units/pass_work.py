@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from sharedcompute.engines.alone import Alone
 from sharedcompute.engines.engine import Deliver, Engine, Left, Party
 from sharedcompute.engines.units.arrived import crc_of, sample
 from sharedcompute.engines.units.block import BlockRunner
@@ -13,12 +14,15 @@ from sharedcompute.engines.units.ports import state_ports
 from sharedcompute.engines.units.warm_up import warm_up, warm_up_coding
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
-from sharedcompute.operations.reductions.tally import Tally
+from sharedcompute.operations.reductions.tally import CACHED, Tally
 from sharedcompute.operations.specs import State
 from sharedcompute.plan.in_memory import ArraySink, expect_reachable
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows
 from sharedcompute.system import faults
+
+TILE = CACHED
+"""Columns that one rank combines at a time."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,8 @@ class CombineStates:
 
     def run(self, party: Party) -> None:
         """Combine the columns that fall to one rank."""
-        faults.point("combine")
+        if party.size > 1:
+            faults.point("combine")
         for tally, state in self.work.reduced:
             tally.combine_slots(state, party.rank, party.size)
 
@@ -150,5 +155,12 @@ class CombineStates:
 
 def combine(work: PassWork, engine: Engine, listen: Listener) -> None:
     """Combine the states of a pass whose units are all done."""
-    if any(not tally.running for tally, _ in work.reduced):
-        engine.together(CombineStates(work), listen)
+    columns = [tally.columns for tally, _ in work.reduced if not tally.running]
+    if not columns:
+        return
+    program = CombineStates(work)
+    if max(columns) <= TILE:
+        # All columns fall to one rank: to ask the others took half as long as a small reduction.
+        program.run(Alone(1, listen))
+    else:
+        engine.together(program, listen)
