@@ -6,13 +6,14 @@ from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5t
+from h5py import version as version
 from h5py._objects import ObjectID
 from h5py.h5r import Reference as Reference
 from h5py.h5r import RegionReference as RegionReference
 from numpy.typing import DTypeLike, NDArray
 
 __version__: str
-I = TypeVar("I", bound=ObjectID, covariant=True)
+I_co = TypeVar("I_co", bound=ObjectID, covariant=True)
 
 class Empty:
     shape: None
@@ -54,9 +55,9 @@ class AttributeManager:
     def keys(self) -> Iterator[str]: ...
     def items(self) -> Iterator[tuple[str, Any]]: ...
 
-class HLObject(Generic[I]):
+class HLObject(Generic[I_co]):
     @property
-    def id(self) -> I: ...
+    def id(self) -> I_co: ...
     @property
     def file(self) -> File: ...
     @property
