@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
+from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.cost import Projection

@@ -127,7 +127,7 @@ def _operation(op: Any) -> dict[str, Any]:
 def verify(output: str, as_json: bool) -> None:
     """Is an output complete and intact, and what made it."""
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
-    from sharedcompute.hdf5.writing.stamps import verify as check  # noqa: PLC0415
+    from sharedcompute.hdf5.inspection.verify import verify as check  # noqa: PLC0415
 
     if tell_stopped(Address.parse(output).file, as_json):
         raise SystemExit(1)

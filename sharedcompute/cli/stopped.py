@@ -29,7 +29,7 @@ def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
 def tell_stopped(file: str, as_json: bool) -> bool:
     """Say what is known of the job that a file is to come from; whether that is all there is."""
     from sharedcompute.engines.durability.runs import stopped  # noqa: PLC0415
-    from sharedcompute.hdf5.writing.staging import SUFFIX  # noqa: PLC0415
+    from sharedcompute.hdf5.writing.state_folder import SUFFIX  # noqa: PLC0415
 
     output = Path(file.removesuffix(SUFFIX))
     found = stopped(output)

@@ -18,7 +18,7 @@ from sharedcompute.engines.durability.sections import Section
 from sharedcompute.engines.fits.run import FitOutcome
 from sharedcompute.engines.units.pass_work import PassWork
 from sharedcompute.hdf5.copying import metadata
-from sharedcompute.hdf5.copying.attributes import FLAGS, OF_THE_VALUES, PACKING, UNITS
+from sharedcompute.hdf5.format.cf import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.format.dimensions import Axes
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.source import DatasetSource

@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.copying.metadata import copy_metadata
-from sharedcompute.hdf5.filters.decode import is_ours
+from sharedcompute.hdf5.filters.decode import is_guarded
 from sharedcompute.hdf5.reading.read_paths import wants_few
 from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.reading.stored import Stored
 from sharedcompute.hdf5.safety.sandbox import MOST_SECONDS, States, look, look_at_each, states_of
 from sharedcompute.hdf5.writing.output import OLDEST
 from sharedcompute.system import disposable
@@ -162,15 +163,15 @@ def _unnamed(nbytes: int) -> Iterator[int]:
         os.close(fd)
 
 
-def _is_mapped(source: DatasetSource) -> bool:
+def _is_mapped(source: Stored) -> bool:
     """Whether its rows are read without HDF5."""
     below = source.parts
     own = source.read_path in ("mmap", "mmap-copy")
     return all(_is_mapped(part.source) for part in below) if below else own
 
 
-def _is_foreign(source: DatasetSource) -> bool:
+def _is_foreign(source: Stored) -> bool:
     """Whether its rows are decoded by others than us."""
     if source.parts:
         return any(_is_foreign(part.source) for part in source.parts)
-    return source.read_path == "h5py" or not is_ours(source.filters)
+    return source.read_path == "h5py" or not is_guarded(source.filters)

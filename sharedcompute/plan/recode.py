@@ -14,12 +14,13 @@ from functools import cached_property
 import h5py
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.filters import filter_pipeline
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
+from sharedcompute.hdf5.copying.storage import Storage
+from sharedcompute.hdf5.filters.pipeline import Pipeline
+from sharedcompute.hdf5.filters.selection import parse_filter, with_shuffle, without_chunks
 from sharedcompute.hdf5.format.chunking import Chunks, auto_chunks, fit_chunks, parse_chunks
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.format.dtypes import is_plain, numeric_dtype
-from sharedcompute.hdf5.format.storage import Storage, lies_here
+from sharedcompute.hdf5.format.layout import lies_here
 from sharedcompute.hdf5.inspection.inspector import Inspector
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.plan.budget.loading import Into, units
@@ -54,9 +55,9 @@ class StorageRequest:
         """
         sides = None if chunks is None else parse_chunks(chunks)
         if filter is not None:
-            pipeline = filter_pipeline.parse_filter(filter, shuffle)
+            pipeline = parse_filter(filter, shuffle)
             if pipeline and sides == "contiguous":
-                raise filter_pipeline.without_chunks(filter)
+                raise without_chunks(filter)
         return cls(filter, sides, shuffle)
 
     def storage(self, source: DatasetSource) -> Storage:
@@ -69,15 +70,13 @@ class StorageRequest:
 
     @cached_property
     def _asked(self) -> Pipeline | None:
-        return (
-            None if self.filter is None else filter_pipeline.parse_filter(self.filter, self.shuffle)
-        )
+        return None if self.filter is None else parse_filter(self.filter, self.shuffle)
 
     def _pipeline(self, source: DatasetSource) -> Pipeline:
         if self._asked is not None:
             return self._asked
         if self.shuffle is not None and source.filters:
-            return filter_pipeline.with_shuffle(source.filters, self.shuffle)
+            return with_shuffle(source.filters, self.shuffle)
         return source.filters
 
     def _sides(self, source: DatasetSource) -> tuple[int, ...] | None:

@@ -12,12 +12,15 @@ from h5py import h5d, h5o
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.copying.brief import Briefer
+from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.filters.encode import check_encodes
-from sharedcompute.hdf5.filters.filter_pipeline import NOTHING_TO_SHUFFLE, alike, check_again
+from sharedcompute.hdf5.filters.pipeline import alike, check_again
+from sharedcompute.hdf5.filters.selection import NOTHING_TO_SHUFFLE
 from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.format.layout import lies_here, share_written
 from sharedcompute.hdf5.format.names import text
-from sharedcompute.hdf5.format.storage import Storage, lies_here, share_written
-from sharedcompute.hdf5.inspection.find import find_dataset, low_objects
+from sharedcompute.hdf5.format.objects import low_objects
+from sharedcompute.hdf5.inspection.find import find_dataset
 from sharedcompute.hdf5.inspection.inspector import Inspector, check_size
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy

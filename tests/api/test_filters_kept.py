@@ -11,9 +11,7 @@ import pytest
 from h5py import h5d, h5p, h5s, h5t, h5z
 
 import sharedcompute as sc
-from sharedcompute.hdf5.filters import filter_pipeline
-from sharedcompute.hdf5.filters.decode import stored_filters
-from sharedcompute.hdf5.filters.filter_pipeline import pipeline_of
+from sharedcompute.hdf5.filters.pipeline import apply, pipeline_of, stored_filters
 from tests.hdf5.copying import differences
 from tests.hdf5.datasets import COLOURS, FILTERS
 
@@ -164,7 +162,7 @@ def test_options_found_in_a_file_give_what_is_stored_again(filter):
             dcpl = h5p.create(h5p.DATASET_CREATE)
             dcpl.set_chunk((16, 32))
             dcpl.set_fill_value(np.array(5, dtype))
-            filter_pipeline.apply(pipeline_of(first.get_create_plist()), dcpl)
+            apply(pipeline_of(first.get_create_plist()), dcpl)
             kind = h5t.py_create(np.dtype(dtype))
             again = h5d.create(file.id, None, kind, h5s.create_simple((40, 32)), dcpl)
             found, want = (stored_filters(d.get_create_plist()) for d in (again, first))

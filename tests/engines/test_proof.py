@@ -12,11 +12,12 @@ import sharedcompute as sc
 from sharedcompute.cli.main import invoke
 from sharedcompute.engines.units.proof import Prover
 from sharedcompute.hdf5.copying import tree
-from sharedcompute.hdf5.filters.encode import LibraryEncoder, OwnEncoder
-from sharedcompute.hdf5.filters.filter_pipeline import Filter
-from sharedcompute.hdf5.filters.table import SCALEOFFSET
+from sharedcompute.hdf5.copying.storage import Storage
+from sharedcompute.hdf5.filters.codecs.scaleoffset import SCALEOFFSET
+from sharedcompute.hdf5.filters.encode import OwnEncoder
+from sharedcompute.hdf5.filters.library_encoder import LibraryEncoder
+from sharedcompute.hdf5.filters.pipeline import Filter
 from sharedcompute.hdf5.format.fill_value import Fill
-from sharedcompute.hdf5.format.storage import Storage
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.writing import row_writer
 from sharedcompute.hdf5.writing.sink import Created
@@ -131,7 +132,7 @@ def test_an_encoder_with_another_fill_value_than_the_dataset_is_refused():
     dtype = np.dtype("i4")
     right = LibraryEncoder(steps, (4,), dtype, Fill(np.int32(-9)))
     right.try_out()
-    from sharedcompute.hdf5.filters.decode import stored_filters
+    from sharedcompute.hdf5.filters.pipeline import stored_filters
 
     stored = stored_filters(right._dataset.get_create_plist())
     wrong = LibraryEncoder(steps, (4,), dtype, Fill(), stored)

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from h5py import h5a, h5d, h5o
 
+from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.copying.tree import copy_tree
-from sharedcompute.hdf5.filters.filter_pipeline import parse_filter
-from sharedcompute.hdf5.format.storage import Storage
-from sharedcompute.hdf5.inspection.find import low_objects
+from sharedcompute.hdf5.filters.selection import parse_filter
+from sharedcompute.hdf5.format.objects import low_objects
 from sharedcompute.hdf5.writing.output import OutputFile
 
 GZIP = parse_filter("gzip:4")

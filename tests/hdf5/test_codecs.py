@@ -11,10 +11,13 @@ import pytest
 from h5py import h5d, h5p, h5s, h5t, h5z
 
 from sharedcompute.errors import DecodeError
-from sharedcompute.hdf5.filters import plugins
-from sharedcompute.hdf5.filters.decode import Decoder, StoredFilter, decodes, stored_filters
-from sharedcompute.hdf5.filters.filter_pipeline import pipeline_of
-from sharedcompute.hdf5.filters.table import FLETCHER32, GZIP, SHUFFLE
+from sharedcompute.hdf5.filters.codecs.bitshuffle import BITSHUFFLE
+from sharedcompute.hdf5.filters.codecs.byte_shuffle import SHUFFLE
+from sharedcompute.hdf5.filters.codecs.fletcher32 import FLETCHER32
+from sharedcompute.hdf5.filters.codecs.gzip import GZIP
+from sharedcompute.hdf5.filters.decode import Decoder, decodes
+from sharedcompute.hdf5.filters.pipeline import StoredFilter, pipeline_of, stored_filters
+from sharedcompute.hdf5.filters.registry import LZ4
 
 PIPELINES = {
     "none": {},
@@ -124,8 +127,8 @@ def pipeline(file, *steps, dtype="<i4", chunk=500):
         ((FLETCHER32, ()), (GZIP, (4,))),
         ((FLETCHER32, ()), (SHUFFLE, ()), (FLETCHER32, ()), (GZIP, (1,))),
         ((GZIP, (1,)), (GZIP, (9,))),
-        ((plugins.LZ4, ()), (SHUFFLE, ()), (GZIP, (4,))),
-        ((SHUFFLE, ()), (plugins.BITSHUFFLE, (0, 2)), (GZIP, (4,)), (FLETCHER32, ())),
+        ((LZ4, ()), (SHUFFLE, ()), (GZIP, (4,))),
+        ((SHUFFLE, ()), (BITSHUFFLE, (0, 2)), (GZIP, (4,)), (FLETCHER32, ())),
     ],
 )
 def test_filters_in_any_order_are_undone(memory, steps):

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.filters.decode import stored_filters
-from sharedcompute.hdf5.filters.encode import LibraryEncoder, OwnEncoder, deflate_level, encoder
-from sharedcompute.hdf5.filters.filter_pipeline import Filter, apply, parse_filter, pipeline_of
-from sharedcompute.hdf5.filters.table import FLETCHER32, GZIP
+from sharedcompute.hdf5.filters.codecs.fletcher32 import FLETCHER32
+from sharedcompute.hdf5.filters.codecs.gzip import GZIP, deflate_level
+from sharedcompute.hdf5.filters.encode import OwnEncoder, encoder
+from sharedcompute.hdf5.filters.library_encoder import LibraryEncoder
+from sharedcompute.hdf5.filters.pipeline import Filter, apply, pipeline_of, stored_filters
+from sharedcompute.hdf5.filters.selection import parse_filter
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
 

@@ -12,13 +12,8 @@ import pytest
 from h5py import h5d, h5p, h5s, h5t
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.filters import filter_pipeline
-from sharedcompute.hdf5.filters.filter_pipeline import (
-    for_result,
-    parse_filter,
-    pipeline_of,
-    with_shuffle,
-)
+from sharedcompute.hdf5.filters.pipeline import apply, pipeline_of
+from sharedcompute.hdf5.filters.selection import for_result, parse_filter, with_shuffle
 from sharedcompute.hdf5.format.chunking import auto_chunks, fit_chunks, parse_chunks
 
 CHOICES = [
@@ -38,7 +33,7 @@ def stored(file, name, pipeline, dtype="f4", chunks=(4, 5)):
     """The pipeline that a dataset made with `pipeline` has."""
     dcpl = h5p.create(h5p.DATASET_CREATE)
     dcpl.set_chunk(chunks)
-    filter_pipeline.apply(pipeline, dcpl)
+    apply(pipeline, dcpl)
     kind = h5t.py_create(np.dtype(dtype))
     low = h5d.create(file.id, name.encode(), kind, h5s.create_simple((8, 8)), dcpl)
     return low.get_create_plist()

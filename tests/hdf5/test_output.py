@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
-from sharedcompute.hdf5.filters.filter_pipeline import parse_filter
-from sharedcompute.hdf5.writing.output import COMPLETE, OutputFile
+from sharedcompute.hdf5.filters.selection import parse_filter
+from sharedcompute.hdf5.format.marks import COMPLETE
+from sharedcompute.hdf5.writing.output import OutputFile
 from sharedcompute.hdf5.writing.sink import DatasetSink, create
 
 

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.filters.filter_pipeline import parse_filter
+from sharedcompute.hdf5.filters.selection import parse_filter
+from sharedcompute.hdf5.format.marks import BLOCK_ROWS, CRC32, ENTRIES, block_crc
+from sharedcompute.hdf5.inspection.verify import verify
 from sharedcompute.hdf5.writing import stamps
 from sharedcompute.hdf5.writing.output import OutputFile
 from sharedcompute.hdf5.writing.sink import DatasetSink, create
@@ -19,10 +21,7 @@ def made(path, values, *, block_rows=4, **layout):
         created = create(DatasetSink("/y", values.shape, values.dtype, **layout), output)
         created.write(values)
         blocks = range(0, len(values), block_rows)
-        crcs = [
-            stamps.block_crc(values[at : at + block_rows], created.sink.stored_dtype)
-            for at in blocks
-        ]
+        crcs = [block_crc(values[at : at + block_rows], created.sink.stored_dtype) for at in blocks]
         stamps.record_crcs(created.dataset, block_rows, crcs)
         stamps.stamp(created.dataset, JOB)
         offset = created.dataset.id.get_offset()
@@ -42,7 +41,7 @@ def flip(path, place):
 def test_a_whole_file_is_intact_and_says_what_made_it(tmp_path, stored):
     path = tmp_path / "o.h5"
     made(path, np.arange(66.0).reshape(22, 3), stored_dtype=np.dtype(stored))
-    found = stamps.verify(str(path))
+    found = verify(str(path))
     assert found.ok
     assert found.complete
     (check,) = found.datasets
@@ -54,7 +53,7 @@ def test_a_flipped_byte_is_found_with_its_rows(tmp_path):
     path = tmp_path / "o.h5"
     offset = made(path, np.arange(66.0).reshape(22, 3))
     flip(path, offset + 9 * 24 + 5)
-    found = stamps.verify(f"{path}::/y")
+    found = verify(f"{path}::/y")
     assert not found.ok
     assert found.datasets[0].damaged == ((8, 12),)
     assert "8:12" in found.datasets[0].message
@@ -68,7 +67,7 @@ def test_a_chunk_that_cannot_be_decoded_is_damage(tmp_path):
     with path.open("r+b") as file:
         file.seek(info.byte_offset)
         file.write(b"\xff" * info.size)
-    assert stamps.verify(str(path)).datasets[0].damaged == ((4, 8),)
+    assert verify(str(path)).datasets[0].damaged == ((4, 8),)
 
 
 def test_many_blocks_share_entries(tmp_path):
@@ -76,11 +75,11 @@ def test_many_blocks_share_entries(tmp_path):
     values = np.arange(30_000, dtype="u2")
     offset = made(path, values, block_rows=3)
     with h5py.File(path, "r") as file:
-        assert len(file["y"].attrs[stamps.CRC32]) <= stamps.ENTRIES
-        assert file["y"].attrs[stamps.BLOCK_ROWS].tolist() == [3, 3]
-    assert stamps.verify(str(path)).ok
+        assert len(file["y"].attrs[CRC32]) <= ENTRIES
+        assert file["y"].attrs[BLOCK_ROWS].tolist() == [3, 3]
+    assert verify(str(path)).ok
     flip(path, offset + 2 * 29_999)
-    assert stamps.verify(str(path)).datasets[0].damaged == ((29_997, 30_000),)
+    assert verify(str(path)).datasets[0].damaged == ((29_997, 30_000),)
 
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (5, 0), (5,), (4, 3)])
@@ -94,7 +93,7 @@ def test_a_small_result_has_one_checksum(tmp_path, shape, dtype):
         stamps.record_whole(created.dataset, values)
         stamps.stamp(created.dataset, JOB)
         output.commit()
-    assert stamps.verify(str(path)).ok
+    assert verify(str(path)).ok
 
 
 def test_a_file_that_was_not_finished_is_not_ok(tmp_path):
@@ -102,7 +101,7 @@ def test_a_file_that_was_not_finished_is_not_ok(tmp_path):
     made(path, np.zeros((5, 2)))
     with h5py.File(path, "a") as file:
         file.attrs["sharedcompute_complete"] = False
-    found = stamps.verify(str(path))
+    found = verify(str(path))
     assert (found.ok, found.complete) == (False, False)
 
 
@@ -110,4 +109,4 @@ def test_a_file_that_others_made_is_refused(tmp_path):
     with h5py.File(tmp_path / "o.h5", "w") as file:
         file["x"] = 1
     with pytest.raises(InputError, match="found none"):
-        stamps.verify(str(tmp_path / "o.h5"))
+        verify(str(tmp_path / "o.h5"))

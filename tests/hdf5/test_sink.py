@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from sharedcompute.errors import InputError, MemoryBudgetError
-from sharedcompute.hdf5.filters.filter_pipeline import parse_filter
+from sharedcompute.hdf5.filters.pipeline import apply, pipeline_of
+from sharedcompute.hdf5.filters.selection import parse_filter
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.writing import row_writer
@@ -40,9 +41,8 @@ def as_h5py_writes(file, like):
         plist = old.id.get_create_plist()
         if plist.fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED:
             dcpl.set_fill_value(np.asarray(old.fillvalue))
-        from sharedcompute.hdf5.filters import filter_pipeline
 
-        filter_pipeline.apply(filter_pipeline.pipeline_of(plist), dcpl)
+        apply(pipeline_of(plist), dcpl)
         low = h5py.h5d.create(opened.id, b"x", old.id.get_type(), old.id.get_space(), dcpl)
         h5py.Dataset(low)[...] = old[()]
         return _chunks(opened["x"]), _chunks(old)

@@ -11,7 +11,7 @@ import xarray
 from h5py import h5a, h5d, h5p, h5s, h5t
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.format.storage import Storage
+from sharedcompute.hdf5.copying.storage import Storage
 from tests.hdf5.copying import copied, differences, keep_all, recode_numbers, same, tool
 
 LIBVERS = ("earliest", "v108", "v110", "latest")

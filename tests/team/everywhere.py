@@ -18,7 +18,7 @@ import numba
 import numpy as np
 
 import sharedcompute as sc
-from sharedcompute.hdf5.writing.stamps import verify
+from sharedcompute.hdf5.inspection.verify import verify
 
 
 def double(x, out):

@@ -16,7 +16,7 @@ import numpy as np
 from sharedcompute.engines.durability.journal import Record
 from sharedcompute.engines.durability.lineage import is_own
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.format.storage import Storage
+from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
 from sharedcompute.hdf5.writing.sink import DatasetSink

@@ -23,7 +23,7 @@ from sharedcompute.engines.durability.runs import (
     runs,
     state_of,
 )
-from sharedcompute.hdf5.writing.staging import OWN
+from sharedcompute.hdf5.writing.state_folder import OWN
 from sharedcompute.system.shortage import full_disk_named
 
 

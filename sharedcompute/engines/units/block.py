@@ -11,7 +11,7 @@ import numpy as np
 
 from sharedcompute.engines.units.work import Deliver
 from sharedcompute.events import BlockDone, StateTaken
-from sharedcompute.hdf5.writing.stamps import block_crc
+from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.kernels.cache import protect
 from sharedcompute.operations.declarations import Array, ArraySpec, Stage, State, is_ours
 from sharedcompute.operations.reductions.tally import Accumulator

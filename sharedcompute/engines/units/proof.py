@@ -18,9 +18,9 @@ from sharedcompute.engines.units.boxes import BoxRunner
 from sharedcompute.engines.units.work import Deliver
 from sharedcompute.errors import ReadBackError
 from sharedcompute.events import BlockDone
-from sharedcompute.hdf5.filters.decode import stored_filters
-from sharedcompute.hdf5.filters.encode import LibraryEncoder
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline, available
+from sharedcompute.hdf5.filters.available import available
+from sharedcompute.hdf5.filters.library_encoder import LibraryEncoder
+from sharedcompute.hdf5.filters.pipeline import Pipeline, stored_filters
 from sharedcompute.hdf5.format.chunks import box_at
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.format.names import raw

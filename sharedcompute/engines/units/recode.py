@@ -10,9 +10,9 @@ import numpy as np
 from sharedcompute.engines.units.boxes import BoxRunner, BoxWork
 from sharedcompute.engines.units.work import Deliver, warm_up_coding
 from sharedcompute.events import BlockDone
+from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
 from sharedcompute.hdf5.writing.row_writer import ContiguousTarget, RowTarget
-from sharedcompute.hdf5.writing.stamps import block_crc
 from sharedcompute.operations.declarations import Array
 
 

@@ -9,56 +9,18 @@ import numpy as np
 from h5py import h5a
 
 from sharedcompute.hdf5.copying.creation_order import attribute_names
-from sharedcompute.hdf5.copying.references import has_references
 from sharedcompute.hdf5.copying.values import copy_attribute
+from sharedcompute.hdf5.format.cf import OF_THE_DTYPE, STRUCTURAL
 from sharedcompute.hdf5.format.dtypes import FOREIGN
+from sharedcompute.hdf5.format.marks import PREFIX
 from sharedcompute.hdf5.format.names import raw, text
-
-STRUCTURAL = frozenset(
-    {
-        "DIMENSION_LIST",
-        "DIMENSION_LABELS",
-        "REFERENCE_LIST",
-        "CLASS",
-        "NAME",
-        "_Netcdf4Dimid",
-        "_Netcdf4Coordinates",
-        "_nc3_strict",
-        "_NCProperties",
-    }
-)
-"""Attributes that the HDF5 and netCDF libraries keep for themselves: they point into one file."""
-
-OWN = "sharedcompute_"
-"""Attributes that begin so say what made a dataset, and hold for that dataset alone."""
-
-OF_THE_DTYPE = frozenset({"_FillValue", "missing_value", "valid_min", "valid_max", "valid_range"})
-"""Attributes that netCDF wants in the dtype of their variable."""
-
-
-OF_THE_VALUES = frozenset({"actual_range", "dtype"})
-"""Attributes that tell of the very values: no operation leaves them true.
-
-By ``dtype`` xarray means that the stored integers are booleans.
-"""
-
-FLAGS = frozenset({"flag_values", "flag_masks", "flag_meanings"})
-"""CF attributes that give single values a meaning, section 3.5."""
-
-PACKING = OF_THE_DTYPE | {"scale_factor", "add_offset", "_Unsigned"}
-"""CF attributes by which a reader unpacks stored numbers, section 8.1."""
-
-UNPACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
-"""Those of them that change what a number means."""
-
-UNITS = frozenset({"units", "standard_name"})
-"""CF attributes that say what the unpacked numbers are."""
+from sharedcompute.hdf5.format.types import has_references
 
 
 def names_of(item: Any) -> list[str]:
     """The attributes that are copied: neither a library's own nor ours."""
     names = map(text, attribute_names(item.id))
-    return [name for name in names if name not in STRUCTURAL and not name.startswith(OWN)]
+    return [name for name in names if name not in STRUCTURAL and not name.startswith(PREFIX)]
 
 
 def copy_attributes(

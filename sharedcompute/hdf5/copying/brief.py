@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from h5py import h5d, h5s
 
-from sharedcompute.hdf5.filters import filter_pipeline
+from sharedcompute.hdf5.filters.available import available
+from sharedcompute.hdf5.filters.pipeline import pipeline_of
 from sharedcompute.hdf5.format.dtypes import FOREIGN, plain_dtype
 from sharedcompute.hdf5.format.fill_value import ZEROS
 from sharedcompute.hdf5.format.names import text
@@ -50,8 +51,8 @@ class Briefer:
         layout = dcpl.get_layout()
         if dtype is None or layout not in _READ_BY_HDF5 or dcpl.get_external_count():
             return None
-        pipeline = filter_pipeline.pipeline_of(dcpl) if dcpl.get_nfilters() else ()
-        if not all(step.portable and filter_pipeline.available(step.code) for step in pipeline):
+        pipeline = pipeline_of(dcpl) if dcpl.get_nfilters() else ()
+        if not all(step.portable and available(step.code) for step in pipeline):
             return None
         chunks = dcpl.get_chunk() if layout == h5d.CHUNKED else None
         return DatasetSource(

@@ -16,8 +16,11 @@ import numpy as np
 from h5py import h5d, h5s, h5t
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.copying.attributes import OF_THE_VALUES, copy_attributes
-from sharedcompute.hdf5.filters.filter_pipeline import for_result, pipeline_of
+from sharedcompute.hdf5.copying.attributes import copy_attributes
+from sharedcompute.hdf5.copying.storage import replace_filters
+from sharedcompute.hdf5.filters.pipeline import pipeline_of
+from sharedcompute.hdf5.filters.selection import for_result
+from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES, COMPANIONS, OF_THE_VALUES
 from sharedcompute.hdf5.format.dimensions import (
     ID,
     NO_VARIABLE,
@@ -29,10 +32,9 @@ from sharedcompute.hdf5.format.dimensions import (
     number_dimensions,
     of_coordinate,
 )
-from sharedcompute.hdf5.format.names import item_at, key, path_of, raw
-from sharedcompute.hdf5.format.storage import lies_here, replace_filters
+from sharedcompute.hdf5.format.layout import lies_here
+from sharedcompute.hdf5.format.names import item_at, key, path_of, raw, text_attribute
 from sharedcompute.hdf5.inspection.companions import basename, beside, relative, scales_of
-from sharedcompute.hdf5.inspection.find import AXIS_ATTRIBUTES, COMPANIONS, text_attribute
 from sharedcompute.hdf5.inspection.joined_rows import Gathered, NotJoinedError, Wanted, gather
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file

@@ -17,6 +17,8 @@ import numpy as np
 from h5py import h5o, h5r, h5t
 from numpy.typing import NDArray
 
+from sharedcompute.hdf5.format.types import has_references
+
 
 @dataclass(frozen=True)
 class Places:
@@ -40,30 +42,6 @@ class Places:
         """Note that the open object `new` is the copy of the one at `address`."""
         self.addresses[address] = h5o.get_info(new).addr
         self.paths[address] = path
-
-
-def parts(kind: Any) -> Iterator[Any]:
-    """The type and all that it is made of."""
-    yield kind
-    if isinstance(kind, h5t.TypeCompoundID):
-        for index in range(kind.get_nmembers()):
-            yield from parts(kind.get_member_type(index))
-    elif isinstance(kind, (h5t.TypeArrayID, h5t.TypeVlenID)):
-        yield from parts(kind.get_super())
-
-
-def has_references(kind: Any) -> bool:
-    """Whether values of the type hold references."""
-    return any(isinstance(part, h5t.TypeReferenceID) for part in parts(kind))
-
-
-def has_vlen(kind: Any) -> bool:
-    """Whether values of the type lie elsewhere in the file: strings, rows of variable length."""
-    return any(
-        isinstance(part, h5t.TypeVlenID)
-        or (isinstance(part, h5t.TypeStringID) and part.is_variable_str())
-        for part in parts(kind)
-    )
 
 
 class Translator:

@@ -26,16 +26,12 @@ from sharedcompute.hdf5.copying.creation_order import (
     group_properties,
     links_of,
 )
-from sharedcompute.hdf5.copying.references import Places, Translator, has_references
+from sharedcompute.hdf5.copying.references import Places, Translator
+from sharedcompute.hdf5.copying.storage import Storage, must_be_made, stored_alike, stored_so
 from sharedcompute.hdf5.copying.values import copy_attribute, copy_dataset
+from sharedcompute.hdf5.format.layout import files_of
 from sharedcompute.hdf5.format.names import text
-from sharedcompute.hdf5.format.storage import (
-    Storage,
-    files_of,
-    must_be_made,
-    stored_alike,
-    stored_so,
-)
+from sharedcompute.hdf5.format.types import has_references
 from sharedcompute.hdf5.inspection.find import some
 from sharedcompute.system.shortage import full_disk_named
 from sharedcompute.wording import option

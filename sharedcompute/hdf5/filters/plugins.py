@@ -13,22 +13,17 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sharedcompute.errors import DecodeError
-from sharedcompute.hdf5.filters.table import BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD
-from sharedcompute.kernels.filters import sized_blocks
+from sharedcompute.hdf5.filters.codec import Bytes, DecodeStep, Decoding, Values, wrong_length
 
-CODES = frozenset({BITSHUFFLE, BLOSC, BLOSC2, LZ4, ZSTD})
-"""The lossless codecs, tested against h5py; the lossy ones are left to HDF5.
-
-Not bzip2's: it never returns from a stream that is cut (hdf5plugin 7.1).
-"""
-
-Bytes = NDArray[np.uint8]
+Check = Callable[[Values, int, Bytes], bool]
+"""Whether the lengths that are stored with the data stay inside of them: (values, room, data)."""
 
 _REVERSE = 0x0100
 _FUNCTION = ctypes.CFUNCTYPE(
@@ -66,12 +61,10 @@ _free.restype, _free.argtypes = None, [ctypes.c_void_p]
 
 @functools.cache
 def find(code: int) -> Plugin | None:
-    """The decoder of filter `code`; None where hdf5plugin has none that is fit.
+    """Return the filter function of filter `code`; None where hdf5plugin has none.
 
     hdf5plugin is imported, 100 ms: some plug-ins call HDF5 functions that it binds.
     """
-    if code not in CODES:
-        return None
     import hdf5plugin  # noqa: PLC0415
 
     # A name with another file, or "unknown", was registered by someone else.
@@ -99,11 +92,14 @@ class Plugin:
         self._filter = self._class.filter
         self._name = self._class.name.split(b";")[0].decode("utf-8", "replace").strip()
 
-    def decode(self, values: tuple[int, ...], room: int, data: Bytes, out: Bytes | None) -> Bytes:
+    def decode(
+        self, is_inside: Check, values: Values, room: int, data: Bytes, out: Bytes | None
+    ) -> Bytes:
         """Undo the filter.
 
         Parameters
         ----------
+        is_inside : callable
         values : tuple of int
             The filter's values as stored in the file.
         room : int
@@ -117,7 +113,7 @@ class Plugin:
         DecodeError
             The plug-in refuses the data, or gives bytes of another number.
         """
-        if not _are_inside(self._class.id, values, room, data):
+        if not is_inside(values, room, data):
             raise DecodeError(f"its {self._name} data are damaged")
         stored = (ctypes.c_uint * len(values))(*values)
         size, place = ctypes.c_size_t(data.size), ctypes.c_void_p(_malloc(data.size))
@@ -139,25 +135,30 @@ class Plugin:
         return out
 
 
-def _are_inside(code: int, values: tuple[int, ...], room: int, data: Bytes) -> bool:
-    """Whether the lengths that are stored with the data stay inside of them.
-
-    The plug-ins do not look (hdf5plugin 7.1): they read behind their buffer, and one flipped byte
-    ended the process (SIGSEGV in bitshuffle).
-    """
-    if code == BITSHUFFLE and (len(values) < 5 or values[4] == 0):
-        return True
-    if code in (BITSHUFFLE, LZ4):
-        return bool(sized_blocks(data, values[2] if code == BITSHUFFLE else 0, room))
-    if code == BLOSC:
-        # Its header: bytes that come out, of a block, and stored.
-        if data.size < 16:
-            return False
-        after, block, before = data[4:16].view("<u4").tolist()
-        return bool(before == data.size and block > 0 and after <= room)
+def _unchecked(values: Values, room: int, data: Bytes) -> bool:
+    del values, room, data
     return True
 
 
-def wrong_length(found: int, expected: int) -> DecodeError:
-    """The error of data that decode to more or fewer bytes than a chunk has."""
-    return DecodeError(f"it decodes to {found} bytes where a chunk has {expected}")
+def plugin_decoding(code: int, is_inside: Check = _unchecked) -> Decoding:
+    """Return how hdf5plugin's codec of filter `code` decodes.
+
+    For lossless codecs, tested against h5py; lossy ones are left to HDF5.
+
+    Parameters
+    ----------
+    is_inside : callable
+        The plug-ins do not check lengths (hdf5plugin 7.1): they read past their buffer, and one
+        flipped byte ended the process (SIGSEGV in bitshuffle).
+    """
+
+    def step(values: Values, itemsize: int, room: int) -> DecodeStep:
+        del itemsize
+        plugin = find(code)
+        if plugin is None:
+            raise ValueError(f"expected a filter that can be decoded here, got number {code}")
+        return partial(plugin.decode, is_inside, values, room)
+
+    return Decoding(
+        "hdf5plugin's codec", step, guarded=False, available=lambda: find(code) is not None
+    )

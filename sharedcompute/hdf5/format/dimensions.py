@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
-from sharedcompute.hdf5.format.names import raw
-from sharedcompute.hdf5.inspection.find import objects, text_attribute
+from sharedcompute.hdf5.format.names import raw, text_attribute
+from sharedcompute.hdf5.format.objects import objects
 
 Axes = Sequence[int | None]
 """For each axis of a result, the input's axis that it is; None for a new one."""

@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 import h5py
-from h5py import h5f, h5g, h5i, h5o
+from h5py import h5a, h5f, h5g, h5i, h5o
 
 
 def text(name: bytes) -> str:
@@ -77,3 +77,15 @@ def _open(here: Any, path: bytes) -> Any:
         # Behind a dataset, or a link to nothing.
         return None
     return here
+
+
+def text_attribute(item: Any, name: str) -> str:
+    """The text of an attribute, empty where there is none or it is no text."""
+    try:
+        # Not `attrs.get`, which looks for it twice.
+        value = item.attrs[name] if h5a.exists(item.id, raw(name)) else None
+    except (OSError, TypeError, ValueError, RuntimeError):
+        return ""
+    if isinstance(value, bytes):
+        return text(value)
+    return value if isinstance(value, str) else ""

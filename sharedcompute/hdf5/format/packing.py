@@ -18,7 +18,7 @@ from h5py import h5a
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.copying.attributes import UNPACKING
+from sharedcompute.hdf5.format.cf import UNPACKING
 from sharedcompute.wording import flag
 
 UNREADABLE = "a value that cannot be read"

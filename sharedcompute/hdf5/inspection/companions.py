@@ -13,8 +13,8 @@ import h5py
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.format.dimensions import SHADOW, is_scale, of_coordinate
+from sharedcompute.hdf5.format.layout import lies_here
 from sharedcompute.hdf5.format.names import path_of
-from sharedcompute.hdf5.format.storage import lies_here
 from sharedcompute.hdf5.inspection.inspector import Inspector
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.links import follow

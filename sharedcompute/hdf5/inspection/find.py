@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import h5py
-from h5py import h5a, h5d, h5g, h5l, h5o
 
 from sharedcompute.errors import InputError
+from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES, COMPANIONS
 from sharedcompute.hdf5.format.dtypes import numeric_dtype
-from sharedcompute.hdf5.format.names import raw, text
+from sharedcompute.hdf5.format.names import raw, text_attribute
+from sharedcompute.hdf5.format.objects import dataset_paths, external_links, objects
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import nearest
 from sharedcompute.hdf5.safety.links import walk
-from sharedcompute.system import disposable
 
 LISTED = 8
 """Names that an error lists at most."""
-
-AXIS_ATTRIBUTES = ("bounds", "climatology")
-"""CF attributes of a coordinate that name the variable with its cells' edges."""
-
-COMPANIONS = ("coordinates", "grid_mapping")
-"""CF attributes of a variable that name others which it cannot be understood without."""
 
 
 def find_dataset(file: h5py.File, path: str | None, reach: AccessPolicy) -> h5py.Dataset:
@@ -115,83 +108,6 @@ def _missing(file: h5py.File, path: str) -> str:
     return f"expected a dataset at {file.filename}::{path}, found nothing; {meant}"
 
 
-def dataset_paths(group: h5py.Group) -> list[str]:
-    """The paths of all datasets below `group`, from it; each object once, whatever links it."""
-    return [name for name, item in objects(group) if isinstance(item, h5py.Dataset)]
-
-
-def external_links(group: h5py.Group) -> list[str]:
-    """The paths, from `group`, of the external links below it. None of them is followed.
-
-    A detector's master file holds nothing else.
-    """
-    # Not `visititems_links`: that fails at a name that is no UTF-8 (h5py 3.16.0).
-    found = _links(group.id.links.visit, h5l.TYPE_EXTERNAL, disposable.progress)
-    return list(map(text, found))
-
-
-def _hard_links(group: Any) -> list[bytes]:
-    """The names in a low-level group that lead to its own objects."""
-    # No progress: the index of a damaged group may have no end.
-    return _links(group.links.iterate, h5l.TYPE_HARD, lambda: None)
-
-
-def _links(go_over: Callable[..., Any], kind: int, at_each: Callable[[], None]) -> list[bytes]:
-    """The names of the links of one kind."""
-    names: list[bytes] = []
-
-    def note(name: bytes, link: Any) -> None:
-        at_each()
-        if link.type == kind:
-            names.append(name)
-
-    go_over(note, info=True)
-    return names
-
-
-def objects(group: h5py.Group) -> Iterator[tuple[str, Any]]:
-    """All objects below `group` under one name each; None for one that cannot be opened."""
-    readonly = group.file.mode == "r"
-    for path, item, _ in low_objects(group.id):
-        yield text(path), None if item is None else _object(item, readonly)
-
-
-def low_objects(group: Any) -> Iterator[tuple[bytes, Any, int]]:
-    """As `objects`, of a low-level group: path, low-level object and its address.
-
-    Each is opened from its own group. From the root it would take, in a file of 3,000 nested
-    groups, up to 3,000 steps for each of them. And not by h5py's `group[name]`, which asks the file
-    for its mode each time: 0.2 ms, which were two thirds of the time for 3,000 datasets.
-    """
-    seen = {h5o.get_info(group).addr}
-    walks = [(b"", group, iter(_hard_links(group)))]
-    while walks:
-        path, here, names = walks[-1]
-        name = next(names, None)
-        if name is None:
-            walks.pop()
-            continue
-        disposable.progress()
-        try:
-            item = h5o.open(here, name)
-            address = h5o.get_info(item).addr
-        except (KeyError, OSError, RuntimeError):
-            yield path + name, None, 0
-            continue
-        if address not in seen:
-            seen.add(address)
-            yield path + name, item, address
-            if isinstance(item, h5g.GroupID):
-                walks.append((path + name + b"/", item, iter(_hard_links(item))))
-
-
-def _object(item: Any, readonly: bool) -> Any:
-    """h5py's object for a low-level one."""
-    if isinstance(item, h5d.DatasetID):
-        return h5py.Dataset(item, readonly=readonly)
-    return h5py.Group(item) if isinstance(item, h5g.GroupID) else h5py.Datatype(item)
-
-
 def candidates(file: h5py.File) -> list[str]:
     """The paths of the datasets that an address without PATH may mean.
 
@@ -221,18 +137,6 @@ def _numeric(dataset: h5py.Dataset) -> bool:
     except InputError:
         return False
     return True
-
-
-def text_attribute(item: Any, name: str) -> str:
-    """The text of an attribute, empty where there is none or it is no text."""
-    try:
-        # Not `attrs.get`, which looks for it twice.
-        value = item.attrs[name] if h5a.exists(item.id, raw(name)) else None
-    except (OSError, TypeError, ValueError, RuntimeError):
-        return ""
-    if isinstance(value, bytes):
-        return text(value)
-    return value if isinstance(value, str) else ""
 
 
 def some(names: list[str]) -> str:

@@ -14,22 +14,23 @@ from h5py import h5d, h5f, h5i
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, matching_files
-from sharedcompute.hdf5.filters import filter_pipeline
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
+from sharedcompute.hdf5.filters.available import available
+from sharedcompute.hdf5.filters.pipeline import Pipeline, pipeline_of, skips_edges
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.format.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.format.fill_value import Fill
+from sharedcompute.hdf5.format.layout import files_of
 from sharedcompute.hdf5.format.names import file_of, path_of, where
 from sharedcompute.hdf5.format.packing import packing_of
-from sharedcompute.hdf5.format.storage import files_of
 from sharedcompute.hdf5.inspection.find import find_dataset
 from sharedcompute.hdf5.inspection.joined_files import join
 from sharedcompute.hdf5.inspection.virtual import parts_of
 from sharedcompute.hdf5.reading.chunked import ChunkReader, PlainChunkReader
-from sharedcompute.hdf5.reading.parts import Part, read_paths
+from sharedcompute.hdf5.reading.parts import read_paths
 from sharedcompute.hdf5.reading.read_paths import choose
 from sharedcompute.hdf5.reading.row_reader import Layout
 from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.reading.stored import Part
 from sharedcompute.hdf5.safety.access import AccessPolicy, source_file, storage_file
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.sandbox import States, explained, look, states_of
@@ -200,7 +201,7 @@ class Inspector:
         elsewhere = self._elsewhere(dataset, dcpl)
         parts, refusal = self._parts(dataset, dcpl, stored)
         shape = _shape(dataset)
-        pipeline = filter_pipeline.pipeline_of(dcpl)
+        pipeline = pipeline_of(dcpl)
         _check_filters(dataset, pipeline)
         layout = _layout(dataset, dcpl, stored, pipeline, refusal, intent)
         _check_values(dataset, dcpl, layout)
@@ -275,7 +276,7 @@ def _shape(dataset: h5py.Dataset) -> tuple[int, ...]:
 
 def _check_filters(dataset: h5py.Dataset, pipeline: Pipeline) -> None:
     for step in pipeline:
-        if not filter_pipeline.available(step.code):
+        if not available(step.code):
             raise InputError(
                 f"expected filter {step.name} (number {step.code}) for {where(dataset)}, and it is "
                 "not installed; install its plug-in and set HDF5_PLUGIN_PATH to its folder"
@@ -299,7 +300,7 @@ def _layout(
     storage = kinds.get(dcpl.get_layout(), "unknown")
     if dcpl.get_external_count():
         storage = "external"
-    if pipeline and storage == "chunked" and filter_pipeline.skips_edges(dcpl):
+    if pipeline and storage == "chunked" and skips_edges(dcpl):
         storage = "chunks at the edge have no filters"
     if refusal:
         storage = f"virtual: {refusal}"

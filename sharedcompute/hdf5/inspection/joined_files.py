@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.reading.parts import Part, read_paths
+from sharedcompute.hdf5.reading.parts import read_paths
+from sharedcompute.hdf5.reading.stored import Part
 
 if TYPE_CHECKING:
     from sharedcompute.hdf5.reading.source import DatasetSource

@@ -20,10 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.hdf5.format.calendars import TimeUnits
-from sharedcompute.hdf5.format.names import path_of
+from sharedcompute.hdf5.format.layout import lies_here
+from sharedcompute.hdf5.format.names import path_of, text_attribute
 from sharedcompute.hdf5.format.packing import MASKS, NOT_PACKED, Packing, comparable, packing_of
-from sharedcompute.hdf5.format.storage import lies_here
-from sharedcompute.hdf5.inspection.find import text_attribute
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.safety.links import follow

@@ -11,10 +11,11 @@ import h5py
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, matching_files
-from sharedcompute.hdf5.filters import filter_pipeline
+from sharedcompute.hdf5.filters.pipeline import pipeline_of
 from sharedcompute.hdf5.format.dtypes import FOREIGN
 from sharedcompute.hdf5.format.names import path_of, raw
-from sharedcompute.hdf5.inspection.find import external_links, find_dataset, objects
+from sharedcompute.hdf5.format.objects import external_links, objects
+from sharedcompute.hdf5.inspection.find import find_dataset
 from sharedcompute.hdf5.inspection.inspector import Inspector, open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy
@@ -188,7 +189,7 @@ def _told(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
         shape=None if dataset.shape is None else tuple(dataset.shape),
         dtype=_dtype_name(dataset),
         chunks=dataset.chunks,
-        filters=tuple(step.name for step in filter_pipeline.pipeline_of(dcpl)),
+        filters=tuple(step.name for step in pipeline_of(dcpl)),
         nbytes=nbytes,
         stored_nbytes=dataset.id.get_storage_size(),
         read_path=None,

@@ -17,7 +17,8 @@ import h5py
 from h5py import h5s
 
 from sharedcompute.hdf5.format.names import file_of, where
-from sharedcompute.hdf5.reading.parts import Box, Part, long_axes, merge, overlap
+from sharedcompute.hdf5.reading.parts import merge, overlap
+from sharedcompute.hdf5.reading.stored import Box, Part, long_axes
 from sharedcompute.hdf5.safety.access import (
     AccessPolicy,
     is_pattern,

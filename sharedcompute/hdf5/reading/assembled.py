@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.reading.parts import Part, cover, most_in_a_row
-from sharedcompute.hdf5.reading.row_reader import Layout, Reader, Scratch, read_only
-
-if TYPE_CHECKING:
-    from sharedcompute.hdf5.reading.source import DatasetSource
-
-OPEN = 128
-"""Readers kept open at most: a process may often have no more than 1,024 files."""
+from sharedcompute.hdf5.reading.parts import cover
+from sharedcompute.hdf5.reading.row_reader import Reader, Scratch, read_only
+from sharedcompute.hdf5.reading.stored import Part, Stored, open_at_once
 
 
-class PartsReader(Reader):
+class AssembledReader(Reader):
     """Rows from the readers of a source's parts, which are opened when their rows are asked for.
 
     Rows that one part has all of are what its own reader gives: no copy is made of them.
+
+    Parameters
+    ----------
+    source : Stored
+        One that has parts.
+    open_reader : callable
+        Opens a reader of a part's source.
     """
 
-    name = "parts"
-
-    @staticmethod
-    def verdict(layout: Layout) -> tuple[bool, str]:
-        """Never by the layout: the parts are what tells."""
-        return False, layout.storage
-
-    def __init__(self, source: DatasetSource) -> None:
+    def __init__(self, source: Stored, open_reader: Callable[[Stored], Reader]) -> None:
         self._source = source
+        self._open_reader = open_reader
         self._parts = source.parts
         self._starts = np.array([part.corner[0] for part in self._parts])
         self._stops = np.array([part.stop for part in self._parts])
@@ -105,7 +102,7 @@ class PartsReader(Reader):
         rows = self._reader(part.source).read(corner[0], corner[0] + sides[0])
         return rows.reshape((count, *columns))
 
-    def _reader(self, source: DatasetSource) -> Reader:
+    def _reader(self, source: Stored) -> Reader:
         """The reader of a part's source; the one used least recently is closed for it."""
         assert self._opened is not None
         key = (source.file, source.path)
@@ -113,27 +110,6 @@ class PartsReader(Reader):
         if reader is None:
             while len(self._opened) >= self._limit:
                 self._opened.popitem(last=False)[1].close()
-            reader = source.open()
+            reader = self._open_reader(source)
         self._opened[key] = reader
         return reader
-
-
-def open_at_once(source: DatasetSource) -> int:
-    """How many parts' readers are kept open: those of two neighbouring rows."""
-    return min(2 * most_in_a_row(source.parts), OPEN)
-
-
-def parts_nbytes(source: DatasetSource, rows: int) -> int:
-    """Private memory for blocks of `rows` rows, that of the readers it has open included."""
-    deepest = max(
-        (part.source.scratch_nbytes(_source_rows(part, rows)) for part in source.parts), default=0
-    )
-    # Stored and unpacked, before they are put in their place.
-    beside = 2 if any(part.unpacking for part in source.parts) else 0
-    return (1 + beside) * rows * source.row_nbytes + open_at_once(source) * deepest
-
-
-def _source_rows(part: Part, rows: int) -> int:
-    """The most rows of a part's source that are read at once for `rows` rows of the whole."""
-    sides = (min(rows, part.shape[0]), *part.shape[1:])
-    return part.in_source(part.corner, sides)[1][0]

@@ -8,35 +8,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from h5py import h5d
 from numpy.typing import NDArray
 
 from sharedcompute.errors import DecodeError, InputError
-from sharedcompute.hdf5.filters.decode import Decoder, decodes, stored_filters
+from sharedcompute.hdf5.filters.decode import Decoder, decodes
+from sharedcompute.hdf5.filters.pipeline import stored_filters
 from sharedcompute.hdf5.format.chunks import ChunkGrid, ChunkIndex, Ints, Places, runs
 from sharedcompute.hdf5.format.names import raw
-from sharedcompute.hdf5.reading.row_reader import Layout, ReadAhead, Reader, Scratch, read_only
+from sharedcompute.hdf5.reading.row_reader import (
+    Layout,
+    ReadAhead,
+    Scratch,
+    StoredReader,
+    read_only,
+)
+from sharedcompute.hdf5.reading.stored import RUN_NBYTES, WINDOW_NBYTES, Stored
 from sharedcompute.hdf5.safety.files import open_file
-
-if TYPE_CHECKING:
-    from sharedcompute.hdf5.reading.source import DatasetSource
-
-RUN_NBYTES = 1 << 20
-"""Bytes of neighbouring small chunks that are read at once: they stay in the core's cache."""
 
 FILL_NBYTES = 64 << 20
 """Bytes that are read at once into their places."""
 
-WINDOW_NBYTES = 64 << 20
-"""Rows that were not asked for are decoded, and kept for the next read, up to so many bytes."""
-
 Bytes = NDArray[np.uint8]
 
 
-class ChunkReader(Reader):
+class ChunkReader(StoredReader):
     """Raw chunks, decoded in this process."""
 
     name = "chunks"
@@ -47,7 +46,7 @@ class ChunkReader(Reader):
         refusal = _refusal(layout)
         return (False, refusal) if refusal else decodes(layout.filters)
 
-    def __init__(self, source: DatasetSource) -> None:
+    def __init__(self, source: Stored) -> None:
         assert source.chunks is not None
         self._source = source
         self._grid = ChunkGrid(source.shape, source.chunks)
@@ -255,7 +254,7 @@ class _Window:
     """
 
     def __init__(
-        self, source: DatasetSource, fill: Callable[[tuple[int, ...], NDArray[Any]], None]
+        self, source: Stored, fill: Callable[[tuple[int, ...], NDArray[Any]], None]
     ) -> None:
         assert source.chunks is not None
         self._source = source

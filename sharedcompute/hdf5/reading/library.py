@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from h5py import h5d, h5s, h5t
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.filters.filter_pipeline import available
+from sharedcompute.hdf5.filters.available import available
 from sharedcompute.hdf5.format.chunks import ChunkGrid, box_at
 from sharedcompute.hdf5.format.names import raw
-from sharedcompute.hdf5.reading.row_reader import Layout, Reader, Scratch, read_only
+from sharedcompute.hdf5.reading.row_reader import Layout, Scratch, StoredReader, read_only
+from sharedcompute.hdf5.reading.stored import Stored, cache_nbytes
 from sharedcompute.hdf5.safety.files import open_file
 
-if TYPE_CHECKING:
-    from sharedcompute.hdf5.reading.source import DatasetSource
 
-CACHE_LIMIT = 64 << 20
-"""Bytes of decoded chunks that an h5py reader keeps at most."""
-
-
-class H5pyReader(Reader):
+class H5pyReader(StoredReader):
     """Rows of any dataset that the HDF5 library reads."""
 
     name = "h5py"
@@ -35,7 +30,7 @@ class H5pyReader(Reader):
         del layout
         return True, ""
 
-    def __init__(self, source: DatasetSource) -> None:
+    def __init__(self, source: Stored) -> None:
         for step in source.filters:
             available(step.code)
         cache = cache_nbytes(source) if source.chunks else None
@@ -121,17 +116,3 @@ def leaves_gaps(dcpl: Any) -> bool:
     undefined = dcpl.fill_value_defined() == h5d.FILL_VALUE_UNDEFINED
     never = dcpl.get_fill_time() == h5d.FILL_TIME_NEVER
     return bool(undefined or never or dcpl.get_layout() == h5d.VIRTUAL)
-
-
-def cache_nbytes(source: DatasetSource) -> int:
-    """Bytes of decoded chunks to keep: what blocks that do not follow the chunk grid read again.
-
-    That is one strip of chunks across all columns. Where a strip is larger than `CACHE_LIMIT` the
-    cache would be emptied before it is used again, and holds one chunk.
-    """
-    if source.chunks is None or source.chunks[0] == 1:
-        return 0
-    chunk = int(np.prod(source.chunks, dtype=np.int64)) * source.stored_dtype.itemsize
-    across = [-(-n // c) for n, c in zip(source.shape[1:], source.chunks[1:], strict=True)]
-    strip = chunk * int(np.prod(across, dtype=np.int64))
-    return strip if strip <= CACHE_LIMIT else min(chunk, CACHE_LIMIT)

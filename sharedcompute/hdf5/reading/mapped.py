@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.reading.row_reader import Layout, ReadAhead, Reader, Scratch, read_only
-
-if TYPE_CHECKING:
-    from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.reading.row_reader import (
+    Layout,
+    ReadAhead,
+    Scratch,
+    StoredReader,
+    read_only,
+)
+from sharedcompute.hdf5.reading.stored import Stored
 
 
 def _map_refusal(layout: Layout) -> str:
@@ -26,7 +30,7 @@ def _map_refusal(layout: Layout) -> str:
     return "never written" if layout.offset is None else ""
 
 
-class MmapReader(Reader):
+class MmapReader(StoredReader):
     """Rows of a contiguous dataset as views of the file's pages: no copy, no HDF5."""
 
     name = "mmap"
@@ -44,7 +48,7 @@ class MmapReader(Reader):
             return False, f"its offset {layout.offset} is not aligned"
         return True, "contiguous and in native byte order"
 
-    def __init__(self, source: DatasetSource) -> None:
+    def __init__(self, source: Stored) -> None:
         assert source.offset is not None
         first = source.offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
         skipped = source.offset - first
@@ -82,7 +86,7 @@ class CopyReader(MmapReader):
         refusal = _map_refusal(layout)
         return not refusal, refusal
 
-    def __init__(self, source: DatasetSource) -> None:
+    def __init__(self, source: Stored) -> None:
         super().__init__(source)
         self._scratch = Scratch(source)
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
+from sharedcompute.errors import InputChanged
 from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.reading.assembled import AssembledReader
 from sharedcompute.hdf5.reading.chunked import ChunkReader, PlainChunkReader
 from sharedcompute.hdf5.reading.library import H5pyReader
 from sharedcompute.hdf5.reading.mapped import CopyReader, MmapReader
-from sharedcompute.hdf5.reading.row_reader import Layout, Reader
+from sharedcompute.hdf5.reading.row_reader import Layout, Reader, StoredReader
+from sharedcompute.hdf5.reading.stored import Stored
+from sharedcompute.hdf5.safety.input_files import InputFiles
 
-if TYPE_CHECKING:
-    from sharedcompute.hdf5.reading.source import DatasetSource
-
-READERS: tuple[type[Reader], ...] = (
+READERS: tuple[type[StoredReader], ...] = (
     MmapReader,
     CopyReader,
     PlainChunkReader,
@@ -22,6 +23,8 @@ READERS: tuple[type[Reader], ...] = (
     H5pyReader,
 )
 """The read paths, the fastest first; the last one reads everything."""
+
+_BY_NAME = {reader.name: reader for reader in READERS}
 
 
 def choose(layout: Layout) -> tuple[str, str]:
@@ -40,12 +43,7 @@ FEW = 64
 """Chunks are looked up by HDF5, one by one, where only one in so many is wanted."""
 
 
-def open_for(source: DatasetSource, corner: tuple[int, ...], shape: tuple[int, ...]) -> Reader:
-    """Open `source` to read one box, once."""
-    return H5pyReader(source) if wants_few(source, corner, shape) else source.open()
-
-
-def wants_few(source: DatasetSource, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+def wants_few(source: Stored, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     """Whether a box has so few of the chunks that HDF5 had better look them up, one by one.
 
     Asking HDF5 where all chunks lie takes 1 us each: 1 s for a million of them.
@@ -57,8 +55,41 @@ def wants_few(source: DatasetSource, corner: tuple[int, ...], shape: tuple[int, 
     return wanted * FEW < math.prod(ChunkGrid(source.shape, source.chunks).counts)
 
 
-def open_reader(source: DatasetSource) -> Reader:
-    """Open `source` by its read path."""
-    classes = {reader.name: reader for reader in READERS}
-    opened: Any = classes[source.read_path]
-    return opened(source)  # type: ignore[no-any-return]
+def open_reader(source: Stored) -> Reader:
+    """Open a reader of `source` by its read path, or by those of its parts.
+
+    Raises
+    ------
+    InputChanged
+        A file is not what it was when the description was made.
+    """
+    if source.parts:
+        return _unchanged(source, lambda: AssembledReader(source, open_reader))
+    return _unchanged(source, lambda: _BY_NAME[source.read_path](source))
+
+
+def open_for(source: Stored, corner: tuple[int, ...], shape: tuple[int, ...]) -> Reader:
+    """Open a reader of `source` to read one box, once.
+
+    Raises
+    ------
+    InputChanged
+        As `open_reader`.
+    """
+    if wants_few(source, corner, shape):
+        return _unchanged(source, lambda: H5pyReader(source))
+    return open_reader(source)
+
+
+def _unchanged(source: Stored, opened: Callable[[], Reader]) -> Reader:
+    """Open a reader if the files are what they were. Parts check theirs themselves."""
+    own = InputFiles(source.seen)
+    with own.unchanged():
+        reader = opened()
+    try:
+        # After the opening: what is at the path now is what was opened, or newer.
+        own.check()
+    except InputChanged:
+        reader.close()
+        raise
+    return reader

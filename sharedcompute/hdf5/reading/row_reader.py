@@ -6,16 +6,14 @@ import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
+from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.format.chunks import box_at
-
-if TYPE_CHECKING:
-    from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.reading.stored import Stored
 
 AHEAD_NBYTES = 16 << 20
 """Bytes behind the last read that the kernel is asked to fetch, so that a cold disk is kept busy
@@ -61,16 +59,6 @@ class Reader(ABC):
     is used again.
     """
 
-    name: ClassVar[str]
-
-    @staticmethod
-    @abstractmethod
-    def verdict(layout: Layout) -> tuple[bool, str]:
-        """Whether this path can read such a dataset, and why it can or cannot.
-
-        An empty phrase where it can: for no other reason than that the paths before it cannot.
-        """
-
     @abstractmethod
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows ``[start, stop)``: C-contiguous, native byte order, read-only."""
@@ -99,6 +87,29 @@ class Reader(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class StoredReader(Reader):
+    """Rows of one stored dataset by one read path.
+
+    Parameters
+    ----------
+    source : Stored
+        One whose `Layout` the path has accepted.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __init__(self, source: Stored) -> None: ...
+
+    @staticmethod
+    @abstractmethod
+    def verdict(layout: Layout) -> tuple[bool, str]:
+        """Return whether this path can read such a dataset, and why it can or cannot.
+
+        An empty phrase where it can: for no other reason than that the paths before it cannot.
+        """
 
 
 class ReadAhead:
@@ -143,7 +154,7 @@ class Scratch:
     A fresh array for each block costs more in page faults than the copy into it does.
     """
 
-    def __init__(self, source: DatasetSource) -> None:
+    def __init__(self, source: Stored) -> None:
         self._source = source
         self._bytes: NDArray[np.uint8] = np.empty(0, np.uint8)
 

@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.filters.filter_pipeline import prefer_hdf5plugin
+from sharedcompute.hdf5.filters.available import prefer_hdf5plugin
 from sharedcompute.hdf5.safety.locks import VARIABLE, lacks_locks, say_unlocked
 
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.filters.decode import StoredFilter
 from sharedcompute.hdf5.filters.encode import encoder
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
+from sharedcompute.hdf5.filters.pipeline import Pipeline, StoredFilter
 from sharedcompute.hdf5.format.chunks import box_at
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.writing.row_writer import EncodedChunk, RowTarget, RowWriter

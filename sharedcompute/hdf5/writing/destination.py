@@ -13,7 +13,7 @@ from sharedcompute.errors import InputError, MemoryBudgetError, OutputExists
 from sharedcompute.hdf5.format.names import is_taken, item_at
 from sharedcompute.hdf5.safety.files import open_hdf5, without_locks
 from sharedcompute.hdf5.safety.locks import lacks_locks
-from sharedcompute.hdf5.writing.staging import StateFolder
+from sharedcompute.hdf5.writing.state_folder import StateFolder
 from sharedcompute.system.machine import disk_free, format_size
 from sharedcompute.wording import flag
 

@@ -22,6 +22,7 @@ from h5py import h5p
 from sharedcompute.errors import OutputExists
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.copying.creation_order import TRACKED
+from sharedcompute.hdf5.format.marks import COMPLETE
 from sharedcompute.hdf5.format.names import is_taken, raw
 from sharedcompute.hdf5.safety.input_files import Seen
 from sharedcompute.hdf5.safety.ownership import create, open_own
@@ -33,7 +34,6 @@ from sharedcompute.hdf5.writing.destination import (
 )
 from sharedcompute.hdf5.writing.placing import place_new
 from sharedcompute.hdf5.writing.staging import (
-    StateFolder,
     WriteBehind,
     copy_into,
     create_file,
@@ -41,16 +41,11 @@ from sharedcompute.hdf5.writing.staging import (
     set_mark,
     sync_folder,
 )
+from sharedcompute.hdf5.writing.state_folder import StateFolder
 from sharedcompute.system import faults
 from sharedcompute.system.shortage import full_disk_named
 from sharedcompute.system.signal_mask import blocked
 from sharedcompute.wording import flag
-
-COMPLETE = "sharedcompute_complete"
-"""Attribute of the root: 1 once every row of every result is in the file.
-
-A number: xarray cannot write HDF5's booleans back to a netCDF file.
-"""
 
 OLDEST = ("v108", "latest")
 """HDF5 1.8's format at the least: what netCDF-4 writes, with room for attributes above 64 KiB."""

@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import normal_path
 from sharedcompute.hdf5.copying.creation_order import require_group
-from sharedcompute.hdf5.filters import filter_pipeline
-from sharedcompute.hdf5.filters.decode import stored_filters
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline
+from sharedcompute.hdf5.filters.pipeline import Pipeline, apply, stored_filters
+from sharedcompute.hdf5.filters.selection import (
+    for_result,
+    parse_filter,
+    with_shuffle,
+    without_chunks,
+)
 from sharedcompute.hdf5.format.chunking import auto_chunks, fit_chunks, parse_chunks
 from sharedcompute.hdf5.format.fill_value import ZEROS, Fill
 from sharedcompute.hdf5.format.names import is_taken, raw
@@ -130,15 +134,15 @@ def sink_like(
     """
     dtype = np.dtype(dtype)
     alike = source is not None and len(shape) == source.ndim
-    pipeline = filter_pipeline.for_result(source.filters) if source and alike else ()
+    pipeline = for_result(source.filters) if source and alike else ()
     if filter is not None:
-        pipeline = filter_pipeline.parse_filter(filter, shuffle)
+        pipeline = parse_filter(filter, shuffle)
     elif shuffle is not None:
-        pipeline = filter_pipeline.with_shuffle(pipeline, shuffle)
+        pipeline = with_shuffle(pipeline, shuffle)
     sides = _sides(source, shape, dtype.itemsize, chunks)
     if sides is None and pipeline:
         if filter is not None and chunks is not None:
-            raise filter_pipeline.without_chunks(filter)
+            raise without_chunks(filter)
         if chunks is not None:
             pipeline = ()
         elif shape:
@@ -278,7 +282,7 @@ def _create_plain(sink: DatasetSink, file: h5py.File, unwritten: bool) -> Any:
         dcpl.set_layout(h5d.CONTIGUOUS)
     else:
         dcpl.set_chunk(sink.chunks)
-        filter_pipeline.apply(sink.filters, dcpl)
+        apply(sink.filters, dcpl)
     if not sink.filters and not unwritten:
         # All places are given out now, or they would follow the order in which workers end. Where
         # nothing can be added every element is written by somebody, and not filled before.

@@ -18,19 +18,20 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.format.fill_value import ZEROS
 from sharedcompute.hdf5.format.packing import MASKS, NOT_PACKED, comparable
-from sharedcompute.hdf5.reading.parts import Part, Unpacking
 from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.reading.stored import Part, Stored
+from sharedcompute.hdf5.reading.unpacking import Unpacking
 from sharedcompute.kernels import packing as kernels
 from sharedcompute.operations.declarations import Array, DType, Stage
 from sharedcompute.wording import flag
 
 
-def unpack_stage(source: DatasetSource, dtype: DType) -> Stage | None:
+def unpack_stage(source: Stored, dtype: DType) -> Stage | None:
     """The stage that unpacks rows of `dtype`; None where it would change nothing.
 
     Parameters
     ----------
-    source : DatasetSource
+    source : Stored
     dtype : numpy.dtype
         Of its rows; half precision is widened before.
 
@@ -143,7 +144,7 @@ def _told(part: Part, name: str) -> str:
     return f"{part.source.file} has {said}"
 
 
-def _unpacking(source: DatasetSource, dtype: DType) -> Unpacking | None:
+def _unpacking(source: Stored, dtype: DType) -> Unpacking | None:
     """What unpacks rows of a source in memory; None where they are what they mean."""
     wide = np.dtype(np.float32) if dtype == np.float16 else dtype
     stage = unpack_stage(source, wide)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from h5py import h5d, h5p
 
-from sharedcompute.hdf5.copying.references import has_references, has_vlen
-from sharedcompute.hdf5.filters import filter_pipeline
-from sharedcompute.hdf5.filters.filter_pipeline import Pipeline, pipeline_of
-from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.filters.pipeline import Pipeline, apply, are_exact, pipeline_of
+from sharedcompute.hdf5.filters.selection import for_result
 from sharedcompute.hdf5.format.fill_value import Fill
+from sharedcompute.hdf5.format.types import has_references, has_vlen
 
 ALL_FILTERS = 0
 """HDF5's H5Z_FILTER_ALL: no filter has this number."""
@@ -60,34 +58,7 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
     if has_vlen(kind) or has_references(kind):
         return True
     timed = attributes_change and bool(dcpl.get_obj_track_times())
-    return (kind.committed() or timed) and filter_pipeline.are_exact(pipeline_of(dcpl))
-
-
-def share_written(dataset: Any) -> float:
-    """How much of an `h5py.Dataset` with at least one element was ever written, from 0 to 1."""
-    stored, dcpl = dataset.id.get_storage_size(), dataset.id.get_create_plist()
-    if not stored or dcpl.get_layout() != h5d.CHUNKED:
-        return float(stored > 0)
-    grid = ChunkGrid(dataset.shape, dcpl.get_chunk())
-    if not dcpl.get_nfilters():
-        whole = len(grid) * math.prod(grid.chunks) * dataset.id.get_type().get_size()
-        return float(min(1, stored / whole))
-    # With filters the chunks must be counted, 0.1 us each.
-    return float(min(1, dataset.id.get_num_chunks() / len(grid)))
-
-
-def lies_here(dataset: Any) -> bool:
-    """Whether all rows of an `h5py.Dataset` lie in its own file."""
-    return not files_of(dataset.id.get_create_plist())
-
-
-def files_of(dcpl: Any) -> list[str]:
-    """The other files that rows lie in, by a dataset's creation properties."""
-    external = [dcpl.get_external(index)[0] for index in range(dcpl.get_external_count())]
-    names = [name.decode("utf-8", "surrogateescape") for name in external]
-    if dcpl.get_layout() == h5d.VIRTUAL:
-        names += [dcpl.get_virtual_filename(index) for index in range(dcpl.get_virtual_count())]
-    return sorted(set(names))
+    return (kind.committed() or timed) and are_exact(pipeline_of(dcpl))
 
 
 def stored_so(dataset: Any, storage: Storage) -> Any:
@@ -113,8 +84,8 @@ def stored_alike(dataset: Any) -> Any:
     """The creation properties of `dataset` for a copy that is written anew."""
     dcpl = dataset.get_create_plist()
     pipeline = pipeline_of(dcpl)
-    exact = filter_pipeline.are_exact(pipeline)
-    replace_filters(pipeline if exact else filter_pipeline.for_result(pipeline), dcpl)
+    exact = are_exact(pipeline)
+    replace_filters(pipeline if exact else for_result(pipeline), dcpl)
     return dcpl
 
 
@@ -125,7 +96,7 @@ def replace_filters(pipeline: Pipeline, dcpl: Any) -> None:
     """
     if dcpl.get_nfilters():
         dcpl.remove_filter(ALL_FILTERS)
-    filter_pipeline.apply(pipeline, dcpl)
+    apply(pipeline, dcpl)
 
 
 def _without_files(dataset: Any, old: Any) -> Any:
