@@ -17,9 +17,9 @@ from sharedcompute.rows import MODES, SCHEDULES, Mode, Schedule
 from sharedcompute.shm import arrays
 from sharedcompute.system import machine, topology
 from sharedcompute.team.messaging.callables import is_dispatcher
-from sharedcompute.team.messaging.messages import JOB, REPEATABLE
+from sharedcompute.team.messaging.channel import JOB, REPEATABLE
 from sharedcompute.team.processes import launch
-from sharedcompute.team.programs.repeat import Call, Judged, LastMap
+from sharedcompute.team.programs.repeat import LastMap, MapCall, VerifiedFunctions
 from sharedcompute.validation.arrays import plain_array, refuse_meaning
 from sharedcompute.validation.integers import whole
 
@@ -77,18 +77,18 @@ class Team:
         from sharedcompute.team.supervisor import Supervisor  # noqa: PLC0415
 
         self._map_rows = map_rows
-        self._crew = Supervisor(context, size, threads, pins)
+        self._supervisor = Supervisor(context, size, threads, pins)
         self._last_map = LastMap()
-        self._judged = Judged()
+        self._verified = VerifiedFunctions()
         self._compiled: weakref.WeakSet[Any] = weakref.WeakSet()
         self._owner = os.getpid()
         self._one_at_a_time = threading.Lock()
         self._at_work: int | None = None
         """The thread whose job runs."""
         # Also at exit. Not in a fork of this process, which would stop workers that are not its.
-        self._closing = weakref.finalize(self, _close, self._crew, self._owner)
+        self._closing = weakref.finalize(self, _close, self._supervisor, self._owner)
         try:
-            self._crew.start()
+            self._supervisor.start()
         except BaseException:
             self.close()
             raise
@@ -119,7 +119,7 @@ class Team:
     @property
     def pids(self) -> list[int]:
         """The workers' process ids, by rank."""
-        return [seat.pid for seat in self._crew.seats]
+        return [worker.pid for worker in self._supervisor.workers]
 
     def close(self) -> None:
         """Stop the workers. Closing twice is harmless."""
@@ -151,7 +151,7 @@ class Team:
             other workers' programs are ended by `sharedcompute.sync.Aborted`.
         """
         with self._turn():
-            return self._crew.run(self._crew.encode(program, args), on_message)
+            return self._supervisor.run(self._supervisor.encode(program, args), on_message)
 
     def map(
         self,
@@ -164,7 +164,7 @@ class Team:
         schedule: Schedule = "static",
         block_rows: int | None = None,
     ) -> NDArray[Any]:
-        """Call ``f(x_rows, out_rows, *params)`` on row ranges of `x` in all workers.
+        """MapCall ``f(x_rows, out_rows, *params)`` on row ranges of `x` in all workers.
 
         Parameters
         ----------
@@ -208,26 +208,26 @@ class Team:
         params: tuple[Any, ...],
         cut: tuple[int, Mode, Schedule, int | None],
     ) -> NDArray[Any]:
-        known = self._last_map.find(Call(f, x, out, params, (*cut, False)))
+        known = self._last_map.find(MapCall(f, x, out, params, (*cut, False)))
         if known is not None:
-            self._crew.run(known)
+            self._supervisor.run(known)
             return cast(NDArray[Any], out)
         source = _rows_of(x)
         _check_map(f, source, out, cut)
-        judge = out is None and not self._judged.knows(f, source.dtype)
+        verify = out is None and not self._verified.knows(f, source.dtype)
         target = out if out is not None else arrays.empty(source.shape, _native(source))
         result = _reached(target)
-        call = Call(f, _reached(source), result, _given(params), (*cut, judge))
+        call = MapCall(f, _reached(source), result, _given(params), (*cut, verify))
         if is_dispatcher(f) and f not in self._compiled:
             _compile(f, call.x, result, params)
             self._compiled.add(f)
         kind = REPEATABLE if call.is_repeatable() else JOB
-        message = self._crew.encode(self._map_rows, tuple(call), kind)
-        self._crew.run(message)
+        message = self._supervisor.encode(self._map_rows, tuple(call), kind)
+        self._supervisor.run(message)
         if kind == REPEATABLE:
             self._last_map.note(call, message)
-        if judge:
-            self._judged.note(f, source.dtype)
+        if verify:
+            self._verified.note(f, source.dtype)
         if result is not target:
             np.copyto(target, result)
         return target
@@ -272,9 +272,9 @@ class Team:
                 self._at_work = None
 
 
-def _close(crew: Any, owner: int) -> None:
+def _close(supervisor: Any, owner: int) -> None:
     if os.getpid() == owner:
-        crew.close()
+        supervisor.close()
 
 
 def _rows_of(x: Any) -> NDArray[Any]:

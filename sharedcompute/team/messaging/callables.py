@@ -69,7 +69,7 @@ def name_of_own(f: FunctionType) -> Named | None:
 
 
 @lru_cache(maxsize=256)
-def find(module: str, qualname: str) -> Any:
+def import_named(module: str, qualname: str) -> Any:
     """Import what was sent by name."""
     found = reduce(getattr, qualname.split("."), importlib.import_module(module))
     if is_dispatcher(found):

@@ -1,10 +1,10 @@
 """Calls that all ranks make together: each says what it calls, and shows its data.
 
 A call is one barrier. Before it a rank writes its data to a block of its own and notes in its
-record on the board what it calls and where the data lie; behind it all compare the notes, so that
+record on the areas what it calls and where the data lie; behind it all compare the notes, so that
 wrong use is an error on every rank, and read.
 
-Blocks and records are two for each rank, used in turn by the parity of the barrier's generation.
+BlockPool and records are two for each rank, used in turn by the parity of the barrier's generation.
 So what is shown at a barrier stays as it is until all ranks have come to the next one: no second
 barrier has to say that everybody has read.
 """
@@ -19,9 +19,9 @@ from sharedcompute.errors import InputError
 from sharedcompute.shm import segments
 from sharedcompute.shm.segments import Segment
 from sharedcompute.sync import Control, ProgramLeftError
-from sharedcompute.team.messaging.board import Board
-from sharedcompute.team.messaging.letters import Blocks
-from sharedcompute.team.messaging.messages import Attached
+from sharedcompute.team.messaging.payloads import BlockPool
+from sharedcompute.team.messaging.pickling import Attached
+from sharedcompute.team.messaging.rank_areas import RankAreas
 
 Write = Callable[[memoryview], None]
 
@@ -31,7 +31,7 @@ _PLACE = struct.Struct(f"<q{segments.NAME_NBYTES}s")
 
 _TEXT = 248
 _LEAST = 1 << 16
-"""Blocks are made in multiples of this, so that sizes that grow a little do not make new ones."""
+"""BlockPool are made in multiples of this, so that sizes that grow a little do not make new ones."""
 
 _KEPT = 1 << 24
 """Longer ones are freed after a job: fresh ones of that size take 10 ms."""
@@ -48,14 +48,14 @@ class Exchange:
         What this process keeps of blocks, lent and mapped.
     """
 
-    def __init__(self, board: Board, control: Control, rank: int, attached: Attached) -> None:
-        self.board = board
-        self._records = [[board.record(r, half) for r in range(control.size)] for half in (0, 1)]
+    def __init__(self, areas: RankAreas, control: Control, rank: int, attached: Attached) -> None:
+        self.areas = areas
+        self._records = [[areas.call_record(r, half) for r in range(control.size)] for half in (0, 1)]
         self.control = control
         self.rank = rank
         self.size = control.size
         self.attached = attached
-        self.blocks = Blocks()
+        self.blocks = BlockPool()
         self.job = 0
         self._own: list[Segment | None] = [None, None]
         self._others: list[dict[int, Segment]] = [{}, {}]

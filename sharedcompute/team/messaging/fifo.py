@@ -21,8 +21,8 @@ from sharedcompute.errors import Error, WaitTimeoutError
 from sharedcompute.sync import Control, ControlBlock
 from sharedcompute.sync.atomics import EVERYONE, Words, add, compiled, load, swap, wake
 from sharedcompute.sync.waiting import first_turn, linger, nap
-from sharedcompute.team.messaging.letters import LETTER, Blocks, Letter, Reader
-from sharedcompute.team.messaging.messages import Attached
+from sharedcompute.team.messaging.payloads import PAYLOAD_NBYTES, BlockPool, Payload, PayloadReader
+from sharedcompute.team.messaging.pickling import Attached
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ CHANGES = 16  # of anything: what waiters sleep on
 SLEEPERS = 17
 CLOSED = 24  # how many writers have said that they write no more
 SLOTS = 32
-SLOT = 1 + LETTER // 8  # words: the turns that were taken, and a letter
+SLOT = 1 + PAYLOAD_NBYTES // 8  # words: the turns that were taken, and a payload
 
 
 @compiled
@@ -102,7 +102,7 @@ class Fifo:
     """
 
     def __init__(
-        self, words: Words, slots: int, rank: int, control: Control, blocks: Blocks,
+        self, words: Words, slots: int, rank: int, control: Control, blocks: BlockPool,
         attached: Attached,
     ) -> None:  # fmt: skip
         # numba takes 20 us, not 1, to see what a subclass of an ndarray is.
@@ -111,7 +111,7 @@ class Fifo:
         self._rank = rank
         self._control = control
         self._blocks = blocks
-        self._reader = Reader(attached)
+        self._reader = PayloadReader(attached)
         block = control.block
         self._block = ControlBlock.of(words, block.rank, block.size, block.spins)
         self._bytes = words.data.cast("B")
@@ -121,22 +121,22 @@ class Fifo:
         """How many words a queue of `slots` objects needs."""
         return SLOTS + SLOT * slots
 
-    def try_put(self, letter: Letter) -> bool | None:
+    def try_put(self, payload: Payload) -> bool | None:
         """Put an object in; None where there is no room."""
         place = claim_to_write(self._words, self._slots)
         if place < 0:
             return None
         at, room = self._slot(place)
-        room[: len(letter.content)] = letter.content
+        room[: len(payload.content)] = payload.content
         take_turn(self._words, at)
-        if letter.block is not None:
+        if payload.block is not None:
             turns = 2 * (place // self._slots) + 2
-            self._blocks.lend(letter.block, lambda: load(self._words, at) >= turns)
+            self._blocks.lend(payload.block, lambda: load(self._words, at) >= turns)
         return True
 
-    def seal(self, obj: Any) -> Letter:
+    def pack(self, obj: Any) -> Payload:
         """Pack an object, to be put in."""
-        return self._blocks.seal(self._rank, obj)
+        return self._blocks.pack(self._rank, obj)
 
     def try_get(self) -> tuple[int, Any] | None:
         """Take the next object out, after its writer's rank; None where there is none."""
@@ -245,12 +245,12 @@ class Fifo:
         return at, self._bytes[8 * (at + 1) : 8 * (at + SLOT)]
 
 
-def warm_up() -> None:
+def warm_up_fifo() -> None:
     """Call each compiled function once, so that no worker has to compile it."""
     control = Control(np.zeros(Control.size_for(1), np.int64), 1, 0)
     words = np.zeros(Fifo.size_for(1), np.int64)
-    fifo = Fifo(words, 1, 0, control, Blocks(), Attached())
-    fifo.try_put(fifo.seal(None))
+    fifo = Fifo(words, 1, 0, control, BlockPool(), Attached())
+    fifo.try_put(fifo.pack(None))
     fifo.try_get()
     with suppress(WaitTimeoutError):
         fifo.wait(fifo.try_get, lambda: None, 0, "nothing")

@@ -12,7 +12,7 @@ from sharedcompute.sync import ProgramLeftError
 from sharedcompute.sync.control import check_timeout
 from sharedcompute.team.messaging.exchange import Exchange
 from sharedcompute.team.messaging.fifo import Fifo
-from sharedcompute.team.messaging.parcels import Parcel, read
+from sharedcompute.team.messaging.serialization import Serialized, deserialize
 from sharedcompute.validation.integers import whole
 
 
@@ -65,9 +65,9 @@ class Queue:
         check_timeout(timeout)
         if self._closed or self._is_closed():
             raise QueueClosedError("expected an open queue to put into, got a closed one")
-        letter = self._fifo.seal(obj)
+        payload = self._fifo.pack(obj)
         self._fifo.wait(
-            lambda: self._fifo.try_put(letter),
+            lambda: self._fifo.try_put(payload),
             lambda: self._alone("room in the queue"),
             timeout,
             "room in the queue",
@@ -138,11 +138,11 @@ def _meet(exchange: Exchange, maxsize: int, producers: int) -> SharedArray:
     words = None
     if exchange.rank == 0:
         words = arrays.zeros(Fifo.size_for(maxsize), "i8")
-        parcel = Parcel(tuple(arrays.handle(words) or ()))
-        half = exchange.call(text, parcel.nbytes, parcel.write)
+        serialized = Serialized(tuple(arrays.handle(words) or ()))
+        half = exchange.call(text, serialized.nbytes, serialized.write)
     else:
         half = exchange.call(text)
-        handle = read(exchange.shown(0, half), exchange.attached)
+        handle = deserialize(exchange.shown(0, half), exchange.attached)
         words = arrays.attach(arrays.Handle(*handle))
     exchange.call(f"the end of {text}")
     # All have it mapped: it needs no name any more, and goes with the last of them.

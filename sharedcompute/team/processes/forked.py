@@ -16,7 +16,7 @@ from multiprocessing import process, resource_tracker
 from typing import Any, Protocol
 
 
-class ParentsOwn(Protocol):
+class OwnedByParent(Protocol):
     """What belongs to the process that made it alone."""
 
     def close(self) -> None:
@@ -27,7 +27,7 @@ class ParentsOwn(Protocol):
 _owned: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def close_in_forks(owned: ParentsOwn) -> None:
+def close_in_forks(owned: OwnedByParent) -> None:
     """Have something closed in every fork of this process, as soon as it is made."""
     _owned.add(owned)
 

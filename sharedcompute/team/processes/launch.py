@@ -22,7 +22,7 @@ from sharedcompute.shm import segments
 from sharedcompute.system.descriptors import occupy_standard
 from sharedcompute.system.signal_mask import blocked
 from sharedcompute.team.messaging.callables import send_main_by_value
-from sharedcompute.team.messaging.messages import Channel, Recycled
+from sharedcompute.team.messaging.channel import BufferPool, Channel
 from sharedcompute.team.processes import forked
 from sharedcompute.wording import option
 
@@ -149,7 +149,7 @@ def context(start_method: str | None) -> Any:
     return chosen
 
 
-def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> WorkerHandle:
+def start(chosen: Any, config: Any, rank: int, pool: BufferPool) -> WorkerHandle:
     """Start the worker of `rank`.
 
     Raises
@@ -179,7 +179,7 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> WorkerHand
                 with theirs:
                     process = chosen.Process(
                         target=serve.main,
-                        args=(replace(origin, rank=rank), theirs),
+                        args=(replace(config, rank=rank), theirs),
                         name=f"sharedcompute-{rank}",
                         daemon=True,
                     )
@@ -187,7 +187,7 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> WorkerHand
         except (EOFError, ConnectionError):
             _bury_server()  # the next start begins a new one
         else:
-            return WorkerHandle(process, Channel(ours, recycled), rank)
+            return WorkerHandle(process, Channel(ours, pool), rank)
     raise Error(
         f"expected to start worker {rank}, the process that starts workers died {_TRIES} times; "
         "look at what it printed, and at the limits on memory and processes (ulimit -u)"

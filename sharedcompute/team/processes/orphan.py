@@ -15,7 +15,7 @@ from types import TracebackType
 _LOOK_SECONDS = 0.05
 
 
-class Watch:
+class ParentWatch:
     """A thread that ends this process when its parent is gone, until it is stopped."""
 
     def __init__(self) -> None:
@@ -43,5 +43,5 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
         sys.__excepthook__(kind, error, trace)
 
 
-WATCH = Watch()
+WATCH = ParentWatch()
 sys.excepthook = _report

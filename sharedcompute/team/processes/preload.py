@@ -36,7 +36,7 @@ def prepare() -> None:
 def _wake_numba() -> None:
     """Load all that programs synchronise with; compile it here where it is not cached yet."""
     warm_up()
-    fifo.warm_up()
+    fifo.warm_up_fifo()
     compiled: Any = exit_after
     compiled.compile((numba.int64, numba.int64))
 

@@ -24,22 +24,20 @@ from sharedcompute.shm.arrays import Handle
 from sharedcompute.sync import Aborted, Control
 from sharedcompute.system import faults
 from sharedcompute.system.topology import Cores, pin
-from sharedcompute.team.messaging.board import Board
-from sharedcompute.team.messaging.exchange import Exchange
-from sharedcompute.team.messaging.messages import (
+from sharedcompute.team.messaging.channel import (
     ALL_LEFT,
     GIVE,
     RAISED,
     REPEATABLE,
     RESULT,
     UNFIT,
-    Attached,
+    BufferPool,
     Channel,
     Message,
-    Recycled,
-    dumps,
-    loads,
 )
+from sharedcompute.team.messaging.exchange import Exchange
+from sharedcompute.team.messaging.pickling import Attached, dumps, loads
+from sharedcompute.team.messaging.rank_areas import RankAreas
 from sharedcompute.team.processes.environment import end_with, keep_freed_memory, limit_threads
 from sharedcompute.team.programs.worker import Worker
 
@@ -59,7 +57,7 @@ class Failure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Origin:
+class WorkerConfig:
     """Where a worker belongs: what it is told when it starts."""
 
     rank: int
@@ -67,43 +65,43 @@ class Origin:
     cores: int
     threads: int
     control: Handle
-    board: Handle
+    areas: Handle
     parent: int
     parent_start: int | None
     pins: tuple[Cores, ...] = ()
 
 
-def main(origin: Origin, connection: Connection) -> None:
+def main(config: WorkerConfig, connection: Connection) -> None:
     """Serve jobs until the parent closes the connection or is gone."""
-    faults.point("worker.start", origin.rank)
+    faults.point("worker.start", config.rank)
     # Ctrl-C reaches the whole process group; the parent decides what it means. The mask was set by
     # the parent so that nothing comes before this line.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    channel = Channel(connection, Recycled())
+    channel = Channel(connection, BufferPool())
     with suppress(EOFError, OSError):
         try:
-            exchange = _set_up(origin)
+            exchange = _set_up(config)
         except InputError:
             return  # The team was closed before this worker had started.
         except Exception as problem:  # noqa: BLE001 - no thread, no memory: the parent says it
-            channel.send(UNFIT, 0, _unfit(origin.rank, problem).encode())
+            channel.send(UNFIT, 0, _unfit(config.rank, problem).encode())
             return
-        _serve(origin, exchange, channel)
+        _serve(config, exchange, channel)
     segments.remove_own()
 
 
-def _set_up(origin: Origin) -> Exchange:
+def _set_up(config: WorkerConfig) -> Exchange:
     """Make this process a worker; give its hold on what the team shares."""
-    end_with(origin.parent, origin.parent_start)
-    limit_threads(origin.threads)
-    if origin.pins:
-        pin(origin.pins[origin.rank])
+    end_with(config.parent, config.parent_start)
+    limit_threads(config.threads)
+    if config.pins:
+        pin(config.pins[config.rank])
     keep_freed_memory()
-    faults.point("worker.attach", origin.rank)
-    words = arrays.attach(origin.control)
-    control = Control(words, origin.size, origin.rank, origin.cores)
-    exchange = Exchange(Board(arrays.attach(origin.board)), control, origin.rank, Attached())
+    faults.point("worker.attach", config.rank)
+    words = arrays.attach(config.control)
+    control = Control(words, config.size, config.rank, config.cores)
+    exchange = Exchange(RankAreas(arrays.attach(config.areas)), control, config.rank, Attached())
     control.begin()
     return exchange
 
@@ -115,19 +113,19 @@ def _unfit(rank: int, problem: Exception) -> str:
     )
 
 
-def _serve(origin: Origin, exchange: Exchange, channel: Channel) -> None:
+def _serve(config: WorkerConfig, exchange: Exchange, channel: Channel) -> None:
     attached = exchange.attached
     given: dict[int, Any] = {}
     poll = select.poll()
     poll.register(channel.descriptor, select.POLLIN)
-    spin = _SPIN_SECONDS if origin.size <= origin.cores else 0.0
+    spin = _SPIN_SECONDS if config.size <= config.cores else 0.0
     while True:
-        faults.point("worker.idle", origin.rank)
-        _look_out(poll, spin)
+        faults.point("worker.idle", config.rank)
+        _spin_for_message(poll, spin)
         while len(attached) and not poll.poll(_SWEEP_MS):
             attached.sweep()
         message = channel.receive()
-        faults.point("worker.job", origin.rank)
+        faults.point("worker.job", config.rank)
         load = partial(_load, message, attached, given)
         if message.kind == GIVE:
             given[message.number] = load()
@@ -137,7 +135,7 @@ def _serve(origin: Origin, exchange: Exchange, channel: Channel) -> None:
             attached.sweep()
 
 
-def _look_out(poll: select.poll, seconds: float) -> None:
+def _spin_for_message(poll: select.poll, seconds: float) -> None:
     """Wait awake for a message; whoever else wants the core has it."""
     end = time.perf_counter() + seconds
     while not poll.poll(0) and time.perf_counter() < end:

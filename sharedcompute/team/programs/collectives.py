@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from sharedcompute.errors import InputError
 from sharedcompute.rows import share
 from sharedcompute.team.messaging.exchange import Exchange
-from sharedcompute.team.messaging.parcels import Parcel, is_array, read
+from sharedcompute.team.messaging.serialization import Serialized, deserialize, is_array
 from sharedcompute.team.programs import folds
 from sharedcompute.team.programs.folds import Op
 from sharedcompute.validation.integers import whole
@@ -98,8 +98,8 @@ class Collectives:
         text = f"broadcast(root={root})"
         if self.rank != root:
             return self._read(root, self._exchange.call(text))
-        parcel = Parcel(obj)
-        self._exchange.call(text, parcel.nbytes, parcel.write)
+        serialized = Serialized(obj)
+        self._exchange.call(text, serialized.nbytes, serialized.write)
         return obj
 
     def gather(self, obj: Any, root: int = 0) -> list[Any] | None:
@@ -140,17 +140,21 @@ class Collectives:
         if self.rank != root:
             half = self._exchange.call(text)
         else:
-            parcels = [Parcel(part) for part in self._parts(values)]
-            ends = np.cumsum([self._table.size, *(parcel.nbytes for parcel in parcels)]).tolist()
+            parts = [Serialized(part) for part in self._parts(values)]
+            ends = np.cumsum(
+                [self._table.size, *(part.nbytes for part in parts)]
+            ).tolist()
 
             def write(room: memoryview) -> None:
                 self._table.pack_into(room, 0, *ends[:-1])
-                for parcel, start, end in zip(parcels, ends, ends[1:], strict=False):
-                    parcel.write(room[start:end])
+                for part, start, end in zip(parts, ends, ends[1:], strict=False):
+                    part.write(room[start:end])
 
             half = self._exchange.call(text, ends[-1], write)
         room = self._exchange.shown(root, half)
-        return read(room[self._table.unpack_from(room)[self.rank] :], self._exchange.attached)
+        return deserialize(
+            room[self._table.unpack_from(room)[self.rank] :], self._exchange.attached
+        )
 
     @cached_property
     def _table(self) -> struct.Struct:
@@ -173,18 +177,18 @@ class Collectives:
 
     def _combine(self, value: Any, op: Op, root: int | None, out: NDArray[Any] | None) -> Any:
         """Combine the values of all ranks, for `root` or, where that is None, for everybody."""
-        ufunc = folds.find(op)
+        ufunc = folds.resolve_op(op)
         if not isinstance(op, str):
             return self._combine_by(value, ufunc, root, out)
         if folds.is_integer(value):
-            half = self._show(_text(folds.name_of(op), root, "int", ""), value)
+            half = self._show(_text(folds.op_name(op), root, "int", ""), value)
             if root not in (None, self.rank):
                 return None
             return folds.fold_integers(self._read_all(half), op)
         array = folds.numbers(value, op)
         if out is not None:
             folds.check_out(out, array)
-        text = _text(folds.name_of(op), root, array.dtype, array.shape)
+        text = _text(folds.op_name(op), root, array.dtype, array.shape)
         into = (
             out if out is not None and out.flags.c_contiguous else np.empty_like(array, order="C")
         )
@@ -234,7 +238,7 @@ class Collectives:
         if out is not None:
             raise InputError("expected no out with a function as op, got one; use what it returns")
         what = (value.dtype, value.shape) if is_array(value) else (type(value).__name__, "")
-        half = self._show(_text(folds.name_of(f), root, *what), value)
+        half = self._show(_text(folds.op_name(f), root, *what), value)
         first = root or 0
         result = None
         if self.rank == first:
@@ -242,11 +246,11 @@ class Collectives:
         return self.broadcast(result, first) if root is None else result
 
     def _show(self, text: str, obj: Any) -> int:
-        parcel = Parcel(obj)
-        return self._exchange.call(text, parcel.nbytes, parcel.write)
+        serialized = Serialized(obj)
+        return self._exchange.call(text, serialized.nbytes, serialized.write)
 
     def _read(self, rank: int, half: int) -> Any:
-        return read(self._exchange.shown(rank, half), self._exchange.attached)
+        return deserialize(self._exchange.shown(rank, half), self._exchange.attached)
 
     def _read_all(self, half: int) -> list[Any]:
         return [self._read(rank, half) for rank in range(self.size)]

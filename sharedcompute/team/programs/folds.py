@@ -26,7 +26,7 @@ _SLICE = 1 << 14
 """Elements that are combined over all ranks before the next: they stay in the L2 cache."""
 
 
-def find(op: Op) -> np.ufunc | Combine:
+def resolve_op(op: Op) -> np.ufunc | Combine:
     """Return the ufunc of a name; a user's function as it is."""
     if isinstance(op, str) and op in UFUNCS:
         return UFUNCS[op]
@@ -37,7 +37,7 @@ def find(op: Op) -> np.ufunc | Combine:
     raise InputError(f"expected op to be {', '.join(UFUNCS)} or a function, got {op!r}{meant}")
 
 
-def name_of(op: Op) -> str:
+def op_name(op: Op) -> str:
     """Say an op in a message."""
     return op if isinstance(op, str) else str(getattr(op, "__qualname__", op))
 
@@ -102,7 +102,7 @@ def fold_by(f: Combine, values: list[Any]) -> Any:
     result = functools.reduce(f, values)
     if result is None:
         raise InputError(
-            f"expected {name_of(f)} to return what it makes of its two arguments, got None; "
+            f"expected {op_name(f)} to return what it makes of its two arguments, got None; "
             "return it"
         )
     return result

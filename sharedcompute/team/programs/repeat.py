@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from sharedcompute.shm.arrays import segment_of
 from sharedcompute.team.messaging.callables import is_dispatcher
-from sharedcompute.team.messaging.messages import Encoded
+from sharedcompute.team.messaging.channel import Encoded
 
 _CONSTANTS = (bool, int, float, complex, str, bytes, type(None), np.number, np.bool_)
 
 
-class Call(NamedTuple):
+class MapCall(NamedTuple):
     """The arguments of a map: function, arrays, parameters, and how rows are dealt out."""
 
     f: Callable[..., Any]
@@ -46,11 +46,11 @@ class LastMap:
     """
 
     def __init__(self) -> None:
-        self._call: Call | None = None
+        self._call: MapCall | None = None
         self._seen: tuple[Any, ...] = ()
         self._message: Encoded | None = None
 
-    def find(self, call: Call) -> Encoded | None:
+    def find(self, call: MapCall) -> Encoded | None:
         """Return the message of the last call where `call` is the same."""
         last = self._call
         if (
@@ -69,7 +69,7 @@ class LastMap:
             return None
         return self._message
 
-    def note(self, call: Call, message: Encoded) -> None:
+    def note(self, call: MapCall, message: Encoded) -> None:
         """Remember a repeatable call."""
         self._call = call._replace(x=weakref.ref(call.x), out=weakref.ref(call.out))
         self._seen = (*_look(call.x), *_look(call.out))
@@ -83,7 +83,7 @@ def _look(array: NDArray[Any]) -> tuple[Any, ...]:
     return array.shape, array.strides, array.dtype, array.flags.writeable, is_open
 
 
-class Judged:
+class VerifiedFunctions:
     """The functions that were seen to write all of their output, by the dtype of the input."""
 
     def __init__(self) -> None:

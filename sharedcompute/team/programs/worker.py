@@ -17,9 +17,10 @@ from sharedcompute.sync import Control, ControlBlock
 from sharedcompute.sync.claims import check_blocks, check_steal
 from sharedcompute.sync.control import check_timeout
 from sharedcompute.sync.handles import Counter, Event, Lock, Semaphore
+from sharedcompute.team.messaging.channel import POST, Channel
 from sharedcompute.team.messaging.exchange import Exchange
-from sharedcompute.team.messaging.mail import Mail
-from sharedcompute.team.messaging.messages import POST, Channel, dumps
+from sharedcompute.team.messaging.pickling import dumps
+from sharedcompute.team.messaging.point_to_point import PointToPoint
 from sharedcompute.team.messaging.queue import Queue
 from sharedcompute.team.programs.collectives import Collectives
 from sharedcompute.validation.arrays import plain_array
@@ -224,7 +225,7 @@ class Worker(Collectives):
         """
         self._check_rank(rank)
         check_timeout(timeout)
-        self._mail.send(obj, rank, timeout)
+        self._point_to_point.send(obj, rank, timeout)
 
     def recv(self, rank: int, timeout: float | None = None) -> Any:
         """Receive the next object that a rank has sent to this one, in the order it sent them.
@@ -237,12 +238,12 @@ class Worker(Collectives):
         """
         self._check_rank(rank)
         check_timeout(timeout)
-        return self._mail.receive(rank, timeout)[1]
+        return self._point_to_point.receive(rank, timeout)[1]
 
     def recv_any(self, timeout: float | None = None) -> tuple[int, Any]:
         """Receive the next object from whatever rank: ``(rank, obj)``. See `recv`."""
         check_timeout(timeout)
-        return self._mail.receive(None, timeout)
+        return self._point_to_point.receive(None, timeout)
 
     def queue(self, maxsize: int, producers: int = 1) -> Queue:
         """Make a queue between the ranks. All of them call this together, like a collective.
@@ -257,8 +258,8 @@ class Worker(Collectives):
         return Queue(self._exchange, maxsize, producers)
 
     @cached_property
-    def _mail(self) -> Mail:
-        return Mail(self._exchange)
+    def _point_to_point(self) -> PointToPoint:
+        return PointToPoint(self._exchange)
 
     def _hold(self, blocks: list[Rows]) -> Iterator[Rows]:
         for block in blocks:

@@ -1,6 +1,6 @@
 """What the ranks of a team tell each other beside the control block.
 
-For each rank two records, of the calls that all ranks make together, and a letter box.
+For each rank two records, of the calls that all ranks make together, and a payload box.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from sharedcompute.team.messaging.fifo import WRITTEN, Fifo
 
 _RECORD = 48
 """Words of a record."""
-BOX_SLOTS = 32
+MAILBOX_SLOTS = 32
 """Messages that wait for a rank before who sends it more has to wait."""
 
-_RANK = 2 * _RECORD + Fifo.size_for(BOX_SLOTS)
+_RANK = 2 * _RECORD + Fifo.size_for(MAILBOX_SLOTS)
 
 
-class Board:
+class RankAreas:
     """The shared words, cut into what each rank has."""
 
     def __init__(self, words: Words) -> None:
@@ -30,15 +30,15 @@ class Board:
         return _RANK * size
 
     def reset(self) -> None:
-        """Empty the letter boxes. Only while every rank is idle."""
+        """Empty the payload boxes. Only while every rank is idle."""
         boxes = self._ranks[:, 2 * _RECORD :]
         if boxes[:, WRITTEN].any():
             boxes[...] = 0
 
-    def record(self, rank: int, half: int) -> memoryview:
+    def call_record(self, rank: int, half: int) -> memoryview:
         """Give one of the two records of a rank, as bytes."""
         return self._ranks[rank, half * _RECORD :][:_RECORD].data.cast("B")
 
-    def box(self, rank: int) -> Words:
-        """Give the letter box of a rank, which is a `Fifo`."""
+    def mailbox(self, rank: int) -> Words:
+        """Give the payload box of a rank, which is a `Fifo`."""
         return self._ranks[rank, 2 * _RECORD :]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.shm.arrays import SharedArray, segment_of
-from sharedcompute.team.messaging.messages import Attached, dumps, loads
+from sharedcompute.team.messaging.pickling import Attached, dumps, loads
 
 _HEADER = struct.Struct("<qqq")  # kind, bytes of the pickle, number of buffers
 _ARRAY, _PICKLE = range(2)
@@ -23,7 +23,7 @@ _ALIGN = 64
 _PLAIN = frozenset({bool, int, float, complex, str, type(None)})
 
 
-class Parcel:
+class Serialized:
     """An object, packed: `nbytes` says what room `write` needs.
 
     Parameters
@@ -71,7 +71,7 @@ class Parcel:
             at += _aligned(buffer.nbytes)
 
 
-def read(room: memoryview, attached: Attached) -> Any:
+def deserialize(room: memoryview, attached: Attached) -> Any:
     """Return the object that was written at the beginning of `room`."""
     kind, size, count = _HEADER.unpack_from(room)
     start = _HEADER.size + 8 * count

@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 
 from sharedcompute.shm import segments
 from sharedcompute.shm.segments import Segment
-from sharedcompute.team.messaging.messages import Attached
-from sharedcompute.team.messaging.parcels import Parcel, read
+from sharedcompute.team.messaging.pickling import Attached
+from sharedcompute.team.messaging.serialization import Serialized, deserialize
 
-LETTER = 1016
-"""The bytes of the longest letter. It makes a slot of 1 kB."""
+PAYLOAD_NBYTES = 1016
+"""The bytes of the longest payload. It makes a slot of 1 kB."""
 _HEAD = struct.Struct(f"<qq{segments.NAME_NBYTES}s")
 """The rank of the writer; size and name of the block, if there is one."""
 _MAPPED = 64
 """As many blocks of others as a reader keeps mapped."""
 
 
-class Letter(NamedTuple):
+class Payload(NamedTuple):
     """The bytes for a slot, and the block of a long object."""
 
     content: bytes
@@ -31,24 +31,24 @@ class _Lent(NamedTuple):
     is_read: Callable[[], bool]
 
 
-class Blocks:
+class BlockPool:
     """The blocks that this process has long objects in. Used again once they are read."""
 
     def __init__(self) -> None:
         self._lent: list[_Lent] = []
         self._free: list[Segment] = []
 
-    def seal(self, rank: int, obj: Any) -> Letter:
+    def pack(self, rank: int, obj: Any) -> Payload:
         """Pack an object of `rank`."""
-        parcel = Parcel(obj, as_data=False)
-        if _HEAD.size + parcel.nbytes <= LETTER:
-            content = bytearray(_HEAD.size + parcel.nbytes)
+        serialized = Serialized(obj, as_data=False)
+        if _HEAD.size + serialized.nbytes <= PAYLOAD_NBYTES:
+            content = bytearray(_HEAD.size + serialized.nbytes)
             _HEAD.pack_into(content, 0, rank, 0, b"")
-            parcel.write(memoryview(content)[_HEAD.size :])
-            return Letter(bytes(content), None)
-        block = self._take(parcel.nbytes)
-        parcel.write(memoryview(block))
-        return Letter(_HEAD.pack(rank, len(block), block.name.encode()), block)
+            serialized.write(memoryview(content)[_HEAD.size :])
+            return Payload(bytes(content), None)
+        block = self._take(serialized.nbytes)
+        serialized.write(memoryview(block))
+        return Payload(_HEAD.pack(rank, len(block), block.name.encode()), block)
 
     def lend(self, block: Segment, is_read: Callable[[], bool]) -> None:
         """Keep a block until it is read."""
@@ -69,7 +69,7 @@ class Blocks:
         return self._free.pop() if self._free else segments.create(nbytes)
 
 
-class Reader:
+class PayloadReader:
     """Reads letters. It keeps blocks of others mapped: they come again."""
 
     def __init__(self, attached: Attached) -> None:
@@ -77,11 +77,13 @@ class Reader:
         self._mapped: dict[str, Segment] = {}
 
     def read(self, room: memoryview) -> tuple[int, Any]:
-        """Return the rank that wrote a letter, and a copy of its object."""
+        """Return the rank that wrote a payload, and a copy of its object."""
         rank, size, name = _HEAD.unpack_from(room)
         if not size:
-            return rank, read(room[_HEAD.size :], self._attached)
-        return rank, read(memoryview(self._map(name.rstrip(b"\0").decode(), size)), self._attached)
+            return rank, deserialize(room[_HEAD.size :], self._attached)
+        return rank, deserialize(
+            memoryview(self._map(name.rstrip(b"\0").decode(), size)), self._attached
+        )
 
     def _map(self, name: str, size: int) -> Segment:
         segment = self._mapped.get(name)
