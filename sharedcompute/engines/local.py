@@ -269,7 +269,7 @@ def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule)
 
 def _places(worker: Worker, count: int, schedule: Schedule) -> Iterator[int]:
     """What of `count` units falls to this worker."""
-    return (claimed.start for claimed in worker.agreed(count, 1, schedule))
+    return (claimed.start for claimed in worker.claim_agreed(count, 1, schedule))
 
 
 class _Ranked:

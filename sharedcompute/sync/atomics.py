@@ -1,4 +1,4 @@
-"""Atomic operations on words of shared memory, and sleeping on them: what `sync` is made of.
+"""Atomic operations on words of shared memory, and futexes: the basis of `sync`.
 
 numba has no atomics on the CPU, so they are intrinsics that emit LLVM's instructions.
 """
@@ -23,14 +23,14 @@ from sharedcompute.kernels.cache import cached
 
 Words = NDArray[np.int64]
 Block = Words | int
-"""Words to work on: an array, or in compiled code the address of the first. With an array numba
-counts references at each call, by two atomic instructions: as much again as a lock takes."""
+"""Words to operate on: an array, or in compiled code the address of the first. With an array numba
+counts references at each call, by two atomic instructions: as much again as a lock costs."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 _untyped: Any = cgutils
 
 SLICE_NS = 20_000_000
-"""The longest sleep before a waiter looks at the abort word again."""
+"""The longest sleep before a waiter checks the abort word again."""
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if sys.platform == "linux" else None
 FUTEX = _FUTEX or 0
@@ -43,9 +43,9 @@ def _intrinsic(function: Callable[..., Any]) -> Any:
 
 
 def compiled(function: F, inline: bool = False) -> F:
-    """`numba.njit`, also where NUMBA_DISABLE_JIT is set: intrinsics have no Python form.
+    """Compile by `numba.njit`, even if NUMBA_DISABLE_JIT is set: intrinsics have no Python form.
 
-    With `inline` the machine code goes into that of compiled callers, in place of a call.
+    With `inline` the machine code is inlined into that of compiled callers.
     """
     config: Any = numba.config
     disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
@@ -65,20 +65,20 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
 
 
 def _check_whole(*kinds: Any) -> None:
-    """Refuse floats: numba would cut them off without a word."""
+    """Refuse floats: numba would truncate them silently."""
     for kind in kinds:
         if not isinstance(kind, types.Integer | types.Boolean):
             raise numba.TypingError(f"expected a whole number, got {kind}")
 
 
 def inlined(function: F) -> F:
-    """`compiled`, for a few lines that are called often."""
+    """Compile and inline: for a few lines that are called often."""
     return compiled(function, inline=True)
 
 
 @_intrinsic
 def add(typing: Any, words: Any, at: Any, value: Any) -> Any:
-    """Add to a word; gives what was there before."""
+    """Add to a word; return its value before."""
     _check_whole(at, value)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -90,7 +90,7 @@ def add(typing: Any, words: Any, at: Any, value: Any) -> Any:
 
 @_intrinsic
 def exchange(typing: Any, words: Any, at: Any, value: Any) -> Any:
-    """Set a word; gives what was there before."""
+    """Set a word; return its value before."""
     _check_whole(at, value)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -102,7 +102,7 @@ def exchange(typing: Any, words: Any, at: Any, value: Any) -> Any:
 
 @_intrinsic
 def swap(typing: Any, words: Any, at: Any, expected: Any, value: Any) -> Any:
-    """Compare and swap; gives what was there before."""
+    """Compare and swap; return the value before."""
     _check_whole(at, expected, value)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -126,7 +126,7 @@ def _load(typing: Any, words: Any, at: Any) -> Any:
 
 @_intrinsic
 def pause(typing: Any) -> Any:
-    """Tell the processor that this is a loop that waits: it saves power, and leaves it sooner."""
+    """Hint to the processor that this is a spin loop: it saves power, and leaves it sooner."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         hint = {"x86_64": ("llvm.x86.sse2.pause", []), "aarch64": ("llvm.aarch64.hint", [1])}
@@ -142,7 +142,7 @@ def pause(typing: Any) -> Any:
 
 @_intrinsic
 def _futex(typing: Any, words: Any, at: Any, operation: Any, value: Any) -> Any:
-    """`futex(2)` on a word, with a time limit of `SLICE_NS`."""
+    """Call `futex(2)` on a word, with a timeout of `SLICE_NS`."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         word = ir.IntType(64)
@@ -165,7 +165,7 @@ def _limit(word: Any) -> list[Any]:
 
 @_intrinsic
 def now_ns(typing: Any) -> Any:
-    """The nanoseconds of `time.monotonic`."""
+    """Return the nanoseconds of `time.monotonic`."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         word = ir.IntType(64)
@@ -181,9 +181,10 @@ def now_ns(typing: Any) -> Any:
 
 
 def raising(error: type[BaseException]) -> Any:
-    """Return an intrinsic that raises `error` where its argument is true.
+    """Return an intrinsic that raises `error` if its argument is true.
 
-    numba's own ``raise`` refuses what is no `Exception`; the code that it makes takes any.
+    numba's own ``raise`` refuses classes that are no `Exception`; the code that it generates takes
+    any.
     """
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -213,14 +214,14 @@ def fetch_add(words: Block, at: int, value: int) -> int:
 
 @compiled
 def load(words: Block, at: int) -> int:
-    """Read a word that others write. A plain read in a loop would be moved out of the loop."""
+    """Read a word that others write: a plain read would be moved out of a loop."""
     value: int = _load(words, at)
     return value
 
 
 @compiled
 def wake(words: Block, at: int, count: int) -> None:
-    """Wake up to `count` of those who sleep on a word by a futex."""
+    """Wake up to `count` sleepers on the futex of a word."""
     if FUTEX != 0:
         _futex(words, at, FUTEX_WAKE, count)
 
@@ -229,9 +230,9 @@ def wake(words: Block, at: int, count: int) -> None:
 def sleep_on(words: Block, at: int, seen: int, turn: int = -1) -> None:
     """Sleep while a word is `seen`, one slice at most.
 
-    A futex has 32 bits: the low half of the word on a little-endian machine. Where there is none,
-    and with `turn` from 0 up, how often the waiter has slept already, it is a short sleep that
-    knows nothing of the word.
+    A futex has 32 bits: the low half of the word on a little-endian machine. Without futexes, and
+    with `turn` from 0 up, the number of sleeps before this one, it is a short sleep that does not
+    depend on the word.
     """
     if turn < 0 and FUTEX != 0:
         _futex(words, at, FUTEX_WAIT, seen)
@@ -243,7 +244,7 @@ def sleep_on(words: Block, at: int, seen: int, turn: int = -1) -> None:
 def exit_after(descriptor: int, grace_us: int) -> None:
     """Wait until a descriptor is readable, then a moment, then end this process.
 
-    For a thread: it needs no interpreter, so a kernel that holds the GIL does not keep it waiting.
+    For a thread: it does not need the GIL, so a kernel that holds it does not delay the end.
     """
     entry = np.zeros(2, np.int32)  # struct pollfd
     entry[0] = descriptor

@@ -1,72 +1,54 @@
-"""The supervisor of a team's workers: sends jobs, collects results, deals with deaths.
+"""The supervisor of a team's workers: sends jobs, collects results, replaces workers that died.
 
 Every wait here is on the workers' sockets and sentinels together, so a death is seen when it
 happens. When a job fails, for any reason, the rule is one: set the abort word, give the workers a
-moment to come out, kill those that do not, and replace the dead before the next job.
+moment to return, kill those that do not, and replace the dead before the next job.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import select
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
 import numpy as np
 
-from sharedcompute.errors import Error, ProgramError, WorkerDied
+from sharedcompute.errors import Error, WorkerDied
 from sharedcompute.shm import arrays, segments
 from sharedcompute.shm.arrays import Handle, SharedArray
 from sharedcompute.sync import Control
 from sharedcompute.sync.deadlock import DeadlockWatch
 from sharedcompute.system import machine
 from sharedcompute.system.topology import Cores
+from sharedcompute.team.job import OnMessage, RunningJob
 from sharedcompute.team.messaging.callables import Named, Token, Tokens
 from sharedcompute.team.messaging.channel import (
-    ALL_LEFT,
     GIVE,
     JOB,
-    POST,
-    RAISED,
-    RESULT,
     UNFIT,
     BufferPool,
     Encoded,
-    Message,
 )
-from sharedcompute.team.messaging.pickling import Attached, dumps, loads
+from sharedcompute.team.messaging.pickling import Attached, dumps
 from sharedcompute.team.messaging.rank_areas import RankAreas
 from sharedcompute.team.processes import launch
 from sharedcompute.team.processes.launch import WorkerHandle
-from sharedcompute.team.processes.serve import Failure, WorkerConfig
-
-OnMessage = Callable[[int, Any], None]
+from sharedcompute.team.processes.serve import WorkerConfig
 
 _GRACE = 0.5
 """Seconds that workers have to notice the end of a job before they are killed."""
 
 _LOOK_MS = 150
-"""How often the parent looks for a deadlock while it hears nothing."""
-
-
-@dataclass
-class _Job:
-    """What a running job has given so far."""
-
-    results: list[Any]
-    on_message: OnMessage | None
-    failures: dict[int, Failure] = field(default_factory=dict)
-    all_left: bool = False
+"""How often the parent checks for a deadlock while it receives nothing."""
 
 
 class Supervisor:
-    """The workers of a team and their supervision. See `Team` for what the methods promise."""
+    """The workers of a team and their supervision; `Team` is the public face."""
 
     def __init__(self, context: Any, size: int, threads: int, pins: tuple[Cores, ...] = ()) -> None:
         words = arrays.zeros(Control.size_for(size), np.int64)
@@ -99,7 +81,7 @@ class Supervisor:
             self.workers.append(self._start_worker(rank))
 
     def close(self) -> None:
-        """Stop the workers, by force those that are at work.
+        """Stop the workers; kill those that are at work.
 
         A job that another thread runs ends first: it waits on what is taken down here.
         """
@@ -114,7 +96,7 @@ class Supervisor:
 
     def _take_down(self) -> None:
         for worker in self.workers:
-            worker.channel.close()  # what tells an idle worker to go
+            worker.channel.close()  # an idle worker ends at that
         deadline = time.monotonic() + _GRACE
         for worker in self.workers:
             if worker.alive and self._clean:
@@ -143,7 +125,7 @@ class Supervisor:
 
     def _run(self, message: Encoded, on_message: OnMessage | None) -> list[Any]:
         self._make_ready()
-        job = _Job([None] * len(self.workers), on_message)
+        job = RunningJob([None] * len(self.workers), on_message)
         self._number += 1
         self._control.reset()
         self._areas.reset()
@@ -158,8 +140,11 @@ class Supervisor:
             raise
         return job.results
 
-    def _collect(self, job: _Job) -> None:
-        """Wait for the end of the job. Only the last worker says it: one wake-up, not one each."""
+    def _collect(self, job: RunningJob) -> None:
+        """Wait for the end of the job.
+
+        Only the last worker reports it: one wake-up, not one for each worker.
+        """
         watch = DeadlockWatch(self._control.words, self._number)
         while not job.all_left and not job.failures:
             self._check_open()
@@ -173,16 +158,16 @@ class Supervisor:
             for descriptor, _ in heard:
                 with suppress(WorkerDied):
                     self._hear(job, descriptor)
-        # Only now: that all have left may be heard before what one of them raised.
+        # Only now: that all have left may arrive before the error that one of them raised.
         if job.failures:
             self._stop(job)
-            raise _exception(job.failures[min(job.failures)])
+            raise job.error()
 
-    def _hear(self, job: _Job, descriptor: int) -> None:
-        """Take in what one worker says; raise where it has died at work."""
+    def _hear(self, job: RunningJob, descriptor: int) -> None:
+        """Receive one message of a worker; raise `WorkerDied` if it died at work."""
         rank = self._ranks.get(descriptor)
         if rank is None:
-            return  # the other one of the two told it already
+            return  # the socket or the sentinel, whichever came first, has shown it already
         worker = self.workers[rank]
         if descriptor == worker.sentinel and not worker.channel.readable():
             self._lose(worker)
@@ -195,30 +180,15 @@ class Supervisor:
         if message.kind == UNFIT:
             raise Error(message.data.decode())
         if message.number == self._number:  # else the rest of a job that was stopped
-            self._take(job, worker.rank, message)
+            job.receive(worker.rank, message, self._attached)
 
-    def _take(self, job: _Job, rank: int, message: Message) -> None:
-        if message.kind == ALL_LEFT:
-            job.all_left = True
-            return
-        if message.kind == POST and job.on_message is None:
-            return
-        value = loads(message.data, message.buffers, self._attached, {})
-        self._attached.forget()
-        if message.kind == RAISED:
-            job.failures[rank] = value
-        elif message.kind == RESULT:
-            job.results[rank] = value
-        elif job.on_message is not None:
-            job.on_message(rank, value)
-
-    def _stop(self, job: _Job) -> None:
-        """End the job in all workers: they come out by themselves, or are killed."""
+    def _stop(self, job: RunningJob) -> None:
+        """End the job in all workers; kill those that do not return in time."""
         self._control.abort()
         job.on_message = None
         deadline = time.monotonic() + _GRACE
         while time.monotonic() < deadline and any(map(self._at_work, self.workers)):
-            # Reading on lets those out that wait for room in their sockets.
+            # Reading on unblocks those that wait for room in their sockets.
             for descriptor, _ in self._poll.poll(2):
                 with suppress(WorkerDied):
                     self._hear(job, descriptor)
@@ -247,7 +217,7 @@ class Supervisor:
             self._lose(worker)
 
     def _lose(self, worker: WorkerHandle) -> None:
-        """Note the death of a worker; raise it where the job is not over for that one."""
+        """Clean up after a dead worker; raise `WorkerDied` unless it was done with the job."""
         code = self._end_worker(worker)
         if self._control.is_done(worker.rank, self._number):
             return
@@ -257,12 +227,12 @@ class Supervisor:
         raise WorkerDied(worker.rank, worker.pid, signal, rows, status, starting) from None
 
     def _make_ready(self) -> None:
-        """Replace the workers that have died, or that an interrupt left at work."""
+        """Replace the workers that died, or that an interrupt left at work."""
         heard = self._poll.poll(0)
         if self._clean and not heard and all(worker.alive for worker in self.workers):
             return
         for descriptor, _ in heard:
-            rank = self._ranks.get(descriptor)  # None: the other one of the two told it already
+            rank = self._ranks.get(descriptor)  # None: handled by its other descriptor
             if rank is None:
                 continue
             worker = self.workers[rank]
@@ -293,7 +263,7 @@ class Supervisor:
 
 
 def _is_flushed(worker: WorkerHandle) -> bool:
-    """Forget what a worker said late of an earlier job; False where it is dead."""
+    """Discard a late message of an earlier job; return False if the worker is dead."""
     try:
         worker.channel.receive()
     except (EOFError, OSError):
@@ -305,12 +275,3 @@ def _handle(array: SharedArray) -> Handle:
     found = arrays.handle(array)
     assert found is not None
     return found
-
-
-def _exception(failure: Failure) -> Exception:
-    try:
-        error = pickle.loads(failure.exception)
-    except Exception as problem:  # noqa: BLE001 - any class, any way to fail
-        error = ProgramError(f"a worker raised what cannot be read here ({problem!r})")
-    error.add_note(failure.note)
-    return error  # type: ignore[no-any-return]

@@ -19,24 +19,24 @@ _HEADER = struct.Struct("<iIqQ")  # kind, number of buffers, number, bytes of th
 _POOLED = 4
 """How many buffers a team keeps for messages."""
 
-# What a message is about. To a worker: a dispatcher to keep under its token, a job, a job that may
-# come again and changes none of its arguments. From a worker: a program's result or its error, an
-# object it posted, from the last to leave, that all left, and that it cannot serve at all.
+# Kinds of messages. To a worker: a dispatcher to keep under its token, a job, a job that may be
+# repeated and changes none of its arguments. From a worker: the result or the error of a program,
+# an object it posted, from the last rank that all have left, and that it cannot start at all.
 GIVE, JOB, REPEATABLE, RESULT, RAISED, POST, ALL_LEFT, UNFIT = range(8)
 
 
 class BufferPool:
-    """Buffers for what is posted, used again when nobody holds a view of them any more.
+    """Buffers for posted objects, reused when no view of them exists any more.
 
-    Fresh memory costs a page fault for each 4 kB (2 us in a virtual machine): with it, 4 MB
-    messages arrived at 1 GB/s, with these at 6.
+    Fresh memory costs a page fault for each 4 kB (2 us in a virtual machine): messages of 4 MB
+    arrived at 1 GB/s with it, and at 6 with these.
     """
 
     def __init__(self) -> None:
         self._buffers: list[bytearray] = []
 
     def take(self, size: int) -> memoryview:
-        """Give a buffer of `size` bytes, of any content."""
+        """Return a buffer of `size` bytes with arbitrary content."""
         for buffer in self._buffers:
             if len(buffer) >= size and _is_free(buffer):
                 return memoryview(buffer)[:size]
@@ -63,7 +63,7 @@ class Encoded(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What `Channel.receive` gives. `number` is a job's, or a token's."""
+    """A message as received. `number` is that of a job, or of a token."""
 
     kind: int
     number: int
@@ -75,8 +75,8 @@ class Channel:
     """One end of the socket pair between the parent and a worker.
 
     A stream socket with plain `os.read` and `os.write`: 4 MB messages went through at 6 GB/s, and
-    through a pipe at 1 to 4. Never reads beyond a message, so that what `poll` says of the
-    descriptor holds.
+    through a pipe at 1 to 4. Never reads beyond a message, so that `poll` on the descriptor is
+    right.
     """
 
     def __init__(self, connection: Connection, pool: BufferPool) -> None:
@@ -86,33 +86,45 @@ class Channel:
         self._poll = select.poll()
         self._poll.register(self.descriptor, select.POLLIN)
         self.torn = False
-        """Left in the middle of a message by an exception (Ctrl-C): of no use any more."""
+        """Whether an exception (Ctrl-C) interrupted a message: the channel is unusable then."""
 
     def close(self) -> None:
         """Close this end."""
         self._connection.close()
 
     def readable(self) -> bool:
-        """Whether there is something to read, be it the end."""
+        """Return whether there is something to read, or the other end is closed."""
         return bool(self._poll.poll(0))
 
     def send(
         self, kind: int, number: int, data: bytes = b"", buffers: Sequence[memoryview] = ()
     ) -> None:
-        """Send a message; raises OSError where nobody will read it."""
+        """Send a message.
+
+        Raises
+        ------
+        OSError
+            The other end is closed.
+        """
         self.torn = True
         # Read-only buffers arrive as bytes, writable ones as bytearrays: the lowest bit says which.
         lengths = [b.nbytes << 1 | (not b.readonly) for b in buffers]
         header = _HEADER.pack(kind, len(lengths), number, len(data))
         self._write(b"".join((header, struct.pack(f"<{len(lengths)}q", *lengths), data)))
         if buffers:
-            faults.point("worker.send")  # where the rest is missing
+            faults.point("worker.send")  # in the middle of a message
         for buffer in buffers:
             self._write(buffer)
         self.torn = False
 
     def receive(self) -> Message:
-        """Wait for a message; raises EOFError where the other end is closed."""
+        """Wait for a message.
+
+        Raises
+        ------
+        EOFError
+            The other end is closed.
+        """
         header = self._read(_HEADER.size)
         self.torn = True
         kind, count, number, size = _HEADER.unpack(header)

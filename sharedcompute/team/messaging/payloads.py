@@ -1,4 +1,4 @@
-"""What lies in a slot of a `Fifo`: a short object, or the name of a block with a long one."""
+"""The contents of a slot of a `Fifo`: a short object, or the name of a block with a long one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sharedcompute.team.messaging.pickling import Attached
 from sharedcompute.team.messaging.serialization import Serialized, deserialize
 
 PAYLOAD_NBYTES = 1016
-"""The bytes of the longest payload. It makes a slot of 1 kB."""
+"""Bytes of the longest payload: a slot has 1 kB."""
 _HEAD = struct.Struct(f"<qq{segments.NAME_NBYTES}s")
-"""The rank of the writer; size and name of the block, if there is one."""
+"""Rank of the writer; size and name of the block, if there is one."""
 _MAPPED = 64
-"""As many blocks of others as a reader keeps mapped."""
+"""How many blocks of others a reader keeps mapped."""
 
 
 class Payload(NamedTuple):
@@ -32,7 +32,7 @@ class _Lent(NamedTuple):
 
 
 class BlockPool:
-    """The blocks that this process has long objects in. Used again once they are read."""
+    """The blocks that hold long objects of this process. They are reused once they are read."""
 
     def __init__(self) -> None:
         self._lent: list[_Lent] = []
@@ -60,7 +60,7 @@ class BlockPool:
         self._free.clear()
 
     def _take(self, nbytes: int) -> Segment:
-        """Give a block of `nbytes`, or not many more. What is free and does not fit is dropped."""
+        """Return a block of `nbytes`, or not many more; drop free ones that do not fit."""
         read_now = [lent.is_read() for lent in self._lent]
         pairs = list(zip(self._lent, read_now, strict=True))
         self._lent = [lent for lent, done in pairs if not done]
@@ -70,14 +70,14 @@ class BlockPool:
 
 
 class PayloadReader:
-    """Reads letters. It keeps blocks of others mapped: they come again."""
+    """Reads payloads. It keeps blocks of others mapped, as they are reused."""
 
     def __init__(self, attached: Attached) -> None:
         self._attached = attached
         self._mapped: dict[str, Segment] = {}
 
     def read(self, room: memoryview) -> tuple[int, Any]:
-        """Return the rank that wrote a payload, and a copy of its object."""
+        """Return the rank that wrote a payload, and a copy of the object."""
         rank, size, name = _HEAD.unpack_from(room)
         if not size:
             return rank, deserialize(room[_HEAD.size :], self._attached)
@@ -88,7 +88,7 @@ class PayloadReader:
     def _map(self, name: str, size: int) -> Segment:
         segment = self._mapped.get(name)
         if segment is None:
-            # What its owner has freed would be held for ever, however long it is.
+            # Blocks that their owner has freed would take memory for ever.
             self._mapped = {n: s for n, s in self._mapped.items() if segments.exists(n)}
             if len(self._mapped) >= _MAPPED:
                 self._mapped.clear()

@@ -27,25 +27,25 @@ from sharedcompute.team.messaging.callables import (
 
 Refer = Callable[[Any], Any]
 Own = Literal["handle", "copy", "read-only copy"]
-"""How arrays travel whose block the sender has made itself; those of others go as handles."""
+"""How arrays in blocks of the sender itself are sent; those of others go as handles."""
 BytesLike = bytes | bytearray | memoryview
 
 _LONG = 1 << 16
-"""Bytes objects from here on are not copied into the pickle."""
+"""Bytes objects of this length and more are not copied into the pickle."""
 
 
 class Attached:
     """The blocks that this process keeps mapped between messages.
 
-    To map a block again costs a page fault every 64 kB, so what is still linked stays. What its
-    owner has freed is dropped by `sweep`, or its memory would be held for ever.
+    To map a block again costs a page fault every 64 kB, so blocks that still have a name stay.
+    Those that their owner has freed are dropped by `sweep`, or would take memory for ever.
     """
 
     def __init__(self) -> None:
         self._segments: dict[str, Segment] = {}
         self._views: dict[bytes, SharedArray] = {}
         self.job: tuple[bytes, Any] = b"", None
-        """The last repeatable job: its message, and what that says."""
+        """The last repeatable job: its message, and the objects in it."""
         self.grown = False
 
     def __len__(self) -> int:
@@ -60,16 +60,16 @@ class Attached:
             known = self._views[packed] = arrays.view(segment, handle)
             self._segments[handle.name] = segment
             self.grown = True
-        return known.view()  # the program's own, whose shape and flags it may set
+        return known.view()  # a view of its own, whose shape and flags the program may set
 
     def forget(self) -> None:
-        """Let go of all blocks; arrays that are in use keep theirs."""
+        """Release all blocks; arrays that are in use keep theirs."""
         self._segments.clear()
         self._views.clear()
         self.job = b"", None
 
     def sweep(self) -> None:
-        """Let go of the blocks that their owners have freed."""
+        """Release the blocks that their owners have freed."""
         self._views.clear()
         self.job = b"", None
         self._segments = {n: s for n, s in self._segments.items() if segments.exists(n)}
@@ -85,7 +85,7 @@ class _Pickler(cloudpickle.Pickler):
         self._own = own
 
     def persistent_id(self, obj: Any) -> Any:
-        """Say what travels in its own way: shared arrays, long bytes, functions with a name."""
+        """Reduce shared arrays, long bytes and functions with a name; None for any other object."""
         if isinstance(obj, np.ndarray):
             return _shared(obj, self._own)
         kind = type(obj)
@@ -118,7 +118,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _shared(array: np.ndarray[Any, Any], own: Own) -> Any:
-    """Return the handle of an array in shared memory, else None: pickle it as any other."""
+    """Return the handle of an array in shared memory, else None: it is pickled as any other."""
     segment = arrays.segment_of(array)
     if segment is None:
         return None
@@ -136,18 +136,18 @@ def _shared(array: np.ndarray[Any, Any], own: Own) -> Any:
 
 
 def dumps(obj: Any, own: Own, refer: Refer = name_of) -> tuple[bytes, list[memoryview]]:
-    """Pickle anything: the pickle, and the buffers that stand beside it.
+    """Pickle an object; return the pickle and the buffers beside it.
 
     Parameters
     ----------
     own : {"handle", "copy", "read-only copy"}
-        How arrays go whose block this process has made. Who keeps them until the receiver is done,
-        as the parent of a team, says ``"handle"``. Those of a worker end with it, or when it lets
-        go of them, so it says ``"copy"``; or that nobody may write to it, where the receiver would
-        take it for the sender's memory. Not for this function to guess: any process may have a
-        team, one that multiprocessing has started too.
+        How arrays in blocks of this process are sent. A caller that keeps them until the receiver
+        is done, as the parent of a team, passes ``"handle"``. Those of a worker end with it, or
+        when it releases them, so it passes ``"copy"``; or ``"read-only copy"`` if the receiver
+        would otherwise mistake the copy for the sender's memory. This function cannot know: any process
+        may have a team, one that multiprocessing has started too.
     refer : callable
-        Says what to send instead of a dispatcher; None for its value.
+        Returns the name or token to send instead of a dispatcher; None for its value.
     """
     buffers: list[pickle.PickleBuffer] = []
     file = io.BytesIO()
@@ -158,5 +158,5 @@ def dumps(obj: Any, own: Own, refer: Refer = name_of) -> tuple[bytes, list[memor
 def loads(
     data: BytesLike, buffers: Sequence[BytesLike], attached: Attached, given: dict[int, Any]
 ) -> Any:
-    """Undo `dumps`; `given` are the dispatchers by token."""
+    """Unpickle the result of `dumps`; `given` has the dispatchers by token."""
     return _Unpickler(data, buffers, attached, given).load()

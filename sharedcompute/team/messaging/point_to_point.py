@@ -1,4 +1,4 @@
-"""Messages from one rank to another: each rank has a payload mailbox, and sorts what comes by sender."""
+"""Messages from rank to rank: each has a mailbox, and sorts what arrives by sender."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sharedcompute.team.messaging.rank_areas import MAILBOX_SLOTS
 
 
 class PointToPoint:
-    """The mail of one rank during one job."""
+    """The messages of one rank during one job."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -21,13 +21,13 @@ class PointToPoint:
         self._own = self._mailboxes[exchange.rank]
         self._sorted: list[deque[Any]] = [deque() for _ in self._mailboxes]
         self._senders: deque[int] = deque()
-        """Of all messages in `_sorted`, in the order in which they came."""
+        """The senders of all messages in `_sorted`, in the order of arrival."""
 
     def send(self, obj: Any, rank: int, timeout: float | None) -> None:
         """Put an object into the mailbox of a rank.
 
-        Who waits for room empties its own mailbox meanwhile. So ranks that send to each other go on,
-        whatever they send.
+        A rank that waits for room empties its own mailbox in the meantime. So ranks that send to
+        each other never block each other.
         """
         mailbox = self._mailboxes[rank]
         payload = mailbox.pack(obj)
@@ -44,7 +44,7 @@ class PointToPoint:
         mailbox.wait(lambda: mailbox.try_put(payload), hopeless, timeout, what, self._sort)
 
     def receive(self, rank: int | None, timeout: float | None) -> tuple[int, Any]:
-        """Take the next message of a rank, or of any, after its sender."""
+        """Return the sender and the object of the next message of a rank, or of any."""
         who = "any rank" if rank is None else f"rank {rank}"
 
         def hopeless() -> Error | None:
@@ -60,7 +60,7 @@ class PointToPoint:
         return self._own.wait(lambda: self._take(rank), hopeless, timeout, what, self._sort)
 
     def _sort(self) -> bool:
-        """Empty the own mailbox; whether there was anything in it."""
+        """Empty the own mailbox; return whether there was anything in it."""
         before = len(self._senders)
         while (entry := self._own.try_get()) is not None:
             sender, obj = entry
@@ -77,7 +77,7 @@ class PointToPoint:
         return rank, self._sorted[rank].popleft()
 
     def _have_left(self, rank: int | None) -> bool:
-        """Whether nobody can send any more of those waited for: the waiting rank cannot."""
+        """Return whether none of the awaited ranks can send any more; the waiting one cannot."""
         own = self._exchange.rank
         ranks = range(self._exchange.size) if rank is None else [rank]
         return all(other == own or self._exchange.has_left(other) for other in ranks)

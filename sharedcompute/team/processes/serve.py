@@ -1,4 +1,4 @@
-"""The loop of a worker process: take a job, run it, report."""
+"""The main loop of a worker process: receive a job, run it, report."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ from sharedcompute.team.processes.environment import end_with, keep_freed_memory
 from sharedcompute.team.programs.worker import Worker
 
 _SPIN_SECONDS = 100e-6
-"""How long a worker looks for its next job before it sleeps: loops of short jobs took 55 us a job
-so, and 70 to 150 where each one had to wake the workers."""
+"""How long a worker spins for its next job before it sleeps: loops of short jobs took 55 us a job
+with it, and 70 to 150 when each one had to wake the workers."""
 
 _SWEEP_MS = 500
-"""How soon an idle worker lets go of the memory of freed arrays."""
+"""How soon an idle worker releases the memory of freed arrays."""
 
 
 class Failure(NamedTuple):
-    """What a program raised: the pickled exception, and where it was."""
+    """The error of a program: the pickled exception, and a note of where it was raised."""
 
     exception: bytes
     note: str
@@ -58,7 +58,7 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """Where a worker belongs: what it is told when it starts."""
+    """The configuration that a worker process starts with."""
 
     rank: int
     size: int
@@ -74,8 +74,8 @@ class WorkerConfig:
 def main(config: WorkerConfig, connection: Connection) -> None:
     """Serve jobs until the parent closes the connection or is gone."""
     faults.point("worker.start", config.rank)
-    # Ctrl-C reaches the whole process group; the parent decides what it means. The mask was set by
-    # the parent so that nothing comes before this line.
+    # Ctrl-C reaches the whole process group; the parent decides what to do. It has also set the
+    # signal mask, so that no signal arrives before this line.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     channel = Channel(connection, BufferPool())
@@ -84,7 +84,7 @@ def main(config: WorkerConfig, connection: Connection) -> None:
             exchange = _set_up(config)
         except InputError:
             return  # The team was closed before this worker had started.
-        except Exception as problem:  # noqa: BLE001 - no thread, no memory: the parent says it
+        except Exception as problem:  # noqa: BLE001 - no thread, no memory: the parent reports it
             channel.send(UNFIT, 0, _unfit(config.rank, problem).encode())
             return
         _serve(config, exchange, channel)
@@ -92,7 +92,7 @@ def main(config: WorkerConfig, connection: Connection) -> None:
 
 
 def _set_up(config: WorkerConfig) -> Exchange:
-    """Make this process a worker; give its hold on what the team shares."""
+    """Make this process a worker, and return its side of the collective calls."""
     end_with(config.parent, config.parent_start)
     limit_threads(config.threads)
     if config.pins:
@@ -136,7 +136,7 @@ def _serve(config: WorkerConfig, exchange: Exchange, channel: Channel) -> None:
 
 
 def _spin_for_message(poll: select.poll, seconds: float) -> None:
-    """Wait awake for a message; whoever else wants the core has it."""
+    """Spin for a message, yielding the core to whoever else needs it."""
     end = time.perf_counter() + seconds
     while not poll.poll(0) and time.perf_counter() < end:
         os.sched_yield()
@@ -152,10 +152,10 @@ def _load(message: Message, attached: Attached, given: dict[int, Any]) -> Any:
 
 
 def _run(worker: Worker, load: Callable[[], Any]) -> None:
-    """Run one program and report. Nothing is said of a result that is None.
+    """Run one program and report. A result of None is not sent.
 
-    The order matters. Results are sent before the rank counts as out, so that when the last one
-    says so all are under way; and done comes last, after which the parent may start a new job.
+    The order matters. Results are sent before the rank counts as left, so that all are on their way
+    when the last one reports that; and done is set last: then the parent may start a new job.
     """
     control, channel, job = worker._control, worker._channel, worker._job
     try:
@@ -165,10 +165,10 @@ def _run(worker: Worker, load: Callable[[], Any]) -> None:
             channel.send(RESULT, job, *dumps(result, "copy"))
     except Aborted:
         pass
-    except BaseException as error:  # noqa: BLE001 - it goes to the parent, whatever it is
+    except BaseException as error:  # noqa: BLE001 - any error is sent to the parent
         control.abort()
         channel.send(RAISED, job, *dumps(_failure(worker, error), "copy"))
-    if sys.stdout is not None:  # closed in the parent, and this is a fork of it
+    if sys.stdout is not None:  # closed in the parent, of which this is a fork
         sys.stdout.flush()
     faults.point("worker.leave", worker.rank)
     if control.leave():

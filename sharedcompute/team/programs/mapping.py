@@ -1,4 +1,4 @@
-"""The program behind `Team.map`: a function over row ranges, with halo."""
+"""The program of `Team.map`: a function over row ranges, with halo."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sharedcompute.validation.kernels import check_returned, check_written
 
 
 class MapOptions(NamedTuple):
-    """How the rows are dealt out and extended.
+    """How rows are assigned to workers and extended beyond the ends.
 
-    With `verify` who has the first rows looks whether `f` writes them.
+    With `verify`, the worker with the first rows checks that `f` writes them.
     """
 
     halo: int = 0
@@ -44,11 +44,11 @@ def map_rows(
     expect_shared(out)
     # Plain arrays: numba knows their type by a fast path that subclasses miss (1 us, not 20).
     x, out = x.view(np.ndarray), out.view(np.ndarray)
-    # An explicit signature says nothing of read-only arrays and would not match one.
+    # An explicit signature does not allow for read-only arrays and would not match one.
     if not (is_dispatcher(f) and not f._can_compile):  # type: ignore[attr-defined]
         x.flags.writeable = False
     n = len(x)
-    for block in worker.agreed(n, options.block_rows, options.schedule):
+    for block in worker.claim_agreed(n, options.block_rows, options.schedule):
         for start, stop in pieces(block, n, options.halo):
             given, rows = extended(x, start, stop, options), out[start:stop]
             returned = f(given, rows, *params)
@@ -59,12 +59,12 @@ def map_rows(
 
 
 def function_name(f: Callable[..., Any]) -> str:
-    """What errors call a function."""
+    """Return the name of a function, for errors."""
     return getattr(f, "__name__", "the function")
 
 
 def pieces(block: Rows, n: int, halo: int) -> Iterator[Rows]:
-    """MapOptions a block so that only the few rows at the array's ends need a copy of their halo."""
+    """Cut a block so that only the few rows at the array's ends need a copy of their halo."""
     low, high = max(block.start, halo), min(block.stop, n - halo)
     if halo == 0 or low >= high:
         yield block
@@ -75,7 +75,7 @@ def pieces(block: Rows, n: int, halo: int) -> Iterator[Rows]:
 
 
 def extended(x: NDArray[Any], start: int, stop: int, options: MapOptions) -> NDArray[Any]:
-    """Rows `start` to `stop` with their halo: a view where the array has it, else a copy."""
+    """Return rows `start` to `stop` with their halo: a view if the array has it, else a copy."""
     first, end = start - options.halo, stop + options.halo
     if first >= 0 and end <= len(x):
         return x[first:end]
