@@ -48,8 +48,8 @@ BARRIER, LOCK, SEMAPHORE, EVENT, NOTED = range(1, 6)
 
 SPINS, YIELDS = 40, 20
 """First spin for 1 us, longer than a barrier takes when all have a core. Then yield the core, as
-the awaited rank may need it, and so on: a barrier of two ranks that others had crowded onto one core
-took 7 us with one long spin. A `sched_yield` costs a tenth of a sleep and wake."""
+the awaited rank may need it, and so on: a barrier of two ranks that others had crowded onto one
+core took 7 us with one long spin. A `sched_yield` costs a tenth of a sleep and wake."""
 
 
 @compiled

@@ -144,8 +144,8 @@ def dumps(obj: Any, own: Own, refer: Refer = name_of) -> tuple[bytes, list[memor
         How arrays in blocks of this process are sent. A caller that keeps them until the receiver
         is done, as the parent of a team, passes ``"handle"``. Those of a worker end with it, or
         when it releases them, so it passes ``"copy"``; or ``"read-only copy"`` if the receiver
-        would otherwise mistake the copy for the sender's memory. This function cannot know: any process
-        may have a team, one that multiprocessing has started too.
+        would otherwise mistake the copy for the sender's memory. This function cannot know: any
+        process may have a team, one that multiprocessing has started too.
     refer : callable
         Returns the name or token to send instead of a dispatcher; None for its value.
     """

@@ -174,7 +174,8 @@ def start(chosen: Any, config: Any, rank: int, pool: BufferPool) -> WorkerHandle
         try:
             with _starting(f"worker {rank}"):
                 ours, theirs = multiprocessing.Pipe()
-                # A fork of this process, such as a worker, would keep another from seeing it closed.
+                # A fork of this process, such as a worker, would keep another from seeing it
+                # closed.
                 forked.close_in_forks(ours)
                 with theirs:
                     process = chosen.Process(

@@ -249,8 +249,8 @@ class Worker(Collectives):
         """Send an object to another rank, or to this one.
 
         A buffered send, as in MPI: up to 32 messages wait for a rank that does not receive. Then
-        the sender waits for room, and receives in the meantime what others send it, so that ranks that
-        send to each other never block each other.
+        the sender waits for room, and receives in the meantime what others send it, so that ranks
+        that send to each other never block each other.
 
         Parameters
         ----------
