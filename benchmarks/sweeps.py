@@ -26,7 +26,9 @@ def heat(_folder: Path, _nbytes: int, team: sc.Team, _pool: Any, repeats: int) -
         shared, u, v = sc.asarray(x), x.copy(), x.copy()
         seconds = medians(
             {
-                "sharedcompute": lambda x=shared, s=sweeps: sc.fit("heat", x, sweeps=s, team=team),
+                "sharedcompute": lambda x=shared, s=sweeps: sc.solve(
+                    "heat", x, sweeps=s, team=team
+                ),
                 "numba prange, 2 threads": lambda u=u, v=v, s=sweeps: peers.heat_prange(
                     u, v, 0.1, s
                 ),

@@ -7,10 +7,10 @@ sweep reads one and writes the other, so that nobody reads what is being written
 rows of its own, reads its neighbours' border rows straight from the shared grid (no messages), and
 waits for the others once a sweep. That barrier is a call inside the compiled loop.
 
-The result is compared, bit for bit, with ``sc.fit("heat")``, which does several sweeps between two
-barriers while the rows are in the cache: that pays from where the grids are larger than the cache
-(try --size 2048 --sweeps 500); its times have the start of a job in them. And with the solution on
-paper: a sine wave of heat keeps its shape and fades by a known factor each sweep.
+The result is compared, bit for bit, with ``sc.solve("heat")``, which does several sweeps between
+two barriers while the rows are in the cache: that pays from where the grids are larger than the
+cache (try --size 2048 --sweeps 500); its times have the start of a job in them. And with the
+solution on paper: a sine wave of heat keeps its shape and fades by a known factor each sweep.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def main():
             seconds[workers], waits = np.min(runs, axis=0)
             for _ in range(3):
                 began = time.perf_counter()
-                fitted = sc.fit("heat", start, sweeps=sweeps, alpha=ALPHA, team=team)
+                fitted = sc.solve("heat", start, sweeps=sweeps, alpha=ALPHA, team=team)
                 of_fit.append(time.perf_counter() - began)
         same = np.array_equal(grids[sweeps % 2], fitted.grid_)
         error = np.abs(grids[sweeps % 2] - start * factor**sweeps).max()

@@ -1,35 +1,41 @@
-"""A plan and a run, told to a person and to a program."""
+"""Render plans and runs as text and JSON."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator
-from itertools import zip_longest
 from typing import Any
 
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
 from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.writing.sink import DatasetSink
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.budget.cost import Projection
 from sharedcompute.plan.budget.loading import Load
-from sharedcompute.plan.build import Plan
+from sharedcompute.plan.budget.projection import Projection
+from sharedcompute.plan.job import Job
 from sharedcompute.plan.passes import Pass, Store
-from sharedcompute.plan.proof import Sample, samples_of
-from sharedcompute.plan.repack import RepackPlan
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.planned import Held, Into
+from sharedcompute.plan.ports import Source
+from sharedcompute.plan.proof import Sample
+from sharedcompute.plan.structure import Repack
 from sharedcompute.system.machine import format_size, memory_available
 from sharedcompute.wording import on_command_line
 
 
 def describe(plan: Plan) -> str:
-    """The plan in a few lines, for ``--dry-run``."""
-    return "\n".join(f"{name:<10}{text}" for name, text in _lines(plan))
+    """Render a plan in a few lines, for ``--dry-run``."""
+    task = plan.task
+    lines = _job(plan, task) if isinstance(task, Job) else _repack(plan, task)
+    return "\n".join(f"{name:<10}{text}" for name, text in (*lines, *_machine(plan)))
 
 
-def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
-    source, blocks, p = plan.job.source, plan.blocks, plan.projection
-    size = format_size(plan.passes[-1].spec(0).nbytes)
+def _job(plan: Plan, job: Job) -> Iterator[tuple[str, str]]:
+    source, blocks = job.source, plan.blocks
+    size = format_size(ArraySpec(source.shape, source.dtype).nbytes)
     yield "input", f"{place(source)}  {shape(source.shape)} {source.dtype}, {size}"
     yield "read path", f"{source.read_path}: {source.reason}"
     if plan.load is not None:
@@ -39,22 +45,43 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
         for stage in work.stages:
             halo = f", halo {stage.halo} rows, mode {stage.mode}" if stage.halo else ""
             yield "", f"{stage.label} -> {stage.dtype}{halo}"
-        held = plan.staged.held if number == len(plan.passes) else ()
-        for keep, into in zip_longest(work.keeps, held):
-            later = f", held in {into} until all rows are there" if into else ""
-            later = later.replace("in file", "in a file")
-            yield "", f"keep {_kept(keep, work)}{later}"
-        for observe in work.observes:
-            over = "all elements" if observe.reduction.over_all else "rows"
-            yield "", f"reduce {observe.reduction.operation.name} over {over}"
+        for store in work.stores:
+            yield "", f"keep {_kept(store, work)}"
+        for output in work.reductions:
+            over = "all elements" if output.reduction.over_all else "rows"
+            yield "", f"reduce {output.reduction.operation.name} over {over}"
     strips = f"in strips of {plan.passes[-1].strip}"
     yield "blocks", f"{len(blocks)} of {blocks.rows} rows, {strips}"
+
+
+def _repack(plan: Plan, repack: Repack) -> Iterator[tuple[str, str]]:
+    yield "input", repack.file
+    for at, recoding in plan.recodings.items():
+        source, storage = recoding.source, recoding.storage
+        yield source.path, f"{shape(source.shape)} {source.dtype}"
+        yield "", f"read by {source.read_path}: {source.reason}"
+        before = _stored(source.chunks, source.filters)
+        yield "", f"{before} -> {_stored(storage.chunks, storage.filters)}"
+        boxes = recoding.boxes
+        loaded = f", all chunks decoded first into {_into(recoding.load)}" if recoding.load else ""
+        many = "box" if len(boxes) == 1 else "boxes"
+        yield "", f"{len(boxes)} {many} of {shape(boxes.chunks)}{loaded}"
+        if repack.check:
+            yield "", f"HDF5 reads back {_sampled(plan.samples.get(at))}"
+    for text in plan.notes:
+        yield "note", on_command_line(text)
+    if repack.copied:
+        yield "as it is", f"{len(repack.copied)} datasets are copied by HDF5"
+
+
+def _machine(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "engine", _engine(plan.engine, plan.workers, plan.options)
-    if plan.engine == "local":
+    if plan.engine == "local" and isinstance(plan.task, Job):
         yield "schedule", plan.options.schedule
-    yield "memory", _memory(p, plan.options)
-    if plan.job.output is not None:
-        yield "output", f"{plan.job.output.address}, at most {format_size(p.disk)}"
+    yield "memory", _memory(plan.projection, plan.options)
+    if plan.task.output is not None:
+        disk = format_size(plan.projection.disk)
+        yield "output", f"{plan.task.output.address}, at most {disk}"
 
 
 def _engine(name: str, workers: int, options: RunOptions) -> str:
@@ -79,24 +106,29 @@ def _load(load: Load) -> str:
     return f"all chunks first, {where}{parts}: each would be decoded {load.times:.3g} times"
 
 
-def _kept(keep: Store, work: Pass) -> str:
-    spec = work.spec(keep.depth)
-    sink: Any = keep.sink
-    if not hasattr(sink, "path"):
+def _into(into: Into) -> str:
+    return "memory" if into == "memory" else "a file"
+
+
+def _kept(store: Store, work: Pass) -> str:
+    spec, sink = work.spec(store.depth), store.sink
+    held = (
+        f", held in {_into(sink.into)} until all rows are there" if isinstance(sink, Held) else ""
+    )
+    sink = sink.sink if isinstance(sink, Held) else sink
+    if not isinstance(sink, DatasetSink):
         return f"in memory  {shape(spec.shape)} {spec.dtype}"
-    layout = f"chunks {shape(sink.chunks)}" if sink.chunks else "contiguous"
-    names = ", ".join(sink.filter_names)
-    filters = f", {names}" if names else ""
-    return f"{sink.path}  {shape(spec.shape)} {spec.dtype}, {layout}{filters}"
+    stored = _stored(sink.chunks, sink.filters)
+    return f"{sink.path}  {shape(spec.shape)} {spec.dtype}, {stored}{held}"
 
 
 def shape(sizes: tuple[int, ...]) -> str:
-    """A shape for a person: ``240 x 37 x 49``."""
+    """Return a shape for a person: ``240 x 37 x 49``."""
     return " x ".join(map(str, sizes)) or "a number"
 
 
-def place(source: Any) -> str:
-    """Where a source lies."""
+def place(source: Source) -> str:
+    """Return where a source lies."""
     if isinstance(source, DatasetSource):
         several = f" ({len(source.parts)} files)" if source.glob else ""
         return f"{source}{several}"
@@ -159,9 +191,19 @@ class Totals:
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:
-    """The plan for a program."""
-    source, p = plan.job.source, plan.projection
-    out = plan.job.output
+    """Return a plan for a program, for ``--dry-run --json``."""
+    task, out = plan.task, plan.task.output
+    described = _job_record(plan, task) if isinstance(task, Job) else _repack_record(plan, task)
+    return {
+        **described,
+        "memory": plan.projection.memory,
+        "disk": plan.projection.disk,
+        "output": None if out is None else str(out.address),
+    }
+
+
+def _job_record(plan: Plan, job: Job) -> dict[str, Any]:
+    source = job.source
     return {
         "input": place(source),
         "shape": list(source.shape),
@@ -176,19 +218,37 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         "workers": plan.workers,
         "threads": plan.options.threads,
         "schedule": plan.options.schedule,
-        "memory": p.memory,
-        "disk": p.disk,
-        "output": None if out is None else str(out.address),
+    }
+
+
+def _repack_record(plan: Plan, repack: Repack) -> dict[str, Any]:
+    return {
+        "input": str(repack.address),
+        "datasets": [
+            {
+                "path": recoding.source.path,
+                "read_path": recoding.source.read_path,
+                "chunks": list(recoding.storage.chunks) if recoding.storage.chunks else None,
+                "filters": [step.name for step in recoding.storage.filters],
+                "load": recoding.load,
+                "boxes": len(recoding.boxes),
+                "checked": _sampled(plan.samples.get(at)),
+            }
+            for at, recoding in plan.recodings.items()
+        ],
+        "copied": list(repack.copied),
+        "engine": plan.engine,
+        "workers": plan.workers,
     }
 
 
 def run_record(plan: Plan, totals: Totals, seconds: float) -> dict[str, Any]:
-    """The plan and what became of it, for ``--json``."""
+    """Return a plan and its run for a program, for ``--json``."""
     return {**plan_record(plan), **done_record(totals, seconds)}
 
 
 def done_record(totals: Totals, seconds: float) -> dict[str, Any]:
-    """What a run took."""
+    """Return what a run took."""
     return {
         "bytes_read": totals.nbytes,
         "seconds": seconds,
@@ -201,33 +261,8 @@ def done_record(totals: Totals, seconds: float) -> dict[str, Any]:
     }
 
 
-def describe_repack(plan: RepackPlan) -> str:
-    """A repack in a few lines, for ``--dry-run``."""
-    lines, samples = [("input", plan.file)], samples_of(plan)
-    for at, recoding in plan.recodings.items():
-        source, storage = recoding.source, recoding.storage
-        lines.append((source.path, f"{shape(source.shape)} {source.dtype}"))
-        lines.append(("", f"read by {source.read_path}: {source.reason}"))
-        before = _stored(source.chunks, source.filters)
-        lines.append(("", f"{before} -> {_stored(storage.chunks, storage.filters)}"))
-        boxes = recoding.boxes
-        loaded = f", all chunks decoded first into a {recoding.load}" if recoding.load else ""
-        loaded = loaded.replace("a memory", "memory")
-        many = "box" if len(boxes) == 1 else "boxes"
-        lines.append(("", f"{len(boxes)} {many} of {shape(boxes.chunks)}{loaded}"))
-        if plan.check:
-            lines.append(("", f"HDF5 reads back {_sampled(samples[at])}"))
-    lines += [("note", on_command_line(text)) for text in plan.notes]
-    if plan.copied:
-        lines.append(("as it is", f"{len(plan.copied)} datasets are copied by HDF5"))
-    lines += [("engine", _engine(plan.engine, plan.workers, plan.options))]
-    lines += [("memory", _memory(plan.projection, plan.options))]
-    lines += [("output", f"{plan.output}, at most {format_size(plan.projection.disk)}")]
-    return "\n".join(f"{name:<10}{text}" for name, text in lines)
-
-
-def _sampled(sample: Sample) -> str:
-    if not sample.numbers:
+def _sampled(sample: Sample | None) -> str:
+    if sample is None:
         return "nothing"
     return "all of it" if sample.whole else f"{len(sample.numbers)} of {len(sample.boxes)} chunks"
 
@@ -235,29 +270,3 @@ def _sampled(sample: Sample) -> str:
 def _stored(chunks: tuple[int, ...] | None, filters: Pipeline) -> str:
     layout = f"chunks {shape(chunks)}" if chunks else "contiguous"
     return ", ".join([layout, *(step.name for step in filters)])
-
-
-def repack_record(plan: RepackPlan) -> dict[str, Any]:
-    """A repack for a program."""
-    samples = samples_of(plan)
-    return {
-        "input": plan.file if plan.path is None else f"{plan.file}::{plan.path}",
-        "datasets": [
-            {
-                "path": recoding.source.path,
-                "read_path": recoding.source.read_path,
-                "chunks": list(recoding.storage.chunks) if recoding.storage.chunks else None,
-                "filters": [step.name for step in recoding.storage.filters],
-                "load": recoding.load,
-                "boxes": len(recoding.boxes),
-                "checked": _sampled(samples[at]),
-            }
-            for at, recoding in plan.recodings.items()
-        ],
-        "copied": list(plan.copied),
-        "engine": plan.engine,
-        "workers": plan.workers,
-        "memory": plan.projection.memory,
-        "disk": plan.projection.disk,
-        "output": str(plan.output),
-    }

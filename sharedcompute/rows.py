@@ -103,11 +103,6 @@ def align(rows: int, chunk: int) -> int:
     return max(1, math.ceil(rows / chunk)) * chunk
 
 
-def guided_claim(remaining: int, parts: int) -> int:
-    """Return how many blocks the next guided claim takes: half of a fair share."""
-    return max(1, remaining // (2 * parts))
-
-
 def extension(start: int, stop: int, n: int, mode: Mode) -> NDArray[np.int64]:
     """Return the rows of an array of `n` at the positions `start` to `stop`, with extended edges.
 

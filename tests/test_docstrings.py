@@ -34,15 +34,14 @@ NOT_YET = frozenset(
 )
 """The rooms whose docstrings are still to be rewritten; what is in no room by the module's name."""
 
-NOT_IMPERATIVE = frozenset(
-    """
+_WORDS = """
     a about after all also an and any as at because before behind below both but by each else every
     for from has here how if in is it its itself many more most nothing nobody not of on once one
     only or our out own same some such than that the their then there these they this those though
     to under until what when whence where whether which while who whoever whose why with without
     yes no rows bytes number numbers size names none true false
-    """.split()
-)
+"""
+NOT_IMPERATIVE = frozenset(_WORDS.split())
 """First words that begin a noun phrase or a clause, not an order."""
 
 VERBS_IN_S = frozenset(
@@ -150,8 +149,9 @@ def test_words_are_those_of_the_field(room: str) -> None:
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+                name = getattr(node, "name", "")
                 for said in DIALECT.finditer(ast.get_docstring(node) or ""):
-                    found.append(f"{path.relative_to(ROOT)} {getattr(node, 'name', '')}: {said[0]}")
+                    found.append(f"{path.relative_to(ROOT)} {name}: {said[0]}")
 
     assert not found, "\n".join(found)
 

@@ -19,16 +19,17 @@ from sharedcompute.engines.execute import Outcome
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
-from sharedcompute.operations.catalogue import expect, find, find_fit
-from sharedcompute.operations.declarations import Array, Map, Operation, Reduce, Scan, Stencil
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.catalogue import expect, expect_iterative, find, find_iterative
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
+from sharedcompute.operations.fits.declaration import Fit, Iterative
 from sharedcompute.operations.parameters import nearest
+from sharedcompute.operations.specs import Array
 from sharedcompute.options import KEYWORDS, OF_REDUCTIONS
-from sharedcompute.plan.build import Plan
 from sharedcompute.plan.job import Axis, Job, Step, fitting, summary, transform
 from sharedcompute.plan.jobfile import JobFile, read_job
-from sharedcompute.plan.passes import Source
-from sharedcompute.shm.arrays import handle
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.ports import Source
+from sharedcompute.shm.shared_array import handle
 from sharedcompute.validation.arrays import refuse_meaning
 
 OperationLike = str | Operation | Callable[..., None]
@@ -148,7 +149,7 @@ def fit(
     listen: Listener = events.ignore,
     **settings: Any,
 ) -> Fitted:
-    """Iterate over all rows until the fit has converged: ``kmeans``, ``pca``, ``lstsq``, ``heat``.
+    """Iterate over all rows until the fit has converged: ``kmeans``, ``pca``, ``lstsq``, ``ridge``.
 
     Parameters
     ----------
@@ -174,22 +175,31 @@ def fit(
     InputError
         The data hold NaN or infinity, or do not suit the fit. And as for `map`.
     """
+    return iterate("fit", op, input, output, listen, settings)
+
+
+def iterate(
+    kind: str, op: Any, input: Any, output: Any, listen: Listener, settings: Mapping[str, Any]
+) -> Fitted:
+    """Run a fit or a solver, as `kind` says."""
     made = _settings(settings, input)
     address, source = _address(output), as_source(input, made.reading.allow_external)
-    operation = find_fit(op) if isinstance(op, str) else op
-    if not isinstance(operation, Fit):
-        raise InputError(f"expected a fit or its name, got {op!r}")
-    plan = make_plan(fit_job(operation, source, address, made), made)
+    operation = find_iterative(op, kind) if isinstance(op, str) else op
+    if not isinstance(operation, Iterative):
+        raise InputError(f"expected a {kind} or its name, got {op!r}")
+    expect_iterative(operation, kind)
+    job = fit_job(operation, source, address, made)
+    plan = make_plan(job, made)
     found = dict(_run(plan, made, listen).results[0])
     rows = plan.fit.rows if plan.fit is not None else None
     if address is not None and rows is not None:
-        group = plan.job.steps[-1].save
+        group = job.steps[-1].save
         found[rows[0]] = open_dataset(Address(address.file, f"{group}/{rows[0]}"))
     return Fitted(found)
 
 
-def fit_job(op: Fit, source: Source, output: Address | None, settings: Settings) -> Job:
-    """The job of `fit`."""
+def fit_job(op: Iterative, source: Source, output: Address | None, settings: Settings) -> Job:
+    """The job of `fit` and of `solve`."""
     save = None if output is None else output.path or "/"
     settings.check_names(p.name for p in op.parameters)
     return _job(source, (fitting(op, settings.params, save),), output, settings)
@@ -346,7 +356,7 @@ def _can_take_rows(into: Array, source: Source) -> bool:
 
 def _check_into(into: Array, plan: Plan) -> None:
     last = plan.passes[-1]
-    spec = last.spec(last.keeps[0].depth)
+    spec = last.spec(last.stores[0].depth)
     refuse_meaning(into)
     # Bytes in another order are put in order on their way.
     if (into.shape, into.dtype.newbyteorder("=")) != (spec.shape, spec.dtype):
@@ -384,7 +394,7 @@ def _reduce(
 def _operation(op: Any, *kinds: str) -> Operation:
     if isinstance(op, str):
         return find(op, *kinds)
-    if isinstance(op, Map | Stencil | Reduce | Scan):
+    if isinstance(op, Map | Reduce | Scan):
         return expect(op, *kinds)
     if callable(op) and "map" in kinds:
         return Map(getattr(op, "__name__", "kernel"), op)

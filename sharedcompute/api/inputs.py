@@ -14,10 +14,10 @@ from sharedcompute.hdf5.format.names import path_of
 from sharedcompute.hdf5.inspection.inspector import check_size, open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.rehearsal import read_box
-from sharedcompute.operations.declarations import Array, DType
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpacked
+from sharedcompute.operations.specs import Array, DType
 from sharedcompute.plan.in_memory import ArraySource
-from sharedcompute.plan.passes import Source
+from sharedcompute.plan.ports import Source
 from sharedcompute.validation.arrays import plain_array
 
 
@@ -195,6 +195,9 @@ def open_dataset(
     if not isinstance(address, str | os.PathLike | Address):
         raise InputError(f"expected FILE or FILE::PATH, got {address!r}")
     return Dataset(address, decode_cf, allow_external)
+
+
+open = open_dataset  # as users call it
 
 
 def as_source(given: Any, allow_external: bool = False) -> Source:

@@ -10,19 +10,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from sharedcompute.engines.durability.durable_output import check_output
 from sharedcompute.engines.execute import Outcome, execute
-from sharedcompute.engines.results import check_output
 from sharedcompute.engines.serial import Serial
 from sharedcompute.engines.units.work import Engine
 from sharedcompute.errors import InputError, Worded
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.hdf5.rehearsal import rehearse
+from sharedcompute.hdf5.rehearsal import rehearse, rehearse_all
 from sharedcompute.operations.rowwise.unpacking import meant_otherwise
 from sharedcompute.options import KEYWORDS, ReadOptions, RunOptions, StorageOptions
-from sharedcompute.plan.build import Plan, build
-from sharedcompute.plan.job import Job, OutputSpec
+from sharedcompute.plan.build import build
+from sharedcompute.plan.job import Job
+from sharedcompute.plan.output import OutputSpec
+from sharedcompute.plan.plan import Plan
 from sharedcompute.system.machine import parse_size
 from sharedcompute.system.shortage import shortage_named
 from sharedcompute.team import Team
@@ -236,7 +238,7 @@ def _check_effect(plan: Plan, settings: Settings) -> None:
                 f"{name}: expected a dataset in a file to read so, got arrays in memory; leave "
                 f"{name} out"
             )
-    if plan.job.output is not None and not any(sink.shape for sink in plan.sinks):
+    if plan.task.output is not None and not any(sink.shape for sink in plan.sinks):
         for name in sorted({"filter", "chunks", "shuffle"} & {*settings.storage.given}):
             raise InputError(
                 f"{name}: expected a result with rows to store so, got single numbers and small "
@@ -246,11 +248,12 @@ def _check_effect(plan: Plan, settings: Settings) -> None:
 
 def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
     """Run a plan on the engine that it names."""
-    source = plan.job.source
-    if isinstance(source, DatasetSource):
-        # The first model of a fit is made here, of rows that are read here.
-        here = plan.engine == "serial" or plan.fit is not None
-        rehearse(source, rows=here, metadata=bool(plan.saved))
+    # The first model of a fit is made here, of rows that are read here.
+    here = plan.engine == "serial" or plan.fit is not None
+    if len(plan.sources) == 1:
+        rehearse(plan.sources[0], rows=here, metadata=bool(plan.results))
+    else:
+        rehearse_all(plan.sources, rows=here, metadata=bool(plan.results))
     with engine_of(plan.engine, plan.workers, plan.options, team) as engine:
         return execute(plan, engine, listen)
 

@@ -7,16 +7,16 @@ import warnings
 from typing import Any
 
 from sharedcompute import events
-from sharedcompute.api.jobs import NotKept, Settings, engine_of, note_cache
-from sharedcompute.engines.repack import Repacked, check_repack, execute_repack
+from sharedcompute.api.jobs import NotKept, Settings, note_cache, run_plan
+from sharedcompute.engines.durability.durable_output import check_output
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address, matching_files
-from sharedcompute.hdf5.rehearsal import rehearse_all
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import FOR_REPACK, OF_REPACK
-from sharedcompute.plan.recode import StorageRequest
-from sharedcompute.plan.repack import RepackPlan, plan_repack
+from sharedcompute.plan.output import OutputSpec
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.repack import plan_repack
 
 
 def repack(
@@ -68,11 +68,11 @@ def repack(
     """
     made = Settings.of(settings)
     plan = make_repack(os.fspath(input), os.fspath(output), made, check=check)
-    for text in run_repack(plan, made, listen).warnings:
+    for text in run_plan(plan, made.team, listen).warnings:
         warnings.warn(text, NotKept, stacklevel=2)
 
 
-def make_repack(input: str, output: str, settings: Settings, *, check: bool = True) -> RepackPlan:
+def make_repack(input: str, output: str, settings: Settings, *, check: bool = True) -> Plan:
     """Plan it and refuse what cannot work, before anything is started or changed."""
     given = [*settings.params, *settings.reading.given]
     given += ["block_rows"] if settings.options.block_rows is not None else []
@@ -90,28 +90,13 @@ def make_repack(input: str, output: str, settings: Settings, *, check: bool = Tr
             f"expected one file to repack, {source} matches {len(files)}; name one of them"
         )
     source = Address(files[0], source.path)
-    storage = settings.storage
-    wanted = StorageRequest.of(storage.filter, storage.chunks, storage.shuffle)
     plan = plan_repack(
         source,
-        target,
-        wanted,
+        OutputSpec(address=target, **vars(settings.storage)),
         settings.options,
-        overwrite=storage.overwrite,
-        resume=storage.resume,
         allow_external=settings.reading.allow_external,
         check=check,
     )
-    check_repack(plan)
+    check_output(plan)
     note_cache()
     return plan
-
-
-def run_repack(plan: RepackPlan, settings: Settings, listen: Listener) -> Repacked:
-    """Run a plan on the engine that it names."""
-    one = plan.path is not None
-    serial = plan.engine == "serial"
-    sources = [made.source for made in plan.sized.recodings.values()] if one or serial else []
-    rehearse_all(sources, rows=serial, metadata=one)
-    with engine_of(plan.engine, plan.workers, plan.options, settings.team) as engine:
-        return execute_repack(plan, engine, listen)

@@ -72,10 +72,9 @@ def _record(d: Any) -> dict[str, Any]:
 def ops(op: str | None, as_json: bool) -> None:
     """The operations by kind, or one's parameters."""
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
-    from sharedcompute.operations.catalogue import CATALOGUE, FITS, find  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import everything, find_any  # noqa: PLC0415
 
-    all_of_them = [*CATALOGUE.values(), *FITS.values()]
-    chosen = [FITS.get(op) or find(op)] if op else all_of_them
+    chosen = [find_any(op)] if op else everything()
     if as_json:
         click.echo(json.dumps([_operation(o) for o in chosen]))
         return
@@ -98,7 +97,7 @@ def ops(op: str | None, as_json: bool) -> None:
 def _shapes(op: Any) -> str:
     if op.kind == "reduce":
         return "shape: (rows, ...) -> (...), or a number with --axis all"
-    if op.kind == "fit":
+    if op.kind in ("fit", "solve"):
         return f"gives: {', '.join(op.gives)}; watches {', '.join(op.watched)}"
     neighbours = ", from neighbouring rows too" if op.kind == "stencil" else ""
     return f"shape: (rows, ...) -> (rows, ...){neighbours}"
@@ -172,7 +171,7 @@ _STATES = {
 def shm_list(as_json: bool) -> None:
     """Shared blocks, and whether their owner still runs."""
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
-    from sharedcompute.shm.arrays import list_blocks  # noqa: PLC0415
+    from sharedcompute.shm.segments import list_blocks  # noqa: PLC0415
     from sharedcompute.system.machine import format_size  # noqa: PLC0415
 
     blocks = list_blocks()
@@ -191,7 +190,7 @@ def shm_list(as_json: bool) -> None:
 @shm.command("clean")
 def shm_clean() -> None:
     """Remove blocks whose owner is gone; those of other PID namespaces stay."""
-    from sharedcompute.shm.arrays import clean  # noqa: PLC0415
+    from sharedcompute.shm.segments import clean  # noqa: PLC0415
 
     removed = clean()
     click.echo(f"removed {len(removed)} shared block(s)")

@@ -47,7 +47,7 @@ def read_words(
     words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, out: bool
 ) -> Words:
     """OP INPUT OUTPUT; OP may be left out where ``--op-from`` names it."""
-    from sharedcompute.operations.catalogue import find, find_fit, load  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import find, find_iterative, load  # noqa: PLC0415
 
     own = {}
     for reference in op_from:
@@ -60,8 +60,8 @@ def read_words(
         operations = tuple(dict.fromkeys(own.values()))
     elif rest:
         named = _names(rest.pop(0))
-        if command == "fit":
-            operations = tuple(own.get(name) or find_fit(name) for name in named)
+        if command in ("fit", "solve"):
+            operations = tuple(own.get(name) or find_iterative(name, command) for name in named)
         else:
             operations = tuple(own.get(name) or find(name, *kinds) for name in named)
     else:
@@ -160,22 +160,36 @@ def fit(
     op_from: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Iterate until it has converged: kmeans, pca, lstsq, heat; see `sharedcompute ops`.
+    """Iterate until it has converged: kmeans, pca, lstsq, ridge; see `sharedcompute ops`.
 
     OUTPUT names a group, which gets a dataset for each result, and the history. Ctrl-C stops it
     with the best so far; a second one leaves the output as it was.
     """
+    iterate("fit", words, params, op_from, options)
+
+
+def iterate(
+    command: str,
+    words: tuple[str, ...],
+    params: tuple[str, ...],
+    op_from: tuple[str, ...],
+    options: dict[str, Any],
+) -> None:
+    """Run ``fit`` or ``solve``."""
     from sharedcompute.api.functions import fit_job  # noqa: PLC0415
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
     from sharedcompute.api.jobs import Settings  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
-    from sharedcompute.operations.catalogue import expect_fit  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import expect_iterative  # noqa: PLC0415
 
-    said = read_words(words, op_from, "fit", out=True)
+    said = read_words(words, op_from, command, out=True)
     if len(said.operations) != 1:
-        raise InputError(f"fit takes one operation, got {len(said.operations)}: fit one at a time")
+        raise InputError(
+            f"{command} takes one operation, got {len(said.operations)}: {command} one at a time"
+        )
     sorted_ = Settings.of(settings(options, parameters(params)))
-    op, output = expect_fit(said.operations[0]), Address.parse(str(said.output))
+    op = expect_iterative(said.operations[0], command)
+    output = Address.parse(str(said.output))
     source = as_source(said.input, sorted_.reading.allow_external)
     _run(fit_job(op, source, output, sorted_), sorted_, options)
 

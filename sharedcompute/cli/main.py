@@ -18,6 +18,7 @@ from sharedcompute.cli.options import Group
 from sharedcompute.cli.repack import repack
 from sharedcompute.cli.scaling.command import scaling
 from sharedcompute.cli.signals import Signals
+from sharedcompute.cli.solve import solve
 from sharedcompute.errors import GOES_ON, KEPT, Error, InputError
 from sharedcompute.system.machine import check_process_limits
 from sharedcompute.system.shortage import shortage_named
@@ -40,7 +41,8 @@ def cli(debug: bool) -> None:
     check_process_limits()
 
 
-for command in (info, ops, map_, reduce, scan, fit, stats, repack, run, verify, scaling, shm):
+COMMANDS = (info, ops, map_, reduce, scan, fit, solve, stats, repack, run, verify, scaling, shm)
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -28,25 +28,26 @@ def repack(input: str, output: str, **options: Any) -> None:
     All attributes, links, references and types are kept. What is not asked for stays as it is.
     """
     from sharedcompute import report  # noqa: PLC0415
-    from sharedcompute.api.jobs import Settings  # noqa: PLC0415
-    from sharedcompute.api.repack import make_repack, run_repack  # noqa: PLC0415
+    from sharedcompute.api.jobs import Settings, run_plan  # noqa: PLC0415
+    from sharedcompute.api.repack import make_repack  # noqa: PLC0415
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
+    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
 
     made = Settings.of(settings(options, {}))
     plan = make_repack(input, output, made, check=options["check"])
     if options["dry_run"]:
-        record = report.repack_record(plan)
-        click.echo(json.dumps(record) if options["as_json"] else report.describe_repack(plan))
+        text = json.dumps(report.plan_record(plan)) if options["as_json"] else report.describe(plan)
+        click.echo(text)
         return
-    note_stopped(plan.output, plan.resume, options["quiet"])
+    stored = made.storage
+    note_stopped(Address.parse(output), stored.resume, options["quiet"])
     signals = click.get_current_context().obj
     totals = report.Totals()
     with Bar(options["quiet"]) as bar:
         listen = signals.guard(totals, bar)
-        done = run_repack(plan, made, listen)
+        done = run_plan(plan, made.team, listen)
     if not options["quiet"]:
         for warning in done.warnings:
             note(warning)
     if options["as_json"]:
-        record = report.repack_record(plan)
-        click.echo(json.dumps({**record, **report.done_record(totals, done.seconds)}))
+        click.echo(json.dumps(report.run_record(plan, totals, done.seconds)))

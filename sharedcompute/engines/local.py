@@ -25,7 +25,7 @@ from sharedcompute.events import (
     StateTaken,
     WorkerReplaced,
 )
-from sharedcompute.operations.declarations import Array, DType
+from sharedcompute.operations.specs import Array, DType
 from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.rows import Blocks, Schedule, hull
 from sharedcompute.shm import arrays

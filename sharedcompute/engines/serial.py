@@ -12,7 +12,7 @@ from sharedcompute.engines.fits.rounds import iterate
 from sharedcompute.engines.units.threads import Claims, do_units
 from sharedcompute.engines.units.work import Deliver, Work
 from sharedcompute.events import BlockDone, Event, Listener, StateTaken
-from sharedcompute.operations.declarations import Array, DType
+from sharedcompute.operations.specs import Array, DType
 from sharedcompute.rows import Blocks, Rows
 
 

@@ -1,13 +1,14 @@
 """Models in scikit-learn's manner: ``fit``, ``predict``, ``transform``, on every core.
 
-Where scikit-learn (1.6 or later) is installed they are its estimators, and go wherever those go;
-without it they are used alone. Beside arrays they take an address ``FILE::PATH``, a dataset or a
-shared array, larger than memory too.
+They are scikit-learn's estimators (1.6 or later, the extra ``learn``), and go wherever those go.
+Beside arrays they take an address ``FILE::PATH``, a dataset or a shared array, larger than memory
+too.
 """
 
+from sharedcompute.errors import ConvergenceWarning
 from sharedcompute.learn.clusters import KMeans
 from sharedcompute.learn.components import PCA
-from sharedcompute.learn.foundation import ConvergenceWarning, NotFittedError
+from sharedcompute.learn.foundation import NotFittedError
 from sharedcompute.learn.regressions import LinearRegression, Ridge
 
 __all__ = [

@@ -15,7 +15,7 @@ from sharedcompute.learn.foundation import (
     ClusterMixin,
     TransformerMixin,
 )
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 from sharedcompute.team import Team
 
 SCORED_ROWS = 1 << 16

@@ -14,7 +14,7 @@ from sharedcompute.learn.foundation import (
     TransformerMixin,
     check_is_fitted,
 )
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 from sharedcompute.team import Team
 
 SOLVERS = {"covariance_eigh": "covariance", "randomized": "randomized"}

@@ -16,8 +16,8 @@ from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
-from sharedcompute.operations.declarations import DType
-from sharedcompute.shm.arrays import SharedArray
+from sharedcompute.operations.specs import DType
+from sharedcompute.shm.shared_array import SharedArray
 from sharedcompute.validation.arrays import refuse_meaning
 
 FLOATS = (np.float64, np.float32)
@@ -128,7 +128,7 @@ class Estimator(BaseEstimator):
             name = type(self).__name__
             raise InputError(f"{name} expected at least {least} rows, got {rows.shape[0]}")
         self.n_features_in_ = columns
-        vars(self).pop("feature_names_in_", None)
+        self.__dict__.pop("feature_names_in_", None)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the team and the listener, which belong to this process."""

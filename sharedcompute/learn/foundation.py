@@ -1,43 +1,20 @@
-"""What the models are built on: scikit-learn's base classes and checks, or ours in their place."""
+"""The base classes and checks of scikit-learn that the models are built on."""
 
-from typing import TYPE_CHECKING
-
-# scikit-learn has no type information: the checker reads the stand-in, which has the same form.
-if TYPE_CHECKING:
-    from sharedcompute.errors import ConvergenceWarning
-    from sharedcompute.learn.standin import (
+try:
+    from sklearn.base import (
         BaseEstimator,
         ClassNamePrefixFeaturesOutMixin,
         ClusterMixin,
-        NotFittedError,
         RegressorMixin,
         TransformerMixin,
-        check_is_fitted,
-        validate_data,
     )
-else:
-    try:
-        from sklearn.base import (
-            BaseEstimator,
-            ClassNamePrefixFeaturesOutMixin,
-            ClusterMixin,
-            RegressorMixin,
-            TransformerMixin,
-        )
-        from sklearn.exceptions import ConvergenceWarning, NotFittedError
-        from sklearn.utils.validation import check_is_fitted, validate_data
-    except ImportError:
-        from sharedcompute.errors import ConvergenceWarning
-        from sharedcompute.learn.standin import (
-            BaseEstimator,
-            ClassNamePrefixFeaturesOutMixin,
-            ClusterMixin,
-            NotFittedError,
-            RegressorMixin,
-            TransformerMixin,
-            check_is_fitted,
-            validate_data,
-        )
+    from sklearn.exceptions import ConvergenceWarning, NotFittedError
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as problem:
+    raise ImportError(
+        "sharedcompute.learn needs scikit-learn 1.6 or later: "
+        f"pip install 'sharedcompute[learn]' ({problem})"
+    ) from problem
 
 __all__ = [
     "BaseEstimator",

@@ -10,7 +10,7 @@ from sharedcompute.api.fitted import Fitted
 from sharedcompute.events import Listener
 from sharedcompute.learn.estimator import Estimator, in_memory
 from sharedcompute.learn.foundation import RegressorMixin, check_is_fitted
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 from sharedcompute.team import Team
 
 

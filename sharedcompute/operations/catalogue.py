@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FunctionType, MappingProxyType
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan, Stencil
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
+from sharedcompute.operations.fits.declaration import Fit, Iterative, Solve
 from sharedcompute.operations.fits.decomposition import PCA
 from sharedcompute.operations.fits.kmeans import KMEANS
 from sharedcompute.operations.fits.linear import LSTSQ, RIDGE
@@ -18,17 +18,17 @@ from sharedcompute.operations.fits.power import POWER
 from sharedcompute.operations.fits.sweeps import SWEEPS
 from sharedcompute.operations.parameters import nearest
 from sharedcompute.operations.reductions.reductions import REDUCTIONS
-from sharedcompute.operations.rowwise import centers
-from sharedcompute.operations.rowwise.elementwise import MAPS
+from sharedcompute.operations.rowwise import centers, columnwise, elementwise
 from sharedcompute.operations.rowwise.projections import LINEAR, PROJECT
 from sharedcompute.operations.rowwise.scans import SCANS
 from sharedcompute.operations.rowwise.stencils import STENCILS
 
-_KINDS = Map | Stencil | Reduce | Scan | Fit
+_KINDS = Map | Reduce | Scan | Iterative
 KINDS = ("map", "stencil", "reduce", "scan")
 
 _ALL: tuple[Operation, ...] = (
-    *MAPS,
+    *elementwise.MAPS,
+    *columnwise.MAPS,
     *centers.MAPS,
     PROJECT,
     LINEAR,
@@ -37,64 +37,91 @@ _ALL: tuple[Operation, ...] = (
     *SCANS,
 )
 
-_FITS: tuple[Fit, ...] = (KMEANS, PCA, LSTSQ, RIDGE, POWER, *SWEEPS)
-
 CATALOGUE: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _ALL})
 
-FITS: Mapping[str, Fit] = MappingProxyType({fit.name: fit for fit in _FITS})
+FITS: Mapping[str, Fit] = MappingProxyType({op.name: op for op in (KMEANS, PCA, LSTSQ, RIDGE)})
+
+SOLVERS: Mapping[str, Solve] = MappingProxyType({op.name: op for op in (POWER, *SWEEPS)})
+
+ITERATIVE: Mapping[str, Iterative] = MappingProxyType({**FITS, **SOLVERS})
+
+NOUNS = {"solve": "solver"}
+"""What an operation is, where the command for it is called otherwise."""
+
+
+def everything() -> tuple[Operation | Iterative, ...]:
+    """Return all operations, in the order in which they are listed."""
+    return (*CATALOGUE.values(), *ITERATIVE.values())
 
 
 def find(name: str, *kinds: str) -> Operation:
-    """The operation called `name`, of one of some kinds.
+    """Return the operation called `name`, of one of some kinds.
 
     Raises
     ------
     InputError
         With the nearest name, or the command that the operation is for.
     """
-    op = CATALOGUE.get(name) or FITS.get(name)
+    op = CATALOGUE.get(name) or ITERATIVE.get(name)
     if op is None:
         fitting = [known for known, o in CATALOGUE.items() if not kinds or o.kind in kinds]
         raise InputError(f"unknown operation {name!r}: {nearest(name, fitting)}")
     return expect(op, *kinds)
 
 
-def find_fit(name: str) -> Fit:
-    """The fit called `name`.
+def find_iterative(name: str, kind: str) -> Iterative:
+    """Return the fit or the solver called `name`.
+
+    Parameters
+    ----------
+    name : str
+    kind : {"fit", "solve"}
 
     Raises
     ------
     InputError
         With the nearest name, or the command that the operation is for.
     """
-    op = FITS.get(name)
-    if op is not None:
-        return op
-    if name not in CATALOGUE:
-        raise InputError(f"unknown fit {name!r}: {nearest(name, FITS)}")
-    return expect_fit(CATALOGUE[name])
+    op = ITERATIVE.get(name) or CATALOGUE.get(name)
+    if op is None:
+        known = [known for known, o in ITERATIVE.items() if o.kind == kind]
+        raise InputError(f"unknown {_noun(kind)} {name!r}: {nearest(name, known)}")
+    return expect_iterative(op, kind)
 
 
-def expect_fit(op: Operation | Fit) -> Fit:
-    """`op`, if it is a fit."""
-    if not isinstance(op, Fit):
-        expect(op, "fit")
-    assert isinstance(op, Fit)
+def find_any(name: str) -> Operation | Iterative:
+    """Return the operation called `name`, of whatever kind."""
+    return ITERATIVE.get(name) or find(name)
+
+
+def expect_iterative(op: Operation | Iterative, kind: str) -> Iterative:
+    """Return `op` if it is of this kind, ``fit`` or ``solve``."""
+    if not isinstance(op, Iterative) or op.kind != kind:
+        raise _unexpected(op, (kind,))
     return op
 
 
-def expect(op: Operation | Fit, *kinds: str) -> Operation:
-    """`op`, if it is of one of some kinds; a fit has `expect_fit`."""
-    if isinstance(op, Fit) or (kinds and op.kind not in kinds):
-        command = "map" if op.kind == "stencil" else op.kind
-        raise InputError(
-            f"{op.name} is a {op.kind}, expected a {' or '.join(kinds or KINDS)}: "
-            f"use `{command}` for it"
-        )
+def expect(op: Operation | Iterative, *kinds: str) -> Operation:
+    """Return `op` if it is of one of some kinds, all but ``fit`` and ``solve``."""
+    if isinstance(op, Iterative) or (kinds and op.kind not in kinds):
+        raise _unexpected(op, kinds or KINDS)
     return op
 
 
-def load(reference: str) -> Operation | Fit:
+def _unexpected(op: Operation | Iterative, kinds: Sequence[str]) -> InputError:
+    """Make the error that names the command for `op`."""
+    command = "map" if op.kind == "stencil" else op.kind
+    expected = " or ".join(map(_noun, kinds))
+    return InputError(
+        f"{op.name} is a {_noun(op.kind)}, expected a {expected}: use `{command}` for it"
+    )
+
+
+def _noun(kind: str) -> str:
+    return NOUNS.get(kind, kind)
+
+
+def load(reference: str) -> Operation | Iterative:
     """A user's own operation from ``my_kernels.py:my_op``; a function is the kernel of a map.
 
     The file is imported once under its own name, so that its kernels can be cached and travel to

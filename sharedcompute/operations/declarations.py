@@ -1,4 +1,4 @@
-"""What an operation is: a small frozen declaration that names a kernel and says what it needs.
+"""Declarations: an operation is a small frozen record that names a kernel and what it needs.
 
 An operation is *lowered* to stages. A stage is one call of one kernel for one range of rows, with
 all its arguments worked out; a pass runs a chain of them. So engines know stages only, and a new
@@ -7,176 +7,50 @@ operation needs no new engine code.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from sharedcompute.errors import InputError
 from sharedcompute.operations.declared import (
-    declared,
     declared_arguments,
     declared_dtype,
     declared_shape,
+    declared_stages,
 )
+from sharedcompute.operations.described import Described
 from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.specs import (
+    Array,
+    ArraySpec,
+    DType,
+    Kernel,
+    Params,
+    State,
+    Units,
+    check_kind,
+    same,
+)
+from sharedcompute.operations.stages import Carry, Stage
 from sharedcompute.options import OF_REDUCTIONS
 from sharedcompute.rows import Mode
 
-Array = NDArray[Any]
-DType = np.dtype[Any]
-Params = Mapping[str, Any]
-Kernel = Callable[..., None]
-State = dict[str, Array]
-"""The fields of a partial result by name, each of shape (..., columns)."""
-
-Units = Literal["same", "difference", "own"]
-"""What the result's numbers mean beside the input's.
-
-``same``: values of the input (a mean, a median). ``difference``: its units, from another zero (an
-anomaly, a standard deviation). ``own``: something else (an index, a count, a variance).
-"""
-
-FULL = {"b": "boolean", "i": "integer", "u": "unsigned", "f": "real", "c": "complex"}
-
 
 @dataclass(frozen=True)
-class ArraySpec:
-    """Shape and dtype of a whole array, before it exists."""
+class Map(Described):
+    """One row out for each row in, from that row, and where it has a halo from its neighbours.
 
-    shape: tuple[int, ...]
-    dtype: DType
-
-    @property
-    def rows(self) -> int:
-        """The length of axis 0."""
-        return self.shape[0]
-
-    @property
-    def row_size(self) -> int:
-        """Elements in one row."""
-        return math.prod(self.shape[1:])
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row."""
-        return self.row_size * self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all rows."""
-        return self.rows * self.row_bytes
-
-
-@dataclass(frozen=True)
-class Needed:
-    """Stands in a stage's arguments for a reduction of that stage's input over its rows.
-
-    An earlier pass computes it, in float64, shape (columns,).
-    """
-
-    reduction: str
-    skipna: bool = False
-
-
-@dataclass(frozen=True)
-class Carry:
-    """Stands in a scan's arguments for what all rows before the block have added up to."""
-
-    reduction: str
-    skipna: bool = False
-
-
-@dataclass(frozen=True)
-class FromModel:
-    """Stands in a stage's arguments for an array of the model that a fit has worked out."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One kernel call for any range of rows: ``kernel(x, out, *args)``.
-
-    Parameters
-    ----------
-    kernel : callable
-        A numba or plain Python function that fills `out`. `x` is read-only and C-contiguous, and
-        has ``len(out) + 2 * halo`` rows.
-    args : tuple
-        Scalars and arrays; may hold `Needed`, `Carry` or `FromModel` until the pass is bound.
-    dtype : numpy.dtype
-        Of `out`.
-    row_shape : tuple of int or None
-        The shape of one row of `out`; None where it is that of `x`.
-    new_axes : bool
-        With a row shape: none of its axes is one of the input's, of whatever length.
-    halo : int
-        Rows needed on each side.
-    mode, cval
-        How rows beyond the edges of the array are made up, as in `scipy.ndimage`.
-    matrix : bool
-        `x` and `out` are given as (rows, everything else), so that a kernel compiles once for
-        every number of dimensions.
-    elementwise : bool
-        Each element of `out` depends on that of `x` alone, so that columns may run by themselves.
-    copies : int
-        Arrays of the size of `x` that the kernel makes for itself.
-    """
-
-    label: str
-    kernel: Kernel
-    args: tuple[Any, ...]
-    dtype: DType
-    halo: int = 0
-    mode: Mode = "reflect"
-    cval: float = 0.0
-    matrix: bool = False
-    elementwise: bool = False
-    copies: int = 0
-    row_shape: tuple[int, ...] | None = None
-    new_axes: bool = False
-
-
-def declared_stages(owner: str, given: Callable[..., Any], *args: Any) -> tuple[Stage, ...]:
-    """Ask for the stages of a stencil."""
-    found = declared(owner, "build", given, *args)
-    if not isinstance(found, tuple | list) or not all(isinstance(s, Stage) for s in found):
-        raise InputError(f"{owner}: expected build to give a tuple of Stage, got {found!r}")
-    return tuple(found)
-
-
-def same(dtype: DType, _: Params) -> DType:
-    """The result has the input's dtype."""
-    return dtype
-
-
-def floating(dtype: DType, _: Params) -> DType:
-    """The input's dtype if it is real or complex floating, else float64."""
-    return dtype if dtype.kind in "fc" else np.dtype(np.float64)
-
-
-def check_kind(name: str, kinds: str, dtype: DType) -> None:
-    """Refuse data that the operation has no meaning for."""
-    if dtype.kind not in kinds:
-        wanted = ", ".join(FULL[kind] for kind in kinds)
-        raise InputError(f"{name} needs {wanted} data, got {dtype}: cast it first")
-
-
-@dataclass(frozen=True)
-class Map:
-    """One row out for each row in, no neighbours needed.
+    Either a `kernel`, or `build`, which lowers the operation to several stages (a separable filter
+    is a chain of one-dimensional ones). `Stencil` is another name for it.
 
     Parameters
     ----------
     name : str
     kernel : callable
-        ``kernel(x, out, *arguments)`` on any range of rows; numba or plain Python.
+        ``kernel(x, out, *arguments)`` on any range of rows; numba or plain Python. `x` has `halo`
+        rows more on each side.
     summary : str
-        One line.
+        One line, a sentence in the imperative.
     parameters : tuple of Parameter
     arguments : callable
         ``arguments(params, spec)``: what the kernel gets after `x` and `out`. Without it the
@@ -185,19 +59,25 @@ class Map:
         ``dtype(input_dtype, params)``: the dtype of the result; without it the input's.
     row_shape : callable
         ``row_shape(params, spec)``: the shape of one row of the result; without it the input's.
-    new_axes : bool
-        With `row_shape`: the axes of its rows are none of the input's, of whatever length. Without,
-        an axis of a length that no other has is taken for the same, and keeps its coordinates.
     matrix : bool
         The kernel takes (rows, everything else).
     kinds : str
         The kinds of data it takes, as in `numpy.dtype.kind`.
     units : {"same", "difference", "own"}
         Which of the input's attributes still hold for the result.
+    new_axes : bool
+        With `row_shape`: the axes of its rows are none of the input's, of whatever length. Without,
+        an axis of a length that no other has is taken for the same, and keeps its coordinates.
+    halo : int
+        Rows needed on each side.
+    mode, cval
+        How rows beyond the edges are extended, as in `scipy.ndimage`.
+    build : callable
+        ``build(params, spec)``: the stages, in place of a kernel.
     """
 
     name: str
-    kernel: Kernel
+    kernel: Kernel | None = None
     summary: str = ""
     parameters: tuple[Parameter, ...] = ()
     arguments: Callable[[Params, ArraySpec], tuple[Any, ...]] | None = None
@@ -207,65 +87,47 @@ class Map:
     kinds: str = "biufc"
     units: Units = "same"
     new_axes: bool = False
-    kind: ClassVar[str] = "map"
-
-    def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
-        """The operation on data of `spec` as one stage."""
-        check_kind(self.name, self.kinds, spec.dtype)
-        make = self.arguments
-        args = tuple(params[p.name] for p in self.parameters)
-        if make is not None:
-            args = declared_arguments(self.name, make, params, spec)
-        out = declared_dtype(self.name, self.dtype, spec.dtype, params)
-        rows = None
-        if self.row_shape is not None:
-            rows = declared_shape(self.name, self.row_shape, params, spec)
-        stage = Stage(self.name, self.kernel, args, out, matrix=self.matrix, row_shape=rows)
-        return (replace(stage, new_axes=self.new_axes),)
-
-
-@dataclass(frozen=True)
-class Stencil:
-    """One row out for each row in, from that row and its neighbours.
-
-    Either a `kernel` with its `halo`, or `build`, which lowers the operation to several stages
-    (a separable filter is a chain of one-dimensional ones).
-
-    Parameters
-    ----------
-    kernel : callable
-        ``kernel(x, out, *arguments)`` where `x` has `halo` rows more on each side.
-    halo : int
-        Rows needed on each side.
-    mode, cval
-        How rows beyond the edges are made up, as in `scipy.ndimage`.
-    build : callable
-        ``build(params, spec)``: the stages.
-    """
-
-    name: str
-    kernel: Kernel | None = None
     halo: int = 0
     mode: Mode = "reflect"
     cval: float = 0.0
-    summary: str = ""
-    parameters: tuple[Parameter, ...] = ()
     build: Callable[[Params, ArraySpec], tuple[Stage, ...]] | None = None
-    dtype: Callable[[DType, Params], DType] = same
-    kinds: str = "biuf"
-    units: Units = "same"
-    kind: ClassVar[str] = "stencil"
+
+    @property
+    def kind(self) -> str:
+        """``stencil`` where rows need their neighbours, or may; else ``map``."""
+        return "stencil" if self.halo or self.build else "map"
 
     def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
-        """The operation on data of `spec` as a chain of stages."""
+        """Return the operation on data of `spec` as a chain of stages."""
         check_kind(self.name, self.kinds, spec.dtype)
         if self.build:
             return declared_stages(self.name, self.build, params, spec)
         if self.kernel is None:
-            raise InputError(f"stencil {self.name} has neither a kernel nor build: give one")
+            raise InputError(f"{self.kind} {self.name} has neither a kernel nor build: give one")
         args = tuple(params[p.name] for p in self.parameters)
+        if self.arguments is not None:
+            args = declared_arguments(self.name, self.arguments, params, spec)
         out = declared_dtype(self.name, self.dtype, spec.dtype, params)
-        return (Stage(self.name, self.kernel, args, out, self.halo, self.mode, self.cval),)
+        rows = None
+        if self.row_shape is not None:
+            rows = declared_shape(self.name, self.row_shape, params, spec)
+        stage = Stage(
+            self.name,
+            self.kernel,
+            args,
+            out,
+            self.halo,
+            self.mode,
+            self.cval,
+            matrix=self.matrix,
+            row_shape=rows,
+            new_axes=self.new_axes,
+        )
+        return (stage,)
+
+
+Stencil = Map
+"""A map whose rows need their neighbours: it has a `halo`, or `build`."""
 
 
 @dataclass(frozen=True)
@@ -313,7 +175,7 @@ class Partial:
 
 
 @dataclass(frozen=True)
-class Reduce:
+class Reduce(Described):
     """All rows (or all elements) to one.
 
     Parameters
@@ -358,7 +220,7 @@ class Reduce:
 
 
 @dataclass(frozen=True)
-class Scan:
+class Scan(Described):
     """Cumulative along rows: ``kernel(x, out, carry, skipna)`` updates `carry` as it goes.
 
     Parameters
@@ -378,7 +240,7 @@ class Scan:
     kind: ClassVar[str] = "scan"
 
     def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
-        """The operation on data of `spec` as one stage, whose carry the pass fills in."""
+        """Return the operation on data of `spec` as one stage, whose carry the pass fills in."""
         check_kind(self.name, self.kinds, spec.dtype)
         skipna = bool(params["skipna"])
         args = (Carry(self.reduction, skipna), skipna)
@@ -386,10 +248,4 @@ class Scan:
         return (Stage(self.name, self.kernel, args, out, matrix=True),)
 
 
-Operation = Map | Stencil | Reduce | Scan
-
-
-def is_ours(kernel: Any) -> bool:
-    """Whether a kernel comes with this package, and not from a user."""
-    inner = getattr(kernel, "func", kernel)
-    return (getattr(inner, "__module__", None) or "").startswith("sharedcompute.")
+Operation = Map | Reduce | Scan

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
+from sharedcompute.operations.stages import Stage
 
 
 def declared(owner: str, what: str, given: Callable[..., Any], *args: Any) -> Any:
@@ -65,4 +66,12 @@ def declared_arguments(owner: str, given: Callable[..., Any], *args: Any) -> tup
     found = declared(owner, "arguments", given, *args)
     if not isinstance(found, tuple | list):
         raise InputError(f"{owner}: expected arguments to give a tuple, got {found!r}")
+    return tuple(found)
+
+
+def declared_stages(owner: str, given: Callable[..., Any], *args: Any) -> tuple[Stage, ...]:
+    """Ask for the stages of a stencil."""
+    found = declared(owner, "build", given, *args)
+    if not isinstance(found, tuple | list) or not all(isinstance(s, Stage) for s in found):
+        raise InputError(f"{owner}: expected build to give a tuple of Stage, got {found!r}")
     return tuple(found)

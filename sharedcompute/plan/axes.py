@@ -1,16 +1,16 @@
-"""Which axes of its input a result still has: what scales and coordinates hold for."""
+"""The axes of its input that a result still has: scales and coordinates hold for these."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from sharedcompute.hdf5.format.dimensions import Axes, axes_that_stay
-from sharedcompute.operations.declarations import Stage
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.fits.declaration import Iterative
+from sharedcompute.operations.stages import Stage
 
 
 def axes_after(shape: Sequence[int], stages: Sequence[Stage]) -> Axes:
-    """The axes of the input, of `shape`, that the rows behind some stages have."""
+    """Return the axes of the input, of `shape`, that the rows after some stages have."""
     axes: list[int | None] = list(range(len(shape)))
     row = tuple(shape[1:])
     for stage in stages:
@@ -23,8 +23,10 @@ def axes_after(shape: Sequence[int], stages: Sequence[Stage]) -> Axes:
     return axes
 
 
-def axes_of_fit(fit: Fit, name: str, axes: Axes, row: Sequence[int], shape: Sequence[int]) -> Axes:
-    """The axes that a result of a fit has.
+def axes_of_fit(
+    fit: Iterative, name: str, axes: Axes, row: Sequence[int], shape: Sequence[int]
+) -> Axes:
+    """Return the axes that a result of a fit has.
 
     Parameters
     ----------

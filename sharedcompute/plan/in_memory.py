@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharedcompute.hdf5.format.chunks import box_at
-from sharedcompute.operations.declarations import Array, DType
+from sharedcompute.operations.specs import Array, DType
 
 RING_NBYTES = 8 << 20
 """Shared memory in which one worker's encoded chunks wait for the writer of the file."""
@@ -35,7 +35,7 @@ Buffer = Array | FileArray
 
 
 def opened(room: Buffer) -> Array:
-    """The array itself, in this process; a plain view, as numba's look at a subclass is slow."""
+    """Return the array in this process; a plain view, as numba is slow to type a subclass."""
     return (room.open() if isinstance(room, FileArray) else room).view(np.ndarray)
 
 
@@ -63,23 +63,23 @@ class ArraySource:
         return 1
 
     def scratch_nbytes(self, rows: int) -> int:
-        """Rows are views."""
+        """Return 0: rows are views."""
         return 0 * rows
 
     def open(self) -> ArrayReader:
-        """Nothing to open."""
+        """Return a reader: there is nothing to open."""
         return ArrayReader(opened(self.array))
 
 
 class ArrayReader:
-    """Gives views."""
+    """A reader that returns views."""
 
     def __init__(self, array: Array) -> None:
         self._array = array.view()
         self._array.flags.writeable = False
 
     def read(self, start: int, stop: int) -> Array:
-        """Rows without a copy."""
+        """Return rows without a copy."""
         return self._array[start:stop]
 
     def read_box(self, corner: tuple[int, ...], out: Array) -> None:
@@ -87,12 +87,12 @@ class ArrayReader:
         out[...] = self._array[box_at(corner, out.shape)]
 
     def stores(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-        """Any box may have anything."""
+        """Return True: any box may hold anything."""
         del corner, shape
         return True
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: nothing is open."""
 
 
 @dataclass(frozen=True)
@@ -109,23 +109,21 @@ class ArraySink:
     array: Buffer
     stored_dtype: DType | None = None
 
-    row_alignment: int = 1
-
     def open(self) -> ArrayWriter:
-        """Nothing to open."""
+        """Return a writer: there is nothing to open."""
         return ArrayWriter(opened(self.array))
 
 
 class ArrayWriter:
-    """Copies rows that could not be computed in place."""
+    """A writer that copies rows which could not be computed in place."""
 
     def __init__(self, array: Array) -> None:
         self.array = array
 
     def write(self, start: int, rows: Array) -> tuple[()]:
-        """Keep rows."""
+        """Copy rows."""
         self.array[start : start + len(rows)] = rows
         return ()
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: nothing is open."""

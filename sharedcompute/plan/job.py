@@ -8,24 +8,21 @@ from numbers import Integral
 from typing import Any
 
 from sharedcompute.errors import InputError
-from sharedcompute.hdf5.address import Address, normal_path
+from sharedcompute.hdf5.address import normal_path
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.hdf5.writing.sink import DatasetSink, sink_like
 from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
     Map,
     Operation,
     Reduce,
     Scan,
-    Stencil,
 )
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
-from sharedcompute.options import StorageOptions
-from sharedcompute.plan.passes import Source
+from sharedcompute.operations.specs import Array
+from sharedcompute.plan.output import OutputSpec
+from sharedcompute.plan.ports import Source
 
 AXES = ("rows", "all")
 Axis = str | int | None
@@ -38,7 +35,7 @@ class MapStep:
 
     Parameters
     ----------
-    operation : Map, Stencil or Scan
+    operation : Map or Scan
     params : mapping
         Bound: every parameter has its value.
     save : str or None
@@ -48,7 +45,7 @@ class MapStep:
         The parameters that the user gave, for the record.
     """
 
-    operation: Map | Stencil | Scan
+    operation: Map | Scan
     params: Mapping[str, Any]
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -83,38 +80,13 @@ class FitStep:
         Path of the group that keeps the results, a dataset each; None where they are only returned.
     """
 
-    operation: Fit
+    operation: Iterative
     params: Mapping[str, Any]
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
 Step = MapStep | ReduceStep | FitStep
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputSpec(StorageOptions):
-    """The file that results go to, and how datasets are stored in it."""
-
-    address: Address
-
-    def sink(self, source: Any, path: str, spec: ArraySpec) -> DatasetSink:
-        """A dataset of the output, stored as asked, and for the rest as the `source` is.
-
-        A single number has neither chunks nor filters.
-        """
-        like = source if isinstance(source, DatasetSource) else None
-        if not spec.shape:
-            return sink_like(None, path, spec.shape, spec.dtype)
-        return sink_like(
-            like,
-            path,
-            spec.shape,
-            spec.dtype,
-            filter=self.filter,
-            chunks=self.chunks,
-            shuffle=self.shuffle,
-        )
 
 
 @dataclass(frozen=True)
@@ -145,8 +117,14 @@ class Job:
 
     @property
     def packing(self) -> Packing | None:
-        """What the rows of the source are unpacked by; None where they are taken as they stand."""
-        return getattr(self.source, "packing", None) if self.decode_cf else None
+        """How the rows of the source are unpacked; None where they are taken as they stand."""
+        source = self.source
+        return source.packing if self.decode_cf and isinstance(source, DatasetSource) else None
+
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """The paths of the datasets that a fit puts into the output."""
+        return tuple(p for step in self.steps if isinstance(step, FitStep) for p in saved(step))
 
     def __post_init__(self) -> None:
         if isinstance(self.source, DatasetSource):
@@ -164,7 +142,7 @@ class Job:
             taken.append(path)
 
 
-def operations_of(step: Step) -> list[tuple[Operation | Fit, Mapping[str, Any]]]:
+def operations_of(step: Step) -> list[tuple[Operation | Iterative, Mapping[str, Any]]]:
     """The operations of a step, with their parameters."""
     if isinstance(step, ReduceStep):
         return list(step.operations)
@@ -184,14 +162,14 @@ def saved(step: Step) -> list[str]:
 
 def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> MapStep:
     """A step of a map, stencil or scan."""
-    if isinstance(operation, Reduce | Fit):
+    if isinstance(operation, Reduce | Iterative):
         kind = operation.kind
         raise InputError(f"{operation.name} is a {kind}, expected a map, stencil or scan")
     params = bind(operation.name, operation.parameters, given)
     return MapStep(operation, params, save, {name: params[name] for name in given})
 
 
-def fitting(operation: Fit, given: Mapping[str, Any], save: str | None) -> FitStep:
+def fitting(operation: Iterative, given: Mapping[str, Any], save: str | None) -> FitStep:
     """A step of a fit."""
     params = bind(operation.name, operation.parameters, given)
     return FitStep(operation, params, save, {name: params[name] for name in given})

@@ -10,10 +10,11 @@ from typing import Any
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
-from sharedcompute.operations.catalogue import FITS, expect, find, load
+from sharedcompute.operations.catalogue import expect, find_any, load
 from sharedcompute.operations.declarations import Operation, Reduce
-from sharedcompute.operations.fits.declaration import Fit
-from sharedcompute.operations.parameters import is_address, nearest
+from sharedcompute.operations.fits.declaration import Iterative
+from sharedcompute.operations.kinds import is_address
+from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import NAMES
 from sharedcompute.plan.job import Step, fitting, summary, transform
 
@@ -106,7 +107,7 @@ def _save(path: Path, where: str, told: Mapping[str, Any], output: Address | Non
     return normal_path(f"{output.path or ''}/{save}")
 
 
-def _operations(path: Path, where: str, told: Mapping[str, Any]) -> list[Operation | Fit]:
+def _operations(path: Path, where: str, told: Mapping[str, Any]) -> list[Operation | Iterative]:
     """What a step names: one operation, or several reductions."""
     if ("op" in told) == ("op-from" in told):
         raise InputError(f'{path}: expected op = "NAME" or op-from = "FILE.py:NAME"{where}')
@@ -116,7 +117,7 @@ def _operations(path: Path, where: str, told: Mapping[str, Any]) -> list[Operati
         raise InputError(f'{path}: expected {key} = "NAME" or ["NAME", ...]{where}, got {names!r}')
     if key == "op-from":
         return [load(str(path.parent / name)) for name in names]
-    return [FITS.get(name) or find(name) for name in names]
+    return [find_any(name) for name in names]
 
 
 def _own_files(path: Path, told: Mapping[str, Any]) -> list[str]:
@@ -126,7 +127,9 @@ def _own_files(path: Path, told: Mapping[str, Any]) -> list[str]:
     return [str(path.parent / name.rpartition(":")[0]) for name in names]
 
 
-def _beside(path: Path, ops: list[Operation | Fit], params: Mapping[str, Any]) -> dict[str, Any]:
+def _beside(
+    path: Path, ops: list[Operation | Iterative], params: Mapping[str, Any]
+) -> dict[str, Any]:
     """The parameters, with addresses of arrays relative to the job file, as its input is."""
     kinds = {p.name: p.kind for op in ops for p in op.parameters}
     return {
@@ -156,4 +159,4 @@ def _step(path: Path, number: int, told: Any, output: Address | None) -> Step:
         names = ", ".join(op.name for op in found)
         raise InputError(f"{path}: expected one op{where}, or reductions only, got {names}")
     (op,) = found
-    return fitting(op, params, save) if isinstance(op, Fit) else transform(op, params, save)
+    return fitting(op, params, save) if isinstance(op, Iterative) else transform(op, params, save)

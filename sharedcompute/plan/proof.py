@@ -1,15 +1,15 @@
-"""What of a repacked dataset is read back by HDF5 and compared with what went in."""
+"""Samples of datasets stored in another way, which HDF5 reads back: they must equal the input."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.plan.budget.loading import units
 from sharedcompute.plan.recode import Recoding
-from sharedcompute.plan.repack import RepackPlan
 
 ALL_NBYTES = 16 << 20
 """Datasets up to this size are read back whole."""
@@ -19,7 +19,7 @@ SHARE = 64
 decoded. HDF5 inflates 0.3 GB/s, and gzip:4 with both ends of it runs at 0.1 GB/s."""
 
 STRIP_NBYTES = 1 << 20
-"""What a contiguous dataset is cut into."""
+"""Bytes of the strips that a contiguous dataset is cut into."""
 
 SHARE_AT_ONCE = 16
 """Of the datasets that HDF5 stores itself, one in so many is read back: to do so takes a third of
@@ -49,25 +49,32 @@ class Sample:
         return len(self.numbers) == len(self.boxes)
 
 
-def samples_of(plan: RepackPlan) -> dict[int, Sample]:
+def samples_of(
+    copies: Mapping[int, Recoding], at_once: Mapping[int, Recoding]
+) -> list[tuple[int, Recoding, Sample]]:
     """Choose what to read back of each dataset, by its address in the input.
 
     Of those that HDF5 stores itself, the first of each kind and others spread evenly. None that are
     large: little of them was ever written, and HDF5 encodes nothing. And none with a filter that
     changes numbers without a tolerance: there is no encoder but HDF5's own to compare with.
+
+    Parameters
+    ----------
+    copies : mapping of int to Recoding
+        Stored by workers.
+    at_once : mapping of int to Recoding
+        Stored by HDF5.
     """
-    samples = {at: sample_of(made) for at, made in plan.sized.recodings.items()}
+    found = [(at, made, sample_of(made)) for at, made in copies.items()]
     kinds = set()
-    for number, (at, made) in enumerate(plan.at_once.items()):
+    for number, (at, made) in enumerate(at_once.items()):
         kind = made.storage, made.source.stored_dtype
         known = all(step.tolerance is not None for step in made.storage.filters)
         chosen = kind not in kinds or number % SHARE_AT_ONCE == 0
         if chosen and known and made.source.nbytes <= ALL_NBYTES:
             kinds.add(kind)
-            samples[at] = sample_of(made)
-        else:
-            samples[at] = Sample(made.boxes, ())
-    return samples if plan.check else {at: Sample(s.boxes, ()) for at, s in samples.items()}
+            found.append((at, made, sample_of(made)))
+    return [(at, made, sample) for at, made, sample in found if sample.numbers]
 
 
 def sample_of(recoding: Recoding) -> Sample:
@@ -88,7 +95,7 @@ def sample_of(recoding: Recoding) -> Sample:
 
 
 def _cost(source: DatasetSource, chunks: tuple[int, ...]) -> int:
-    """Bytes that are decoded to compare one chunk: itself, and the input's that it lies in."""
+    """Return the bytes decoded to compare one chunk: itself, and the input's that it lies in."""
     read = source.chunks or chunks
     wide = 1
     for here, there, n in zip(chunks, read, source.shape, strict=True):

@@ -1,4 +1,4 @@
-"""Storing a dataset in another way: how it will lie in the file, and in which boxes that is done.
+"""Storing a dataset in another way: its storage, and the boxes in which it is done.
 
 A box is read and written by one worker. Its sides are common multiples of the chunks of both, so
 that each chunk is decoded once and encoded once. Where such a box is too large for the memory,
@@ -23,7 +23,10 @@ from sharedcompute.hdf5.format.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.format.layout import lies_here
 from sharedcompute.hdf5.inspection.inspector import Inspector
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.plan.budget.loading import Into, units
+from sharedcompute.hdf5.writing.sink import DatasetSink
+from sharedcompute.options import StorageOptions
+from sharedcompute.plan.budget.loading import units
+from sharedcompute.plan.planned import Into
 
 BOX_NBYTES = 64 * 1024**2
 """Bytes of a box up to which each worker holds one of its own."""
@@ -31,7 +34,7 @@ BOX_NBYTES = 64 * 1024**2
 
 @dataclass(frozen=True)
 class StorageRequest:
-    """How datasets are to be stored; None is as they are.
+    """The storage that is asked for; None is as it is.
 
     Parameters
     ----------
@@ -45,23 +48,23 @@ class StorageRequest:
     shuffle: bool | None = None
 
     @classmethod
-    def of(cls, filter: str | None, chunks: str | None, shuffle: bool | None) -> StorageRequest:
-        """Check what was given on the command line.
+    def of(cls, given: StorageOptions) -> StorageRequest:
+        """Check the options that were given.
 
         Raises
         ------
         InputError
             An option is wrong, or they exclude each other.
         """
-        sides = None if chunks is None else parse_chunks(chunks)
-        if filter is not None:
-            pipeline = parse_filter(filter, shuffle)
+        sides = None if given.chunks is None else parse_chunks(given.chunks)
+        if given.filter is not None:
+            pipeline = parse_filter(given.filter, given.shuffle)
             if pipeline and sides == "contiguous":
-                raise without_chunks(filter)
-        return cls(filter, sides, shuffle)
+                raise without_chunks(given.filter)
+        return cls(given.filter, sides, given.shuffle)
 
     def storage(self, source: DatasetSource) -> Storage:
-        """How one dataset will be stored."""
+        """Return how one dataset will be stored."""
         sides = self._sides(source)
         pipeline = self._pipeline(source)
         if sides is None and pipeline and self.chunks != "contiguous":
@@ -94,13 +97,13 @@ class StorageRequest:
 def recodable(
     dataset: h5py.Dataset, describer: Inspector, elsewhere: bool = False
 ) -> DatasetSource | None:
-    """The source of a dataset whose rows can be stored in another way, else None.
+    """Return the source of a dataset whose rows can be stored in another way, else None.
 
     Numbers that are stored as NumPy has them. All else (strings, compounds, enumerations, single
     numbers) is copied by HDF5 as it is, and so are numbers in other files, unless `elsewhere`:
     who names a virtual dataset wants its numbers.
     """
-    # First: HDF5 may have to open other files to tell the shape of a virtual dataset.
+    # First: HDF5 may have to open other files for the shape of a virtual dataset.
     if not lies_here(dataset):
         return describer.source(dataset) if elsewhere else None
     try:
@@ -151,6 +154,20 @@ class Recoding:
     def file(self) -> int:
         """Bytes of a file without a name."""
         return self.source.nbytes if self.load == "file" else 0
+
+    def sink(self, path: str) -> DatasetSink:
+        """Describe the dataset of the output that takes the rows."""
+        source = self.source
+        return DatasetSink(
+            path=path,
+            shape=source.shape,
+            dtype=source.dtype,
+            chunks=self.storage.chunks,
+            filters=self.storage.filters,
+            fill=source.fill,
+            maxshape=source.maxshape if self.storage.chunks else None,
+            stored_dtype=source.stored_dtype,
+        )
 
 
 def plan_recoding(

@@ -13,9 +13,10 @@ An exception that passes through compiled code leaks references (numba 0.68): a 
 wait in such code by one keeps the arrays of that call mapped until its team is closed.
 """
 
+from sharedcompute.errors import DeadlockError, ProgramLeftError, WaitTimeoutError
 from sharedcompute.sync.barriers import barrier
 from sharedcompute.sync.control import Control
-from sharedcompute.sync.failures import Aborted, DeadlockError, ProgramLeftError, WaitTimeoutError
+from sharedcompute.sync.failures import Aborted
 from sharedcompute.sync.flags import (
     clear_event,
     fetch_add,

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
+from sharedcompute.errors import ProgramLeftError, WaitTimeoutError
 from sharedcompute.sync.atomics import EVERYONE, add, compiled, exchange, load
-from sharedcompute.sync.failures import (
-    ABORTED,
-    LEFT,
-    OK,
-    TIMED_OUT,
-    ProgramLeftError,
-    WaitTimeoutError,
-    leave_if,
-)
+from sharedcompute.sync.failures import ABORTED, LEFT, OK, TIMED_OUT, leave_if
 from sharedcompute.sync.layout import (
     ABORT,
     ARRIVED,

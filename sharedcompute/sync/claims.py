@@ -63,7 +63,6 @@ def claim(control: ControlBlock, number: int, blocks: int, parts: int) -> tuple[
 
     One block at a time if `parts` is 0, else half of a fair share (guided).
     """
-    # `rows.guided_claim` again: a cached function does not notice edits of another file.
     return claim_up_to(control, number, blocks, blocks if parts else 1, parts)
 
 

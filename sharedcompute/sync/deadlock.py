@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sharedcompute.errors import DeadlockError
 from sharedcompute.sync.atomics import Words
-from sharedcompute.sync.failures import DeadlockError
 from sharedcompute.sync.layout import (
     JOB_DONE,
     LINE,

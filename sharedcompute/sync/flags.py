@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from sharedcompute.errors import InputError
+from sharedcompute.errors import DeadlockError, InputError, WaitTimeoutError
 from sharedcompute.sync import atomics
 from sharedcompute.sync.atomics import EVERYONE, add, compiled, exchange
-from sharedcompute.sync.failures import (
-    ABORTED,
-    OK,
-    STUCK,
-    TIMED_OUT,
-    DeadlockError,
-    WaitTimeoutError,
-    leave_if,
-)
+from sharedcompute.sync.failures import ABORTED, OK, STUCK, TIMED_OUT, leave_if
 from sharedcompute.sync.layout import (
     ABORT,
     COUNTERS,

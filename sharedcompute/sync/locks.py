@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from sharedcompute.errors import InputError
+from sharedcompute.errors import DeadlockError, InputError, WaitTimeoutError
 from sharedcompute.sync.atomics import add, compiled, exchange, inlined, load, swap
-from sharedcompute.sync.failures import (
-    ABORTED,
-    MISUSED,
-    OK,
-    STUCK,
-    TIMED_OUT,
-    DeadlockError,
-    WaitTimeoutError,
-    leave_if,
-)
+from sharedcompute.sync.failures import ABORTED, MISUSED, OK, STUCK, TIMED_OUT, leave_if
 from sharedcompute.sync.layout import (
     ABORT,
     LINE,

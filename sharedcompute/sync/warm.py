@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import numpy as np
 
+from sharedcompute.errors import WaitTimeoutError
 from sharedcompute.sync.control import Control
-from sharedcompute.sync.failures import WaitTimeoutError
 from sharedcompute.sync.handles import Counter, Event, Lock, Semaphore
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from sharedcompute.errors import Error, WorkerDied
 from sharedcompute.shm import arrays, segments
-from sharedcompute.shm.arrays import Handle, SharedArray
+from sharedcompute.shm.shared_array import Handle, SharedArray
 from sharedcompute.sync import Control
 from sharedcompute.sync.deadlock import DeadlockWatch
 from sharedcompute.system import machine

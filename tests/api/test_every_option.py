@@ -18,7 +18,7 @@ import sharedcompute as sc
 from sharedcompute.api.jobs import Settings
 from sharedcompute.api.repack import make_repack
 from sharedcompute.cli.main import cli, invoke
-from sharedcompute.operations.catalogue import CATALOGUE, FITS
+from sharedcompute.operations.catalogue import everything
 from sharedcompute.options import (
     ARGUMENTS,
     FOR_REPACK,
@@ -170,7 +170,7 @@ def test_storage_is_for_results_with_rows(name: str) -> None:
     for job in (
         lambda **k: sc.reduce("mean", "in.h5::/x", "out.h5", axis="all", **k),
         lambda **k: sc.stats("in.h5::/x", "out.h5", **k),
-        lambda **k: sc.fit("power", ROWS[:10, :10] + ROWS[:10, :10].T, "out.h5", **k),
+        lambda **k: sc.solve("power", ROWS[:10, :10] + ROWS[:10, :10].T, "out.h5", **k),
     ):
         with pytest.raises(sc.InputError, match=f"^{name}: expected a result with rows"):
             job(**{name: VALUES[name]})
@@ -274,7 +274,7 @@ def test_an_option_that_is_given_as_a_parameter_is_pointed_to(
 
 
 def test_no_operation_of_the_catalogue_has_a_name_that_cannot_be_given() -> None:
-    for op in (*CATALOGUE.values(), *FITS.values()):
+    for op in everything():
         assert RESERVED.isdisjoint(p.name for p in op.parameters)
         assert isinstance(cli, click.Group)
 

@@ -34,7 +34,7 @@ def grid(tmp_path: Path) -> Path:
 
 def begun(folder: Path, engine: str) -> subprocess.Popen[str]:
     """A fit without an end, some rounds of which are saved."""
-    process = start(folder, "fit", "jacobi", "in.h5::/x", "out.h5", *ENDLESS, *ENGINES[engine])
+    process = start(folder, "solve", "jacobi", "in.h5::/x", "out.h5", *ENDLESS, *ENGINES[engine])
     deadline = time.monotonic() + 60
     while not (folder / "out.h5.resume/states-1-0").exists() and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
@@ -63,7 +63,7 @@ def test_a_signal_stops_a_fit_with_the_best_so_far(
 def test_a_second_signal_drops_it(grid: Path) -> None:
     (grid / "out.h5").write_text("precious")
     process = start(
-        grid, "fit", "jacobi", "in.h5::/x", "out.h5", *ENDLESS, *ENGINES["serial"], "--overwrite"
+        grid, "solve", "jacobi", "in.h5::/x", "out.h5", *ENDLESS, *ENGINES["serial"], "--overwrite"
     )
     while not (grid / "out.h5.resume/states-1-0").exists():
         assert process.poll() is None, process.communicate()
@@ -85,7 +85,7 @@ def test_a_killed_fit_goes_on_where_it_was(grid: Path, engine: str) -> None:
     process.kill()
     process.communicate()
     again = start(
-        grid, "fit", "jacobi", "in.h5::/x", "out.h5", *ENDLESS, "--resume", *ENGINES[engine]
+        grid, "solve", "jacobi", "in.h5::/x", "out.h5", *ENDLESS, "--resume", *ENGINES[engine]
     )
     time.sleep(2)
     os.killpg(again.pid, signal.SIGINT)
@@ -106,18 +106,38 @@ def test_a_killed_fit_goes_on_where_it_was(grid: Path, engine: str) -> None:
         (["lstsq", "::/x", "-p", "y={}::/y"], "lstsq"),  # 200 rows, 300 columns
         (["lstsq", "::/same", "-p", "y={}::/x"], "lstsq"),  # other rows
         (["pca", "::/x", "-p", "n_components=999"], "n_components"),
-        (["heat", "::/x", "-p", "sweeps=3", "-p", "alpha=0.9"], "stable up to alpha=0.25"),
-        (["power", "::/x"], "square"),
+        (["heat", "::/x", "-p", "sweeps=3"], "heat is a solver, expected a fit: use `solve`"),
         (["mean", "::/x"], "mean is a reduce"),
     ],
 )
 def test_what_cannot_be_fitted_is_one_line(
     grid: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
+    refused("fit", grid, capsys, words, said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["heat", "::/x", "-p", "sweeps=3", "-p", "alpha=0.9"], "stable up to alpha=0.25"),
+        (["power", "::/x"], "square"),
+        (["heet", "::/x"], "unknown solver 'heet': did you mean 'heat'?"),
+        (["pca", "::/x"], "pca is a fit, expected a solver: use `fit` for it"),
+    ],
+)
+def test_what_cannot_be_solved_is_one_line(
+    grid: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    refused("solve", grid, capsys, words, said)
+
+
+def refused(
+    command: str, grid: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
     file = grid / "in.h5"
     op, path, *params = words
     given = [word.format(file) for word in params]
-    code = invoke(["fit", op, f"{file}{path}", f"{grid}/out.h5", *given])
+    code = invoke([command, op, f"{file}{path}", f"{grid}/out.h5", *given])
     told: Any = capsys.readouterr()
     assert (code, told.out) == (2, "")
     assert told.err.count("\n") == 1

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.operations.catalogue import CATALOGUE, FITS
+from sharedcompute.operations.catalogue import CATALOGUE, everything
 from tests.cli.conftest import Cli
 
 
@@ -48,7 +48,7 @@ def test_ops_lists_every_operation_with_its_kind(cli: Cli) -> None:
     said = cli("ops")
     rows = [line.split()[:2] for line in said.out.splitlines()[1:]]
     assert said.code == 0
-    assert rows == [[op.kind, op.name] for op in (*CATALOGUE.values(), *FITS.values())]
+    assert rows == [[op.kind, op.name] for op in everything()]
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -16,7 +16,7 @@ OWN = """
 import numba
 import numpy as np
 import sharedcompute as sc
-from sharedcompute.operations.parameters import number
+from sharedcompute.operations.kinds import number
 
 @numba.njit(nogil=True)
 def add(x, out, amount):

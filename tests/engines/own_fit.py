@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.operations.declarations import ArraySpec, FromModel, Stage
 from sharedcompute.operations.fits.declaration import Fit, Step
-from sharedcompute.operations.parameters import Parameter, count, order
+from sharedcompute.operations.kinds import count, order
+from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.specs import ArraySpec
+from sharedcompute.operations.stages import FromModel, Stage
 
 F8, I8 = np.dtype(np.float64), np.dtype(np.int64)
 Arrays = Mapping[str, np.ndarray[Any, Any]]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.operations.catalogue import FITS
+from sharedcompute.operations.catalogue import ITERATIVE
 
 # Centres far away leave clusters empty.
 pytestmark = pytest.mark.filterwarnings("ignore:kmeans found")
@@ -43,7 +43,8 @@ CASES: dict[str, Case] = {
 def fitted(name: str, x: Any = None, **how: Any) -> sc.Fitted:
     op, data, params = CASES[name]
     # Rows of a block are data, like those of a file: workers and threads are not.
-    return sc.fit(op, data if x is None else x, block_rows=97, **params, **how)
+    run = sc.fit if ITERATIVE[op].kind == "fit" else sc.solve
+    return run(op, data if x is None else x, block_rows=97, **params, **how)
 
 
 def same(a: sc.Fitted, b: sc.Fitted) -> bool:
@@ -53,7 +54,7 @@ def same(a: sc.Fitted, b: sc.Fitted) -> bool:
 
 
 def test_every_fit_has_a_case() -> None:
-    assert {op for op, _, _ in CASES.values()} == set(FITS)
+    assert {op for op, _, _ in CASES.values()} == set(ITERATIVE)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -95,7 +96,7 @@ def test_a_fit_of_a_compressed_file_is_the_same_bits_and_is_written(
     alone = fitted(name, engine="serial")
     found = fitted(name, f"{file}::/x", output=f"{out}::/run", team=team)
     with h5py.File(out) as made:
-        for path in FITS[op].saved:
+        for path in ITERATIVE[op].saved:
             stored = made[f"run/{path}"][()]
             assert np.array_equal(stored, found[path], equal_nan=stored.dtype.kind == "f"), path
             assert np.array_equal(stored, alone[path], equal_nan=stored.dtype.kind == "f"), path
@@ -117,11 +118,19 @@ def test_a_fit_of_the_command_line_is_that_of_python(
             if is_array:
                 made[key] = value
             given += ["-p", f"{key}={f'{file}::/{key}' if is_array else value}"]
-    words = ["fit", op, f"{file}::/x", f"{tmp_path}/out.h5", "--block-rows", "97", *given]
+    words = [
+        ITERATIVE[op].kind,
+        op,
+        f"{file}::/x",
+        f"{tmp_path}/out.h5",
+        "--block-rows",
+        "97",
+        *given,
+    ]
     assert invoke(words) == 0
-    assert FITS[op].gives[0] in capsys.readouterr().out
+    assert ITERATIVE[op].gives[0] in capsys.readouterr().out
     alone = fitted(name, engine="serial")
     with h5py.File(tmp_path / "out.h5") as made:
-        for path in FITS[op].saved:
+        for path in ITERATIVE[op].saved:
             stored = made[path][()]
             assert np.array_equal(stored, alone[path], equal_nan=stored.dtype.kind == "f"), path

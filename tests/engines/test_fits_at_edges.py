@@ -12,8 +12,8 @@ import pytest
 import sharedcompute as sc
 from sharedcompute.engines.fits import rounds
 from sharedcompute.engines.local import Local
-from sharedcompute.operations.declarations import ArraySpec
 from sharedcompute.operations.fits.linear import LSTSQ
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.shm import arrays
 

@@ -15,7 +15,7 @@ from sharedcompute.engines.units.outbox import SENT_NBYTES, Rings
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.operations.catalogue import find
-from sharedcompute.plan.budget import cost
+from sharedcompute.plan.budget import projection
 from sharedcompute.plan.in_memory import RING_NBYTES
 
 ROW = 1024
@@ -62,7 +62,7 @@ def test_the_datasets_of_a_file_share_the_rings(tmp_path, team, monkeypatch):
 @pytest.mark.parametrize("command", ["map", "repack"])
 def test_rings_that_do_not_fit_the_shared_memory_cost_workers(tmp_path, monkeypatch, command):
     # Docker gives 64 MB.
-    monkeypatch.setattr(cost, "shm_free", lambda: 5 * RING_NBYTES + 100)
+    monkeypatch.setattr(projection, "shm_free", lambda: 5 * RING_NBYTES + 100)
     monkeypatch.setattr(options, "default_workers", lambda _: 16)
     incompressible(tmp_path / "in.h5", (4000, ROW), (40, ROW))
     source, target = f"{tmp_path}/in.h5", f"{tmp_path}/out.h5"

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sharedcompute.operations.declarations import ArraySpec
 from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.specs import ArraySpec
 
 
 def algorithm_for(fit, x, **params):

@@ -10,13 +10,13 @@ import scipy.linalg
 from sklearn import decomposition
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import ArraySpec
 from sharedcompute.operations.fits import moments
 from sharedcompute.operations.fits.decomposition import PCA
 from sharedcompute.operations.fits.moments import TILE_ROWS
 from sharedcompute.operations.fits.power import POWER
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.projections import PROJECT
+from sharedcompute.operations.specs import ArraySpec
 from tests.operations.serial_rounds import algorithm_for, run_rounds, zeros
 
 

@@ -11,10 +11,10 @@ from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import ArraySpec
 from sharedcompute.operations.fits.kmeans import KMEANS
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.centers import MAPS, comparable
+from sharedcompute.operations.specs import ArraySpec
 
 # Few rounds, and centres far away, leave clusters empty.
 pytestmark = pytest.mark.filterwarnings("ignore:kmeans found")

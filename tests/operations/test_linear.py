@@ -8,11 +8,11 @@ import scipy.linalg
 from sklearn import linear_model
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import ArraySpec
 from sharedcompute.operations.fits.linear import LSTSQ, RIDGE
 from sharedcompute.operations.fits.moments import TILE_ROWS
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.projections import LINEAR
+from sharedcompute.operations.specs import ArraySpec
 from tests.operations.serial_rounds import algorithm_for, run_rounds
 
 

@@ -17,11 +17,11 @@ from scipy.sparse.linalg import spsolve
 
 import sharedcompute as sc
 from sharedcompute.errors import InputError, WorkerDied
-from sharedcompute.operations.declarations import ArraySpec
 from sharedcompute.operations.fits import sweeps
 from sharedcompute.operations.fits.declaration import Fit, Step, Sweeps
 from sharedcompute.operations.fits.sweeps import HEAT, JACOBI, Relaxation
 from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.sync import Control
 
 Array = NDArray[Any]
@@ -291,8 +291,8 @@ def test_a_death_in_the_midst_of_the_compiled_loop_is_told_at_once(
 def test_both_engines_fit_the_same_bits(team: sc.Team) -> None:
     x = noise((50, 20))
     settings = {"source": np.ones(x.shape), "tol": 1e-4}
-    alone = sc.fit("jacobi", x, engine="serial", **settings)
-    together = sc.fit("jacobi", x, team=team, **settings)
+    alone = sc.solve("jacobi", x, engine="serial", **settings)
+    together = sc.solve("jacobi", x, team=team, **settings)
     expected = iterate(JACOBI, x, **settings)
     for name in ("grid", "n_iter", "change"):
         np.testing.assert_array_equal(alone[name], expected[name])

@@ -10,8 +10,10 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.operations.catalogue import find
-from sharedcompute.operations.declarations import ArraySpec, Reduce
-from sharedcompute.operations.reductions.tally import CACHED, Reduction, Tally, tally
+from sharedcompute.operations.declarations import Reduce
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.reductions.tally import CACHED, Tally, tally
+from sharedcompute.operations.specs import ArraySpec
 from tests.operations import reference
 
 NAMES = ("mean", "std", "sum", "var", "min", "max", "argmin", "argmax", "any", "all", "count")

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from sharedcompute.shm.arrays import list_blocks
+from sharedcompute.shm.segments import list_blocks
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import sharedcompute.shm.segments
 from sharedcompute.errors import InputError, MemoryBudgetError
 from sharedcompute.shm import arrays, segments
-from sharedcompute.shm.arrays import SharedArray
+from sharedcompute.shm.shared_array import SharedArray
 
 DTYPES = ["?", "i1", "u8", "f2", "f4", "f8", "c8", "c16", "M8[s]", "S3", "i4,(2,)f8"]
 

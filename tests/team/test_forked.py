@@ -100,7 +100,9 @@ def test_workers_see_their_team_closed_though_a_fork_of_its_process_lives():
         os.read(reading, 1)
         os._exit(0)
     try:
-        own._supervisor._clean = False  # else they would be killed at last: they are to go by themselves
+        own._supervisor._clean = (
+            False  # else they would be killed at last: they are to go by themselves
+        )
         for worker in own._supervisor.workers:
             worker.channel.close()
         assert eventually(lambda: all(map(gone, pids)))
@@ -126,7 +128,7 @@ def in_daemon(f):
 @pytest.fixture
 def large(tmp_path, monkeypatch):
     """A file that is large enough for workers, as the plan sees it."""
-    monkeypatch.setattr("sharedcompute.plan.budget.cost.START_SECONDS", 0)
+    monkeypatch.setattr("sharedcompute.plan.budget.engines.START_SECONDS", 0)
     monkeypatch.setattr("sharedcompute.plan.repack.START_SECONDS", 0)
     x = np.arange(600.0).reshape(100, 6)
     with h5py.File(tmp_path / "in.h5", "w") as file:

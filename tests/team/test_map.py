@@ -8,7 +8,7 @@ from scipy import ndimage
 from sharedcompute.errors import InputError
 from sharedcompute.rows import MODES, SCHEDULES
 from sharedcompute.shm import arrays
-from sharedcompute.shm.arrays import SharedArray
+from sharedcompute.shm.shared_array import SharedArray
 
 
 @numba.njit

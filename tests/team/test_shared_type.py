@@ -12,7 +12,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.shm import arrays
-from sharedcompute.shm.arrays import SharedArray
+from sharedcompute.shm.shared_array import SharedArray
 
 
 def made() -> dict[str, SharedArray]:

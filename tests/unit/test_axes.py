@@ -6,8 +6,8 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.hdf5.format.dimensions import axes_that_stay
-from sharedcompute.operations.catalogue import CATALOGUE, FITS
-from sharedcompute.operations.declarations import Stage
+from sharedcompute.operations.catalogue import CATALOGUE, ITERATIVE
+from sharedcompute.operations.stages import Stage
 from sharedcompute.plan.axes import axes_after, axes_of_fit
 
 
@@ -52,10 +52,10 @@ def test_operations_that_make_new_axes_say_so() -> None:
 
 
 def test_results_of_fits_are_along_the_input_only_where_the_fit_says_so() -> None:
-    pca, heat = FITS["pca"], FITS["heat"]
+    pca, heat = ITERATIVE["pca"], ITERATIVE["heat"]
     assert axes_of_fit(pca, "components", [0, 1], (4,), (4, 4)) == [None, 1]
     assert axes_of_fit(pca, "components", [0, 1, 2], (4, 5), (3, 20)) == [None, None]
     assert axes_of_fit(pca, "explained_variance", [0, 1], (4,), (4,)) == [None]
     assert axes_of_fit(heat, "grid", [0, 1], (4,), (6, 4)) == [0, 1]
-    for fit in FITS.values():
+    for fit in ITERATIVE.values():
         assert {*fit.like_row, *fit.like_input} <= {*fit.gives}

@@ -14,7 +14,7 @@ import pytest
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.recode import StorageRequest
+from sharedcompute.plan.output import OutputSpec
 from sharedcompute.plan.repack import plan_repack
 from sharedcompute.system import machine
 from sharedcompute.system.shortage import full_disk_named, shortage_named
@@ -162,10 +162,10 @@ def test_repack_takes_fewer_workers_before_it_decodes_into_a_file(tmp_path, monk
     monkeypatch.setattr("sharedcompute.options.default_workers", lambda _: 4)
 
     def plan(**options):
-        wanted = StorageRequest.of(None, "8,4096", None)
-        place = {"overwrite": False, "allow_external": False}
-        source, output = Address(str(path), "/x"), Address(str(tmp_path / "out.h5"))
-        return plan_repack(source, output, wanted, RunOptions(engine="local", **options), **place)
+        source, target = Address(str(path), "/x"), Address(str(tmp_path / "out.h5"))
+        output = OutputSpec(address=target, chunks="8,4096")
+        run = RunOptions(engine="local", **options)
+        return plan_repack(source, output, run, allow_external=False)
 
     def loads(made):
         return {recoding.load for recoding in made.recodings.values()}

@@ -12,9 +12,10 @@ import pytest
 import sharedcompute as sc
 from sharedcompute.operations.catalogue import find
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.build import Plan, build
+from sharedcompute.plan.build import build
 from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.plan.job import Job, Step, summary, transform
+from sharedcompute.plan.plan import Plan
 
 X = np.zeros((100, 6), np.float32)
 

@@ -9,7 +9,6 @@ from sharedcompute.rows import (
     Rows,
     align,
     extension,
-    guided_claim,
     runs,
     share,
     split,
@@ -82,15 +81,6 @@ def test_aligned_rows_are_whole_chunks_and_enough(rows, chunk):
     assert aligned % chunk == 0
     assert aligned >= max(rows, 1)
     assert aligned - chunk < max(rows, 1)
-
-
-@given(st.integers(1, 10_000), parts)
-def test_guided_claims_take_all_and_shrink(blocks, parts):
-    claims = []
-    while sum(claims) < blocks:
-        claims.append(guided_claim(blocks - sum(claims), parts))
-    assert sum(claims) == blocks
-    assert claims == sorted(claims, reverse=True)
 
 
 PAD = {"reflect": "symmetric", "mirror": "reflect", "nearest": "edge", "wrap": "wrap"}

@@ -14,13 +14,10 @@ from sharedcompute.engines.durability.runs import Run, understood
 from sharedcompute.engines.durability.sections import Section
 from sharedcompute.hdf5.safety.ownership import open_own, open_to_read
 from sharedcompute.hdf5.writing.row_writer import write_all
-from sharedcompute.operations.declarations import State
 from sharedcompute.operations.fits.declaration import Specs
+from sharedcompute.operations.specs import State
 from sharedcompute.plan.fit import nbytes
 from sharedcompute.system import faults
-
-NAME = "0"
-"""Of the section: passes count from 1."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class Checkpoints:
 
     def save(self, model: Mapping[str, np.ndarray], values: Sequence[Sequence[float]]) -> None:
         """Write the model after as many rounds as there are `values`."""
-        path = self._section.run.states(NAME)
+        path = self._section.run.states(self._section.name)
         data = b"".join(model[name].tobytes() for name in self._specs)
         place = self._turn * len(data)
         faults.point("checkpoint.write")
@@ -115,7 +112,7 @@ class Checkpoints:
 
     def _read(self, run: Run, record: Record) -> State | None:
         """The model as a record says it; None where the file has something else."""
-        path = run.states(NAME)
+        path = run.states(self._section.name)
         file = open_to_read(path)
         if file is None:
             return None

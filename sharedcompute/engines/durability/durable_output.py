@@ -1,4 +1,4 @@
-"""An output file on its way, with the notes on what of it is done: begun anew or gone on with."""
+"""The output file of a plan while it is written, with the notes on what is done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from sharedcompute.engines.durability.identity import mark
+from sharedcompute.engines.durability.identity import header_of, mark
 from sharedcompute.engines.durability.journal import Record
 from sharedcompute.engines.durability.runs import check_same, runs, was_overwriting
 from sharedcompute.engines.durability.sections import Progress
@@ -21,16 +21,24 @@ from sharedcompute.errors import (
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
 from sharedcompute.hdf5.writing.output import OutputFile
 from sharedcompute.hdf5.writing.staging import mark_of
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.structure import Repack
 from sharedcompute.wording import in_python
 
 Header = Callable[[Seen | None], Record]
-"""Gives which job it is, from what the file begins as."""
+"""Returns which job it is, from the file that the output begins as."""
+
+
+def check_output(plan: Plan) -> None:
+    """Refuse an output that cannot be written, before anything is started or changed."""
+    if plan.task.output is not None:
+        DurableOutput.of(plan).check(plan.projection.disk_needed)
 
 
 class DurableOutput:
     """An output that is locked, and written. A context manager: what is not committed is undone.
 
-    Undone is the output; what is done is kept beside it, if there is any, for a run that goes on.
+    That is the output file. What is done is kept beside it, if anything is, for a later run.
 
     Parameters
     ----------
@@ -60,13 +68,27 @@ class DurableOutput:
         self._in_place = in_place
         self._progress: Progress | None = None
 
+    @classmethod
+    def of(cls, plan: Plan) -> DurableOutput:
+        """Return the output of a plan that has one."""
+        task, out = plan.task, plan.task.output
+        assert out is not None
+        like = task.file if isinstance(task, Repack) and task.path is None else None
+        return cls(
+            OutputFile(out.address, out.overwrite, plan.results, like=like),
+            plan.reads,
+            lambda base: header_of(plan, base),
+            out.resume,
+            plan.in_place,
+        )
+
     def check(self, nbytes: int) -> None:
         """Refuse what cannot be written, before anything is started; as `OutputFile.check`."""
         if not self._is_finished():
             self.file.check(self._reads.names, nbytes)
 
     def nothing_to_do(self) -> bool:
-        """Whether a job that is to go on has nothing left to do; what it left is removed then.
+        """Return whether a resumed job has nothing left to do; what it left is removed then.
 
         `--resume` may come too late: in a script that goes over many files again, or because the
         job was stopped after its output was in its place. Or the output was finished, and is put in
@@ -80,7 +102,7 @@ class DurableOutput:
         return True
 
     def _publish_finished(self) -> bool:
-        """Put the file in its place that a run before has finished, if there is one."""
+        """Move the file that an earlier run has finished to its place, if there is one."""
         folder = self.file.folder.path
         if not any(run.finished for run in runs(folder)):
             return False
@@ -97,7 +119,7 @@ class DurableOutput:
         return bool(kept)
 
     def _is_finished(self) -> bool:
-        """Whether the output is what this very job has written, and was not changed since."""
+        """Return whether this very job has written the output, unchanged since."""
         found = mark_of(self.file.file) if self._resume else None
         return found is not None and found == mark(self._header(None))
 
@@ -141,24 +163,24 @@ class DurableOutput:
         else:
             # What other runs have left, of this job or of another, is not this one's to remove.
             keep = self._resume and bool(runs(self.file.folder.path))
-        # It cannot be told which of it was made of the old file, and which of the new one.
+        # Nobody knows which of it was made of the old file, and which of the new one.
         keep = keep and not isinstance(value, InputChanged)
         if keep and not isinstance(value, StaleResumeError | None):
             value.add_note(f"{KEPT} {self.file.folder.path.name}{in_python(GOES_ON)}")
         self.file.abort(keep)
 
     def settle(self) -> None:
-        """Note that all datasets are made; objects of the file that are open are closed."""
+        """Note that all datasets are created; open objects of the file are closed."""
         self.file.settle()
         self.progress.settled()
 
     def commit(self, published: Callable[[], None], *, whole: bool = True) -> None:
-        """Put the file in its place, and say so.
+        """Move the file to its place, and report that.
 
         Parameters
         ----------
         whole : bool
-            It is what the job would write whenever it is run, and is marked so.
+            It is what the job writes whenever it is run, and is marked so.
         """
         job = mark(self.progress.run.header) if whole else ""
         try:

@@ -1,4 +1,4 @@
-"""Which job a stopped job was: everything that decides the bytes of its output."""
+"""The identity of a job: everything that decides the bytes of its output."""
 
 from __future__ import annotations
 
@@ -21,51 +21,52 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fingerprint import fingerprint
-from sharedcompute.plan.build import Plan
+from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.plan.job import Job, ReduceStep, operations_of
-from sharedcompute.plan.repack import RepackPlan
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.structure import Repack
 
 BASE = "the file that results are added to"
 """The one entry of an identity that the job itself changes."""
 
 
 def header_of(plan: Plan, base: Seen | None) -> Record:
-    """What the journal of a plan begins with.
+    """Return the first record of a plan's journal: which job it is.
 
     Parameters
     ----------
     base : Seen or None
         The file that the output began as.
     """
-    identity: Record = {**_versions(), **_input(plan.job), **_files(plan.reads)}
-    identity |= _steps(plan.job)
-    kept = [keep.sink for keep in plan.passes[-1].keeps]
-    for sink in (*kept, *plan.observe_sinks):
-        if isinstance(sink, DatasetSink):
-            identity[f"the storage of {sink.path}"] = _storage(sink)
+    task = plan.task
+    identity = _of_job(plan, task) if isinstance(task, Job) else _of_repack(plan, task)
+    identity[BASE] = None if base is None else _state(base)
+    overwrite = task.output is not None and task.output.overwrite
+    return {"identity": identity, "what": _what(task), "overwrite": overwrite}
+
+
+def _of_job(plan: Plan, job: Job) -> Record:
+    identity: Record = {**_versions(), **_input(job), **_files(plan.reads), **_steps(job)}
+    for sink in plan.sinks:
+        identity[f"the storage of {sink.path}"] = _storage(sink)
     # After the storage: other chunks move the bounds of blocks, and are what was asked for.
     identity["the number of rows in a block"] = [plan.blocks.rows, plan.passes[-1].strip]
-    identity[BASE] = None if base is None else _state(base)
-    overwrite = plan.job.output is not None and plan.job.output.overwrite
-    return {"identity": identity, "what": _what(plan.job), "overwrite": overwrite}
+    return identity
 
 
-def repack_header_of(plan: RepackPlan, base: Seen | None) -> Record:
-    """What the journal of a repack begins with."""
-    identity: Record = {**_versions(), **_files(plan.reads), "the dataset": plan.path}
+def _of_repack(plan: Plan, repack: Repack) -> Record:
+    identity: Record = {**_versions(), **_files(plan.reads), "the dataset": repack.path}
     prints: dict[Storage, str] = {}
     for recoding in plan.recodings.values():
         storage = recoding.storage
         if storage not in prints:
             prints[storage] = fingerprint(storage)
         identity[f"the storage of {recoding.source.path}"] = prints[storage]
-    identity[BASE] = None if base is None else _state(base)
-    what = f"repack of {Address(Path(plan.file).name, plan.path)}"
-    return {"identity": identity, "what": what, "overwrite": plan.overwrite}
+    return identity
 
 
 def mark(header: Record) -> str:
-    """What marks the output of a job: a digest of all that decides its bytes.
+    """Return the mark of a job's output: a digest of all that decides its bytes.
 
     Not of the file that results are added to: that is another one afterwards.
     """
@@ -75,7 +76,7 @@ def mark(header: Record) -> str:
 
 
 def _versions() -> Record:
-    """Bits depend on these too: on how kernels are compiled, and on what HDF5 writes."""
+    """Return versions: bits depend on how kernels are compiled, and on what HDF5 writes."""
     versions = {
         "sharedcompute": metadata.version("sharedcompute"),
         "Python": ".".join(platform.python_version_tuple()[:2]),
@@ -89,15 +90,16 @@ def _versions() -> Record:
 
 
 def _input(job: Job) -> Record:
-    source: Any = job.source
+    source = job.source
     if not isinstance(source, DatasetSource):
+        assert isinstance(source, ArraySource)
         return {"the input array": fingerprint(source.array)}
     dataset = {"the input dataset": f"{source.path} {source.shape} {source.stored_dtype.str}"}
     return {**dataset, "decode_cf": job.decode_cf}
 
 
 def _files(reads: InputFiles) -> Record:
-    """Size and time of each file, as it was seen: what is there now may be another one already.
+    """Return size and time of each file as it was seen: by now it may be another one.
 
     Files in several folders often have the same name.
     """
@@ -105,7 +107,7 @@ def _files(reads: InputFiles) -> Record:
 
 
 def _state(seen: Seen) -> str:
-    """Size and time for a person, and exact."""
+    """Return size and time, for a person and exact."""
     seconds, rest = divmod(seen.time_ns, 10**9)
     time = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
     return f"{seen.size} bytes of {time}.{rest:09} UTC"
@@ -140,11 +142,12 @@ def _storage(sink: DatasetSink) -> str:
     return f"{sink.shape} {sink.stored_dtype} {chunks}, {names} ({fingerprint(sink)})"
 
 
-def _what(job: Job) -> str:
-    """The job for a person."""
-    names = [",".join(op.name for op, _ in operations_of(step)) for step in job.steps]
-    source: Any = job.source
-    read = "an array in memory"
+def _what(task: Job | Repack) -> str:
+    """Return the job for a person."""
+    if isinstance(task, Repack):
+        return f"repack of {Address(Path(task.file).name, task.path)}"
+    names = [",".join(op.name for op, _ in operations_of(step)) for step in task.steps]
+    source, read = task.source, "an array in memory"
     if isinstance(source, DatasetSource):
         read = str(Address(Path(source.glob or source.file).name, source.path))
     return f"{' | '.join(names)} of {read}"

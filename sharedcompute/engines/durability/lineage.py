@@ -11,16 +11,16 @@ import numpy as np
 
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.catalogue import CATALOGUE, FITS
+from sharedcompute.operations.catalogue import CATALOGUE, ITERATIVE
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.fingerprint import fingerprint
-from sharedcompute.operations.fits.declaration import Fit
+from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.plan.job import Job, ReduceStep, operations_of
 
 
-def is_own(op: Operation | Fit) -> bool:
+def is_own(op: Operation | Iterative) -> bool:
     """Whether an operation is a user's, and not of the catalogue."""
-    return op not in (CATALOGUE.get(op.name), FITS.get(op.name))
+    return op not in (CATALOGUE.get(op.name), ITERATIVE.get(op.name))
 
 
 def record(job: Job, number: int) -> dict[str, Any]:

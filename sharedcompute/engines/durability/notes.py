@@ -22,7 +22,7 @@ from sharedcompute.events import (
     WorkerReplaced,
 )
 from sharedcompute.hdf5.writing.sink import Created
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 
 
 class Notes:

@@ -15,7 +15,7 @@ from sharedcompute.engines.units.work import TAKE_SECONDS, Work
 from sharedcompute.events import BlockDone, Event, StateTaken
 from sharedcompute.hdf5.safety.ownership import open_own, open_to_read
 from sharedcompute.hdf5.writing.row_writer import write_all
-from sharedcompute.operations.declarations import Array, State
+from sharedcompute.operations.specs import Array, State
 from sharedcompute.system import faults
 from sharedcompute.system.shortage import full_disk_named
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharedcompute.engines.units.arrived import crc_of, sample
-from sharedcompute.operations.declarations import Array, State
 from sharedcompute.operations.fits.declaration import RowsAt, Step
 from sharedcompute.operations.reductions.tally import Allocate
+from sharedcompute.operations.specs import Array, State
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.passes import Pass
 

@@ -22,8 +22,9 @@ from sharedcompute.engines.units.work import undeliverable
 from sharedcompute.errors import InputError
 from sharedcompute.events import Event, RoundDone
 from sharedcompute.kernels.elementwise import all_finite
-from sharedcompute.operations.declarations import Array, State, is_ours
 from sharedcompute.operations.fits.declaration import Algorithm, Rounds, Step, Sweeps
+from sharedcompute.operations.specs import Array, State
+from sharedcompute.operations.stages import is_ours
 from sharedcompute.rows import Blocks
 from sharedcompute.system import faults
 

@@ -15,8 +15,8 @@ from sharedcompute.engines.fits.rounds import check_finite
 from sharedcompute.engines.units.block import BlockRunner
 from sharedcompute.engines.units.work import Engine, undeliverable
 from sharedcompute.events import Event, Listener, RoundDone
-from sharedcompute.operations.declarations import Array, State
 from sharedcompute.operations.fits.declaration import RowsAt, Sweeps
+from sharedcompute.operations.specs import Array, State
 from sharedcompute.plan.fit import FitPart
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows

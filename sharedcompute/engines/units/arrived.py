@@ -12,7 +12,7 @@ import deflate
 import numpy as np
 
 from sharedcompute.errors import ProgramError
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 from sharedcompute.system.machine import SHM
 
 _PAGES, _PAGE = 64, 4096

@@ -13,8 +13,9 @@ from sharedcompute.engines.units.work import Deliver
 from sharedcompute.events import BlockDone, StateTaken
 from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.kernels.cache import protect
-from sharedcompute.operations.declarations import Array, ArraySpec, Stage, State, is_ours
-from sharedcompute.operations.reductions.tally import Accumulator
+from sharedcompute.operations.reductions.accumulator import Accumulator
+from sharedcompute.operations.specs import Array, ArraySpec, State
+from sharedcompute.operations.stages import Stage, is_ours
 from sharedcompute.plan.in_memory import ArrayWriter
 from sharedcompute.plan.passes import BlockCarry, Pass, Store
 from sharedcompute.rows import CONSTANT, Rows, extension, runs
@@ -54,7 +55,7 @@ class _Kept:
     def __init__(self, number: int, keep: Store) -> None:
         self.number = number
         self.depth = keep.depth
-        self.writer = keep.sink.open()
+        self.writer = keep.target.open()
         self.array = self.writer.array if isinstance(self.writer, ArrayWriter) else None
         self.stored_dtype = getattr(keep.sink, "stored_dtype", None)
         self.crc = 0
@@ -100,8 +101,8 @@ class BlockRunner:
         self._clock = _Clock()
         self._latest: dict[int, tuple[Rows, Array]] = {}
         self._accumulators = accumulators
-        self._top = max([0] + [k.depth for k in work.keeps] + [d for d, _ in accumulators])
-        self._kept = [_Kept(i, keep) for i, keep in enumerate(work.keeps)]
+        self._top = max([0] + [k.depth for k in work.stores] + [d for d, _ in accumulators])
+        self._kept = [_Kept(i, keep) for i, keep in enumerate(work.stores)]
         at_top = [k for k in self._kept if k.depth == self._top and k.array is not None]
         self._direct = at_top[0] if at_top and self._top > 0 else None
         for kernel in (

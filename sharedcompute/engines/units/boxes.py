@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
-from sharedcompute.operations.declarations import State
+from sharedcompute.operations.specs import State
 from sharedcompute.rows import Rows
 
 

@@ -18,9 +18,10 @@ from sharedcompute.engines.units.boxes import BoxRunner, BoxWork
 from sharedcompute.engines.units.work import Deliver, Engine, undeliverable, warm_up_coding
 from sharedcompute.events import BlockDone, Listener
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.declarations import DType
-from sharedcompute.plan.budget.loading import Into, load_boxes, stripe_shape
+from sharedcompute.operations.specs import DType
+from sharedcompute.plan.budget.loading import load_boxes
 from sharedcompute.plan.in_memory import ArraySource, Buffer, FileArray, opened
+from sharedcompute.plan.planned import Into, stripe_shape
 from sharedcompute.system.shortage import full_disk_named
 
 

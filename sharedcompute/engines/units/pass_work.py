@@ -10,8 +10,8 @@ from sharedcompute.engines.units.block import BlockRunner, accumulators
 from sharedcompute.engines.units.warm_up import warm_up
 from sharedcompute.engines.units.work import Deliver, warm_up_coding
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
-from sharedcompute.operations.declarations import State
 from sharedcompute.operations.reductions.tally import Tally
+from sharedcompute.operations.specs import State
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows
 
@@ -34,7 +34,7 @@ class PassWork:
     @property
     def ordered(self) -> bool:
         """Chunks are stored in the order of their blocks."""
-        return any(isinstance(keep.sink, ChunkTarget) for keep in self.work.keeps)
+        return any(isinstance(store.sink, ChunkTarget) for store in self.work.stores)
 
     @property
     def taken(self) -> bool:
@@ -76,7 +76,7 @@ class PassWork:
 
     def warm_up(self) -> None:
         """Compile the kernels of the pass."""
-        warm_up_coding(self.work.source, *(keep.sink for keep in self.work.keeps))
+        warm_up_coding(self.work.source, *(store.sink for store in self.work.stores))
         warm_up(self.work)
 
     def open(self, rank: int, deliver: Deliver) -> BlockRunner:

@@ -26,7 +26,7 @@ from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
-from sharedcompute.operations.declarations import Array, State
+from sharedcompute.operations.specs import Array, State
 from sharedcompute.plan.proof import Sample
 from sharedcompute.rows import Rows
 from sharedcompute.wording import option

@@ -13,7 +13,7 @@ from sharedcompute.events import BlockDone
 from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
 from sharedcompute.hdf5.writing.row_writer import ContiguousTarget, RowTarget
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 
 from sharedcompute.engines.units.block import BlockRunner, accumulators
 from sharedcompute.engines.units.work import undeliverable
-from sharedcompute.operations.declarations import Array, is_ours
+from sharedcompute.operations.specs import Array
+from sharedcompute.operations.stages import is_ours
 from sharedcompute.plan.in_memory import ArraySource
 from sharedcompute.plan.passes import Pass, Store
 from sharedcompute.rows import Blocks
@@ -24,9 +25,9 @@ def warm_up(work: Pass) -> None:
     work = replace(work, stages=stages)
     spec = work.spec(0)
     row = ArraySource(np.zeros((1, *spec.shape[1:]), spec.dtype))
-    small = replace(work, source=row, keeps=(), blocks=Blocks(1, 1), strip=1)
-    if not work.observes:
-        small = replace(small, keeps=(Store(len(work.stages), _Nowhere()),))
+    small = replace(work, source=row, stores=(), blocks=Blocks(1, 1), strip=1)
+    if not work.reductions:
+        small = replace(small, stores=(Store(len(work.stages), _Nowhere()),))
     states = [t.states(1, np.empty) for _, t in work.tallies]
     adding = accumulators(small, states, 0)
     runner = BlockRunner(small, adding, undeliverable)

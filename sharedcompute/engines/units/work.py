@@ -9,8 +9,8 @@ import numpy as np
 
 from sharedcompute.events import BlockDone, Listener, StateTaken
 from sharedcompute.hdf5.filters import decode, encode
-from sharedcompute.operations.declarations import Array, DType, State
 from sharedcompute.operations.reductions.tally import Tally
+from sharedcompute.operations.specs import Array, DType, State
 from sharedcompute.rows import Rows
 
 if TYPE_CHECKING:

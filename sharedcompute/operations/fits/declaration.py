@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import Array, ArraySpec, Params, Stage, State, check_kind
+from sharedcompute.operations.described import Described
 from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.specs import Array, ArraySpec, Params, State, check_kind
+from sharedcompute.operations.stages import Stage
 
 Specs = Mapping[str, ArraySpec]
 
@@ -128,8 +130,8 @@ Algorithm = Rounds | Sweeps
 
 
 @dataclass(frozen=True)
-class Fit:
-    """An iterative operation.
+class Iterative(Described):
+    """An operation that iterates over the rows or over a grid: a `Fit` or a `Solve`.
 
     Parameters
     ----------
@@ -168,7 +170,7 @@ class Fit:
     strip_rows: int = 1
     like_row: tuple[str, ...] = ()
     like_input: tuple[str, ...] = ()
-    kind: ClassVar[str] = "fit"
+    kind: ClassVar[Literal["fit", "solve"]]
 
     @property
     def saved(self) -> tuple[str, ...]:
@@ -189,3 +191,23 @@ class Fit:
                 f"{self.name} of no elements is not defined, got shape {spec.shape}: give rows"
             )
         return self.make(params, spec)
+
+
+@dataclass(frozen=True)
+class Fit(Iterative):
+    """An iterative operation whose results describe the rows: a model of them.
+
+    Parameters are those of `Iterative`.
+    """
+
+    kind: ClassVar[Literal["fit", "solve"]] = "fit"
+
+
+@dataclass(frozen=True)
+class Solve(Iterative):
+    """An iterative operation that solves an equation: the input is a grid, or a matrix.
+
+    Parameters are those of `Iterative`.
+    """
+
+    kind: ClassVar[Literal["fit", "solve"]] = "solve"

@@ -8,25 +8,13 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    DType,
-    Params,
-    Stage,
-    State,
-)
 from sharedcompute.operations.fits import moments
 from sharedcompute.operations.fits.declaration import Fit, RowsAt, Specs, Step
 from sharedcompute.operations.fits.moments import numbers
-from sharedcompute.operations.parameters import (
-    Parameter,
-    choice,
-    count,
-    integer,
-    number,
-    order,
-)
+from sharedcompute.operations.kinds import Kind, choice, count, integer, number, order
+from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, State
+from sharedcompute.operations.stages import Stage
 from sharedcompute.wording import parameter
 
 MOST_COLUMNS = 16384
@@ -34,16 +22,19 @@ MOST_COLUMNS = 16384
 
 
 def _components(value: Any) -> int | float:
-    """How many components, or the fraction of the variance that they are to explain."""
+    """Return how many components, or the fraction of the variance that they are to explain."""
     try:
-        return count(integer(value))
+        return int(count(integer(value)))
     except ValueError:
-        fraction = number(value)
+        fraction = float(number(value))
     if not 0 < fraction < 1:
         raise ValueError(
             f"expected a whole number of at least 1, or a fraction between 0 and 1, got {value!r}"
         )
     return fraction
+
+
+COMPONENTS = Kind(_components, "float", "int or float below 1")
 
 
 def upright(vectors: Array) -> Array:
@@ -338,7 +329,7 @@ PCA = Fit(
     parameters=(
         Parameter(
             "n_components",
-            _components,
+            COMPONENTS,
             "how many, or the fraction of the variance to explain; all where it is not given",
             None,
         ),

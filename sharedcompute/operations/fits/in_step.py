@@ -7,7 +7,7 @@ from numba import njit
 
 from sharedcompute.kernels.cache import cached
 from sharedcompute.kernels.sweeps import relax
-from sharedcompute.operations.declarations import Array
+from sharedcompute.operations.specs import Array
 from sharedcompute.sync import ControlBlock, barrier
 
 Cut = tuple[int, int, int, int]

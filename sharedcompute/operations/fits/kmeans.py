@@ -22,21 +22,14 @@ import numpy as np
 
 from sharedcompute.errors import ConvergenceWarning, InputError
 from sharedcompute.kernels import clustering as kernels
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    DType,
-    FromModel,
-    Params,
-    Stage,
-    State,
-    floating,
-)
 from sharedcompute.operations.fits.declaration import Fit, RowsAt, Specs, Step
 from sharedcompute.operations.fits.picks import clear, combine_picks, pick, picks
 from sharedcompute.operations.fits.seeding import choose, race
-from sharedcompute.operations.parameters import ArrayOr, Parameter, count, not_negative, order
+from sharedcompute.operations.kinds import array_or, count, not_negative, order
+from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.rowwise.centers import comparable, given_centers
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, State, floating
+from sharedcompute.operations.stages import FromModel, Stage
 
 SEED, MEASURE, LLOYD = range(3)
 """What a round is for. To measure is Lloyd's round with exact distances and the farthest rows."""
@@ -265,9 +258,7 @@ class KMeans:
 def convergence_warning() -> type[Warning]:
     """scikit-learn's `ConvergenceWarning` where that is installed, else ours."""
     try:
-        from sklearn.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
-            ConvergenceWarning as Theirs,
-        )
+        from sklearn.exceptions import ConvergenceWarning as Theirs  # noqa: PLC0415
     except ImportError:
         return ConvergenceWarning
     theirs: type[Warning] = Theirs
@@ -334,7 +325,7 @@ KMEANS = Fit(
         Parameter("n_clusters", count, f"how many: {CLUSTERS}, or the centres of init", None),
         Parameter(
             "init",
-            ArrayOr(("k-means++", "random")),
+            array_or("k-means++", "random"),
             "how centres begin: k-means++, random, or an array or address of them",
             "k-means++",
         ),

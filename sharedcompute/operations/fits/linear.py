@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.operations.declarations import Array, ArraySpec, Params, Stage, State
 from sharedcompute.operations.fits import moments, targets
 from sharedcompute.operations.fits.declaration import Fit, RowsAt, Specs, Step
 from sharedcompute.operations.fits.moments import numbers
-from sharedcompute.operations.parameters import Parameter, array, boolean, positive
+from sharedcompute.operations.kinds import array, boolean, positive
+from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.specs import Array, ArraySpec, Params, State
+from sharedcompute.operations.stages import Stage
 
 ROUNDING_ROWS = 1000
 """Rounding errors of so many rows are reckoned with: those of more average out."""

@@ -19,8 +19,8 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import moments as kernels
-from sharedcompute.operations.declarations import Array, ArraySpec, DType, State
 from sharedcompute.operations.fits.declaration import Specs
+from sharedcompute.operations.specs import Array, ArraySpec, DType, State
 
 TILE_ROWS = 2048
 """Rows whose products are taken at once. A BLAS wants 1000 and more: 256 columns of f8, one core,

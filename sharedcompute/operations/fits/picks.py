@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sharedcompute.operations.declarations import Array, ArraySpec, DType, State
 from sharedcompute.operations.fits.declaration import Specs
+from sharedcompute.operations.specs import Array, ArraySpec, DType, State
 
 
 def picks(size: int, features: int, dtype: DType) -> Specs:

@@ -8,11 +8,13 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import moments as kernels
-from sharedcompute.operations.declarations import Array, ArraySpec, Params, Stage, State
-from sharedcompute.operations.fits.declaration import Fit, RowsAt, Specs, Step
+from sharedcompute.operations.fits.declaration import RowsAt, Solve, Specs, Step
 from sharedcompute.operations.fits.decomposition import upright
 from sharedcompute.operations.fits.moments import numbers
-from sharedcompute.operations.parameters import Parameter, count, not_negative, order
+from sharedcompute.operations.kinds import count, not_negative, order
+from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.specs import Array, ArraySpec, Params, State
+from sharedcompute.operations.stages import Stage
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def _make_power(params: Params, spec: ArraySpec) -> PowerIteration:
     return PowerIteration(spec.rows, params["tol"], params["max_iter"], params["random_state"])
 
 
-POWER = Fit(
+POWER = Solve(
     "power",
     _make_power,
     gives=("eigenvalue", "eigenvector", "residual"),

@@ -21,8 +21,8 @@ from __future__ import annotations
 import numpy as np
 
 from sharedcompute.kernels import clustering as kernels
-from sharedcompute.operations.declarations import Array, State
 from sharedcompute.operations.fits.picks import part, pick
+from sharedcompute.operations.specs import Array, State
 
 
 def race(

@@ -15,17 +15,10 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels.sweeps import SEGMENT
-from sharedcompute.operations.declarations import Array, ArraySpec, DType, Params, State
-from sharedcompute.operations.fits.declaration import Fit, RowsAt, Step
-from sharedcompute.operations.parameters import (
-    Parameter,
-    array,
-    choice,
-    count,
-    not_negative,
-    order,
-    positive,
-)
+from sharedcompute.operations.fits.declaration import RowsAt, Solve, Step
+from sharedcompute.operations.kinds import array, choice, count, not_negative, order, positive
+from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, State
 from sharedcompute.rows import share
 
 if TYPE_CHECKING:
@@ -231,7 +224,7 @@ def _sweeps_in_a_round(shape: tuple[int, ...]) -> int:
 
 GIVES, WATCHED = ("grid", "n_iter", "change"), ("sweeps", "change")
 
-HEAT = Fit(
+HEAT = Solve(
     "heat",
     _heat,
     GIVES,
@@ -259,7 +252,7 @@ References
 .. [1] Richtmyer and Morton, "Difference Methods for Initial-Value Problems", 1967, chapter 8.
 """
 
-JACOBI = Fit(
+JACOBI = Solve(
     "jacobi",
     _jacobi,
     GIVES,
@@ -286,4 +279,4 @@ References
 .. [1] Saad, "Iterative Methods for Sparse Linear Systems", 2003, chapter 4.
 """
 
-SWEEPS: tuple[Fit, ...] = (HEAT, JACOBI)
+SWEEPS: tuple[Solve, ...] = (HEAT, JACOBI)

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from sharedcompute.kernels import moments as kernels
-from sharedcompute.operations.declarations import Array, State
 from sharedcompute.operations.fits import moments
 from sharedcompute.operations.fits.declaration import Specs
 from sharedcompute.operations.fits.moments import numbers
+from sharedcompute.operations.specs import Array, State
 
 PANEL = 256
 """Targets that are worked on at once."""

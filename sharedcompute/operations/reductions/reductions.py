@@ -1,8 +1,4 @@
-"""Reductions as data: a partial result, how two are combined, and what is made of it at the end.
-
-The kernels add rows to a state; combining works element by element, so it is the same for every
-number of workers.
-"""
+"""Reductions as data: a partial result, and what is made of it at the end."""
 
 from __future__ import annotations
 
@@ -10,187 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.kernels import extrema
 from sharedcompute.kernels import reductions as kernels
-from sharedcompute.operations.declarations import (
-    Array,
-    DType,
-    Field,
-    Params,
-    Partial,
-    Reduce,
-    State,
-)
-from sharedcompute.operations.parameters import Parameter, boolean, not_negative
+from sharedcompute.operations.declarations import Reduce
+from sharedcompute.operations.kinds import boolean, not_negative
+from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.reductions import partials
+from sharedcompute.operations.reductions.partials import moments_of, sums_of, wide
+from sharedcompute.operations.specs import Array, DType, Params, State
 
 SKIPNA = Parameter("skipna", boolean, "leave NaN out", False)
 DDOF = Parameter("ddof", not_negative, "degrees of freedom taken off the count", 0)
-
-
-def _int64(_: DType) -> DType:
-    return np.dtype(np.int64)
-
-
-def _uint64(_: DType) -> DType:
-    return np.dtype(np.uint64)
-
-
-def _boolean(_: DType) -> DType:
-    return np.dtype(np.bool_)
-
-
-def _float64(_: DType) -> DType:
-    return np.dtype(np.float64)
-
-
-def _own(dtype: DType) -> DType:
-    return dtype
-
-
-def _wide(dtype: DType) -> DType:
-    """The accumulator of `sum` and `cumsum`: NumPy's for whole numbers, double precision else."""
-    wide = {"b": np.int64, "i": np.int64, "u": np.uint64, "f": np.float64, "c": np.complex128}
-    return np.dtype(wide[dtype.kind])
-
-
-def _float_wide(dtype: DType) -> DType:
-    """The accumulator of `mean`: floating point even for whole numbers, so it cannot wrap."""
-    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
-
-
-def lowest(dtype: DType, skipna: bool = False) -> Any:
-    """Where a maximum starts. NaN means "none yet" to `numpy.fmax`, which skips it."""
-    if dtype.kind == "f":
-        return np.nan if skipna else -np.inf
-    return False if dtype.kind == "b" else np.iinfo(dtype).min
-
-
-def highest(dtype: DType, skipna: bool = False) -> Any:
-    """Where a minimum starts."""
-    if dtype.kind == "f":
-        return np.nan if skipna else np.inf
-    return True if dtype.kind == "b" else np.iinfo(dtype).max
-
-
-def _one(_: DType, __: bool) -> int:
-    return 1
-
-
-def _none_yet(_: DType, __: bool) -> int:
-    return -1
-
-
-def _add(a: State, b: State, _: bool) -> None:
-    for name in a:
-        a[name] += b[name]
-
-
-def _multiply(a: State, b: State, _: bool) -> None:
-    a["total"] *= b["total"]
-
-
-def _merge_moments(a: State, b: State, _: bool) -> None:
-    names = ("count", "total", "rest", "m2")
-    kernels.merge_moments(*(a[name] for name in names), *(b[name] for name in names))
-
-
-def _smaller(a: State, b: State, skipna: bool) -> None:
-    (np.fmin if skipna else np.minimum)(a["value"], b["value"], out=a["value"])
-
-
-def _larger(a: State, b: State, skipna: bool) -> None:
-    (np.fmax if skipna else np.maximum)(a["value"], b["value"], out=a["value"])
-
-
-def _take_better(a: State, b: State, better: Array) -> None:
-    """Take `b` where it has a value and is better, or is as good and stands in an earlier row."""
-    np.copyto(a["value"], b["value"], where=better)
-    np.copyto(a["index"], b["index"], where=better)
-
-
-def _rank(a: State, b: State, wins: Array) -> Array:
-    nan_a, nan_b = a["value"] != a["value"], b["value"] != b["value"]
-    ties = (a["value"] == b["value"]) | (nan_a & nan_b)
-    earlier = ties & (b["index"] < a["index"])
-    better = (wins & ~nan_a) | (nan_b & ~nan_a) | earlier
-    taken: Array = (b["index"] >= 0) & (better | (a["index"] < 0))
-    return taken
-
-
-def _first_smallest(a: State, b: State, _: bool) -> None:
-    _take_better(a, b, _rank(a, b, b["value"] < a["value"]))
-
-
-def _first_largest(a: State, b: State, _: bool) -> None:
-    _take_better(a, b, _rank(a, b, b["value"] > a["value"]))
-
-
-def _any(a: State, b: State, _: bool) -> None:
-    a["found"] |= b["found"]
-
-
-def _all(a: State, b: State, _: bool) -> None:
-    a["found"] &= b["found"]
-
-
-KNOWN = Field("count", _int64)
-COUNT = Field("count", _int64, tally=True)
-TOTAL = Field("total", _wide)
-VALUE = Field("value", _own, highest)
-TOP = Field("value", _own, lowest)
-INDEX = Field("index", _int64, _none_yet)
-
-
-def count_valid(x: Array, _skipna: bool, count: Array) -> None:
-    """Values that are not NaN."""
-    kernels.counts(x, count)
-
-
-def count_nan(x: Array, _skipna: bool, count: Array) -> None:
-    """Values that are NaN."""
-    valid = np.zeros_like(count)
-    kernels.counts(x, valid)
-    count += len(x) - valid
-
-
-counts = Partial(count_valid, (KNOWN,), _add, exact="biufc")
-nan_counts = Partial(count_nan, (KNOWN,), _add, exact="biufc")
-sums = Partial(kernels.sums, (COUNT, TOTAL), _add, exact="biu")
-float_sums = Partial(kernels.sums, (COUNT, Field("total", _float_wide)), _add)
-moments = Partial(
-    kernels.moments,
-    (COUNT, Field("total", _float_wide), Field("rest", _float_wide), Field("m2", _float64)),
-    _merge_moments,
-    covers=(kernels.sums,),
-)
-exact_moments = Partial(
-    kernels.exact_moments,
-    (COUNT, TOTAL, Field("squares", _uint64)),
-    _add,
-    covers=(kernels.sums,),
-    exact="biu",
-)
-products = Partial(kernels.products, (Field("total", _wide, _one),), _multiply, exact="biu")
-# Which of 0.0 and -0.0 is the least one, and which NaN is kept, is up to the order of floats.
-minima = Partial(extrema.minimum, (VALUE,), _smaller, exact="biu")
-maxima = Partial(extrema.maximum, (TOP,), _larger, exact="biu")
-# Here the earlier row decides between equals.
-first_minima = Partial(extrema.argmin, (VALUE, INDEX), _first_smallest, indexed=True, exact="biuf")
-first_maxima = Partial(extrema.argmax, (TOP, INDEX), _first_largest, indexed=True, exact="biuf")
-found_any = Partial(extrema.any_true, (Field("found", _boolean),), _any, exact="biufc")
-found_all = Partial(extrema.all_true, (Field("found", _boolean, _one),), _all, exact="biufc")
-
-
-def _sums_of(dtype: DType, n: int) -> Partial:
-    """Sums for a mean: of whole numbers where `n` of them cannot overflow, else in floats."""
-    whole = dtype.kind in "biu" and n <= 2 ** (64 - 8 * dtype.itemsize)
-    return sums if whole else float_sums
-
-
-def _moments_of(dtype: DType, n: int) -> Partial:
-    """Exact moments where `n` squares of at most half the dtype's range fit 64 bits."""
-    small = dtype.kind in "biu" and dtype.itemsize <= 2
-    return exact_moments if small and n <= 2 ** (66 - 16 * dtype.itemsize) else moments
 
 
 def _field(name: str) -> Any:
@@ -224,8 +49,8 @@ def _std(state: State, params: Params) -> Array:
 
 
 def as_sum(dtype: DType, _: Params) -> DType:
-    """NumPy's result dtype of a sum or product."""
-    return dtype if dtype.kind in "fc" else _wide(dtype)
+    """Return NumPy's result dtype of a sum or product."""
+    return dtype if dtype.kind in "fc" else wide(dtype)
 
 
 def _as_mean(dtype: DType, _: Params) -> DType:
@@ -248,64 +73,186 @@ def _as_bool(_: DType, __: Params) -> DType:
 
 NA = (SKIPNA,)
 
+INT64 = "int64."
+SUM = "The dtype of numpy.sum: int64 or uint64 for whole numbers, else the input's."
+MEAN = "The input's dtype where it is floating, else float64."
+CHAN = (
+    'T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating formulae and a pairwise algorithm for '
+    'computing sample variances", COMPSTAT 1982.'
+)
+MOMENTS = (
+    "Sums of squared deviations of blocks are pooled by the pairwise formula, so nothing large is "
+    "subtracted from something as large. Whole numbers of up to 16 bits are added up exactly."
+)
+DOUBLE = "Blocks are summed in double precision and combined in a fixed binary tree."
+FIRST = "The first of equal values. As in NumPy a NaN is the extreme, unless it is left out."
+
 REDUCTIONS: tuple[Reduce, ...] = (
-    Reduce("count", counts, _field("count"), "values that are not NaN", dtype=_as_index),
-    Reduce("nan_count", nan_counts, _field("count"), "values that are NaN", dtype=_as_index),
+    Reduce(
+        "count",
+        partials.counts,
+        _field("count"),
+        "Count the values that are not NaN",
+        dtype=_as_index,
+        returns=INT64,
+        example=""">>> sc.ops.count(np.array([1.0, np.nan, 3.0]))
+array(2)""",
+    ),
+    Reduce(
+        "nan_count",
+        partials.nan_counts,
+        _field("count"),
+        "Count the values that are NaN",
+        dtype=_as_index,
+        returns=INT64,
+        example=""">>> sc.ops.nan_count(np.array([1.0, np.nan, 3.0]))
+array(1)""",
+    ),
     Reduce(
         "sum",
-        sums,
+        partials.sums,
         _field("total"),
-        "the sum, added up in double precision",
+        "Add up, in double precision (numpy.sum)",
         NA,
         as_sum,
         units="difference",
+        description=DOUBLE,
+        returns=SUM,
+        references=("numpy.sum",),
+        example=""">>> sc.ops.sum(np.array([[1.0, 2.0], [3.0, 4.0]]))
+array([4., 6.])""",
     ),
-    Reduce("prod", products, _field("total"), "the product", NA, as_sum),
+    Reduce(
+        "prod",
+        partials.products,
+        _field("total"),
+        "Multiply (numpy.prod)",
+        NA,
+        as_sum,
+        returns=SUM,
+        references=("numpy.prod",),
+        example=""">>> sc.ops.prod(np.array([[1.0, 2.0], [3.0, 4.0]]))
+array([3., 8.])""",
+    ),
     Reduce(
         "mean",
-        _sums_of,
+        sums_of,
         _mean,
-        "the mean, added up in double precision",
+        "Average, in double precision (numpy.mean)",
         NA,
         _as_mean,
         units="same",
+        description=DOUBLE,
+        returns=MEAN,
+        references=("numpy.mean",),
+        example=""">>> sc.ops.mean(np.array([[1.0, 2.0], [3.0, 4.0]]))
+array([2., 3.])""",
     ),
-    Reduce("var", _moments_of, _var, "the variance, numerically stable", (SKIPNA, DDOF), _as_var),
+    Reduce(
+        "var",
+        moments_of,
+        _var,
+        "Compute the variance (numpy.var)",
+        (SKIPNA, DDOF),
+        _as_var,
+        description=MOMENTS,
+        returns=MEAN,
+        references=("numpy.var", CHAN),
+        example=""">>> sc.ops.var(np.array([[1.0, 2.0], [3.0, 6.0]]))
+array([1., 4.])""",
+    ),
     Reduce(
         "std",
-        _moments_of,
+        moments_of,
         _std,
-        "the standard deviation",
+        "Compute the standard deviation (numpy.std)",
         (SKIPNA, DDOF),
         _as_var,
         units="difference",
+        description=MOMENTS,
+        returns=MEAN,
+        references=("numpy.std", CHAN),
+        example=""">>> sc.ops.std(np.array([[1.0, 2.0], [3.0, 6.0]]))
+array([1., 2.])""",
     ),
     Reduce(
-        "min", minima, _field("value"), "the minimum", NA, kinds="biuf", empty=False, units="same"
+        "min",
+        partials.minima,
+        _field("value"),
+        "Find the minimum (numpy.min)",
+        NA,
+        kinds="biuf",
+        empty=False,
+        units="same",
+        references=("numpy.min",),
+        example=""">>> sc.ops.min(np.array([[1.0, 4.0], [3.0, 2.0]]))
+array([1., 2.])""",
     ),
     Reduce(
-        "max", maxima, _field("value"), "the maximum", NA, kinds="biuf", empty=False, units="same"
+        "max",
+        partials.maxima,
+        _field("value"),
+        "Find the maximum (numpy.max)",
+        NA,
+        kinds="biuf",
+        empty=False,
+        units="same",
+        references=("numpy.max",),
+        example=""">>> sc.ops.max(np.array([[1.0, 4.0], [3.0, 2.0]]))
+array([3., 4.])""",
     ),
     Reduce(
         "argmin",
-        first_minima,
+        partials.first_minima,
         _field("index"),
-        "the row of the first minimum; -1 where skipna leaves nothing",
+        "Find the row of the first minimum (numpy.argmin)",
         NA,
         _as_index,
         kinds="biuf",
         empty=False,
+        description=FIRST,
+        returns=INT64 + " -1 where `skipna` leaves nothing.",
+        references=("numpy.argmin",),
+        example=""">>> sc.ops.argmin(np.array([[1.0, 4.0], [3.0, 2.0]]))
+array([0, 1])""",
     ),
     Reduce(
         "argmax",
-        first_maxima,
+        partials.first_maxima,
         _field("index"),
-        "the row of the first maximum; -1 where skipna leaves nothing",
+        "Find the row of the first maximum (numpy.argmax)",
         NA,
         _as_index,
         kinds="biuf",
         empty=False,
+        description=FIRST,
+        returns=INT64 + " -1 where `skipna` leaves nothing.",
+        references=("numpy.argmax",),
+        example=""">>> sc.ops.argmax(np.array([[1.0, 4.0], [3.0, 2.0]]))
+array([1, 0])""",
     ),
-    Reduce("any", found_any, _field("found"), "whether any value is true", NA, _as_bool),
-    Reduce("all", found_all, _field("found"), "whether all values are true", NA, _as_bool),
+    Reduce(
+        "any",
+        partials.found_any,
+        _field("found"),
+        "Test whether any value is true (numpy.any)",
+        NA,
+        _as_bool,
+        returns="bool.",
+        references=("numpy.any",),
+        example=""">>> sc.ops.any(np.array([[True, False], [False, False]]))
+array([ True, False])""",
+    ),
+    Reduce(
+        "all",
+        partials.found_all,
+        _field("found"),
+        "Test whether all values are true (numpy.all)",
+        NA,
+        _as_bool,
+        returns="bool.",
+        references=("numpy.all",),
+        example=""">>> sc.ops.all(np.array([[True, False], [True, True]]))
+array([ True, False])""",
+    ),
 )

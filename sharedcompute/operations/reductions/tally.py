@@ -1,86 +1,26 @@
-"""The running states of the reductions of one pass, and the tree that combines their blocks.
+"""Tallies: the partial results of a pass, and the tree that combines those of its blocks.
 
-Narrow rows are folded into *lanes*: with 3 columns, `lanes` rows side by side make one row of
-``3 * lanes`` columns, so that a kernel's inner loop is long enough for vector instructions. A
-reduction over all elements is the same thing with one column. At the end of a block the lanes are
-combined in a fixed binary tree, and at the end of the pass so are the blocks. Both trees depend on
-the data's shape alone, and that is why the bits do not depend on the number of workers.
-
-What is exact in any order (counts, sums of integers, the first of the greatest) needs no tree: a
-worker adds all of its blocks to one state. With rows of a megapixel the states of all blocks would
-be as large as the data.
+The tree depends on the data's shape alone, and that is why the bits do not depend on the number
+of workers. What is exact in any order (counts, sums of integers, the first of the greatest) needs
+no tree: a worker adds all of its blocks to one state. With rows of a megapixel the states of all
+blocks would be as large as the data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    DType,
-    Params,
-    Partial,
-    Reduce,
-    State,
-)
-
-WIDE = 512
-"""Columns from which on rows need no folding."""
+from sharedcompute.operations.declarations import Partial
+from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.specs import Array, DType, State
 
 CACHED = 16 * 1024
 """Columns of a state that are combined at a time; a worker's share of them is whole tiles."""
 
 Allocate = Callable[[tuple[int, ...], DType], Array]
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """One reduction with its parameters, over the rows or over all elements of `spec`.
-
-    A `running` one is wanted at the begin of each block, for a scan.
-    """
-
-    operation: Reduce
-    params: Params
-    spec: ArraySpec
-    over_all: bool = False
-    running: bool = False
-
-    @property
-    def partial(self) -> Partial:
-        """What a block contributes to it."""
-        partial = self.operation.partial
-        if isinstance(partial, Partial):
-            return partial
-        return partial(
-            self.spec.dtype, self.spec.rows * (self.spec.row_size if self.over_all else 1)
-        )
-
-    @property
-    def skipna(self) -> bool:
-        """Whether NaN is left out. Only floating data has any."""
-        return bool(self.params.get("skipna", False)) and self.spec.dtype.kind in "fc"
-
-    @property
-    def columns(self) -> int:
-        """How many results there are."""
-        return 1 if self.over_all else self.spec.row_size
-
-    @property
-    def result_spec(self) -> ArraySpec:
-        """Shape and dtype of the result; a number has the shape ()."""
-        shape = () if self.over_all else self.spec.shape[1:]
-        return ArraySpec(shape, self.operation.dtype(self.spec.dtype, self.params))
-
-    def result(self, states: State) -> Array:
-        """The result in full precision, shape (columns,), from the combined states."""
-        with np.errstate(all="ignore"):
-            return self.operation.finalise(states, self.params)
 
 
 @dataclass(frozen=True)
@@ -230,115 +170,7 @@ def tallies(reductions: Sequence[Reduction]) -> tuple[Tally, ...]:
     return tuple(kept)
 
 
-class Accumulator:
-    """Adds strips of rows to the states of the blocks that one worker takes, in ascending order.
-
-    Parameters
-    ----------
-    tally : Tally
-    states : State
-        Where to leave them, fields of shape (slots, width).
-    worker : int
-        Whose they are: the slot, where there is one for each worker.
-    """
-
-    def __init__(self, tally: Tally, states: State, worker: int) -> None:
-        self.tally = tally
-        self.lanes = 1
-        while tally.columns and self.lanes * tally.columns < WIDE:
-            self.lanes *= 2
-        # Plain views: numba's look at a subclass is slow.
-        self._states = {name: s.view(np.ndarray) for name, s in states.items()}
-        self._slot = worker
-        if self.lanes > 1:
-            size = self.lanes * tally.columns
-            self._state = {name: np.empty(size, dtype) for name, dtype in tally.fields().items()}
-        if tally.exact:
-            self._open(worker)
-
-    @property
-    def exact(self) -> bool:
-        """Whether all blocks are added to one state."""
-        return self.tally.exact
-
-    def begin(self, block: int) -> None:
-        """Begin a block."""
-        if not self.tally.exact:
-            self._open(block)
-
-    def end(self) -> None:
-        """Finish a block."""
-        if not self.tally.exact:
-            self._close()
-
-    def finish(self) -> None:
-        """Finish after the last block."""
-        if self.tally.exact:
-            self._close()
-
-    def take(self) -> State:
-        """Take out the state of all blocks since the last time."""
-        self._close()
-        taken = {name: s[self._slot].copy() for name, s in self._states.items()}
-        self._open(self._slot)
-        return taken
-
-    def _open(self, slot: int) -> None:
-        self._slot = slot
-        if self.lanes == 1:
-            # In place: a state of a megapixel is not worth a copy.
-            self._state = {name: s[slot] for name, s in self._states.items()}
-        self._fields = list(self._state.values())
-        self.tally.reset(self._state)
-
-    def add(self, x: Array, start: int) -> None:
-        """Add rows from row `start` on."""
-        columns, width = self.tally.columns, self.lanes * self.tally.columns
-        if not x.size:
-            return
-        if self.tally.over_all:
-            start *= x.size // len(x)
-        flat = x.reshape(-1)
-        whole = flat.size // width * width
-        if whole:
-            self._call(flat[:whole].reshape(-1, width), start, self._fields)
-        if whole < flat.size:
-            rest = flat[whole:].reshape(1, -1)
-            # The rest is one folded row, cut short: it goes to the first lanes.
-            fields = [values[: rest.shape[1]] for values in self._fields]
-            self._call(rest, start + whole // columns, fields)
-
-    def _call(self, x: Array, start: int, fields: list[Array]) -> None:
-        t = self.tally
-        if t.partial.indexed:
-            t.partial.kernel(x, t.skipna, start, self.lanes, t.columns, *fields)
-        else:
-            t.partial.kernel(x, t.skipna, *fields)
-
-    def _close(self) -> None:
-        """Combine the lanes."""
-        columns, lanes = self.tally.columns, self.lanes
-        if lanes == 1:
-            return
-        while lanes > 1:
-            lanes //= 2
-            cut = lanes * columns
-            low = {name: s[:cut] for name, s in self._state.items()}
-            high = {name: s[cut : 2 * cut] for name, s in self._state.items()}
-            self.tally.combine(low, high)
-        for name, width in self.tally.widths():
-            self._states[name][self._slot] = self._state[name][:width]
-
-
 def served_by(reduction: Reduction, kept: Sequence[Tally]) -> int:
     """Which of the tallies of a pass holds the state of `reduction`."""
     wanted = tally(reduction)
     return next(i for i, have in enumerate(kept) if have.serves(wanted))
-
-
-def cast_result(reduction: Reduction, values: Array) -> Array:
-    """The result with NumPy's dtype and shape."""
-    spec = reduction.result_spec
-    with np.errstate(all="ignore"):
-        result: Any = values.astype(spec.dtype).reshape(spec.shape)
-    return np.asarray(result)

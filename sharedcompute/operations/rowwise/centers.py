@@ -1,4 +1,4 @@
-"""Centres of clusters: what kernels take in their place, and what is worked out from given ones."""
+"""Maps by centres of clusters: the nearest one, and the distance to each."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import clustering as kernels
-from sharedcompute.operations.declarations import Array, ArraySpec, DType, Map, Params, floating
-from sharedcompute.operations.parameters import REQUIRED, Parameter, array
+from sharedcompute.operations.declarations import Map
+from sharedcompute.operations.kinds import array
+from sharedcompute.operations.parameters import REQUIRED, Parameter
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, floating
 
 
 def comparable(centres: Array) -> tuple[Array, Array, Array]:
-    """Centres as `kernels.nearest` takes them: ``scaled, norms, origin``, from them alone.
+    """Return centres as `kernels.nearest` takes them: ``scaled, norms, origin``.
 
-    Rows of NaN stand for centres that are not there yet.
+    Rows of NaN stand for centres that do not exist yet.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def comparable(centres: Array) -> tuple[Array, Array, Array]:
 
 
 def given_centers(name: str, given: Any, spec: ArraySpec) -> Array:
-    """Given centres as a matrix in the dtype of the arithmetic."""
+    """Return given centres as a matrix in the dtype of the arithmetic."""
     given = np.asarray(given)
     if given.ndim != len(spec.shape) or given.shape[1:] != spec.shape[1:] or not len(given):
         shape = ", ".join(map(str, ("k", *spec.shape[1:])))
@@ -78,7 +80,7 @@ MAPS: tuple[Map, ...] = (
     Map(
         "nearest_center",
         kernels.nearest,
-        "the index of the nearest of some centres (sklearn.cluster.KMeans.predict)",
+        "Find the nearest of some centres (sklearn.cluster.KMeans.predict)",
         (CENTERS,),
         _nearest_arguments,
         _labels,
@@ -86,11 +88,17 @@ MAPS: tuple[Map, ...] = (
         matrix=True,
         kinds="biuf",
         units="own",
+        description="The index of the centre at the least Euclidean distance; the first of equals.",
+        returns="Shape (rows,), int32.",
+        references=("sklearn.cluster.KMeans.predict",),
+        example=""">>> centers = np.array([[0.0, 0.0], [9.0, 9.0]])
+>>> sc.ops.nearest_center(np.array([[1.0, 0.0], [8.0, 9.0]]), centers=centers)
+array([0, 1], dtype=int32)""",
     ),
     Map(
         "center_distances",
         kernels.distances,
-        "the Euclidean distance to each of some centres (sklearn.cluster.KMeans.transform)",
+        "Compute the distance to each of some centres (sklearn.cluster.KMeans.transform)",
         (CENTERS,),
         _distance_arguments,
         floating,
@@ -99,5 +107,10 @@ MAPS: tuple[Map, ...] = (
         matrix=True,
         kinds="biuf",
         units="own",
+        description="Euclidean distances, from differences of coordinates.",
+        returns="Shape (rows, centres), floating: the input's dtype where it is, else float64.",
+        references=("sklearn.cluster.KMeans.transform",),
+        example=""">>> sc.ops.center_distances(np.array([[3.0, 4.0]]), centers=[[0.0, 0.0]])
+array([[5.]])""",
     ),
 )

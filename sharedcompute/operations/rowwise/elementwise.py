@@ -1,4 +1,4 @@
-"""Maps: each row out comes from the same row in."""
+"""Maps of single elements: conversions, scales and limits."""
 
 from __future__ import annotations
 
@@ -9,29 +9,11 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import elementwise as kernels
-from sharedcompute.operations.declarations import (
-    Array,
-    ArraySpec,
-    DType,
-    Map,
-    Needed,
-    Params,
-    floating,
-    same,
-)
-from sharedcompute.operations.parameters import (
-    REQUIRED,
-    Parameter,
-    array,
-    boolean,
-    comparable,
-    digits,
-    number,
-    numeric_dtype,
-)
+from sharedcompute.operations.declarations import Map
+from sharedcompute.operations.kinds import comparable, digits, number, numeric_dtype
+from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, floating
 from sharedcompute.wording import parameter
-
-SKIPNA = Parameter("skipna", boolean, "leave NaN out of the computed mean", False)
 
 
 def _to_dtype(_: DType, params: Params) -> DType:
@@ -40,7 +22,7 @@ def _to_dtype(_: DType, params: Params) -> DType:
 
 
 def convert(x: Array, out: Array) -> None:
-    """`x` in the dtype of `out`, as C converts it."""
+    """Convert `x` to the dtype of `out`, as C does."""
     kernel = kernels.cast
     if x.dtype.kind == "f" and out.dtype.kind in "iu" and out.itemsize <= 2:
         kernel = kernels.narrow
@@ -58,14 +40,14 @@ def _cast_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
 
 
 def _limits(dtype: DType) -> tuple[int, int]:
-    """The least and the greatest of whole numbers, or of booleans."""
+    """Return the least and the greatest of whole numbers, or of booleans."""
     if dtype.kind == "b":
         return 0, 1
     return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 def rounded(value: float, dtype: DType) -> Any:
-    """A number in the floating `dtype`, infinite where it is beyond it, as NumPy compares them."""
+    """Return a number in the floating `dtype`, infinite where it is beyond, as NumPy compares."""
     try:
         with np.errstate(over="ignore"):
             return dtype.type(value)
@@ -98,7 +80,7 @@ def _clip_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
 
 
 def _threshold_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
-    """Both in the data's own dtype: float64 cannot tell neighbours above 2**53 apart."""
+    """Return both in the data's own dtype: float64 cannot tell neighbours above 2**53 apart."""
     level, value = params["level"], exactly("threshold: value", params["value"], spec.dtype)
     if spec.dtype.kind == "f":
         return rounded(level, spec.dtype), value
@@ -110,7 +92,7 @@ def _threshold_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
 
 
 def exactly(what: str, value: float, dtype: DType) -> Any:
-    """`value` in `dtype`, which must be able to hold it."""
+    """Return `value` in `dtype`, which must be able to hold it."""
     if dtype.kind in "biu":
         least, most = _limits(dtype)
         fits = least <= value <= most and value == int(value)
@@ -121,63 +103,28 @@ def exactly(what: str, value: float, dtype: DType) -> Any:
     return dtype.type(value)
 
 
-def columns(values: Any, spec: ArraySpec, what: str) -> Array:
-    """`values` for each element of a row as float64, shape (columns,).
-
-    A stack of rows is averaged over its rows; a scalar serves every element.
-    """
-    given = np.asarray(values)
-    if given.dtype.kind == "c":
-        raise InputError(f"{what}: expected real numbers, got {given.dtype}: give its real part")
-    row = spec.shape[1:]
-    if given.shape == (*given.shape[:1], *row) and given.ndim == len(row) + 1:
-        with np.errstate(all="ignore"):
-            given = given.mean(axis=0, dtype=np.float64)
-    if given.shape not in (row, ()):
-        raise InputError(
-            f"{what} has shape {given.shape}: expected {row} like one row, or a stack of such rows"
-        )
-    flat: Array = np.broadcast_to(given, row).reshape(-1).astype(np.float64)
-    return flat
-
-
-def _anomaly_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
-    if params["mean"] is None:
-        return (Needed("mean", params["skipna"]),)
-    return (columns(params["mean"], spec, "anomaly: mean"),)
-
-
-def _flatfield_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
-    """(x - dark) / (flat - dark), scaled by the mean of (flat - dark).
-
-    So the counts keep their size. Pixels without response (flat equal to dark) come out as NaN.
-    """
-    dark = columns(params["dark"], spec, "flatfield: dark")
-    with np.errstate(all="ignore"):
-        response = columns(params["flat"], spec, "flatfield: flat") - dark
-        response[response == 0] = np.nan
-        scale = np.nanmean(response) if np.isfinite(response).any() else np.nan
-        return dark, scale / response
-
-
-def _zscore_arguments(params: Params, _: ArraySpec) -> tuple[Any, ...]:
-    return Needed("mean", params["skipna"]), Needed("std", params["skipna"])
-
-
 MAPS: tuple[Map, ...] = (
     Map(
         "cast",
         convert,
-        "to another dtype, as numpy.ndarray.astype",
+        "Convert to another dtype (numpy.ndarray.astype)",
         (Parameter("dtype", numeric_dtype, "NumPy dtype of the result, such as f4"),),
         _cast_arguments,
         _to_dtype,
         matrix=True,
+        description=(
+            "Numbers are converted as C converts them: fractions are cut off, and whole numbers "
+            "that the dtype cannot hold wrap around. Complex data cannot become real."
+        ),
+        returns="The input's shape, in `dtype`.",
+        references=("numpy.ndarray.astype, with ``casting='unsafe'``.",),
+        example=""">>> sc.ops.cast(np.array([0.5, 1.5, 2.5]), dtype="i2")
+array([0, 1, 2], dtype=int16)""",
     ),
     Map(
         "scale",
         kernels.scale,
-        "x * factor + offset",
+        "Scale linearly: x * factor + offset",
         (
             Parameter("factor", number, "multiplies", 1.0),
             Parameter("offset", number, "is added", 0.0),
@@ -185,66 +132,43 @@ MAPS: tuple[Map, ...] = (
         dtype=floating,
         matrix=True,
         units="difference",
+        description="A change of units, such as kelvin to degrees Celsius.",
+        example=""">>> sc.ops.scale(np.array([273.15, 300.0]), offset=-273.15)
+array([ 0.  , 26.85])""",
     ),
     Map(
         "clip",
         kernels.clip,
-        "limited to lower ... upper, as numpy.clip",
+        "Limit to an interval, lower ... upper (numpy.clip)",
         (
             Parameter("lower", comparable, "least value kept", None),
             Parameter("upper", comparable, "greatest value kept", None),
         ),
         _clip_arguments,
-        same,
         matrix=True,
         kinds="biuf",
+        description=(
+            "Values outside the interval become its nearest end; NaN stays. For whole numbers "
+            "the bounds are rounded inwards. One of them must be given."
+        ),
+        references=("numpy.clip",),
+        example=""">>> sc.ops.clip(np.array([-1.0, 0.5, 2.0]), lower=0.0, upper=1.0)
+array([0. , 0.5, 1. ])""",
     ),
     Map(
         "threshold",
         kernels.threshold,
-        "x where x > level, else value (torch.nn.functional.threshold)",
+        "Replace what is not above a level: x where x > level, else value",
         (
             Parameter("level", comparable, "values above it are kept"),
             Parameter("value", digits, "put in place of the others", 0.0),
         ),
         _threshold_arguments,
-        same,
         matrix=True,
         kinds="iuf",
-    ),
-    Map(
-        "anomaly",
-        kernels.subtract_row,
-        "x minus its mean over rows, computed first, or minus a given mean",
-        (Parameter("mean", array, "array or address shaped like a row", None), SKIPNA),
-        _anomaly_arguments,
-        floating,
-        matrix=True,
-        units="difference",
-    ),
-    Map(
-        "flatfield",
-        kernels.flatfield,
-        "(x - dark) / (flat - dark) * mean(flat - dark)",
-        (
-            Parameter("dark", array, "frame without light, or a stack that is averaged", REQUIRED),
-            Parameter("flat", array, "frame of even light, or a stack that is averaged", REQUIRED),
-        ),
-        _flatfield_arguments,
-        floating,
-        matrix=True,
-        kinds="biuf",
-        units="difference",
-    ),
-    Map(
-        "zscore",
-        kernels.standardise,
-        "(x - mean) / std over rows, as scipy.stats.zscore",
-        (SKIPNA,),
-        _zscore_arguments,
-        floating,
-        matrix=True,
-        kinds="biuf",
-        units="own",
+        description="NaN is not above any level, and is replaced.",
+        references=("torch.nn.functional.threshold",),
+        example=""">>> sc.ops.threshold(np.array([0.2, 0.8]), level=0.5, value=0.0)
+array([0. , 0.8])""",
     ),
 )

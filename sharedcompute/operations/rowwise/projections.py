@@ -1,4 +1,4 @@
-"""Maps of what fits gave: coordinates along components, and what a regression predicts."""
+"""Maps by the results of fits: coordinates along components, predictions of a regression."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import moments as kernels
-from sharedcompute.operations.declarations import Array, ArraySpec, Map, Params, floating
-from sharedcompute.operations.parameters import Parameter, array
+from sharedcompute.operations.declarations import Map
+from sharedcompute.operations.kinds import array
+from sharedcompute.operations.parameters import Parameter
+from sharedcompute.operations.specs import Array, ArraySpec, Params, floating
 
 
 def _project_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
@@ -31,7 +33,7 @@ def _project_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
 
 
 def _per(value: Any, size: int, name: str) -> Array:
-    """One number for each of `size`, from as many or from one."""
+    """Return a number for each of `size`, from as many or from one."""
     given = np.zeros(1) if value is None else np.asarray(value, np.float64).reshape(-1)
     if given.size not in (1, size):
         raise InputError(f"project expected {size} numbers as {name}, got {given.size}")
@@ -45,11 +47,21 @@ def _project_shape(params: Params, _: ArraySpec) -> tuple[int, ...]:
 PROJECT = Map(
     "project",
     kernels.affine,
-    summary="the coordinates of rows along components: (x - mean) @ components.T",
+    description=(
+        "The coordinates of rows along principal components, which a fit of `pca` gives, as do "
+        "its means and variances. Products are taken in double precision."
+    ),
+    returns="Shape (rows, k), floating: the input's dtype where it is, else float64.",
+    references=("sklearn.decomposition.PCA.transform",),
+    example=""">>> components = np.array([[0.6, 0.8]])
+>>> sc.ops.project(np.array([[1.0, 1.0], [4.0, 5.0]]), components=components, mean=[1.0, 1.0])
+array([[0.],
+       [5.]])""",
+    summary="Project rows on components: (x - mean) @ components.T",
     parameters=(
         Parameter("components", array, "an array or the address of one, shape (k, columns)"),
-        Parameter("mean", array, "taken off first; 0 where it is not given", None),
-        Parameter("variance", array, "divide by its root, to whiten", None),
+        Parameter("mean", array, "subtracted first; 0 where it is not given", None),
+        Parameter("variance", array, "divide by its square root, to whiten", None),
     ),
     arguments=_project_arguments,
     dtype=floating,
@@ -84,7 +96,17 @@ def _linear_shape(params: Params, _: ArraySpec) -> tuple[int, ...]:
 LINEAR = Map(
     "linear",
     kernels.affine,
-    summary="what a linear regression predicts for each row: x @ coef.T + intercept",
+    description=(
+        "The predictions of a linear model whose coefficients `lstsq` or `ridge` gave. Products "
+        "are taken in double precision."
+    ),
+    returns=(
+        "Shape (rows,) or (rows, targets), floating: the input's dtype where it is, else float64."
+    ),
+    references=("sklearn.linear_model.LinearRegression.predict",),
+    example=""">>> sc.ops.linear(np.array([[1.0, 2.0]]), coef=np.array([10.0, 1.0]), intercept=0.5)
+array([12.5])""",
+    summary="Predict by a linear regression: x @ coef.T + intercept",
     parameters=(
         Parameter(
             "coef", array, "an array or the address of one, shape (columns,) or (targets, columns)"

@@ -22,7 +22,8 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.stored import Part, Stored
 from sharedcompute.hdf5.reading.unpacking import Unpacking
 from sharedcompute.kernels import packing as kernels
-from sharedcompute.operations.declarations import Array, DType, Stage
+from sharedcompute.operations.specs import Array, DType
+from sharedcompute.operations.stages import Stage
 from sharedcompute.wording import flag
 
 

@@ -1,4 +1,4 @@
-"""How large blocks and strips are: from the data alone, never from workers or memory."""
+"""The sizes of blocks and strips: from the data alone, never from workers or memory."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FOLLOWED_BYTES = 64 * 1024**2
 
 
 def followed(rows: int, row_bytes: int, chunk_rows: int) -> int:
-    """The chunk rows that strips follow; 1 where the chunks are too long for that."""
+    """Return the chunk rows that strips follow; 1 where the chunks are too long for that."""
     small = chunk_rows * row_bytes <= STRIP_BYTES
     many = rows >= FEW_STRIPS * chunk_rows and chunk_rows * row_bytes <= FOLLOWED_BYTES
     return chunk_rows if small or many else 1
@@ -60,7 +60,7 @@ def choose_blocks(
     block_rows: int | None,
     strip_rows: int = 1,
 ) -> tuple[Blocks, int]:
-    """Blocks and the rows of a strip.
+    """Choose blocks and the rows of a strip.
 
     Parameters
     ----------

@@ -12,26 +12,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.declarations import ArraySpec
-from sharedcompute.operations.reductions.tally import WIDE
-from sharedcompute.plan.passes import Pass, ReductionOutput, needs
+from sharedcompute.operations.reductions.accumulator import WIDE
+from sharedcompute.operations.specs import ArraySpec
+from sharedcompute.plan.passes import Pass, needs
+from sharedcompute.plan.planned import Into, Stripe, everything, stripe_shape
 
 AGAIN = 1.5
-"""Times that a filtered chunk may be decoded before it pays to keep what was decoded."""
+"""Times that a filtered chunk may be decoded before it pays to keep the decoded rows."""
 
 OFTEN = 3.0
 """Times in one pass from which on even a detour over the disk pays."""
 
 UNIT_NBYTES = 1 << 20
 """What a worker decodes at a time, at least: so much hides what a claim costs."""
-
-
-Into = Literal["memory", "file"]
-Stripe = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -53,23 +49,13 @@ class Load:
     times: float
 
     def nbytes(self, source: DatasetSource) -> int:
-        """Bytes of the largest stripe."""
+        """Return the bytes of the largest stripe."""
         sizes = (math.prod(stripe_shape(source, stripe)) for stripe in self.stripes)
         return max(sizes) * source.dtype.itemsize
 
 
-def everything(source: DatasetSource) -> Stripe:
-    """All of axis 1, as one stripe."""
-    return (0, source.shape[1] if source.ndim > 1 else 0)
-
-
-def stripe_shape(source: DatasetSource, stripe: Stripe) -> tuple[int, ...]:
-    """The shape of a range of axis 1; of all where there is no such axis."""
-    return (source.shape[0], stripe[1] - stripe[0], *source.shape[2:])[: source.ndim]
-
-
 def units(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> ChunkGrid:
-    """Boxes of whole chunks of at least `UNIT_NBYTES`, grown along the last axes first."""
+    """Return boxes of whole chunks of at least `UNIT_NBYTES`, grown along the last axes first."""
     sides = [max(1, min(c, n)) for c, n in zip(chunks, shape, strict=True)]
     for axis in reversed(range(len(sides))):
         wanted = max(1, UNIT_NBYTES // max(1, math.prod(sides) * itemsize))
@@ -78,13 +64,13 @@ def units(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> Chu
 
 
 def load_boxes(source: DatasetSource, shape: tuple[int, ...]) -> ChunkGrid:
-    """What a worker decodes at a time of `shape`, all of the source or a stripe of it."""
+    """Return what a worker decodes at a time of `shape`, all of the source or a stripe of it."""
     # Without chunks, rows: as one box, one worker would convert everything, in a buffer as large.
     return units(shape, source.chunks or (1, *shape[1:]), source.dtype.itemsize)
 
 
 def times_decoded(work: Pass) -> float:
-    """How often a chunk is decoded in a pass, on average."""
+    """Return how often a chunk is decoded in a pass, on average."""
     source = work.source
     if not isinstance(source, DatasetSource) or source.chunk_rows <= 1:
         rows, halo = work.blocks.rows, sum(stage.halo for stage in work.stages)
@@ -103,7 +89,7 @@ def times_decoded(work: Pass) -> float:
 def choose_load(
     passes: Sequence[Pass], room: int, shared_room: int, disk_room: int, rounds: int
 ) -> Load | None:
-    """What to load, given the bytes that are left for it.
+    """Choose what to load, given the bytes that are left for it.
 
     Parameters
     ----------
@@ -136,17 +122,17 @@ def choose_load(
 
 
 def _by_columns(work: Pass) -> bool:
-    """Whether a pass only reduces over rows, so that each column stands for itself."""
+    """Return whether a pass only reduces over rows, so that each column stands for itself."""
     return not (
-        work.keeps
+        work.stores
         or needs(work.stages)
         or not all(stage.elementwise for stage in work.stages)
-        or any(observe.reduction.over_all for observe in work.observes)
+        or any(output.reduction.over_all for output in work.reductions)
     )
 
 
 def _stripes(source: DatasetSource, room: int) -> tuple[Stripe, ...]:
-    """Ranges of axis 1 that follow the chunks and fit `room`; none where that cannot be.
+    """Return ranges of axis 1 that follow the chunks and fit `room`; none where that cannot be.
 
     A stripe has as many columns as make rows wide: narrow ones would be folded into lanes, and
     other bits come out.
@@ -169,13 +155,13 @@ def _stripes(source: DatasetSource, room: int) -> tuple[Stripe, ...]:
 
 
 def stripe_of(work: Pass, first: int, last: int) -> Pass:
-    """The pass over columns ``[first, last)`` of axis 1 alone; its source is still to be put in."""
+    """Return the pass over columns ``[first, last)`` of axis 1, with the source of all of it."""
     spec = work.spec(0)
     if spec.shape[1:2] in ((), (last - first,)):
         return work
-    observes = []
-    for observe in work.observes:
-        whole = observe.reduction.spec
+    reductions = []
+    for output in work.reductions:
+        whole = output.reduction.spec
         cut = ArraySpec((whole.shape[0], last - first, *whole.shape[2:]), whole.dtype)
-        observes.append(ReductionOutput(observe.depth, replace(observe.reduction, spec=cut)))
-    return replace(work, observes=tuple(observes))
+        reductions.append(replace(output, reduction=replace(output.reduction, spec=cut)))
+    return replace(work, reductions=tuple(reductions))

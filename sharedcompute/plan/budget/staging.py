@@ -1,4 +1,4 @@
-"""What lies in memory or in a file before and after the passes, and the bytes that takes.
+"""The data in memory or in a file before and after the passes, and the bytes that they take.
 
 Before: chunks that are decoded first (`Load`). After: results whose chunks strips of rows cannot
 follow, which are held until all rows are there and then encoded in boxes of whole chunks.
@@ -6,24 +6,26 @@ follow, which are held until all rows are there and then encoded in boxes of who
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.operations.declarations import ArraySpec
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.plan.budget.blocks import followed
-from sharedcompute.plan.budget.cost import Projection, Staging, project
-from sharedcompute.plan.budget.loading import Into, Load, choose_load
+from sharedcompute.plan.budget.cost import Staging, project
+from sharedcompute.plan.budget.loading import Load, choose_load
+from sharedcompute.plan.budget.projection import Projection
 from sharedcompute.plan.fit import ROUNDS, FitPart
 from sharedcompute.plan.passes import Pass, Store
+from sharedcompute.plan.planned import Held, Into
 from sharedcompute.system.machine import disk_free, in_memory
 
 
 @dataclass(frozen=True)
 class Staged:
-    """What lies somewhere else than in its file, and the bytes that the plan takes so."""
+    """The data that lie somewhere else than in their files, and the bytes that it all takes."""
 
     staging: Staging
     projection: Projection
@@ -35,13 +37,27 @@ class Staged:
 
     @property
     def held(self) -> tuple[Into | None, ...]:
-        """For each keep of the last pass: where its rows are held until all are there."""
+        """For each store of the last pass: where its rows are held until all are there."""
         return self.staging.held
 
+    def hold(self, last: Pass) -> Pass:
+        """Let the stores of the last pass hold what is held."""
+        return replace(last, stores=tuple(map(partial(_hold, last), last.stores, self.held)))
 
-def followed_by(keep: Store, spec: ArraySpec) -> int:
-    """The chunk rows of a result that strips follow; 1 where it is held instead."""
-    return followed(spec.rows, spec.row_bytes, keep.sink.row_alignment)
+
+def _hold(last: Pass, store: Store, into: Into | None) -> Store:
+    if into is None or not isinstance(store.sink, DatasetSink):
+        return store
+    return replace(store, sink=Held(into, last.spec(store.depth), store.sink))
+
+
+def followed_by(store: Store, spec: ArraySpec) -> int:
+    """Return the chunk rows of a result that strips follow; 1 where it is held instead."""
+    return followed(spec.rows, spec.row_bytes, _chunk_rows(store))
+
+
+def _chunk_rows(store: Store) -> int:
+    return store.sink.row_alignment if isinstance(store.sink, DatasetSink) else 1
 
 
 def staged_for(
@@ -76,9 +92,9 @@ def staged_for(
     if load is not None and load.into == "memory" and isinstance(source, DatasetSource):
         room -= load.nbytes(source)
     held: list[Into | None] = []
-    for keep in passes[-1].keeps:
-        spec = passes[-1].spec(keep.depth)
-        if not isinstance(keep.sink, DatasetSink) or _fits_strips(keep, spec):
+    for store in passes[-1].stores:
+        spec = passes[-1].spec(store.depth)
+        if not isinstance(store.sink, DatasetSink) or _fits_strips(store, spec):
             held.append(None)
             continue
         held.append("memory" if spec.nbytes <= room else "file")
@@ -87,5 +103,5 @@ def staged_for(
     return Staged(staging, costs(staging, ready=load is not None))
 
 
-def _fits_strips(keep: Store, spec: ArraySpec) -> bool:
-    return followed_by(keep, spec) == min(keep.sink.row_alignment, max(1, spec.rows))
+def _fits_strips(store: Store, spec: ArraySpec) -> bool:
+    return followed_by(store, spec) == min(_chunk_rows(store), max(1, spec.rows))

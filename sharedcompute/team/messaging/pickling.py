@@ -16,8 +16,8 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.shm import arrays, segments
-from sharedcompute.shm.arrays import Handle, SharedArray
 from sharedcompute.shm.segments import Segment
+from sharedcompute.shm.shared_array import Handle, SharedArray
 from sharedcompute.team.messaging.callables import (
     import_named,
     is_dispatcher,

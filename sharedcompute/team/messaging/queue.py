@@ -7,7 +7,7 @@ from typing import Any
 
 from sharedcompute.errors import Error, QueueClosedError
 from sharedcompute.shm import arrays
-from sharedcompute.shm.arrays import SharedArray
+from sharedcompute.shm.shared_array import SharedArray
 from sharedcompute.sync import ProgramLeftError
 from sharedcompute.sync.control import check_timeout
 from sharedcompute.team.messaging.exchange import Exchange

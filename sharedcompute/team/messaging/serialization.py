@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.shm.arrays import SharedArray, segment_of
+from sharedcompute.shm.shared_array import SharedArray, segment_of
 from sharedcompute.team.messaging.pickling import Attached, dumps, loads
 
 _HEADER = struct.Struct("<qqq")  # kind, bytes of the pickle, number of buffers

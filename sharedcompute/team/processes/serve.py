@@ -20,7 +20,7 @@ import cloudpickle
 
 from sharedcompute.errors import InputError, ProgramError
 from sharedcompute.shm import arrays, segments
-from sharedcompute.shm.arrays import Handle
+from sharedcompute.shm.shared_array import Handle
 from sharedcompute.sync import Aborted, Control
 from sharedcompute.system import faults
 from sharedcompute.system.topology import Cores, pin

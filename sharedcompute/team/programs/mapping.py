@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.rows import CONSTANT, Mode, Rows, Schedule, extension
-from sharedcompute.shm.arrays import expect_shared
+from sharedcompute.shm.shared_array import expect_shared
 from sharedcompute.team.messaging.callables import is_dispatcher
 from sharedcompute.team.programs.worker import Worker
 from sharedcompute.validation.kernels import check_returned, check_written

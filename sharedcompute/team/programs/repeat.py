@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.shm.arrays import segment_of
+from sharedcompute.shm.shared_array import segment_of
 from sharedcompute.team.messaging.callables import is_dispatcher
 from sharedcompute.team.messaging.channel import Encoded
 

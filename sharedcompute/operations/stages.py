@@ -1,0 +1,89 @@
+"""Stages: what an operation is lowered to, one call of a kernel for any range of rows.
+
+A pass runs a chain of stages. Engines know stages only, and a new operation needs no new engine
+code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sharedcompute.operations.specs import DType, Kernel
+from sharedcompute.rows import Mode
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Stands in a stage's arguments for a reduction of that stage's input over its rows.
+
+    An earlier pass computes it, in float64, shape (columns,).
+    """
+
+    reduction: str
+    skipna: bool = False
+
+
+@dataclass(frozen=True)
+class Carry:
+    """Stands in a scan's arguments for what all rows before the block have added up to."""
+
+    reduction: str
+    skipna: bool = False
+
+
+@dataclass(frozen=True)
+class FromModel:
+    """Stands in a stage's arguments for an array of the model that a fit has worked out."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One kernel call for any range of rows: ``kernel(x, out, *args)``.
+
+    Parameters
+    ----------
+    kernel : callable
+        A numba or plain Python function that fills `out`. `x` is read-only and C-contiguous, and
+        has ``len(out) + 2 * halo`` rows.
+    args : tuple
+        Scalars and arrays; may hold `Needed`, `Carry` or `FromModel` until the pass is bound.
+    dtype : numpy.dtype
+        Of `out`.
+    row_shape : tuple of int or None
+        The shape of one row of `out`; None where it is that of `x`.
+    new_axes : bool
+        With a row shape: none of its axes is one of the input's, of whatever length.
+    halo : int
+        Rows needed on each side.
+    mode, cval
+        How rows beyond the edges of the array are made up, as in `scipy.ndimage`.
+    matrix : bool
+        `x` and `out` are given as (rows, everything else), so that a kernel compiles once for
+        every number of dimensions.
+    elementwise : bool
+        Each element of `out` depends on that of `x` alone, so that columns may run by themselves.
+    copies : int
+        Arrays of the size of `x` that the kernel makes for itself.
+    """
+
+    label: str
+    kernel: Kernel
+    args: tuple[Any, ...]
+    dtype: DType
+    halo: int = 0
+    mode: Mode = "reflect"
+    cval: float = 0.0
+    matrix: bool = False
+    elementwise: bool = False
+    copies: int = 0
+    row_shape: tuple[int, ...] | None = None
+    new_axes: bool = False
+
+
+def is_ours(kernel: Any) -> bool:
+    """Whether a kernel comes with this package, and not from a user."""
+    inner = getattr(kernel, "func", kernel)
+    return (getattr(inner, "__module__", None) or "").startswith("sharedcompute.")

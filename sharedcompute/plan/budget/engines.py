@@ -1,0 +1,78 @@
+"""The choice of an engine: how long one core would take, and whether workers pay."""
+
+from __future__ import annotations
+
+import warnings
+from multiprocessing import current_process
+
+from sharedcompute.errors import NoWorkersWarning
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.writing.sink import DatasetSink
+from sharedcompute.options import RunOptions
+from sharedcompute.plan.fit import ROUNDS, FitPart
+from sharedcompute.plan.passes import Pass
+from sharedcompute.wording import option
+
+START_SECONDS = 1.0
+"""A team starts and loads its kernels in about 0.7 s: shorter jobs run in this process."""
+
+READ_RATE = {"mmap": 8e9, "memory": 8e9, "preadv": 4e9}
+FILTERED_RATE = 0.6e9
+H5PY_RATE = 1.5e9
+STAGE_RATE = 2e9
+STENCIL_RATE = 0.1e9
+WRITE_RATE = 1e9
+COMPRESSED_RATE = 0.05e9
+FIT_RATE = 1e9
+
+
+def serial_seconds(work: Pass) -> float:
+    """Estimate how long one core would take, within a factor of a few: that is enough here."""
+    source, size = work.source, work.reads.nbytes
+    filtered = isinstance(source, DatasetSource) and source.filters
+    slow = FILTERED_RATE if filtered else H5PY_RATE
+    seconds = size / READ_RATE.get(source.read_path, slow)
+    for depth, stage in enumerate(work.stages, start=1):
+        seconds += work.spec(depth).nbytes / (STENCIL_RATE if stage.halo else STAGE_RATE)
+    for store in work.stores:
+        encoded = isinstance(store.sink, DatasetSink) and store.sink.filters
+        rate = COMPRESSED_RATE if encoded else WRITE_RATE
+        seconds += work.spec(store.depth).nbytes / rate
+    return seconds + len(work.tallies) * size / STAGE_RATE
+
+
+def _fit_seconds(work: Pass) -> float:
+    """Estimate how long one core would take for the rounds of a fit, whose number is unknown."""
+    return ROUNDS * (serial_seconds(work) + work.reads.nbytes / FIT_RATE)
+
+
+def must_run_here(options: RunOptions) -> bool:
+    """Return whether a job that would gain from workers has to do without, and warn of it.
+
+    Workers of pools, of Dask and of our own teams are daemonic: multiprocessing lets them start no
+    process. Who asks for an engine by its name gets the error.
+    """
+    if options.engine != "auto" or not current_process().daemon:
+        return False
+    warnings.warn(
+        "this process may start no others, as it is a worker of a pool itself: the job runs in it "
+        f"alone; {option('engine', 'serial')} says so without this note",
+        NoWorkersWarning,
+        stacklevel=2,
+    )
+    return True
+
+
+def choose_engine(
+    passes: tuple[Pass, ...], options: RunOptions, fit: FitPart | None, *, have_team: bool
+) -> tuple[str, int]:
+    """Choose the engine and how many workers it has; one without a block would only wait."""
+    parts = len(passes[-1].blocks) if fit is None or fit.rounds else passes[-1].source.shape[0]
+    workers = max(1, min(options.team_size, parts))
+    if options.engine == "local" or have_team:
+        return "local", workers
+    seconds = sum(map(serial_seconds, passes)) + (0.0 if fit is None else _fit_seconds(passes[-1]))
+    gains = workers > 1 and seconds > START_SECONDS
+    if options.engine == "serial" or not gains or must_run_here(options):
+        return "serial", 1
+    return "local", workers

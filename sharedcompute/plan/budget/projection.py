@@ -1,0 +1,107 @@
+"""The bytes that a plan will take at its peak, and whether they are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sharedcompute.errors import MemoryBudgetError
+from sharedcompute.system.machine import (
+    SHM,
+    check_process_limits,
+    format_size,
+    memory_available,
+    shm_free,
+)
+from sharedcompute.wording import option
+
+PARENT_BYTES = 144 * 1024**2
+"""Private memory of the process that runs the job, with its libraries; measured 80 to 90 MB, and
+145 where it compiles kernels for the first time."""
+
+WORKER_BYTES = 104 * 1024**2
+"""The same of a worker, or of the server that forks them, whose pages they share for the most part:
+measured 70 to 80 MB, and 105 after a first compilation."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Bytes that a plan will take at its peak.
+
+    Parameters
+    ----------
+    engine : str
+    workers : int
+    scratch : int
+        Private buffers of one worker.
+    parent : int
+        Private buffers of the process that runs the job: results, chunks that wait for their turn.
+    shared : int
+        What exists once: states of reductions, results and chunks that stay in memory, files
+        without names where those are memory. In shared blocks, but for the serial engine.
+    mapped : int
+        Files that each process maps. They take address space only.
+    disk, disk_needed : int
+        What the output takes if no filter makes it smaller; and what of it has no filter, with the
+        files without names.
+    """
+
+    engine: str
+    workers: int
+    scratch: int
+    parent: int
+    shared: int
+    mapped: int
+    disk: int
+    disk_needed: int
+
+    @property
+    def processes(self) -> int:
+        """Interpreters and libraries; beside the workers there is the server that forks them."""
+        others = self.workers + 1 if self.engine == "local" else 0
+        return PARENT_BYTES + others * WORKER_BYTES
+
+    @property
+    def buffers(self) -> int:
+        """Private buffers of all workers, and of the parent."""
+        return self.workers * self.scratch + self.parent
+
+    @property
+    def memory(self) -> int:
+        """All memory."""
+        return self.processes + self.buffers + self.shared
+
+    def fits(self, budget: int | None) -> bool:
+        """Return whether the memory given, or available, suffices, and that for shared blocks."""
+        return min(self.left(budget)) >= 0
+
+    def left(self, budget: int | None) -> tuple[int, int]:
+        """Return the bytes that this leaves of the memory given, and of that for shared blocks."""
+        have = memory_available() if budget is None else budget
+        shared_room = shm_free() if self.engine == "local" else have
+        return have - self.memory, shared_room - self.shared
+
+    def check(self, budget: int | None) -> None:
+        """Refuse what would not fit.
+
+        Raises
+        ------
+        MemoryBudgetError
+            With need and have.
+        """
+        have = memory_available() if budget is None else budget
+        if self.memory > have:
+            given = "is available" if budget is None else "was given"
+            raise MemoryBudgetError(
+                f"the job needs {format_size(self.memory)} of memory and {format_size(have)} "
+                f"{given}: use fewer workers ({option('workers')}), or give more "
+                f"({option('memory')})"
+            )
+        if self.engine == "local" and self.shared > shm_free():
+            raise MemoryBudgetError(
+                f"the job needs {format_size(self.shared)} of shared memory and "
+                f"{format_size(shm_free())} is free in {SHM}: make it larger (docker run "
+                f"--shm-size), or use {option('engine', 'serial')}"
+            )
+        serial = self.engine == "serial"
+        own = self.scratch + self.parent + self.shared if serial else max(self.scratch, self.parent)
+        check_process_limits(own, own + self.mapped + (0 if serial else self.shared))

@@ -1,0 +1,150 @@
+"""A plan: what will run, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.safety.input_files import InputFiles
+from sharedcompute.hdf5.writing.sink import DatasetSink
+from sharedcompute.options import RunOptions
+from sharedcompute.plan.budget.loading import Load
+from sharedcompute.plan.budget.projection import Projection
+from sharedcompute.plan.fit import FitPart
+from sharedcompute.plan.job import Job
+from sharedcompute.plan.passes import Pass
+from sharedcompute.plan.phases import Copy, CountedPhase, Decode, Iterate, Phase, ReadBack
+from sharedcompute.plan.planned import Held
+from sharedcompute.plan.proof import Sample
+from sharedcompute.plan.recode import Recoding
+from sharedcompute.plan.structure import Repack
+from sharedcompute.rows import Blocks
+from sharedcompute.wording import option
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run: complete but for the values that its phases compute.
+
+    Parameters
+    ----------
+    task : Job or Repack
+        What is asked for.
+    options : RunOptions
+    phases : tuple of Phase
+    engine : str
+        The name of the engine.
+    workers : int
+    projection : Projection
+        Bytes it will take.
+    reads : InputFiles
+        All files that are read: those of arrays given as parameters, and behind links and virtual
+        datasets, too.
+    """
+
+    task: Job | Repack
+    options: RunOptions
+    phases: tuple[Phase, ...]
+    engine: str
+    workers: int
+    projection: Projection
+    reads: InputFiles
+
+    @property
+    def counted(self) -> tuple[CountedPhase, ...]:
+        """The phases that begin with an event: what is read back is read beside them."""
+        return tuple(phase for phase in self.phases if not isinstance(phase, ReadBack))
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """The passes over the rows; those that are run for each stripe, of the first one.
+
+        What a fit iterates over is the last one, if no pass follows it.
+        """
+        decodes = [n for n, phase in enumerate(self.phases) if isinstance(phase, Decode)]
+        first = self.phases[: decodes[1]] if len(decodes) > 1 else self.phases
+        found = [phase for phase in first if isinstance(phase, Pass)]
+        iterated = [phase.work for phase in first[-1:] if isinstance(phase, Iterate)]
+        return (*found, *iterated)
+
+    @property
+    def blocks(self) -> Blocks:
+        """The blocks that all passes share."""
+        return self.passes[-1].blocks
+
+    @property
+    def load(self) -> Load | None:
+        """How chunks are decoded before the passes begin."""
+        return next((phase.load for phase in self.phases if isinstance(phase, Decode)), None)
+
+    @property
+    def fit(self) -> FitPart | None:
+        """What is iterated."""
+        return next((phase.part for phase in self.phases if isinstance(phase, Iterate)), None)
+
+    @property
+    def copies(self) -> tuple[Copy, ...]:
+        """The datasets whose rows workers store in another way."""
+        return tuple(phase for phase in self.phases if isinstance(phase, Copy))
+
+    @property
+    def sources(self) -> tuple[DatasetSource, ...]:
+        """The datasets whose rows are read by workers."""
+        if isinstance(self.task, Job):
+            return (self.task.source,) if isinstance(self.task.source, DatasetSource) else ()
+        return tuple(phase.recoding.source for phase in self.copies)
+
+    @property
+    def row_sinks(self) -> tuple[DatasetSink, ...]:
+        """The datasets of the output whose rows passes write."""
+        sinks = [s.sink for work in self.passes[-1:] for s in work.stores]
+        sinks = [sink.sink if isinstance(sink, Held) else sink for sink in sinks]
+        return tuple(sink for sink in sinks if isinstance(sink, DatasetSink))
+
+    @property
+    def sinks(self) -> tuple[DatasetSink, ...]:
+        """The datasets of the output whose storage was asked for; a fit's results are small."""
+        small = [r.sink for work in self.passes[-1:] for r in work.reductions]
+        return (*self.row_sinks, *(sink for sink in small if sink is not None))
+
+    @property
+    def recodings(self) -> dict[int, Recoding]:
+        """The datasets that are stored in another way, by their addresses in the input."""
+        at_once = self.task.at_once if isinstance(self.task, Repack) else {}
+        return {**at_once, **{copy.at: copy.recoding for copy in self.copies}}
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The paths of the datasets that the output gets; none where it gets a whole file."""
+        if isinstance(self.task, Job):
+            return tuple(dict.fromkeys([*(sink.path for sink in self.sinks), *self.task.fitted]))
+        if self.task.path is None:
+            return ()
+        # Without a path in the output it goes to its old one.
+        (copy,) = self.copies
+        named = self.task.output.address.path
+        return (copy.recoding.source.path if named in (None, "/") else named,)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether no filter changes where rows lie: a stopped job then goes on in its files."""
+        copies = [copy.recoding.storage for copy in self.copies]
+        filtered = (storage.filters for storage in copies if not storage.at_once)
+        return not any((*filtered, *(sink.filters for sink in self.row_sinks)))
+
+    @property
+    def samples(self) -> dict[int, Sample]:
+        """What HDF5 reads back of datasets, by their addresses in the input."""
+        found = [phase.samples for phase in self.phases if isinstance(phase, ReadBack)]
+        return {at: sample for samples in found for at, _, sample in samples}
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known before it is run, a line each."""
+        return [
+            f"{made.source.path}: {step.name} is lossy and will be applied again to numbers that "
+            f"it has changed before; {option('filter', 'gzip:4')} keeps them as they are"
+            for made in self.recodings.values()
+            for step in made.storage.filters
+            if step.lossy
+        ]
