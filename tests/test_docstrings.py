@@ -133,10 +133,9 @@ def test_the_share_of_first_lines_that_are_not_imperative(
 ) -> None:
     every = list(_docstrings())
     refused = sum(not d.is_imperative for d in every)
+    share = f"{refused / len(every):.1%}"
     with capsys.disabled():
-        print(
-            f"\n{refused} of {len(every)} first lines are not imperative: {refused / len(every):.1%}"
-        )
+        print(f"\n{refused} of {len(every)} first lines are not imperative: {share}")
 
     assert refused == 0 or NOT_YET
 
