@@ -123,5 +123,4 @@ def _sleep_for_all(control: ControlBlock, generation: int, timeout: float) -> in
 @compiled
 def leave(control: ControlBlock) -> int:
     """Record that this rank has left the program; return how many had left before."""
-    before: int = add(control.words, FINISHED, 1)
-    return before
+    return add(control.words, FINISHED, 1)

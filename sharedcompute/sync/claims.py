@@ -154,8 +154,7 @@ def _set_share(
     at = RANKS + RANK_WORDS * rank + SHARES + number % CLAIM_SLOTS
     tag = number // CLAIM_SLOTS + 1
     word = (((tag << SHARE_BITS) + first) << SHARE_BITS) + end
-    found: int = swap(control.words, at, seen, word)
-    return found == seen
+    return swap(control.words, at, seen, word) == seen
 
 
 def check_blocks(blocks: int) -> None:

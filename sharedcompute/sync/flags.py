@@ -53,8 +53,7 @@ def fetch_add(control: ControlBlock, counter: int, value: int) -> int:
     """
     if counter < 0 or counter >= COUNTERS_IN_ALL:
         raise InputError(_NO_COUNTER)
-    before: int = add(control.words, COUNTERS + LINE * counter, value)
-    return before
+    return add(control.words, COUNTERS + LINE * counter, value)
 
 
 @compiled
@@ -73,8 +72,7 @@ def load(control: ControlBlock, counter: int) -> int:
     """
     if counter < 0 or counter >= COUNTERS_IN_ALL:
         raise InputError(_NO_COUNTER)
-    value: int = atomics.load(control.words, COUNTERS + LINE * counter)
-    return value
+    return atomics.load(control.words, COUNTERS + LINE * counter)
 
 
 @compiled
@@ -143,8 +141,7 @@ def is_set(control: ControlBlock, event: int) -> bool:
     """
     if event < 0 or event >= EVENTS_IN_ALL:
         raise InputError(_NO_EVENT)
-    value: int = atomics.load(control.words, EVENTS + LINE * event)
-    return value != 0
+    return atomics.load(control.words, EVENTS + LINE * event) != 0
 
 
 @compiled

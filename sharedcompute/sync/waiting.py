@@ -73,8 +73,7 @@ def begin_wait(control: ControlBlock, what: int, number: int, timeout: float) ->
     A wait with a timeout ends by itself, so it is no deadlock and is not recorded.
     """
     if timeout >= 0:
-        deadline: int = now_ns() + int(timeout * 1e9)
-        return deadline
+        return now_ns() + int(timeout * 1e9)
     me = RANKS + RANK_WORDS * control.rank
     add(control.words, me + WAITS, 1)
     exchange(control.words, me + WAIT_NUMBER, number)
