@@ -4,16 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 INPUT := data/A1B_north_america.nc
+# Each test that starts a process would compile our modules anew.
+export PYTHONDONTWRITEBYTECODE :=
+# Neighbours in a file stay together: what a module of tests makes once is made once.
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: help demo test lowest faults quality bench clean
+.PHONY: help demo test quick slow lowest faults stubs quality bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     run the main job on real climate data, draw the result"
-	@echo "make test     lint, type check and all tests"
+	@echo "make quick    some tests of everything, in a minute"
+	@echo "make test     lint, type check and the tests"
+	@echo "make slow     the tests that take long: whole products of parameters, real files"
 	@echo "make lowest   some tests of files and commands, with the lowest versions that are allowed"
-	@echo "make faults   the tests of faults that take long: every system call, signals, limits"
-	@echo "make quality  lint and type check only"
+	@echo "make faults   the tests of faults that take longest: every system call, signals, limits"
+	@echo "make stubs    write options into signatures, and sharedcompute/ops.pyi from the catalogue"
+	@echo "make quality  lint, spelling, docstrings and type check only"
 	@echo "make bench    compare the speed with Dask, joblib, h5py and numba prange"
 	@echo "make clean    remove what the others made"
 
@@ -37,15 +44,29 @@ demo: $(VENV)/.demo.stamp $(INPUT)
 	@$(BIN)/python examples/plot_demo.py data/demo.h5 data/demo.png
 	@echo "== wrote data/demo.h5 and data/demo.png"
 
+stubs: $(VENV)/.test.stamp
+	@$(BIN)/python tools/options.py
+	@$(BIN)/python -m tests.operations.stub
+
 quality: $(VENV)/.test.stamp
-	@echo "== ruff, mypy"
+	@echo "== ruff, codespell, numpydoc, mypy"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
+	@$(BIN)/python -m tests.docstrings
 	@$(BIN)/mypy
+
+quick: $(VENV)/.test.stamp
+	@echo "== pytest, quick"
+	@$(PYTEST) -m 'smoke and not slow and not faults'
 
 test: quality
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -q -n auto
+	@$(PYTEST)
+
+slow: $(VENV)/.test.stamp
+	@echo "== pytest, slow"
+	@$(PYTEST) -m 'slow and not faults'
 
 $(LOWEST)/.stamp: pyproject.toml tests/lowest.py
 	@echo "== making a virtual environment of the lowest versions in $(LOWEST)"
@@ -59,12 +80,12 @@ FOR_LOWEST ?= tests/cli/test_look.py tests/cli/test_jobs.py tests/cli/test_outpu
 # What leans on click, rich, h5py and the codecs. Its own cache: numba throws another version's away.
 lowest: $(LOWEST)/.stamp
 	@echo "== pytest, lowest versions"
-	@NUMBA_CACHE_DIR=$(CURDIR)/$(LOWEST)/numba $(LOWEST)/bin/python -m pytest -q -n auto $(FOR_LOWEST)
+	@NUMBA_CACHE_DIR=$(CURDIR)/$(LOWEST)/numba $(LOWEST)/bin/python -m pytest -q -n auto --dist worksteal $(FOR_LOWEST)
 
 # As many processes as cores: these tests wait for each other's memory, disks and signals.
 faults: $(VENV)/.test.stamp
 	@echo "== pytest, faults"
-	@$(BIN)/python -m pytest -q -n auto -m faults
+	@$(PYTEST) -m faults
 
 bench: $(VENV)/.bench.stamp
 	@$(BIN)/python -m benchmarks

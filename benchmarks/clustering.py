@@ -12,6 +12,7 @@ import numpy as np
 
 import sharedcompute as sc
 from benchmarks.timing import Row, at_most_times, medians, ratio
+from sharedcompute.plan.budget import staging
 
 Array = np.ndarray[Any, Any]
 CLUSTERS = 16
@@ -86,7 +87,7 @@ def compressed(
 
     def streamed() -> Any:
         # What it takes without room for the rows.
-        with mock.patch("sharedcompute.plan.budget.staging.choose_load", return_value=None):
+        with mock.patch.object(staging, "choose_load", return_value=None):
             return ours()
 
     seconds = medians(

@@ -23,7 +23,7 @@ def _contrast(x, out, gain, middle):
 contrast = sc.Map(
     "contrast",
     _contrast,
-    "stretched away from the middle",
+    "Stretch away from the middle",
     parameters=(
         sc.Parameter("gain", float, "multiplies the distance"),
         sc.Parameter("middle", float, "stays where it is", 0.0),
@@ -40,7 +40,9 @@ def _slope(x, out):
             out[i, j] = (x[i + 2, j] - x[i, j]) / 2
 
 
-slope = sc.Stencil("slope", _slope, halo=1, mode="nearest", summary="half the difference of rows")
+slope = sc.Stencil(
+    "slope", _slope, halo=1, mode="nearest", summary="Take half the difference of rows"
+)
 
 
 @njit(cache=True, nogil=True)
@@ -58,6 +60,6 @@ hot_days = sc.Reduce(
     "hot_days",
     sc.Partial(_above, (sc.Field("count", lambda dtype: np.dtype("i8")),), _add),
     finalise=lambda state, params: state["count"],
-    summary="rows above 300",
+    summary="Count rows above 300",
     dtype=lambda dtype, params: np.dtype("i8"),
 )

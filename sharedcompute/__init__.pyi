@@ -1,21 +1,21 @@
 """The public names: each is imported from its module when it is first used."""
 
-from . import learn as learn
-from .api.functions import (
-    fit as fit,
-    map as map,
-    reduce as reduce,
-    run as run,
-    scan as scan,
-    stats as stats,
-)
-from .api.fitted import Fitted as Fitted
-from .api.inputs import (
+from . import learn as learn, ops as ops
+from .api.dataset import (
     Dataset as Dataset,
     open as open,
 )
+from .api.fits import fit as fit
+from .api.fitted import Fitted as Fitted
+from .api.maps import map as map
+from .api.pipelines import run as run
+from .api.plans import JobPlan as JobPlan
+from .api.preview import plan as plan
+from .api.reductions import reduce as reduce
 from .api.repack import repack as repack
+from .api.scans import scan as scan
 from .api.solve import solve as solve
+from .api.statistics import stats as stats
 from .api.team import Team as Team
 from .errors import (
     ConvergenceWarning as ConvergenceWarning,

@@ -1,138 +1,337 @@
-"""What may be said of a job beside its operation, its input and its output.
+"""The options of every job, beside its operation, its input and its output.
 
-The one definition: calls, job files, the command line and the names that parameters may not have
-are all made of it.
+Each is declared here once: type, default, help, limits. The command line, the keys of job files,
+the keywords of Python's functions, the tables of the documentation and the names that parameters
+of operations may not have are derived from these declarations.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import functools
+import types
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, replace
 from numbers import Integral
-from typing import Any
+from typing import Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from sharedcompute.errors import InputError
-from sharedcompute.rows import SCHEDULES, Schedule
+from sharedcompute.rows import Schedule
 from sharedcompute.system import topology
-from sharedcompute.system.machine import default_workers
+from sharedcompute.system.machine import default_workers, parse_size
 
-ENGINES = ("auto", "serial", "local")
+EngineName = Literal["auto", "serial", "local"]
+
+Default = TypeVar("Default")
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """How a job is run. None of it changes a result, but for `block_rows`.
+class _Declared:
+    """What `option` notes of an option; see there."""
+
+    help: str
+    short: str
+    metavar: str
+    least: int | None
+    convert: Callable[..., object] | None
+    accepts: str
+    batch: object
+    repack: bool
+
+
+def option(  # noqa: PLR0913 - an option is all of this
+    default: Default,
+    help: str,
+    *,
+    short: str = "",
+    metavar: str = "",
+    least: int | None = None,
+    convert: Callable[..., object] | None = None,
+    accepts: str = "",
+    batch: object = None,
+    repack: bool = True,
+) -> Default:
+    """Declare an option: a field of a group, whose annotation is the option's type.
 
     Parameters
     ----------
-    workers : int or None
-        Worker processes; None: what SHAREDCOMPUTE_WORKERS says, else the cores that this process
-        may use.
-    threads : int
-        Threads in each worker.
-    schedule : str
-        How blocks go to workers.
-    block_rows : int or None
-        Rows of a block. It moves the bounds between which reductions are added up first.
-    memory : int or None
-        Bytes for all processes together; None: what is available.
-    engine : str
-        ``auto``, ``serial`` or ``local``.
-    retries : int
-        How many times rows are computed again whose worker died.
-    pin : bool
-        Keep each worker on cores of its own.
+    default : object
+    help : str
+        One sentence or two, for the command line and for Python.
+    short : str
+        The short flag, such as ``-j``.
+    metavar : str
+        Name of the value in the command line's help.
+    least : int, optional
+        The smallest number allowed.
+    convert : callable, optional
+        Makes the field's value from what Python's keyword or the command line's text gives.
+    accepts : str
+        The annotation of Python's keyword, where `convert` takes more than the field's type.
+    batch : object, optional
+        Default on the command line, where it differs.
+    repack : bool
+        Whether the option has a meaning for `repack`.
+    """
+    noted = _Declared(help, short, metavar, least, convert, accepts, batch, repack)
+    made: Default = field(default=default, metadata={"option": noted})
+    return made
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, as the front ends need it.
+
+    Parameters
+    ----------
+    name, help, short, metavar, least, convert, batch, repack
+        As declared by `option`.
+    default : object
+    accepts : str
+        The annotation of Python's keyword.
+    kind : type
+        ``bool``, ``int`` or ``str``.
+    choices : tuple of str
+        Of a `Literal`; empty for others.
+    optional : bool
+        Whether None, "as it comes", is a value.
     """
 
-    workers: int | None = None
-    threads: int = 1
-    schedule: Schedule = "dynamic"
-    block_rows: int | None = None
-    memory: int | None = None
-    engine: str = "auto"
-    retries: int = 0
-    pin: bool = False
+    name: str
+    help: str
+    short: str
+    metavar: str
+    least: int | None
+    convert: Callable[..., object] | None
+    batch: object
+    repack: bool
+    default: object
+    accepts: str
+    kind: type
+    choices: tuple[str, ...]
+    optional: bool
+
+    @property
+    def flag(self) -> str:
+        """The command line's spelling."""
+        return "--" + self.name.replace("_", "-")
+
+    def converted(self, given: object) -> object:
+        """Make the field's value from what was given."""
+        return given if self.convert is None else self.convert(given)
+
+    def check(self, value: object) -> None:
+        """Refuse a value of the wrong kind, or outside the limits.
+
+        Raises
+        ------
+        InputError
+        """
+        if value is None and (self.optional or self.kind is bool):
+            return
+        if self.choices and value not in self.choices:
+            raise InputError(
+                f"{self.name}: expected one of {', '.join(self.choices)}, got {value!r}"
+            )
+        if self.kind is bool and not isinstance(value, bool):
+            raise InputError(f"{self.name}: expected true or false, got {value!r}")
+        if self.kind is int:
+            least = 0 if self.least is None else self.least
+            if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
+                raise InputError(
+                    f"{self.name}: expected a whole number of at least {least}, got {value!r}"
+                )
+        if self.kind is str and not isinstance(value, str):
+            raise InputError(f"{self.name}: expected a name, got {value!r}")
+
+
+@dataclass(frozen=True)
+class OptionGroup:
+    """Options that belong together. Each is checked when a group is made."""
 
     def __post_init__(self) -> None:
-        least_of = {"workers": 1, "threads": 1, "block_rows": 1, "memory": 1, "retries": 0}
-        for name, least in least_of.items():
-            value = getattr(self, name)
-            whole = isinstance(value, Integral) and not isinstance(value, bool)
-            if value is not None and (not whole or value < least):
-                raise InputError(
-                    f"{name}: expected a whole number of at least {least}, got {value!r}"
-                )
-        for name, known in (("schedule", SCHEDULES), ("engine", ENGINES)):
-            if getattr(self, name) not in known:
-                raise InputError(
-                    f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
-                )
-        if not isinstance(self.pin, bool):
-            raise InputError(f"pin: expected true or false, got {self.pin!r}")
+        for known in options_of(type(self)):
+            known.check(getattr(self, known.name))
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The names of those that ask for something."""
+        return tuple(
+            known.name
+            for known in options_of(type(self))
+            if getattr(self, known.name) not in (None, known.default)
+        )
+
+
+Group = TypeVar("Group", bound=OptionGroup)
+
+
+def options_of(*groups: type[OptionGroup]) -> tuple[Option, ...]:
+    """Return all options that some groups declare, in their order."""
+    # The type of a frozen dataclass is hashable, which mypy denies.
+    return tuple(known for group in groups for known in _options(cast(Hashable, group)))
+
+
+@functools.cache
+def _options(group: type[OptionGroup]) -> tuple[Option, ...]:
+    hints = get_type_hints(group)
+    declared = [one for one in fields(group) if "option" in one.metadata]
+    return tuple(_option(one, hints[one.name]) for one in declared)
+
+
+def _option(one: Field[object], hint: object) -> Option:
+    noted: _Declared = one.metadata["option"]
+    kind, choices, optional = _kind(hint)
+    return Option(
+        one.name,
+        noted.help,
+        noted.short,
+        noted.metavar,
+        noted.least,
+        noted.convert,
+        batch=one.default if noted.batch is None else noted.batch,
+        repack=noted.repack,
+        default=one.default,
+        accepts=noted.accepts or str(one.type),
+        kind=kind,
+        choices=choices,
+        optional=optional,
+    )
+
+
+def _kind(hint: object) -> tuple[type, tuple[str, ...], bool]:
+    """Return the type of an annotation, its choices, and whether it has None."""
+    optional = get_origin(hint) in (Union, types.UnionType)
+    if optional:
+        (hint,) = (part for part in get_args(hint) if part is not type(None))
+    if get_origin(hint) is Literal:
+        return str, get_args(hint), optional
+    assert isinstance(hint, type)
+    return hint, (), optional
+
+
+def build(group: type[Group], given: Mapping[str, object]) -> Group:
+    """Make a group from keywords, a job file's keys or the words of a command line.
+
+    Names that are not the group's are left alone.
+    """
+    known = {known.name: known for known in options_of(group)}
+    made = {name: known[name].converted(given[name]) for name in known if name in given}
+    return replace(group(), **made)
+
+
+def as_bytes(given: int | str | None) -> int | None:
+    """Return `memory` in bytes; ``4G`` and the like are taken too."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return parse_size(given)
+    except ValueError as problem:
+        raise InputError(f"memory: {problem}") from None
+
+
+def as_chunks(given: str | Sequence[int] | None) -> str | None:
+    """Return `chunks` as the command line has them: a tuple is its numbers with commas."""
+    if given is None or isinstance(given, str):
+        return given
+    if not isinstance(given, Sequence):
+        raise InputError(f"chunks: expected sides such as (64, 36, 48), got {given!r}")
+    return ",".join(map(str, given))
+
+
+@dataclass(frozen=True)
+class RunOptions(OptionGroup):
+    """How a job is run. None of it changes a result, but for `block_rows`."""
+
+    workers: int | None = option(
+        None,
+        "Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.",
+        short="-j",
+        least=1,
+    )
+    threads: int = option(1, "Threads in each worker.", least=1)
+    pin: bool = option(False, "Pin each worker to cores of its own.")
+    schedule: Schedule = option("dynamic", "How blocks of rows are assigned to workers.")
+    block_rows: int | None = option(
+        None,
+        "Rows in a block; reductions are accumulated block by block.",
+        least=1,
+        repack=False,
+    )
+    memory: int | None = option(
+        None,
+        "Memory for all processes together, such as 4G; default: what is available.",
+        metavar="SIZE",
+        least=1,
+        convert=as_bytes,
+        accepts="int | str | None",
+    )
+    engine: EngineName = option(
+        "auto", "Where blocks run; auto: local, or serial where the job is too small to gain."
+    )
+    retries: int = option(0, "Times to recompute the rows of a worker that died.", least=0, batch=2)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.pin:
             topology.check_pins(self.team_size, self.threads)
 
     @property
     def team_size(self) -> int:
-        """Workers, worked out."""
+        """Number of workers, default resolved."""
         return self.workers or default_workers(self.threads if self.pin else 1)
 
 
-class _Group:
-    """Options that do not go with every job, so that one that is given for nothing is refused."""
+@dataclass(frozen=True, kw_only=True)
+class StorageOptions(OptionGroup):
+    """How an output is stored. None of it goes with a job that has no output."""
 
-    @property
-    def given(self: Any) -> tuple[str, ...]:
-        """The names of those that ask for something."""
-        return tuple(f.name for f in fields(self) if getattr(self, f.name) != f.default)
+    filter: str | None = option(
+        None,
+        "Filter of the output datasets, as NAME[:LEVEL]; default: the input's.",
+        metavar="NAME[:LEVEL]",
+    )
+    chunks: str | None = option(
+        None,
+        "Chunk shape of the output datasets; default: the input's.",
+        metavar="N,N,...|auto|contiguous",
+        convert=as_chunks,
+        accepts="str | Sequence[int] | None",
+    )
+    shuffle: bool | None = option(
+        None, "Shuffle bytes before the filter of the output datasets; default: as the input's."
+    )
+    overwrite: bool = option(False, "Replace an output that exists.")
+    resume: bool = option(False, "Continue a job that was stopped.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StorageOptions(_Group):
-    """How an output is stored. None of it goes with a job that has no output.
+class ReadOptions(OptionGroup):
+    """How files are read, arrays given as parameters among them."""
 
-    Parameters
-    ----------
-    overwrite : bool
-        Replace what is named if it exists.
-    filter, chunks, shuffle
-        As on the command line; None means as the input's.
-    resume : bool
-        Go on with a job that was stopped.
-    """
-
-    overwrite: bool = False
-    filter: str | None = None
-    chunks: str | None = None
-    shuffle: bool | None = None
-    resume: bool = False
+    decode_cf: bool = option(
+        False,
+        "Apply scale_factor, add_offset, _FillValue and missing_value to what is read.",
+        repack=False,
+    )
+    allow_external: bool = option(
+        False, "Follow links, virtual sources and external storage out of the input's folder."
+    )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions(_Group):
-    """How files are read.
-
-    Parameters
-    ----------
-    decode_cf : bool
-        Unpack numbers as their CF attributes say.
-    allow_external : bool
-        Read what links, virtual sources and external storage name elsewhere than in the folder of
-        the file that was named; of arrays given as parameters too.
-    """
-
-    decode_cf: bool = False
-    allow_external: bool = False
+GROUPS = (RunOptions, StorageOptions, ReadOptions)
 
 
-def names_of(*groups: type[RunOptions | StorageOptions | ReadOptions]) -> tuple[str, ...]:
-    """The names of all options of some groups."""
-    return tuple(f.name for group in groups for f in fields(group))
+def names_of(*groups: type[OptionGroup]) -> tuple[str, ...]:
+    """Return the names of all options of some groups."""
+    return tuple(known.name for known in options_of(*groups))
 
 
-NAMES = names_of(RunOptions, StorageOptions, ReadOptions)
+OPTIONS = options_of(*GROUPS)
 """Of every job."""
 
-FOR_REPACK = tuple(name for name in NAMES if name not in ("block_rows", "decode_cf"))
+NAMES = names_of(*GROUPS)
+
+FOR_REPACK = tuple(known.name for known in OPTIONS if known.repack)
 """Of `repack`, which has no blocks of rows, and keeps packed numbers packed."""
 
 ARGUMENTS = ("op", "input", "output", "listen", "team")
@@ -142,10 +341,10 @@ OF_REDUCTIONS = ("axis",)
 """And what those of reductions take."""
 
 KEYWORDS = (*NAMES, *ARGUMENTS)
-"""All that can be said of a job by name, whatever its operation."""
+"""All that can be given to a job by name, whatever its operation."""
 
 OF_REPACK = (*FOR_REPACK, "input", "output", "check", "listen", "team")
 """All that `repack` takes."""
 
 RESERVED = frozenset(KEYWORDS)
-"""Parameters called so could never be given."""
+"""Parameters of operations cannot have these names."""

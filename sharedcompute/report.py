@@ -1,11 +1,11 @@
-"""Render plans and runs as text and JSON."""
+"""Render plans and runs as text, HTML and JSON."""
 
 from __future__ import annotations
 
+import html
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
 from sharedcompute.hdf5.filters.pipeline import Pipeline
@@ -28,9 +28,23 @@ from sharedcompute.wording import on_command_line
 
 def describe(plan: Plan) -> str:
     """Render a plan in a few lines, for ``--dry-run``."""
+    return "\n".join(f"{name:<10}{text}" for name, text in _lines(plan))
+
+
+def as_html(plan: Plan) -> str:
+    """Render a plan as a table, for notebooks."""
+    cell = '<td style="text-align: left">'
+    rows = "".join(
+        f"<tr>{cell}{html.escape(name)}</td>{cell}{html.escape(text)}</td></tr>"
+        for name, text in _lines(plan)
+    )
+    return f"<table><tbody>{rows}</tbody></table>"
+
+
+def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     task = plan.task
-    lines = _job(plan, task) if isinstance(task, Job) else _repack(plan, task)
-    return "\n".join(f"{name:<10}{text}" for name, text in (*lines, *_machine(plan)))
+    yield from _job(plan, task) if isinstance(task, Job) else _repack(plan, task)
+    yield from _machine(plan)
 
 
 def _job(plan: Plan, job: Job) -> Iterator[tuple[str, str]]:
@@ -136,15 +150,15 @@ def place(source: Source) -> str:
 
 
 class Totals:
-    """Adds up the events of a run.
+    """Totals of the events of a run.
 
     Attributes
     ----------
     nbytes, blocks, restored, replaced : int
     ranks : set of int
-        The workers that have done blocks.
+        The workers that have finished blocks.
     seconds : dict of str to float
-        Of all workers together, by what they did.
+        Of all workers together, for reading, computing and writing.
     """
 
     def __init__(self) -> None:
@@ -160,17 +174,17 @@ class Totals:
 
     @property
     def start_seconds(self) -> float:
-        """From the beginning to the first block: kernels are compiled, workers come up."""
+        """Time from the beginning to the first block: kernels are compiled, workers start."""
         first = min((first for first, _ in self._spans), default=math.inf)
         return max(0.0, first - self._began) if math.isfinite(first) else 0.0
 
     @property
     def parallel_seconds(self) -> float:
-        """While there were blocks in work, of all passes; beside it only the parent works."""
+        """Time with blocks in work, of all passes; in the rest only the parent works."""
         return sum(last - first for first, last in self._spans if last > first)
 
     def __call__(self, event: Event) -> None:
-        """Listen."""
+        """Add an event."""
         if isinstance(event, PassStarted):
             self._began = min(self._began, time.monotonic())
             self._spans.append((math.inf, -math.inf))
@@ -190,7 +204,7 @@ class Totals:
             self.replaced += 1
 
 
-def plan_record(plan: Plan) -> dict[str, Any]:
+def plan_record(plan: Plan) -> dict[str, object]:
     """Return a plan for a program, for ``--dry-run --json``."""
     task, out = plan.task, plan.task.output
     described = _job_record(plan, task) if isinstance(task, Job) else _repack_record(plan, task)
@@ -202,7 +216,7 @@ def plan_record(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _job_record(plan: Plan, job: Job) -> dict[str, Any]:
+def _job_record(plan: Plan, job: Job) -> dict[str, object]:
     source = job.source
     return {
         "input": place(source),
@@ -221,7 +235,7 @@ def _job_record(plan: Plan, job: Job) -> dict[str, Any]:
     }
 
 
-def _repack_record(plan: Plan, repack: Repack) -> dict[str, Any]:
+def _repack_record(plan: Plan, repack: Repack) -> dict[str, object]:
     return {
         "input": str(repack.address),
         "datasets": [
@@ -242,12 +256,12 @@ def _repack_record(plan: Plan, repack: Repack) -> dict[str, Any]:
     }
 
 
-def run_record(plan: Plan, totals: Totals, seconds: float) -> dict[str, Any]:
+def run_record(plan: Plan, totals: Totals, seconds: float) -> dict[str, object]:
     """Return a plan and its run for a program, for ``--json``."""
     return {**plan_record(plan), **done_record(totals, seconds)}
 
 
-def done_record(totals: Totals, seconds: float) -> dict[str, Any]:
+def done_record(totals: Totals, seconds: float) -> dict[str, object]:
     """Return what a run took."""
     return {
         "bytes_read": totals.nbytes,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-# Before numba is imported anywhere: its default cache lies beside the kernels, and a cached
-# function does not notice that another file which it calls has changed.
-CACHE = Path(__file__).parent.parent / ".cache" / "numba"
+from tests import kernel_cache
+from tests.sweeps import mark_slow_cases
+
+# Before numba is imported anywhere: its default cache lies beside the kernels.
+CACHE = kernel_cache.folder()
 os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE))
 # Progress and tables must not depend on the terminal that runs the tests.
 os.environ.pop("FORCE_COLOR", None)
@@ -19,6 +22,34 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.shm import arrays
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare what processes of tests find: signals, and kernels before there are several."""
+    restore_signals()
+    starts_others = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if starts_others and os.environ["NUMBA_CACHE_DIR"] == str(CACHE):
+        kernel_cache.compile_once(CACHE)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow before ``-m`` chooses."""
+    mark_slow_cases(items)
+
+
+def restore_signals() -> None:
+    """Give what tests start the signals of a terminal.
+
+    In the background, and after nohup, some are ignored, and so they are in all children: an
+    interrupt that a test sends would mean nothing to them. A signal that is handled here is at its
+    default in a program that is started; this process still survives the end of its terminal.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN or "PYTEST_XDIST_WORKER" in os.environ:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,23 @@
-"""The commands that look: info, ops, verify, shm."""
+"""The commands that inspect: info, ops, verify, shm."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from sharedcompute.cli.options import EXTERNAL, Group
-from sharedcompute.cli.stopped import tell_stopped
+from sharedcompute.cli.stopped import print_stopped
 
-JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
+if TYPE_CHECKING:
+    from sharedcompute.hdf5.inspection.listing import DatasetInfo
+    from sharedcompute.operations.declarations import Operation
+    from sharedcompute.operations.fits.declaration import Iterative
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
 @click.command()
@@ -19,7 +25,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
 @EXTERNAL
 @JSON
 def info(address: str, allow_external: bool, as_json: bool) -> None:
-    """Datasets of a file: shape, dtype, chunks, filters, size, ratio, read path."""
+    """List the datasets of a file: shape, dtype, chunks, filters, size, ratio, read path."""
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.hdf5.inspection.listing import describe  # noqa: PLC0415
@@ -27,7 +33,7 @@ def info(address: str, allow_external: bool, as_json: bool) -> None:
     from sharedcompute.system.machine import format_size  # noqa: PLC0415
 
     where = Address.parse(address)
-    if tell_stopped(where.file, as_json):
+    if print_stopped(where.file, as_json):
         return
     found = describe(where, allow_external)
     if as_json:
@@ -51,7 +57,7 @@ def info(address: str, allow_external: bool, as_json: bool) -> None:
     show(made)
 
 
-def _record(d: Any) -> dict[str, Any]:
+def _record(d: DatasetInfo) -> dict[str, object]:
     return {
         "path": d.path,
         "shape": None if d.shape is None else list(d.shape),
@@ -70,7 +76,7 @@ def _record(d: Any) -> dict[str, Any]:
 @click.argument("op", required=False)
 @JSON
 def ops(op: str | None, as_json: bool) -> None:
-    """The operations by kind, or one's parameters."""
+    """List the operations by kind, or the parameters of one."""
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
     from sharedcompute.operations.catalogue import everything, find_any  # noqa: PLC0415
 
@@ -87,31 +93,39 @@ def ops(op: str | None, as_json: bool) -> None:
     (one,) = chosen
     click.echo(f"{one.name} ({one.kind}): {one.summary}")
     click.echo(_shapes(one))
-    made = table("parameter", "default", "meaning")
+    made = table("parameter", "type", "default", "meaning")
     for p in one.parameters:
-        made.add_row(p.name, "from the data" if p.default is None else str(p.default), p.doc)
+        default = "from the data" if p.default is None else str(p.default)
+        made.add_row(p.name, p.type, default, p.doc)
     if one.parameters:
         show(made)
+    for text in (one.description, *one.references):
+        click.echo(click.wrap_text(text, 96))
 
 
-def _shapes(op: Any) -> str:
+def _shapes(op: Operation | Iterative) -> str:
+    from sharedcompute.operations.fits.declaration import Iterative  # noqa: PLC0415
+
     if op.kind == "reduce":
         return "shape: (rows, ...) -> (...), or a number with --axis all"
-    if op.kind in ("fit", "solve"):
+    if isinstance(op, Iterative):
         return f"gives: {', '.join(op.gives)}; watches {', '.join(op.watched)}"
     neighbours = ", from neighbouring rows too" if op.kind == "stencil" else ""
     return f"shape: (rows, ...) -> (rows, ...){neighbours}"
 
 
-def _operation(op: Any) -> dict[str, Any]:
+def _operation(op: Operation | Iterative) -> dict[str, object]:
     return {
         "name": op.name,
         "kind": op.kind,
         "summary": op.summary,
+        "description": op.description,
+        "references": list(op.references),
         "shape": _shapes(op).partition(": ")[2],
         "parameters": [
             {
                 "name": p.name,
+                "type": p.type,
                 "default": None if p.default is None else str(p.default),
                 "doc": p.doc,
             }
@@ -124,11 +138,11 @@ def _operation(op: Any) -> dict[str, Any]:
 @click.argument("output")
 @JSON
 def verify(output: str, as_json: bool) -> None:
-    """Is an output complete and intact, and what made it."""
+    """Verify that an output is complete and intact, and show what made it."""
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.hdf5.inspection.verify import verify as check  # noqa: PLC0415
 
-    if tell_stopped(Address.parse(output).file, as_json):
+    if print_stopped(Address.parse(output).file, as_json):
         raise SystemExit(1)
     found = check(output)
     if as_json:
@@ -144,10 +158,11 @@ def verify(output: str, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def _made(job: dict[str, Any]) -> str:
-    """What made a dataset: its input and the steps."""
+def _made(job: Mapping[str, object]) -> str:
+    """Render what made a dataset: its input and the steps."""
+    listed: object = job.get("steps", [])
     steps = []
-    for step in job.get("steps", []):
+    for step in listed if isinstance(listed, list) else []:
         given = ", ".join(f"{k}={v}" for k, v in step.items() if k != "operation")
         steps.append(f"{step['operation']}({given})")
     decoded = " --decode-cf" if job.get("decode_cf") else ""
@@ -156,7 +171,7 @@ def _made(job: dict[str, Any]) -> str:
 
 @click.group(cls=Group)
 def shm() -> None:
-    """Shared blocks of this user."""
+    """List or clean the shared blocks of this user."""
 
 
 _STATES = {
@@ -169,14 +184,14 @@ _STATES = {
 @shm.command("list")
 @JSON
 def shm_list(as_json: bool) -> None:
-    """Shared blocks, and whether their owner still runs."""
+    """List shared blocks, and whether their owner still runs."""
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
     from sharedcompute.shm.segments import list_blocks  # noqa: PLC0415
     from sharedcompute.system.machine import format_size  # noqa: PLC0415
 
     blocks = list_blocks()
     if as_json:
-        click.echo(json.dumps([vars(b) if hasattr(b, "__dict__") else b._asdict() for b in blocks]))
+        click.echo(json.dumps([b._asdict() for b in blocks]))
         return
     made = table("block", "size", "owner", "state", right=("size", "owner"))
     for b in blocks:

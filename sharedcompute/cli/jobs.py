@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from sharedcompute.cli.notes import note
 from sharedcompute.cli.options import (
     AXIS,
-    DECODE,
-    EXTERNAL,
+    JOB,
     OWN_PARAMETERS,
     PARAMETERS,
-    RUN,
-    STORE,
+    SKIPNA,
+    Shown,
+    chosen,
     parameters,
     settings,
     with_options,
 )
 from sharedcompute.cli.stopped import note_stopped
 from sharedcompute.errors import InputError
+
+if TYPE_CHECKING:
+    from sharedcompute.api.settings import Settings
+    from sharedcompute.api.typing import Axis
+    from sharedcompute.cli.signals import Signals
+    from sharedcompute.operations.declarations import Operation
+    from sharedcompute.operations.fits.declaration import Iterative
+    from sharedcompute.plan.job import Job
+    from sharedcompute.plan.ports import Source
 
 FEW = 64
 """Results that are printed rather than refused where no output is given."""
@@ -34,9 +44,17 @@ FEW = 64
 class Words:
     """The words of a command line: operations, input, output."""
 
-    operations: tuple[Any, ...]
+    operations: tuple[Operation | Iterative, ...]
     input: str
     output: str | None
+
+    def one(self, command: str, instead: str) -> Operation | Iterative:
+        """Return the operation of a command that takes only one."""
+        if len(self.operations) != 1:
+            raise InputError(
+                f"{command} takes one operation, got {len(self.operations)}: {instead}"
+            )
+        return self.operations[0]
 
 
 def _names(word: str) -> list[str]:
@@ -46,15 +64,16 @@ def _names(word: str) -> list[str]:
 def read_words(
     words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, out: bool
 ) -> Words:
-    """OP INPUT OUTPUT; OP may be left out where ``--op-from`` names it."""
+    """Read OP INPUT OUTPUT; OP may be left out where ``--op-from`` names it."""
     from sharedcompute.operations.catalogue import find, find_iterative, load  # noqa: PLC0415
 
-    own = {}
+    own: dict[str, Operation | Iterative] = {}
     for reference in op_from:
         op = load(reference)
         own.update({op.name: op, reference.rpartition(":")[2]: op})
     rest = list(words)
     kinds = ("map", "stencil") if command == "map" else (command,)
+    operations: tuple[Operation | Iterative, ...] = ()
     # With --op-from the first word is OP only if it names one; else it is the input.
     if own and (len(rest) < (3 if out else 2) or not set(rest[0].split(",")) & set(own)):
         operations = tuple(dict.fromkeys(own.values()))
@@ -64,8 +83,6 @@ def read_words(
             operations = tuple(own.get(name) or find_iterative(name, command) for name in named)
         else:
             operations = tuple(own.get(name) or find(name, *kinds) for name in named)
-    else:
-        operations = ()
     wanted = "OP INPUT OUTPUT" if out else "OP INPUT [OUTPUT]"
     if not operations or len(rest) > 2 or len(rest) < (2 if out else 1):
         raise InputError(f"expected {command} {wanted}, got {' '.join(words) or 'nothing'}")
@@ -74,69 +91,62 @@ def read_words(
 
 @click.command("map")
 @click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*PARAMETERS, DECODE, EXTERNAL, *STORE, *RUN)
+@with_options(*PARAMETERS, *JOB)
 def map_(
     words: tuple[str, ...],
     params: tuple[str, ...],
     skipna: bool,
     op_from: tuple[str, ...],
-    **options: Any,
+    **options: object,
 ) -> None:
-    """One row out for each row in, stencils included; see `sharedcompute ops`."""
-    _rowwise("map", words, op_from, settings(options, parameters(params, skipna)), options)
+    """Apply an operation that gives one row for each row; see `sharedcompute ops`."""
+    _rowwise("map", words, op_from, parameters(params, skipna), options)
 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*PARAMETERS, DECODE, EXTERNAL, *STORE, *RUN)
+@with_options(*PARAMETERS, *JOB)
 def scan(
     words: tuple[str, ...],
     params: tuple[str, ...],
     skipna: bool,
     op_from: tuple[str, ...],
-    **options: Any,
+    **options: object,
 ) -> None:
-    """Cumulative operations along rows: cumsum, cumprod, cummax."""
-    _rowwise("scan", words, op_from, settings(options, parameters(params, skipna)), options)
+    """Accumulate along rows: cumsum, cumprod, cummax."""
+    _rowwise("scan", words, op_from, parameters(params, skipna), options)
 
 
 def _rowwise(
     command: str,
     words: tuple[str, ...],
     op_from: tuple[str, ...],
-    made: dict[str, Any],
-    options: dict[str, Any],
+    params: Mapping[str, object],
+    options: Mapping[str, object],
 ) -> None:
-    from sharedcompute.api.functions import map_job  # noqa: PLC0415
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
-    from sharedcompute.api.jobs import Settings  # noqa: PLC0415
+    from sharedcompute.api.rowwise import map_job  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.operations.catalogue import expect  # noqa: PLC0415
 
-    said = read_words(words, op_from, command, out=True)
-    if len(said.operations) != 1:
-        raise InputError(f"{command} takes one operation, got {len(said.operations)}: use `run`")
-    kinds = ("map", "stencil") if command == "map" else (command,)
-    sorted_ = Settings.of(made)
-    op = expect(said.operations[0], *kinds)
-    output = Address.parse(str(said.output))
-    _run(
-        map_job(op, as_source(said.input, sorted_.reading.allow_external), output, sorted_),
-        sorted_,
-        options,
-    )
+    given = read_words(words, op_from, command, out=True)
+    named = given.one(command, "use `run`")
+    asked = settings(options)
+    op = expect(named, *(("map", "stencil") if command == "map" else (command,)))
+    source = as_source(given.input, asked.reading.allow_external)
+    _run(map_job(op, source, Address.parse(str(given.output)), asked, params), asked, options)
 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP[,OP...] INPUT [OUTPUT]")
-@with_options(AXIS, *PARAMETERS, DECODE, EXTERNAL, *STORE, *RUN)
+@with_options(AXIS, *PARAMETERS, *JOB)
 def reduce(
     words: tuple[str, ...],
-    axis: str | None,
+    axis: Axis,
     params: tuple[str, ...],
     skipna: bool,
     op_from: tuple[str, ...],
-    **options: Any,
+    **options: object,
 ) -> None:
     """Reduce rows (or all elements), all operations in one pass.
 
@@ -144,21 +154,23 @@ def reduce(
     are printed.
     """
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import expect  # noqa: PLC0415
 
-    said = read_words(words, op_from, "reduce", out=False)
-    made = settings(options, parameters(params, skipna))
-    source = as_source(said.input, options["allow_external"])
-    _reduce(said.operations, source, said.output, axis or "rows", made, options)
+    given = read_words(words, op_from, "reduce", out=False)
+    named, asked = parameters(params, skipna), settings(options)
+    source = as_source(given.input, asked.reading.allow_external)
+    ops = tuple(expect(op, "reduce") for op in given.operations)
+    _reduce(ops, source, given.output, axis or "rows", named, asked, options)
 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*OWN_PARAMETERS, DECODE, EXTERNAL, *STORE, *RUN)
+@with_options(*OWN_PARAMETERS, *JOB)
 def fit(
     words: tuple[str, ...],
     params: tuple[str, ...],
     op_from: tuple[str, ...],
-    **options: Any,
+    **options: object,
 ) -> None:
     """Iterate until it has converged: kmeans, pca, lstsq, ridge; see `sharedcompute ops`.
 
@@ -173,119 +185,106 @@ def iterate(
     words: tuple[str, ...],
     params: tuple[str, ...],
     op_from: tuple[str, ...],
-    options: dict[str, Any],
+    options: Mapping[str, object],
 ) -> None:
     """Run ``fit`` or ``solve``."""
-    from sharedcompute.api.functions import fit_job  # noqa: PLC0415
+    from sharedcompute.api.fits import fit_job  # noqa: PLC0415
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
-    from sharedcompute.api.jobs import Settings  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.operations.catalogue import expect_iterative  # noqa: PLC0415
 
-    said = read_words(words, op_from, command, out=True)
-    if len(said.operations) != 1:
-        raise InputError(
-            f"{command} takes one operation, got {len(said.operations)}: {command} one at a time"
-        )
-    sorted_ = Settings.of(settings(options, parameters(params)))
-    op = expect_iterative(said.operations[0], command)
-    output = Address.parse(str(said.output))
-    source = as_source(said.input, sorted_.reading.allow_external)
-    _run(fit_job(op, source, output, sorted_), sorted_, options)
+    given = read_words(words, op_from, command, out=True)
+    one = given.one(command, f"{command} one at a time")
+    named, asked = parameters(params), settings(options)
+    op, output = expect_iterative(one, command), Address.parse(str(given.output))
+    source = as_source(given.input, asked.reading.allow_external)
+    _run(fit_job(op, source, output, asked, named), asked, options)
 
 
 @click.command()
 @click.argument("input")
 @click.argument("output", required=False)
-@click.option("--skipna", is_flag=True, help="Leave NaN out.")
-@with_options(AXIS, DECODE, EXTERNAL, *STORE, *RUN)
-def stats(input: str, output: str | None, skipna: bool, axis: str | None, **options: Any) -> None:
-    """count, nan_count, mean, std, min, max; of all elements, or of each column (--axis rows)."""
-    from sharedcompute.api.functions import stats_operations  # noqa: PLC0415
+@with_options(SKIPNA, AXIS, *JOB)
+def stats(input: str, output: str | None, skipna: bool, axis: Axis, **options: object) -> None:
+    """Compute count, nan_count, mean, std, min, max; of all elements, or of each column."""
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+    from sharedcompute.api.statistics import stats_operations  # noqa: PLC0415
 
-    source = as_source(input, options["allow_external"])
-    made = settings(options, parameters((), skipna))
-    _reduce(stats_operations(source), source, output, axis or "all", made, options)
+    asked = settings(options)
+    source = as_source(input, asked.reading.allow_external)
+    ops, named = stats_operations(source), parameters((), skipna)
+    _reduce(ops, source, output, axis or "all", named, asked, options)
 
 
 def _reduce(
-    operations: Sequence[Any],
-    source: Any,
+    operations: Sequence[Operation],
+    source: Source,
     output: str | None,
-    axis: str,
-    made: dict[str, Any],
-    options: dict[str, Any],
+    axis: Axis,
+    params: Mapping[str, object],
+    asked: Settings,
+    options: Mapping[str, object],
 ) -> None:
-    from sharedcompute.api.functions import reduce_job  # noqa: PLC0415
-    from sharedcompute.api.jobs import Settings  # noqa: PLC0415
+    from sharedcompute.api.reductions import reduce_job  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
 
-    sorted_ = Settings.of(made)
     address = Address.parse(output) if output is not None else None
-    job = reduce_job(tuple(operations), source, address, axis, sorted_)
-    columns = 1 if axis == "all" else _columns(source)
+    job = reduce_job(tuple(operations), source, address, axis, asked, params)
+    columns = 1 if axis == "all" else math.prod(source.shape[1:])
     if address is None and columns > FEW:
         raise InputError(
             f"{columns} results for each operation are too many to print: "
             "name an OUTPUT, or give --axis all"
         )
-    _run(job, sorted_, options)
-
-
-def _columns(source: Any) -> int:
-    columns = 1
-    for size in source.shape[1:]:
-        columns *= size
-    return columns
+    _run(job, asked, options)
 
 
 @click.command()
 @click.argument("job", type=click.Path(path_type=Path))
-@click.option("--output", metavar="ADDRESS", help="Instead of the job file's.")
-@with_options(DECODE, EXTERNAL, *STORE, *RUN)
-def run(job: Path, output: str | None, **options: Any) -> None:
-    """A pipeline from a TOML file: several operations in as few passes as can be."""
-    from sharedcompute.api.functions import run_job  # noqa: PLC0415
-    from sharedcompute.api.jobs import Settings  # noqa: PLC0415
+@click.option("--output", metavar="ADDRESS", help="Output instead of the job file's.")
+@with_options(*JOB)
+def run(job: Path, output: str | None, **options: object) -> None:
+    """Run a pipeline from a TOML file: several operations in as few passes as can be."""
+    from sharedcompute.api.pipelines import run_job  # noqa: PLC0415
+    from sharedcompute.api.settings import Settings  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.plan.job import ReduceStep  # noqa: PLC0415
     from sharedcompute.plan.jobfile import read_job  # noqa: PLC0415
 
-    told = read_job(job, None if output is None else Address.parse(output))
-    if told.output is None and not any(isinstance(step, ReduceStep) for step in told.steps):
+    described = read_job(job, None if output is None else Address.parse(output))
+    reduces = any(isinstance(step, ReduceStep) for step in described.steps)
+    if described.output is None and not reduces:
         raise InputError(f'{job}: expected output = "FILE", or reductions to print, got neither')
     context = click.get_current_context()
     default = click.core.ParameterSource.DEFAULT
-    # What the command line says goes before what the file says; its defaults do not.
-    said = {k: v for k, v in options.items() if context.get_parameter_source(k) != default}
-    batch = {"retries": options["retries"]}
-    sorted_ = Settings.of({**batch, **told.settings, **settings(said, {})})
-    _run(run_job(told, sorted_), sorted_, options)
+    # The command line's options go before the file's keys; its defaults do not.
+    given = {k: v for k, v in options.items() if context.get_parameter_source(k) != default}
+    asked = Settings.of({**chosen(options), **described.settings, **chosen(given)})
+    _run(run_job(described, asked), asked, options)
 
 
-def _run(job: Any, sorted_: Any, options: dict[str, Any]) -> None:
+def _run(job: Job, asked: Settings, options: Mapping[str, object]) -> None:
+    """Plan a job, and print the plan or run it and print its results."""
     from sharedcompute import report  # noqa: PLC0415
     from sharedcompute.api.jobs import make_plan, run_plan  # noqa: PLC0415
     from sharedcompute.cli import tables  # noqa: PLC0415
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
 
-    plan = make_plan(job, sorted_)
-    signals = click.get_current_context().obj
-    if options["dry_run"]:
-        text = json.dumps(report.plan_record(plan)) if options["as_json"] else report.describe(plan)
-        click.echo(text)
+    shown = Shown.of(options)
+    plan = make_plan(job, asked)
+    signals: Signals = click.get_current_context().obj
+    if shown.dry_run:
+        click.echo(json.dumps(report.plan_record(plan)) if shown.as_json else report.describe(plan))
         return
     if job.output is not None:
-        note_stopped(job.output.address, job.output.resume, options["quiet"])
+        note_stopped(job.output.address, job.output.resume, shown.quiet)
     totals = report.Totals()
-    with Bar(options["quiet"]) as bar:
-        listen = signals.guard(totals, bar)
-        outcome = run_plan(plan, None, listen)
-    if not options["quiet"]:
+    with Bar(shown.quiet) as bar:
+        outcome = run_plan(plan, None, signals.guard(totals, bar))
+    if not shown.quiet:
         for text in outcome.warnings:
             note(text)
-    if options["as_json"]:
+    if shown.as_json:
         record = report.run_record(plan, totals, outcome.seconds)
         click.echo(json.dumps({**record, "results": tables.as_json(outcome, FEW)}))
     else:

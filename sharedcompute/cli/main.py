@@ -79,7 +79,7 @@ def _interrupted(code: int, problem: BaseException) -> int:
 
 
 def _exit_code(problem: BaseException, debug: bool, words: list[str]) -> int:
-    """Say what went wrong, and give the exit code for it."""
+    """Print what went wrong, and return the exit code for it."""
     if isinstance(problem, SystemExit):
         return int(problem.code or 0)
     if isinstance(problem, click.exceptions.Exit):
@@ -109,10 +109,10 @@ def _exit_code(problem: BaseException, debug: bool, words: list[str]) -> int:
 
 
 def _needs_a_home(problem: Exception, words: list[str]) -> bool:
-    """Whether a problem may come of a relative path on the line."""
+    """Return whether a problem may come of a relative path on the line."""
     if isinstance(problem, FileNotFoundError):
         # That the working folder is not there names no file.
-        name = problem.filename
+        name: str | bytes | None = problem.filename
         return name is None or not Path(os.fsdecode(name)).is_absolute()
     files = [word.partition(":")[0] for word in words if not word.startswith("-")]
     relative = [file for file in files if Path(file).suffix and not Path(file).is_absolute()]
@@ -120,7 +120,7 @@ def _needs_a_home(problem: Exception, words: list[str]) -> bool:
 
 
 def _is_homeless() -> bool:
-    """Whether the working folder is gone, so that no relative path means anything."""
+    """Return whether the working folder is gone, so that no relative path means anything."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -129,14 +129,14 @@ def _is_homeless() -> bool:
 
 
 def _line(problem: Exception) -> str:
-    """One line: our errors say all that is needed; others get their type, and their notes."""
+    """Render an error in one line: ours as they are, others with their type and notes."""
     if isinstance(problem, Error):
         return f"{on_command_line(problem.text)}{_kept(problem)}"
-    notes = [note for note in getattr(problem, "__notes__", []) if not note.startswith(KEPT)]
+    notes = [note for note in _notes(problem) if not note.startswith(KEPT)]
     # The note begins with the worker and its rows, and ends with its traceback.
     where = notes[0].splitlines()[0].rstrip(":") if notes else "raised"
-    told = "".join([*traceback.format_tb(problem.__traceback__), *notes])
-    places = re.findall(r'File "(.+?)", line (\d+)', told)
+    trace = "".join([*traceback.format_tb(problem.__traceback__), *notes])
+    places: list[tuple[str, str]] = re.findall(r'File "(.+?)", line (\d+)', trace)
     if places:
         where += f", at {Path(places[-1][0]).name}:{places[-1][1]}"
     text = " ".join(str(problem).split())
@@ -146,8 +146,13 @@ def _line(problem: Exception) -> str:
 
 
 def _kept(problem: BaseException) -> str:
-    """What the note on a stopped job says."""
-    notes = getattr(problem, "__notes__", [])
+    """Return the note on a stopped job, spelled for the command line."""
     here, elsewhere = on_command_line(GOES_ON), in_python(GOES_ON)
-    kept = [note.replace(elsewhere, here) for note in notes if note.startswith(KEPT)]
+    kept = [note.replace(elsewhere, here) for note in _notes(problem) if note.startswith(KEPT)]
     return "".join(f"; {note}" for note in kept)
+
+
+def _notes(problem: BaseException) -> list[str]:
+    """Return the notes that were added to an exception."""
+    notes: list[str] = getattr(problem, "__notes__", [])
+    return notes

@@ -1,77 +1,88 @@
-"""Options that several commands share, and what they mean to the API."""
+"""Options that several commands share, and their meaning for the API."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from sharedcompute.errors import InputError
-from sharedcompute.options import ENGINES, NAMES
-from sharedcompute.rows import SCHEDULES
+from sharedcompute.options import GROUPS, NAMES, Option, OptionGroup, options_of
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from sharedcompute.api.settings import Settings
 
-BLOCK_ROWS = click.option(
-    "--block-rows", type=click.IntRange(1), help="Rows that a worker takes at a time."
+Function = TypeVar("Function", bound=Callable[..., object])
+Decorator = Callable[[Callable[..., object]], Callable[..., object]]
+
+
+def click_option(known: Option) -> Decorator:
+    """Make the command line's form of an option."""
+    if known.kind is bool:
+        flags = f"{known.flag}/--no-{known.flag.removeprefix('--')}"
+        default = None if known.optional else False
+        return click.option(
+            flags if known.optional else known.flag,
+            is_flag=True,
+            default=default,
+            help=known.help,
+        )
+    return click.option(
+        *filter(None, (known.short, known.flag)),
+        type=_value_type(known),
+        default=known.batch,
+        show_default=known.batch is not None,
+        metavar=known.metavar or None,
+        help=known.help,
+    )
+
+
+def _value_type(known: Option) -> click.Choice[str] | click.IntRange | None:
+    """Return the type of an option's value; None for text."""
+    if known.choices:
+        return click.Choice(known.choices)
+    return click.IntRange(known.least) if known.kind is int and known.convert is None else None
+
+
+def click_options(*groups: type[OptionGroup], repack: bool = False) -> tuple[Decorator, ...]:
+    """Make the options of some groups; with `repack` those that have a meaning for it."""
+    return tuple(click_option(o) for o in options_of(*groups) if o.repack or not repack)
+
+
+OWN_PARAMETERS: tuple[Decorator, ...] = (
+    click.option(
+        "-p",
+        "--param",
+        "params",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Parameter of the operation; may be repeated.",
+    ),
+    click.option(
+        "--op-from", multiple=True, metavar="FILE.py:NAME", help="Operation from a Python file."
+    ),
 )
+SKIPNA: Decorator = click.option("--skipna", is_flag=True, help="Leave NaN out.")
+PARAMETERS = (*OWN_PARAMETERS, SKIPNA)
 
-RUN = (
-    click.option("-j", "--workers", type=click.IntRange(1), help="Worker processes."),
-    click.option("--threads", type=click.IntRange(1), default=1, help="Threads in each worker."),
-    click.option("--pin", is_flag=True, help="Keep each worker on cores of its own."),
-    click.option("--schedule", type=click.Choice(SCHEDULES), default="dynamic", show_default=True),
-    BLOCK_ROWS,
-    click.option("--memory", metavar="SIZE", help="For all processes together, as in 4G."),
-    click.option(
-        "--engine",
-        type=click.Choice(ENGINES),
-        default="auto",
-        help="auto: local, or serial where the job is too small to gain.",
-    ),
-    click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
-    click.option("--resume", is_flag=True, help="Go on with a job that was stopped."),
-    click.option(
-        "--retries",
-        type=click.IntRange(0),
-        default=2,
-        show_default=True,
-        help="Times that rows are computed again whose worker died.",
-    ),
+OUTCOME: tuple[Decorator, ...] = (
     click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
-    click.option("--json", "as_json", is_flag=True, help="A summary for programs on stdout."),
-    click.option("-q", "--quiet", is_flag=True, help="No progress."),
+    click.option("--json", "as_json", is_flag=True, help="Print a JSON summary on stdout."),
+    click.option("-q", "--quiet", is_flag=True, help="Show no progress and no notes."),
 )
 
-STORE = (
-    click.option("--filter", metavar="NAME[:LEVEL]", help="Of the output; default: the input's."),
-    click.option("--chunks", metavar="N,N,...|auto|contiguous", help="Of the output."),
-    click.option("--shuffle/--no-shuffle", default=None, help="Of the output."),
-)
+JOB = (*click_options(*reversed(GROUPS)), *OUTCOME)
+"""What all commands that run a job take."""
 
-OWN_PARAMETERS = (
-    click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE"),
-    click.option("--op-from", multiple=True, metavar="FILE.py:NAME", help="Your own operation."),
-)
+REPACK = (*click_options(*reversed(GROUPS), repack=True), *OUTCOME)
 
-PARAMETERS = (
-    *OWN_PARAMETERS,
-    click.option("--skipna", is_flag=True, help="Leave NaN out."),
-)
+EXTERNAL = next(click_option(o) for o in options_of(*GROUPS) if o.name == "allow_external")
 
-DECODE = click.option(
-    "--decode-cf", is_flag=True, help="Apply scale_factor, add_offset, _FillValue, missing_value."
+AXIS: Decorator = click.option(
+    "--axis", type=click.Choice(["rows", "all"]), help="Axis to reduce over."
 )
-
-EXTERNAL = click.option(
-    "--allow-external",
-    is_flag=True,
-    help="Follow links, virtual sources and external storage out of the input's folder.",
-)
-
-AXIS = click.option("--axis", type=click.Choice(["rows", "all"]), help="What is reduced.")
 
 
 class Group(click.Group):
@@ -88,37 +99,75 @@ class Group(click.Group):
         return super().parse_args(ctx, args)
 
 
-def with_options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+def with_options(*options: Decorator) -> Callable[[Function], Function]:
     """Give a command several options, in the order in which help lists them."""
 
-    def decorate(command: Command) -> Command:
-        return functools.reduce(lambda made, option: option(made), reversed(options), command)
+    def decorate(command: Function) -> Function:
+        for add in reversed(options):
+            add(command)  # click notes them on the function itself
+        return command
 
     return decorate
 
 
-def parameters(given: tuple[str, ...], skipna: bool = False) -> dict[str, Any]:
-    """What ``-p NAME=VALUE`` and ``--skipna`` say."""
-    params: dict[str, Any] = {}
+@dataclass(frozen=True)
+class Shown:
+    """What a command prints.
+
+    Parameters
+    ----------
+    dry_run : bool
+        The plan, and nothing is run.
+    as_json : bool
+        A summary as JSON.
+    quiet : bool
+        Neither progress nor notes.
+    """
+
+    dry_run: bool
+    as_json: bool
+    quiet: bool
+
+    @classmethod
+    def of(cls, options: Mapping[str, object]) -> Shown:
+        """Take it from a command's options."""
+        return cls(*(options[name] is True for name in ("dry_run", "as_json", "quiet")))
+
+
+def parameters(given: tuple[str, ...], skipna: bool = False) -> dict[str, object]:
+    """Return the parameters that ``-p NAME=VALUE`` and ``--skipna`` give.
+
+    Raises
+    ------
+    InputError
+        One is given twice, or is an option.
+    """
+    params: dict[str, object] = {}
     for text in given:
         name, equals, value = text.partition("=")
+        name = name.strip()
         if not equals or not name:
             raise InputError(f"expected -p NAME=VALUE, got {text!r}")
-        if name.strip() in params:
-            raise InputError(f"parameter {name.strip()!r} is given twice: give it once")
-        params[name.strip()] = value
-    if skipna:
-        params["skipna"] = True
-    return params
-
-
-def settings(options: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments that the API takes."""
-    for name in params:
+        if name in params:
+            raise InputError(f"parameter {name!r} is given twice: give it once")
         if name in NAMES:
             option = name.replace("_", "-")
             raise InputError(f"{name!r} is an option, not a parameter: give --{option}")
         if name == "team":
             raise InputError("'team' is for Python, not a parameter: give --workers")
-    chosen = {name: options[name] for name in NAMES if name in options}
-    return {**{k: v for k, v in chosen.items() if v is not None}, **params}
+        params[name] = value
+    if skipna:
+        params["skipna"] = True
+    return params
+
+
+def chosen(options: Mapping[str, object]) -> dict[str, object]:
+    """Return the options of the job among those of a command."""
+    return {name: options[name] for name in NAMES if options.get(name) is not None}
+
+
+def settings(options: Mapping[str, object]) -> Settings:
+    """Return what the options of a command ask for."""
+    from sharedcompute.api.settings import Settings  # noqa: PLC0415
+
+    return Settings.of(chosen(options))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from sharedcompute.cli.jobs import iterate
-from sharedcompute.cli.options import DECODE, EXTERNAL, OWN_PARAMETERS, RUN, STORE, with_options
+from sharedcompute.cli.options import JOB, OWN_PARAMETERS, with_options
 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*OWN_PARAMETERS, DECODE, EXTERNAL, *STORE, *RUN)
+@with_options(*OWN_PARAMETERS, *JOB)
 def solve(
     words: tuple[str, ...],
     params: tuple[str, ...],
     op_from: tuple[str, ...],
-    **options: Any,
+    **options: object,
 ) -> None:
     """Solve by iteration on a grid or a matrix: heat, jacobi, power; see `sharedcompute ops`.
 

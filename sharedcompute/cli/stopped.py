@@ -1,20 +1,23 @@
-"""What is said of a job that was stopped before, and whose output is asked for again."""
+"""Notes on a job that was stopped before, and whose output is asked for again."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from sharedcompute.cli.notes import note
 from sharedcompute.wording import on_command_line
 
+if TYPE_CHECKING:
+    from sharedcompute.hdf5.address import Address
 
-def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
-    """Say that what a stopped job has done is dropped, before that is done."""
+
+def note_stopped(output: Address, resume: bool, quiet: bool) -> None:
+    """Print a note that what a stopped job has done is dropped, before it is."""
     from sharedcompute.engines.durability.runs import stopped  # noqa: PLC0415
 
     found = None if resume or quiet else stopped(Path(output.file))
@@ -26,8 +29,8 @@ def note_stopped(output: Any, resume: bool, quiet: bool) -> None:
         )
 
 
-def tell_stopped(file: str, as_json: bool) -> bool:
-    """Say what is known of the job that a file is to come from; whether that is all there is."""
+def print_stopped(file: str, as_json: bool) -> bool:
+    """Print what is known of the stopped job of a file; return whether that is all there is."""
     from sharedcompute.engines.durability.runs import stopped  # noqa: PLC0415
     from sharedcompute.hdf5.writing.state_folder import SUFFIX  # noqa: PLC0415
 

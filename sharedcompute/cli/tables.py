@@ -7,13 +7,13 @@ import math
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import click
 import numpy as np
 
 from sharedcompute.engines.execute import Outcome
+from sharedcompute.operations.specs import Array
 from sharedcompute.plan.job import FitStep, Job, MapStep
 from sharedcompute.report import shape
 
@@ -39,7 +39,7 @@ class Table:
         self._rows.append(cells)
 
     def lines(self, width: int | None) -> Iterator[str]:
-        """Give the lines, the first ones being the header's.
+        """Yield the lines, the first ones being the header's.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class Table:
 
 
 def cell_width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Return how many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
     shown = [c for c in text if not unicodedata.combining(c)]
@@ -82,7 +82,7 @@ def _padded(text: str, width: int, right: bool) -> str:
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """An empty table; the numbers of `right` columns stand below each other."""
+    """Return an empty table; the numbers of `right` columns are aligned at their right."""
     return Table(columns, right)
 
 
@@ -94,7 +94,7 @@ def show(made: Table) -> None:
 
 
 def print_results(job: Job, outcome: Outcome, few: int) -> None:
-    """A table of each step's reductions, where their results are few."""
+    """Print a table of each step's reductions, where their results are few."""
     for number, found in enumerate(outcome.results):
         if not isinstance(found, dict):
             continue
@@ -114,8 +114,8 @@ def print_results(job: Job, outcome: Outcome, few: int) -> None:
         show(made)
 
 
-def _print_fit(found: dict[str, np.ndarray[Any, Any]], few: int) -> None:
-    """Each result of a fit: itself, or its shape where it is large."""
+def _print_fit(found: Mapping[str, Array], few: int) -> None:
+    """Print each result of a fit: itself, or its shape where it is large."""
     made = table("result", "value")
     for name, values in found.items():
         if values.size > min(few, 8) or "/" in name:
@@ -127,19 +127,19 @@ def _print_fit(found: dict[str, np.ndarray[Any, Any]], few: int) -> None:
 
 
 def _heading(job: Job, number: int) -> str:
-    """Of what a pipeline's table is: ``after anomaly, gaussian``."""
+    """Return the heading of a pipeline's table: ``after anomaly, gaussian``."""
     chain = [s.operation.name for s in job.steps[:number] if isinstance(s, MapStep)]
     return f"after {', '.join(chain)}:" if chain else "of the input:"
 
 
-def _number(value: Any) -> str:
+def _number(value: object) -> str:
     if isinstance(value, np.floating):
         return f"{value:.7g}" if value.itemsize <= 4 else f"{value:.10g}"
     return str(value)
 
 
-def as_json(outcome: Outcome, few: int) -> list[Any]:
-    """Each step's reductions by name; null where results are many, or are rows in a file."""
+def as_json(outcome: Outcome, few: int) -> list[object]:
+    """Return each step's reductions by name; None where they are many, or are rows in a file."""
     return [
         {name: _plain(v.tolist()) if v.size <= few else None for name, v in found.items()}
         if isinstance(found, dict)
@@ -148,8 +148,8 @@ def as_json(outcome: Outcome, few: int) -> list[Any]:
     ]
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no NaN, no infinity and no complex numbers: they are given as text."""
+def _plain(value: object) -> object:
+    """Return a value that JSON knows: NaN, infinity and complex numbers become text."""
     if isinstance(value, list):
         return [_plain(v) for v in value]
     if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):

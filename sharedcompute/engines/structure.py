@@ -11,7 +11,7 @@ from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.copying.tree import copy_tree
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.safety.files import open_file
-from sharedcompute.hdf5.writing.output import open_written
+from sharedcompute.hdf5.writing.new_file import open_written
 from sharedcompute.hdf5.writing.sink import Created, create, created
 from sharedcompute.plan.found import place
 from sharedcompute.plan.passes import Pass

@@ -1,4 +1,4 @@
-"""Where an array lives: a file, and the path of an object inside it."""
+"""Addresses of arrays: a file, and the path of an object inside it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Address:
         Raises
         ------
         InputError
-            No file is named, or ``::`` has nothing behind it.
+            No file is named, or ``::`` has nothing after it.
 
         Examples
         --------
@@ -62,7 +62,7 @@ class Address:
 
 
 def _split(whole: str) -> tuple[str, str, str]:
-    """The file, ``::`` and the path: the first ``::`` parts them, unless a file's own name has it.
+    """Split into the file, ``::`` and the path, unless a file's own name has ``::``.
 
     The longest beginning of the text that is a file is that file.
     """
@@ -74,12 +74,12 @@ def _split(whole: str) -> tuple[str, str, str]:
 
 
 def normal_path(path: str) -> str:
-    """`path` from the root of its file: one slash first, none doubled, none at the end."""
+    """Return `path` from the root of its file: one slash first, none doubled, none at the end."""
     return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def matching_files(file: str) -> list[str]:
-    """The files that `file` stands for, in natural order: itself, unless it is a glob.
+    """Return the files that `file` stands for, in natural order: itself, unless it is a glob.
 
     A file whose very name has the characters of a glob is that file.
 
@@ -97,6 +97,6 @@ def matching_files(file: str) -> list[str]:
 
 
 def _natural(name: str) -> tuple[list[str | int], str]:
-    """A key that puts run_2 before run_10: digits by what they count."""
+    """Return a key that puts run_2 before run_10: digits by what they count."""
     pieces = re.split(r"([0-9]+)", name)
     return [int(piece) if piece.isdecimal() else piece for piece in pieces], name

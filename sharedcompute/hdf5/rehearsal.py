@@ -1,8 +1,8 @@
-"""What this process would read with HDF5, read in a disposable one.
+"""Rehearsals: what this process would read with HDF5, read in a disposable one first.
 
 A worker may be lost, this process may not: HDF5's index of chunks, its own reader and the codecs of
 third parties crash on some damaged files. Where this process does the work itself, all that is
-tried there first; a box that a user wants is read there and handed over.
+tried there first; a box that a user slices is read there and returned.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import h5py
@@ -26,8 +25,8 @@ from sharedcompute.hdf5.filters.decode import is_guarded
 from sharedcompute.hdf5.reading.read_paths import wants_few
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.stored import Stored
-from sharedcompute.hdf5.safety.sandbox import MOST_SECONDS, States, look, look_at_each, states_of
-from sharedcompute.hdf5.writing.output import OLDEST
+from sharedcompute.hdf5.safety.sandbox import MOST_SECONDS, once, run_each_sandboxed, run_sandboxed
+from sharedcompute.hdf5.writing.new_file import OLDEST
 from sharedcompute.system import disposable
 from sharedcompute.system.machine import format_size
 
@@ -42,7 +41,7 @@ def rehearse(source: DatasetSource, *, rows: bool, metadata: bool) -> None:
     common.
     """
     if _is_needed(source, rows, metadata):
-        _survived(source, states_of(source.reads.names), rows, metadata)
+        once(source.reads.names, _rehearse_one, source, rows, metadata)
 
 
 def rehearse_all(sources: Sequence[DatasetSource], *, rows: bool, metadata: bool) -> None:
@@ -63,7 +62,7 @@ def rehearse_all(sources: Sequence[DatasetSource], *, rows: bool, metadata: bool
     """
     needed = [source for source in sources if _is_needed(source, rows, metadata)]
     if needed:
-        look_at_each(
+        run_each_sandboxed(
             _rehearse, [(str(made), (made, rows, metadata)) for made in needed], MOST_SECONDS
         )
 
@@ -72,9 +71,7 @@ def _is_needed(source: DatasetSource, rows: bool, metadata: bool) -> bool:
     return metadata or (rows and not _is_mapped(source))
 
 
-@lru_cache(maxsize=256)
-def _survived(source: DatasetSource, states: States, rows: bool, metadata: bool) -> None:
-    del states
+def _rehearse_one(source: DatasetSource, rows: bool, metadata: bool) -> None:
     rehearse_all([source], rows=rows, metadata=metadata)
 
 
@@ -97,7 +94,7 @@ def _rehearse(source: DatasetSource, rows: bool, metadata: bool) -> None:
 def read_box(
     source: DatasetSource, corner: tuple[int, ...], sides: tuple[int, ...]
 ) -> NDArray[Any]:
-    """A box of a source, in memory of this process.
+    """Read a box of a source into memory of this process.
 
     Raises
     ------
@@ -133,7 +130,7 @@ def _box(source: DatasetSource, corner: tuple[int, ...], sides: tuple[int, ...])
     with _unnamed(values.nbytes) as fd:
         # Private: what the user writes there is not for children of this process to see.
         held = mmap.mmap(fd, values.nbytes, access=mmap.ACCESS_COPY)
-        look(str(source), _fill_file, source, corner, sides, fd, seconds=MOST_SECONDS)
+        run_sandboxed(str(source), _fill_file, source, corner, sides, fd, seconds=MOST_SECONDS)
     return np.frombuffer(held, source.dtype).reshape(sides)
 
 
@@ -150,7 +147,7 @@ def _fill(source: DatasetSource, corner: tuple[int, ...], values: NDArray[Any]) 
 
 @contextmanager
 def _unnamed(nbytes: int) -> Iterator[int]:
-    """A file in memory that ends with its last user."""
+    """Open a file in memory that ends with its last user."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("sharedcompute")
     else:
@@ -164,14 +161,14 @@ def _unnamed(nbytes: int) -> Iterator[int]:
 
 
 def _is_mapped(source: Stored) -> bool:
-    """Whether its rows are read without HDF5."""
+    """Return whether its rows are read without HDF5."""
     below = source.parts
     own = source.read_path in ("mmap", "mmap-copy")
     return all(_is_mapped(part.source) for part in below) if below else own
 
 
 def _is_foreign(source: Stored) -> bool:
-    """Whether its rows are decoded by others than us."""
+    """Return whether its rows are decoded by others than us."""
     if source.parts:
         return any(_is_foreign(part.source) for part in source.parts)
     return source.read_path == "h5py" or not is_guarded(source.filters)

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.events import Listener
 from sharedcompute.kernels import clustering as kernels
 from sharedcompute.learn.estimator import Estimator, opened
@@ -16,6 +18,7 @@ from sharedcompute.learn.foundation import (
     TransformerMixin,
 )
 from sharedcompute.operations.specs import Array
+from sharedcompute.options import EngineName
 from sharedcompute.team import Team
 
 SCORED_ROWS = 1 << 16
@@ -29,13 +32,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
     ----------
     n_clusters : int
     init : {"k-means++", "random"} or array of shape (n_clusters, n_features)
-        How centres begin.
+        How the first centres are chosen.
     max_iter : int
         Most rounds of moving the centres.
     tol : float
         Done at this squared shift of the centres, by the mean variance of the features.
     random_state : int
-        Where random numbers begin. The same number gives the same bits, everywhere.
+        Seed of the random numbers. The same seed has the same bits, everywhere.
     workers, threads : int, optional
         Processes, and threads of each; as many as there are cores where it pays.
     memory : int or str, optional
@@ -58,6 +61,18 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Where the columns had names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sharedcompute.learn import KMeans
+    >>> x = np.array([[0.0, 0.0], [0.0, 2.0], [8.0, 8.0], [8.0, 6.0]])
+    >>> model = KMeans(n_clusters=2).fit(x)
+    >>> np.sort(model.cluster_centers_, axis=0)
+    array([[0., 1.],
+           [8., 7.]])
+    >>> bool(model.predict([[9.0, 9.0]])[0] == model.labels_[2])
+    True
     """
 
     def __init__(
@@ -71,7 +86,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         workers: int | None = None,
         threads: int | None = None,
         memory: int | str | None = None,
-        engine: str = "auto",
+        engine: EngineName = "auto",
         team: Team | None = None,
         listen: Listener | None = None,
     ) -> None:
@@ -87,7 +102,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         self.team = team
         self.listen = listen
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: ArrayInput, y: ArrayInput | None = None) -> Self:
         """Find the centres.
 
         Parameters
@@ -111,8 +126,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         self.history_ = found.history
         return self
 
-    def predict(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
-        """The index of the nearest centre of each row.
+    def predict(
+        self, X: ArrayInput, *, output: AddressLike | Array | None = None, overwrite: bool = False
+    ) -> Array | Dataset:
+        """Find the nearest centre of each row.
 
         Parameters
         ----------
@@ -128,12 +145,14 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         """
         return self._map("nearest_center", X, self._centers(), output, overwrite)
 
-    def transform(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
-        """The distance of each row to each centre, shape (n_samples, n_clusters); as `predict`."""
+    def transform(
+        self, X: ArrayInput, *, output: AddressLike | Array | None = None, overwrite: bool = False
+    ) -> Array | Dataset:
+        """Compute the distance of each row to each centre, shape (n_samples, n_clusters)."""
         return self._map("center_distances", X, self._centers(), output, overwrite)
 
-    def score(self, X: Any, y: Any = None) -> float:
-        """Less the sum of squared distances of rows to their nearest centres."""
+    def score(self, X: ArrayInput, y: ArrayInput | None = None) -> float:
+        """Return the negative sum of squared distances of rows to their nearest centres."""
         del y
         labels = self.predict(X)
         there = opened(X)

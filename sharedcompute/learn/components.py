@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.learn.estimator import Estimator
@@ -15,6 +17,7 @@ from sharedcompute.learn.foundation import (
     check_is_fitted,
 )
 from sharedcompute.operations.specs import Array
+from sharedcompute.options import EngineName
 from sharedcompute.team import Team
 
 SOLVERS = {"covariance_eigh": "covariance", "randomized": "randomized"}
@@ -34,9 +37,9 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     iterated_power : int or "auto"
         Power iterations (randomized).
     n_oversamples : int
-        Directions besides those wanted (randomized).
+        Additional directions (randomized).
     random_state : int
-        Where random numbers begin (randomized).
+        Seed of the random numbers (randomized).
     workers, threads, memory, engine, team, listen
         How to run, as in `KMeans`.
 
@@ -49,6 +52,16 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     n_components_, n_samples_, n_features_in_ : int
     feature_names_in_ : ndarray of str
         Where the columns had names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sharedcompute.learn import PCA
+    >>> model = PCA(n_components=1).fit(np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]))
+    >>> model.components_.round(3)
+    array([[0.6, 0.8]])
+    >>> model.transform(np.array([[6.0, 8.0]])).round(3)
+    array([[5.]])
     """
 
     def __init__(
@@ -63,7 +76,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         workers: int | None = None,
         threads: int | None = None,
         memory: int | str | None = None,
-        engine: str = "auto",
+        engine: EngineName = "auto",
         team: Team | None = None,
         listen: Listener | None = None,
     ) -> None:
@@ -80,7 +93,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         self.team = team
         self.listen = listen
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: ArrayInput, y: ArrayInput | None = None) -> Self:
         """Find the components.
 
         Parameters
@@ -121,8 +134,10 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             "random_state": self.random_state,
         }
 
-    def transform(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
-        """The coordinates of rows along the components.
+    def transform(
+        self, X: ArrayInput, *, output: AddressLike | Array | None = None, overwrite: bool = False
+    ) -> Array | Dataset:
+        """Compute the coordinates of rows along the components.
 
         Parameters
         ----------
@@ -142,7 +157,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             params["variance"] = self._scale() ** 2
         return self._map("project", X, params, output, overwrite)
 
-    def inverse_transform(self, X: Any) -> Array:
+    def inverse_transform(self, X: ArrayInput) -> Array:
         """Rows that have the coordinates `X`, shape (n_samples, n_components_)."""
         check_is_fitted(self)
         x = np.asarray(X)
@@ -155,7 +170,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         return rows.astype(x.dtype if x.dtype.kind == "f" else np.float64, copy=False)
 
     def _scale(self) -> Array:
-        """Standard deviations; as scikit-learn's where there is none."""
+        """Return standard deviations; as scikit-learn's where there is no variance."""
         return np.maximum(np.sqrt(self.explained_variance_), np.finfo(np.float64).eps)
 
     @property

@@ -1,4 +1,4 @@
-"""What all models share: how they run, and what they take as rows."""
+"""The base of all models: how they run, and what they accept as rows."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import Any, Protocol
 import numpy as np
 
 from sharedcompute import events
-from sharedcompute.api import functions
+from sharedcompute.api import fits, maps
+from sharedcompute.api.dataset import Dataset, open_dataset
 from sharedcompute.api.fitted import Fitted
-from sharedcompute.api.inputs import Dataset, open_dataset
+from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
-from sharedcompute.operations.specs import DType
+from sharedcompute.operations.specs import Array, DType
+from sharedcompute.options import EngineName
 from sharedcompute.shm.shared_array import SharedArray
 from sharedcompute.validation.arrays import refuse_meaning
 
 FLOATS = (np.float64, np.float32)
-"""What arrays are computed in: others are cast to the first, as scikit-learn does."""
+"""Dtypes of the arithmetic: other arrays are cast to the first, as scikit-learn does."""
 
 
 class Rows(Protocol):
@@ -36,11 +38,11 @@ class Rows(Protocol):
         """Their dtype."""
 
     def __getitem__(self, key: Any) -> Any:
-        """Some of them, as an array."""
+        """Return some of them, as an array."""
 
 
 def opened(given: Any) -> Rows | None:
-    """What is given as rows, unless it is for scikit-learn to make an array of."""
+    """Return what is given as rows, unless it is for scikit-learn to convert to an array."""
     if isinstance(given, str | os.PathLike | Address):
         return open_dataset(given)
     refuse_meaning(given)
@@ -58,39 +60,44 @@ class Estimator(BaseEstimator):
     workers: int | None
     threads: int | None
     memory: int | str | None
-    engine: str
+    engine: EngineName
     team: Any
     listen: Listener | None
     n_features_in_: int
 
     def _fit(self, name: str, x: Any, params: Mapping[str, Any]) -> Fitted:
         listen = self.listen or events.ignore
-        return functions.fit(name, x, listen=listen, **self._running(), **params)
+        return fits.fit(name, x, listen=listen, **self._running(), **params)
 
     def _map(
-        self, name: str, X: Any, params: Mapping[str, Any], output: Any, overwrite: bool
-    ) -> Any:
-        """A row for each row of `X`, in memory or at an address."""
+        self,
+        name: str,
+        X: ArrayInput,
+        params: Mapping[str, Any],
+        output: AddressLike | Array | None,
+        overwrite: bool,
+    ) -> Array | Dataset:
+        """Compute a row for each row of `X`, in memory or at an address."""
         x = self._checked(X)
         how = {"overwrite": overwrite, **self._running()}
-        return functions.map(name, x, output, listen=self.listen or events.ignore, **how, **params)
+        return maps.map(name, x, output, listen=self.listen or events.ignore, **how, **params)
 
     def _running(self) -> dict[str, Any]:
-        """How to run: what is said of it. A team has workers and threads of its own."""
+        """Return the options that are given. A team has workers and threads of its own."""
         names = ("workers", "threads", "memory", "engine", "team")
-        said = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in said.items() if value is not None}
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
 
-    def _rows(self, X: Any, least: int) -> Any:
-        """Rows to fit to."""
+    def _rows(self, X: ArrayInput, least: int) -> Any:
+        """Return rows to fit to."""
         there = opened(X)
         if there is None:
             return validate_data(self, X, dtype=FLOATS, ensure_min_samples=least)
         self._fitted_to(there, least)
         return there
 
-    def _rows_and_target(self, X: Any, y: Any, least: int) -> Any:
-        """Rows to fit to, and what they are to give."""
+    def _rows_and_target(self, X: ArrayInput, y: Any, least: int) -> Any:
+        """Return rows to fit to, and their targets."""
         there, target = opened(X), in_memory(y)
         if there is None:
             return validate_data(
@@ -108,8 +115,8 @@ class Estimator(BaseEstimator):
         self._fitted_to(there, least)
         return there, np.asarray(target)
 
-    def _checked(self, X: Any) -> Any:
-        """Rows like those that the model was fitted to."""
+    def _checked(self, X: ArrayInput) -> Any:
+        """Return rows like those that the model was fitted to."""
         check_is_fitted(self)
         there = opened(X)
         if there is None:
@@ -131,13 +138,13 @@ class Estimator(BaseEstimator):
         self.__dict__.pop("feature_names_in_", None)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the team and the listener, which belong to this process."""
+        """Return all but the team and the listener, which belong to this process."""
         state: Any = super().__getstate__()
         return {**state, "team": None, "listen": None}
 
 
-def in_memory(y: Any) -> Any:
-    """The target in memory, where it is given as rows elsewhere."""
+def in_memory(y: ArrayInput) -> Any:
+    """Return the target in memory, where it is given as rows elsewhere."""
     there = opened(y)
     return y if there is None else np.asarray(there)
 

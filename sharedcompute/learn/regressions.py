@@ -6,11 +6,14 @@ from typing import Any, Self
 
 import numpy as np
 
+from sharedcompute.api.dataset import Dataset
 from sharedcompute.api.fitted import Fitted
+from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.events import Listener
 from sharedcompute.learn.estimator import Estimator, in_memory
 from sharedcompute.learn.foundation import RegressorMixin, check_is_fitted
 from sharedcompute.operations.specs import Array
+from sharedcompute.options import EngineName
 from sharedcompute.team import Team
 
 
@@ -23,8 +26,10 @@ class _Regression(RegressorMixin, Estimator):
         self.coef_: Array = found["coef"]
         self.intercept_: Any = found["intercept"] if self.fit_intercept else 0.0
 
-    def predict(self, X: Any, *, output: Any = None, overwrite: bool = False) -> Any:
-        """What the model says of each row.
+    def predict(
+        self, X: ArrayInput, *, output: AddressLike | Array | None = None, overwrite: bool = False
+    ) -> Array | Dataset:
+        """Predict the targets of each row.
 
         Parameters
         ----------
@@ -42,8 +47,8 @@ class _Regression(RegressorMixin, Estimator):
         params = {"coef": self.coef_, "intercept": self.intercept_}
         return self._map("linear", X, params, output, overwrite)
 
-    def score(self, X: Any, y: Any) -> float:
-        """The share of the variance of `y` that the model explains (R^2), the mean over targets."""
+    def score(self, X: ArrayInput, y: ArrayInput) -> float:
+        """Return the share of the variance of `y` explained (R^2), the mean over targets."""
         predicted, y = np.asarray(self.predict(X)), np.asarray(in_memory(y), np.float64)
         residual = np.square(y - predicted.reshape(y.shape)).sum(axis=0)
         total = np.square(y - y.mean(axis=0)).sum(axis=0)
@@ -78,6 +83,14 @@ class LinearRegression(_Regression):
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Where the columns had names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sharedcompute.learn import LinearRegression
+    >>> model = LinearRegression().fit(np.array([[0.0], [1.0], [2.0]]), [1.0, 3.0, 5.0])
+    >>> model.coef_.round(6), round(model.intercept_, 6)
+    (array([2.]), 1.0)
     """
 
     def __init__(
@@ -87,7 +100,7 @@ class LinearRegression(_Regression):
         workers: int | None = None,
         threads: int | None = None,
         memory: int | str | None = None,
-        engine: str = "auto",
+        engine: EngineName = "auto",
         team: Team | None = None,
         listen: Listener | None = None,
     ) -> None:
@@ -99,7 +112,7 @@ class LinearRegression(_Regression):
         self.team = team
         self.listen = listen
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: ArrayInput, y: ArrayInput) -> Self:
         """Find the coefficients.
 
         Parameters
@@ -140,6 +153,13 @@ class Ridge(_Regression):
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Where the columns had names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sharedcompute.learn import Ridge
+    >>> Ridge(alpha=1.0).fit(np.array([[-1.0], [0.0], [1.0]]), [-3.0, 0.0, 3.0]).coef_.round(6)
+    array([2.])
     """
 
     def __init__(
@@ -150,7 +170,7 @@ class Ridge(_Regression):
         workers: int | None = None,
         threads: int | None = None,
         memory: int | str | None = None,
-        engine: str = "auto",
+        engine: EngineName = "auto",
         team: Team | None = None,
         listen: Listener | None = None,
     ) -> None:
@@ -163,7 +183,7 @@ class Ridge(_Regression):
         self.team = team
         self.listen = listen
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: ArrayInput, y: ArrayInput) -> Self:
         """Find the coefficients.
 
         Parameters

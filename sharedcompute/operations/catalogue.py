@@ -16,12 +16,12 @@ from sharedcompute.operations.fits.kmeans import KMEANS
 from sharedcompute.operations.fits.linear import LSTSQ, RIDGE
 from sharedcompute.operations.fits.power import POWER
 from sharedcompute.operations.fits.sweeps import SWEEPS
-from sharedcompute.operations.parameters import nearest
 from sharedcompute.operations.reductions.reductions import REDUCTIONS
 from sharedcompute.operations.rowwise import centers, columnwise, elementwise
 from sharedcompute.operations.rowwise.projections import LINEAR, PROJECT
 from sharedcompute.operations.rowwise.scans import SCANS
 from sharedcompute.operations.rowwise.stencils import STENCILS
+from sharedcompute.validation.names import suggestion
 
 _KINDS = Map | Reduce | Scan | Iterative
 KINDS = ("map", "stencil", "reduce", "scan")
@@ -65,7 +65,7 @@ def find(name: str, *kinds: str) -> Operation:
     op = CATALOGUE.get(name) or ITERATIVE.get(name)
     if op is None:
         fitting = [known for known, o in CATALOGUE.items() if not kinds or o.kind in kinds]
-        raise InputError(f"unknown operation {name!r}: {nearest(name, fitting)}")
+        raise InputError(f"unknown operation {name!r}: {suggestion(name, fitting)}")
     return expect(op, *kinds)
 
 
@@ -85,7 +85,7 @@ def find_iterative(name: str, kind: str) -> Iterative:
     op = ITERATIVE.get(name) or CATALOGUE.get(name)
     if op is None:
         known = [known for known, o in ITERATIVE.items() if o.kind == kind]
-        raise InputError(f"unknown {_noun(kind)} {name!r}: {nearest(name, known)}")
+        raise InputError(f"unknown {_noun(kind)} {name!r}: {suggestion(name, known)}")
     return expect_iterative(op, kind)
 
 
@@ -122,7 +122,7 @@ def _noun(kind: str) -> str:
 
 
 def load(reference: str) -> Operation | Iterative:
-    """A user's own operation from ``my_kernels.py:my_op``; a function is the kernel of a map.
+    """Return a user's own operation from ``my_kernels.py:my_op``; a function becomes a map.
 
     The file is imported once under its own name, so that its kernels can be cached and travel to
     workers by reference.
@@ -141,7 +141,7 @@ def load(reference: str) -> Operation | Iterative:
         return Map(name, op)
     own = [n for n, v in vars(module).items() if isinstance(v, _KINDS)]
     what = "no such name" if op is None else f"a {type(op).__name__}"
-    raise InputError(f"{reference}: expected an operation, got {what}: {nearest(name, own)}")
+    raise InputError(f"{reference}: expected an operation, got {what}: {suggestion(name, own)}")
 
 
 def import_file(path: Path) -> object:

@@ -1,7 +1,7 @@
 """Declarations: an operation is a small frozen record that names a kernel and what it needs.
 
 An operation is *lowered* to stages. A stage is one call of one kernel for one range of rows, with
-all its arguments worked out; a pass runs a chain of them. So engines know stages only, and a new
+all its arguments computed; a pass runs a chain of them. So engines know stages only, and a new
 operation needs no new engine code.
 """
 
@@ -74,6 +74,15 @@ class Map(Described):
         How rows beyond the edges are extended, as in `scipy.ndimage`.
     build : callable
         ``build(params, spec)``: the stages, in place of a kernel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import sharedcompute as sc
+    >>> def halve(x, out):
+    ...     np.divide(x, 2, out=out)
+    >>> sc.map(sc.Map("halve", halve, "Halve"), np.array([2.0, 4.0]))
+    array([1., 2.])
     """
 
     name: str
@@ -134,7 +143,7 @@ Stencil = Map
 class Field:
     """One array of a partial result: its dtype and identity, from the input's dtype and skipna.
 
-    A `tally` says how many values were added up. Where NaN is not left out that is one number for
+    A `tally` is the number of values added up. Where NaN is not left out that is one number for
     all columns, and is kept as such where rows are wide: shape (1,) in place of (columns,).
     """
 
@@ -146,7 +155,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Partial:
-    """What some rows contribute to a reduction, and how two contributions are combined.
+    """The contribution of some rows to a reduction, and how two of them are combined.
 
     Parameters
     ----------
@@ -176,18 +185,31 @@ class Partial:
 
 @dataclass(frozen=True)
 class Reduce(Described):
-    """All rows (or all elements) to one.
+    """A reduction of all rows, or all elements, to one.
 
     Parameters
     ----------
     partial : Partial or callable
-        What a block contributes; or ``partial(dtype, n)``, for results from `n` values each.
+        The contribution of a block; or ``partial(dtype, n)``, for results from `n` values each.
     finalise : callable
-        ``finalise(state, params)``: the result in full precision from the combined state.
+        ``finalise(state, params)``: the result in full precision, from the combined state.
     dtype : callable
         The dtype of the result, from the input's; NumPy's rule.
     empty : bool
         Whether it has a value for zero rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import sharedcompute as sc
+    >>> def add(x, skipna, total):
+    ...     total += np.abs(x).sum(axis=0)
+    >>> def combine(a, b, skipna):
+    ...     a["total"] += b["total"]
+    >>> partial = sc.Partial(add, (sc.Field("total", lambda dtype: np.dtype("f8")),), combine)
+    >>> norm = sc.Reduce("norm", partial, lambda state, params: state["total"])
+    >>> sc.reduce(norm, np.array([[1.0, -2.0], [3.0, 4.0]]))
+    array([4., 6.])
     """
 
     name: str
@@ -226,7 +248,7 @@ class Scan(Described):
     Parameters
     ----------
     reduction : str
-        The reduction that says what a block adds to the carry of the next one.
+        The reduction whose result of a block is added to the carry of the next one.
     """
 
     name: str

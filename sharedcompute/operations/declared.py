@@ -1,4 +1,4 @@
-"""What the callables of a declaration give: a wrong one is named, not what it leads to later."""
+"""Results of the callables of a declaration: a wrong one is named where it is called."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sharedcompute.operations.stages import Stage
 
 
 def declared(owner: str, what: str, given: Callable[..., Any], *args: Any) -> Any:
-    """Ask a callable of the declaration `owner`; `what` is the name of the field that it fills.
+    """Call a callable of the declaration `owner`; `what` is the name of its field.
 
     Raises
     ------
     InputError
-        It raised something else than that.
+        It raised something else.
     """
     try:
         return given(*args)
@@ -33,7 +33,7 @@ def declared(owner: str, what: str, given: Callable[..., Any], *args: Any) -> An
 
 
 def declared_dtype(owner: str, given: Callable[..., Any], *args: Any) -> np.dtype[Any]:
-    """Ask for the dtype of a result."""
+    """Return the dtype of a result."""
     found = declared(owner, "dtype", given, *args)
     try:
         kind: np.dtype[Any] = np.dtype(found).newbyteorder("=")
@@ -47,7 +47,7 @@ def declared_dtype(owner: str, given: Callable[..., Any], *args: Any) -> np.dtyp
 
 
 def declared_shape(owner: str, given: Callable[..., Any], *args: Any) -> tuple[int, ...]:
-    """Ask for the shape of one row of a result."""
+    """Return the shape of one row of a result."""
     found = declared(owner, "row_shape", given, *args)
     try:
         sides = tuple(map(operator.index, found))
@@ -62,7 +62,7 @@ def declared_shape(owner: str, given: Callable[..., Any], *args: Any) -> tuple[i
 
 
 def declared_arguments(owner: str, given: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
-    """Ask what a kernel gets behind `x` and `out`."""
+    """Return the arguments of a kernel after `x` and `out`."""
     found = declared(owner, "arguments", given, *args)
     if not isinstance(found, tuple | list):
         raise InputError(f"{owner}: expected arguments to give a tuple, got {found!r}")
@@ -70,7 +70,7 @@ def declared_arguments(owner: str, given: Callable[..., Any], *args: Any) -> tup
 
 
 def declared_stages(owner: str, given: Callable[..., Any], *args: Any) -> tuple[Stage, ...]:
-    """Ask for the stages of a stencil."""
+    """Return the stages of a stencil."""
     found = declared(owner, "build", given, *args)
     if not isinstance(found, tuple | list) or not all(isinstance(s, Stage) for s in found):
         raise InputError(f"{owner}: expected build to give a tuple of Stage, got {found!r}")

@@ -1,4 +1,4 @@
-"""The documentation of an operation, which help and the reference are made of."""
+"""The documentation of an operation, for help pages and the reference."""
 
 from __future__ import annotations
 

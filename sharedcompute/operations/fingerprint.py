@@ -1,8 +1,8 @@
-"""What tells two versions of a value apart, also where it is a user's function.
+"""Fingerprints: two versions of a value are told apart, also where it is a user's function.
 
-Of a function everything counts that decides what it gives: its code, its defaults, what it closes
-over, and the globals that it names, functions among them. Of a module that is installed its name
-and version do.
+Of a function everything counts that decides its result: its code, its defaults, its closure, and
+the globals that it names, functions among them. Of a module that is installed its name and version
+do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Seen = dict[int, Any]
 
 
 def fingerprint(value: Any) -> str:
-    """A short text that is the same in every process as long as `value` is."""
+    """Return a short text that is the same in every process as long as `value` is."""
     digest = hashlib.blake2b(digest_size=8)
     for piece in _pieces(value, {}):
         digest.update(piece + b"\0")
@@ -30,7 +30,7 @@ def fingerprint(value: Any) -> str:
 
 
 def _pieces(value: Any, seen: Seen) -> Iterator[bytes]:
-    """All that counts of a value; each object once, as functions may refer to each other."""
+    """Yield all that counts of a value; each object once, as functions may refer to each other."""
     if isinstance(value, np.ndarray | np.generic):
         array = np.ascontiguousarray(value)
         yield f"{array.dtype.str} {array.shape}".encode()
@@ -73,7 +73,7 @@ def _of_object(value: Any, seen: Seen) -> Iterator[bytes]:
 
 
 def _of_instance(value: Any, seen: Seen) -> Iterator[bytes]:
-    """What has a name, by that; an object of a class of one's own by its methods and its state."""
+    """Yield a name; of an object of a user's class its methods and its state as well."""
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
     yield f"{getattr(value, '__module__', '')}.{name or type(value).__qualname__}".encode()
     kind = value if isinstance(value, type) else type(value)
@@ -111,7 +111,7 @@ def _of_function(f: types.FunctionType, seen: Seen) -> Iterator[bytes]:
 
 
 def _of_own_modules(f: types.FunctionType) -> Iterator[Any]:
-    """What a function names of modules that are not installed: their code may change."""
+    """Yield what a function names of modules that are not installed: their code may change."""
     names = sorted(_names(f.__code__))
     named = [f.__globals__[name] for name in names if name in f.__globals__]
     found: list[Any] = [value for value in named if isinstance(value, types.ModuleType)]
@@ -133,7 +133,7 @@ def _of_code(code: types.CodeType, seen: Seen) -> Iterator[bytes]:
 
 
 def _names(code: types.CodeType) -> set[str]:
-    """The names that code looks up, that of functions inside it too."""
+    """Return the names that code looks up, also in functions inside it."""
     inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
     return set(code.co_names).union(*map(_names, inner))
 
@@ -151,7 +151,7 @@ def _is_standard(name: str) -> bool:
 
 
 def _of_module(name: str) -> str:
-    """A module's name; with the version behind it where it belongs to an installed package."""
+    """Return a module's name, followed by the version of the installed package it belongs to."""
     package = name.partition(".")[0]
     try:
         return f"{name} {metadata.version(package)}"

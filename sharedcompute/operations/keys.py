@@ -11,7 +11,7 @@ Array = NDArray[Any]
 
 
 def to_keys(x: Array) -> Array:
-    """Unsigned integers that are ordered as the values of `x` are, NaN last.
+    """Return unsigned integers that are ordered as the values of `x` are, NaN last.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def to_keys(x: Array) -> Array:
 
 
 def from_keys(keys: Array, dtype: np.dtype[Any]) -> Array:
-    """The values of `dtype` that `to_keys` made `keys` of."""
+    """Return the values of `dtype` whose keys by `to_keys` are `keys`."""
     sign = keys.dtype.type(1 << (8 * keys.itemsize - 1))
     if dtype.kind in "bu":
         return keys.view(dtype)

@@ -17,7 +17,7 @@ import numpy as np
 from sharedcompute.validation.arrays import plain_array
 
 Convert = Callable[[Any], Any]
-"""Returns the value, converted and checked; raises ValueError that says what was expected."""
+"""Returns the value, converted and checked; raises ValueError with what was expected."""
 
 
 @dataclass(frozen=True)
@@ -223,8 +223,8 @@ def sequence(kind: Kind) -> Kind:
             return tuple(kind(part) for part in value)
         return kind(value)
 
-    annotation = f"{kind.annotation} | Sequence[{kind.annotation}]"
-    return Kind(values, annotation, f"{kind.text}, or a sequence of them")
+    one = kind.annotation
+    return Kind(values, f"{one} | Sequence[{one}]", f"{one} or sequence of {one}")
 
 
 def _array(value: Any) -> Any:

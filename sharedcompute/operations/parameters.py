@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from sharedcompute import wording
 from sharedcompute.errors import InputError
 from sharedcompute.operations.kinds import Convert, type_of
 from sharedcompute.options import RESERVED
+from sharedcompute.validation.names import suggestion
 
 
 class _Required:
@@ -37,7 +37,7 @@ class Parameter:
     doc : str
         One line for help.
     default : object
-        `REQUIRED` where there is none. None stands for "worked out from the data".
+        `REQUIRED` where there is none. None stands for "from the data".
     """
 
     name: str
@@ -58,18 +58,14 @@ class Parameter:
         return f"{annotation} | None" if self.default is None else annotation
 
     @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is REQUIRED
+
+    @property
     def type(self) -> str:
         """The type in words, as in a docstring."""
         return type_of(self.kind)[1]
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the end of an error line: the name that was probably meant, or all that there are."""
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return "known: " + ", ".join(names) if names else "none is known"
 
 
 def bind(
@@ -80,7 +76,7 @@ def bind(
     for name in given:
         if name not in by_name:
             raise InputError(
-                f"{operation} has no parameter {name!r}: {nearest(name, by_name)}"
+                f"{operation} has no parameter {name!r}: {suggestion(name, by_name)}"
                 if by_name
                 else f"{operation} takes no parameters, got {name!r}: leave it out"
             )

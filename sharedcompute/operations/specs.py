@@ -20,7 +20,7 @@ State = dict[str, Array]
 """The fields of a partial result by name, each of shape (..., columns)."""
 
 Units = Literal["same", "difference", "own"]
-"""What the result's numbers mean beside the input's.
+"""The meaning of the result's numbers, beside the input's.
 
 ``same``: values of the input (a mean, a median). ``difference``: its units, from another zero (an
 anomaly, a standard deviation). ``own``: something else (an index, a count, a variance).
@@ -58,12 +58,12 @@ class ArraySpec:
 
 
 def same(dtype: DType, _: Params) -> DType:
-    """The result has the input's dtype."""
+    """Return the input's dtype."""
     return dtype
 
 
 def floating(dtype: DType, _: Params) -> DType:
-    """The input's dtype if it is real or complex floating, else float64."""
+    """Return the input's dtype if it is real or complex floating, else float64."""
     return dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 

@@ -26,7 +26,7 @@ class Needed:
 
 @dataclass(frozen=True)
 class Carry:
-    """Stands in a scan's arguments for what all rows before the block have added up to."""
+    """Stands in a scan's arguments for what all rows before the block add up to."""
 
     reduction: str
     skipna: bool = False
@@ -34,7 +34,7 @@ class Carry:
 
 @dataclass(frozen=True)
 class FromModel:
-    """Stands in a stage's arguments for an array of the model that a fit has worked out."""
+    """Stands in a stage's arguments for an array of the model of a fit."""
 
     name: str
 
@@ -59,7 +59,7 @@ class Stage:
     halo : int
         Rows needed on each side.
     mode, cval
-        How rows beyond the edges of the array are made up, as in `scipy.ndimage`.
+        How rows beyond the edges of the array are extended, as in `scipy.ndimage`.
     matrix : bool
         `x` and `out` are given as (rows, everything else), so that a kernel compiles once for
         every number of dimensions.
@@ -84,6 +84,6 @@ class Stage:
 
 
 def is_ours(kernel: Any) -> bool:
-    """Whether a kernel comes with this package, and not from a user."""
+    """Return whether a kernel is of this package, and not a user's."""
     inner = getattr(kernel, "func", kernel)
     return (getattr(inner, "__module__", None) or "").startswith("sharedcompute.")

@@ -11,7 +11,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.copying.brief import Briefer
 from sharedcompute.hdf5.format.layout import lies_here, share_written
 from sharedcompute.hdf5.format.names import text
-from sharedcompute.hdf5.format.objects import low_objects
+from sharedcompute.hdf5.format.objects import walk_objects
 from sharedcompute.hdf5.inspection.find import find_dataset
 from sharedcompute.hdf5.inspection.inspector import Inspector
 from sharedcompute.hdf5.reading.source import DatasetSource
@@ -78,7 +78,7 @@ def _all(opened: h5py.File, file: str, describer: Inspector) -> dict[int, Found]
     briefer = Briefer(file, SMALL_NBYTES)
     found: dict[int, Found] = {}
     small: dict[int, h5d.DatasetID | None] = {}
-    for path, item, at in low_objects(opened.id):
+    for path, item, at in walk_objects(opened.id):
         if not isinstance(item, h5d.DatasetID):
             continue
         name = f"/{text(path)}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, normal_path
@@ -14,16 +14,20 @@ from sharedcompute.operations.catalogue import expect, find_any, load
 from sharedcompute.operations.declarations import Operation, Reduce
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
-from sharedcompute.operations.parameters import nearest
 from sharedcompute.options import NAMES
 from sharedcompute.plan.job import Step, fitting, summary, transform
+from sharedcompute.validation.names import suggestion
 
+FILE_KEYS = ("input", "output", "steps", *NAMES)
 STEP_KEYS = ("op", "op-from", "save", "axis", "params")
+
+Table = Mapping[str, object]
+"""A table of TOML: texts, numbers, lists and tables by key."""
 
 
 @dataclass(frozen=True)
 class JobFile:
-    """What a job file says.
+    """The contents of a job file.
 
     Parameters
     ----------
@@ -40,7 +44,7 @@ class JobFile:
     input: Address
     output: Address | None
     steps: tuple[Step, ...]
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     scripts: tuple[str, ...]
 
 
@@ -60,44 +64,46 @@ def read_job(path: Path, output: Address | None = None) -> JobFile:
     """
     try:
         with path.open("rb") as file:
-            told = tomllib.load(file)
+            table: Table = tomllib.load(file)
     except OSError as problem:
         raise InputError(f"{path}: expected a job file, got {problem.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise InputError(f"{path} is not TOML: {problem}") from None
-    _known(path, "", told, ("input", "output", "steps", *NAMES))
-    if not isinstance(told.get("steps"), list) or not told["steps"]:
+    _check_keys(path, "", table, FILE_KEYS)
+    listed = table.get("steps")
+    if not isinstance(listed, list) or not listed:
         raise InputError(f"{path}: expected [[steps]], each with an op, got none: add one")
-    if output is None and "output" in told:
-        output = _address(path, told, "output")
-    steps = tuple(_step(path, i, s, output) for i, s in enumerate(told["steps"], start=1))
+    if output is None and "output" in table:
+        output = _address(path, table, "output")
+    steps = tuple(_step(path, i, s, output) for i, s in enumerate(listed, start=1))
     if output is not None and all(step.save is None for step in steps):
         raise InputError(f'{path}: expected save = "/NAME" in a step for {output}, got none')
     return JobFile(
-        _address(path, told, "input"),
+        _address(path, table, "input"),
         output,
         steps,
-        {name: told[name] for name in NAMES if name in told},
-        (str(path), *(file for step in told["steps"] for file in _own_files(path, step))),
+        {name: table[name] for name in NAMES if name in table},
+        (str(path), *(file for step in listed for file in _own_files(path, step))),
     )
 
 
-def _known(path: Path, where: str, told: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for key in told:
+def _check_keys(path: Path, where: str, table: Iterable[str], known: tuple[str, ...]) -> None:
+    for key in table:
         if key not in known:
-            raise InputError(f"{path}: unknown key {key!r}{where}: {nearest(key, known)}")
+            raise InputError(f"{path}: unknown key {key!r}{where}: {suggestion(key, known)}")
 
 
-def _address(path: Path, told: Mapping[str, Any], key: str) -> Address:
-    if not isinstance(told.get(key), str):
-        raise InputError(f'{path}: expected {key} = "FILE::PATH", got {told.get(key)!r}')
-    address = Address.parse(told[key])
+def _address(path: Path, table: Table, key: str) -> Address:
+    given = table.get(key)
+    if not isinstance(given, str):
+        raise InputError(f'{path}: expected {key} = "FILE::PATH", got {given!r}')
+    address = Address.parse(given)
     return Address(str(path.parent / Path(address.file).expanduser()), address.path)
 
 
-def _save(path: Path, where: str, told: Mapping[str, Any], output: Address | None) -> str | None:
-    """Where a step's result goes: below the group that the output names."""
-    save = told.get("save")
+def _save(path: Path, where: str, table: Table, output: Address | None) -> str | None:
+    """Return where a step's result goes: below the group that the output names."""
+    save = table.get("save")
     if save is None:
         return None
     if not isinstance(save, str) or not save:
@@ -107,30 +113,33 @@ def _save(path: Path, where: str, told: Mapping[str, Any], output: Address | Non
     return normal_path(f"{output.path or ''}/{save}")
 
 
-def _operations(path: Path, where: str, told: Mapping[str, Any]) -> list[Operation | Iterative]:
-    """What a step names: one operation, or several reductions."""
-    if ("op" in told) == ("op-from" in told):
+def _several(given: object) -> list[object]:
+    """Return a list, or the one element that stands instead of it."""
+    return given if isinstance(given, list) else [given]
+
+
+def _operations(path: Path, where: str, table: Table) -> list[Operation | Iterative]:
+    """Return the operations of a step: one, or several reductions."""
+    if ("op" in table) == ("op-from" in table):
         raise InputError(f'{path}: expected op = "NAME" or op-from = "FILE.py:NAME"{where}')
-    key = "op" if "op" in told else "op-from"
-    names = told[key] if isinstance(told[key], list) else [told[key]]
-    if not names or not all(isinstance(name, str) for name in names):
-        raise InputError(f'{path}: expected {key} = "NAME" or ["NAME", ...]{where}, got {names!r}')
+    key = "op" if "op" in table else "op-from"
+    given = _several(table[key])
+    names = [name for name in given if isinstance(name, str)]
+    if not given or len(names) < len(given):
+        raise InputError(f'{path}: expected {key} = "NAME" or ["NAME", ...]{where}, got {given!r}')
     if key == "op-from":
         return [load(str(path.parent / name)) for name in names]
     return [find_any(name) for name in names]
 
 
-def _own_files(path: Path, told: Mapping[str, Any]) -> list[str]:
-    """The Python files that the operations of a step come from."""
-    given = told.get("op-from", [])
-    names = given if isinstance(given, list) else [given]
-    return [str(path.parent / name.rpartition(":")[0]) for name in names]
+def _own_files(path: Path, table: Table) -> list[str]:
+    """Return the Python files that the operations of a step come from."""
+    names = _several(table.get("op-from", []))
+    return [str(path.parent / str(name).rpartition(":")[0]) for name in names]
 
 
-def _beside(
-    path: Path, ops: list[Operation | Iterative], params: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The parameters, with addresses of arrays relative to the job file, as its input is."""
+def _relative(path: Path, ops: list[Operation | Iterative], params: Table) -> dict[str, object]:
+    """Return the parameters, with addresses of arrays relative to the job file."""
     kinds = {p.name: p.kind for op in ops for p in op.parameters}
     return {
         name: str(_address(path, params, name)) if is_address(kinds.get(name), value) else value
@@ -138,20 +147,21 @@ def _beside(
     }
 
 
-def _step(path: Path, number: int, told: Any, output: Address | None) -> Step:
+def _step(path: Path, number: int, table: object, output: Address | None) -> Step:
     where = f" in step {number}"
-    if not isinstance(told, dict):
-        raise InputError(f"{path}: expected a table{where}, got {told!r}")
-    _known(path, where, told, STEP_KEYS)
-    found, params = _operations(path, where, told), told.get("params", {})
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: expected a table{where}, got {table!r}")
+    _check_keys(path, where, table, STEP_KEYS)
+    found, params = _operations(path, where, table), table.get("params", {})
     if not isinstance(params, dict):
         raise InputError(f"{path}: expected params = {{ name = value }}{where}, got {params!r}")
-    params = _beside(path, found, params)
-    save = _save(path, where, told, output)
+    named = _relative(path, found, params)
+    save = _save(path, where, table, output)
     if all(isinstance(op, Reduce) for op in found):
         ops = tuple(expect(op, "reduce") for op in found)
-        return summary(ops, params, told.get("axis", "rows"), save)
-    if "axis" in told:
+        # What is no axis is refused where the step is made.
+        return summary(ops, named, cast(str | int | None, table.get("axis", "rows")), save)
+    if "axis" in table:
         raise InputError(
             f"{path}: axis is for reductions{where}, got {found[0].name}: leave it out"
         )
@@ -159,4 +169,4 @@ def _step(path: Path, number: int, told: Any, output: Address | None) -> Step:
         names = ", ".join(op.name for op in found)
         raise InputError(f"{path}: expected one op{where}, or reductions only, got {names}")
     (op,) = found
-    return fitting(op, params, save) if isinstance(op, Iterative) else transform(op, params, save)
+    return fitting(op, named, save) if isinstance(op, Iterative) else transform(op, named, save)

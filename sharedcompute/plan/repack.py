@@ -17,7 +17,7 @@ from sharedcompute.hdf5.inspection.inspector import check_size
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.input_files import InputFiles
-from sharedcompute.hdf5.safety.sandbox import look
+from sharedcompute.hdf5.safety.sandbox import run_sandboxed
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.budget.engines import START_SECONDS, must_run_here
 from sharedcompute.plan.budget.projection import Projection
@@ -99,7 +99,7 @@ def plan_repack(
     """
     wanted = StorageRequest.of(output)
     reach = AccessPolicy.of(source.file, allow_external)
-    file, names, seen = look(source.file, find_all, source, reach)
+    file, names, seen = run_sandboxed(source.file, find_all, source, reach)
     changes = _changes(source, wanted, names)
     changed = {change.at for change in changes}
     at_once = _at_once(changes, names, one=source.path is not None)

@@ -153,6 +153,11 @@ class Team:
         list
             What the program returned, by rank.
 
+        Returns
+        -------
+        list
+            What the program returned, by rank.
+
         Raises
         ------
         WorkerDied

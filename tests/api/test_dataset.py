@@ -55,7 +55,7 @@ def test_it_has_what_an_array_has(lazy: sc.Dataset) -> None:
     assert (lazy.shape, lazy.dtype, lazy.ndim, len(lazy)) == (SHAPE, X.dtype, 3, 17)
     assert "in.h5::/x" in repr(lazy)
     np.testing.assert_array_equal(np.asarray(lazy, dtype="f4"), X.astype("f4"))
-    np.testing.assert_array_equal(np.array([row.sum() for row in lazy]), X.sum(axis=(1, 2)))
+    np.testing.assert_array_equal(np.array([row.sum() for row in lazy]), X.sum(axis=(1, 2)))  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="always a copy"):
         np.array(lazy, copy=False)
 

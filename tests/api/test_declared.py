@@ -45,17 +45,17 @@ def test_a_wrong_build_of_a_stencil_names_itself(build: Any) -> None:
 
 def test_what_gives_a_list_or_an_array_of_sides_is_right() -> None:
     for given in ([2], np.array([2]), (np.int32(2),)):
-        found = sc.map(sc.Map("mine", ones, row_shape=lambda _p, _s, v=given: v), X)
+        found = sc.map(sc.Map("mine", ones, row_shape=lambda _p, _s, v=given: v), X)  # type: ignore[misc]
         assert found.shape == (6, 2)
-    assert sc.map(sc.Map("mine", ones, dtype=lambda _d, _p: "f4"), X).dtype == np.float32
-    assert sc.map(sc.Map("mine", ones, dtype=lambda _d, _p: ">f4"), X).dtype == np.float32
+    assert sc.map(sc.Map("mine", ones, dtype=lambda _d, _p: "f4"), X).dtype == np.float32  # type: ignore[return-value]
+    assert sc.map(sc.Map("mine", ones, dtype=lambda _d, _p: ">f4"), X).dtype == np.float32  # type: ignore[return-value]
 
 
 def test_axes_are_numpys() -> None:
     for axis in (0, np.int64(0), "rows"):
         np.testing.assert_array_equal(sc.reduce("mean", X, axis=axis), X.mean(axis=0))
         np.testing.assert_array_equal(sc.stats(X, axis=axis)["max"], X.max(axis=0))
-    for axis in (None, "all"):
+    for axis in (None, "all"):  # type: ignore[assignment]
         np.testing.assert_array_equal(sc.reduce("max", X, axis=axis), X.max(axis=None))
         np.testing.assert_array_equal(sc.stats(X, axis=axis)["max"], X.max())
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.api.jobs import Settings
 from sharedcompute.api.repack import make_repack
+from sharedcompute.api.settings import Settings
 from sharedcompute.cli.main import cli, invoke
 from sharedcompute.operations.catalogue import everything
 from sharedcompute.options import (
@@ -93,7 +93,7 @@ def test_the_command_line_has_the_options_that_python_has(command: str) -> None:
 def test_names_that_parameters_may_not_have_are_those_of_options_and_arguments() -> None:
     functions = (sc.map, sc.scan, sc.reduce, sc.fit, sc.stats)
     arguments = {name for f in functions for name in inspect.signature(f).parameters}
-    assert arguments - {"settings", *OF_REDUCTIONS} | {"team"} == set(ARGUMENTS)
+    assert arguments - {"params", *OF_REDUCTIONS} == {*ARGUMENTS, *NAMES}
     assert set(NAMES) | set(ARGUMENTS) == RESERVED
     for name in RESERVED:
         with pytest.raises(sc.InputError, match=f"'{name}' is an option of every job"):
@@ -208,7 +208,7 @@ def test_what_calls_take_besides_options_is_near_too(command: str, wrong: str, m
     with pytest.raises(sc.InputError, match=f"'{wrong}': did you mean '{meant}'"):
         CALLS[command](given, "out.h5", **{wrong: None})
     arguments = set(inspect.signature(sc.repack).parameters)
-    assert arguments - {"settings"} | {*FOR_REPACK, "team"} == set(OF_REPACK)
+    assert arguments == set(OF_REPACK)
 
 
 def test_open_takes_what_it_says() -> None:
@@ -230,9 +230,9 @@ def test_run_takes_an_output_instead_of_the_job_files() -> None:
         with h5py.File(name) as file:
             np.testing.assert_array_equal(file["there/x"], 2 * ROWS)
     with pytest.raises(sc.InputError, match="unknown keyword 'factor'"):
-        sc.run("job.toml", "d.h5", factor=3)
+        sc.run("job.toml", "d.h5", factor=3)  # type: ignore[call-arg]
     with pytest.raises(sc.InputError, match="unknown keyword 'wrokers': did you mean 'workers'"):
-        sc.run("job.toml", output="b.h5", wrokers=4)
+        sc.run("job.toml", output="b.h5", wrokers=4)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -168,7 +168,7 @@ def test_options_found_in_a_file_give_what_is_stored_again(filter):
             found, want = (stored_filters(d.get_create_plist()) for d in (again, first))
             if filter.startswith("scaleoffset of") and "f" not in dtype:
                 # As many bits as each chunk needs: those chosen may be too few for larger chunks.
-                found, want = ([s.values[2:] for s in steps] for steps in (found, want))
+                found, want = ([s.values[2:] for s in steps] for steps in (found, want))  # type: ignore[assignment]
             assert found == want
             made += 1
         assert made

@@ -196,5 +196,6 @@ def test_a_job_file_gives_its_results_by_step(file: h5py.File, tmp_path: Path) -
     )
     rows, found = sc.run(tmp_path / "job.toml")
     assert rows is None
+    assert isinstance(found, dict)
     assert found["max"] == X.max() * 2
     np.testing.assert_array_equal(sc.open(tmp_path / "out.h5::/y"), X * 2)

@@ -16,6 +16,7 @@ import sharedcompute as sc
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.plan import recode
 from sharedcompute.plan import repack as planning
+from sharedcompute.plan.budget import loading
 from tests.api.rich import CUBE, write_rich
 from tests.hdf5.copying import differences, same, tool
 from tests.hdf5.datasets import FILTERS, Case, cases, flip
@@ -174,7 +175,7 @@ LAYOUTS = {
 @pytest.fixture
 def small_boxes(monkeypatch):
     """Data of a few kB are cut into many boxes, as large ones are."""
-    monkeypatch.setattr("sharedcompute.plan.budget.loading.UNIT_NBYTES", 2000)
+    monkeypatch.setattr(loading, "UNIT_NBYTES", 2000)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -63,7 +63,7 @@ def own(sample: Path) -> Iterator[str]:
     """The name of a file with operations; each test has its own, as modules are imported once."""
     name = f"own_{sample.name}"
     Path(f"{name}.py").write_text(OWN)
-    return f"{name}.py"
+    return f"{name}.py"  # type: ignore[return-value]
 
 
 ENGINES = [["--engine", "serial"], ["--engine", "local", "-j", "2", "--block-rows", "4"]]

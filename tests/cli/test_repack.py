@@ -246,7 +246,7 @@ def test_a_worker_that_is_killed_leaves_the_output_as_it_was(old: Path, cli: Cli
 def _kill_at_the_first_box(worker: object) -> None:
     from sharedcompute.engines.units import recode
 
-    recode.Recoder.run = lambda *_: os.kill(os.getpid(), 9)  # type: ignore[method-assign]
+    recode.Recoder.run = lambda *_: os.kill(os.getpid(), 9)  # type: ignore[assignment, method-assign]
 
 
 @pytest.fixture

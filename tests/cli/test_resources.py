@@ -181,7 +181,7 @@ def sweep(
         well = said.returncode == 0 and said.stderr == ""
         if not well and not failed_well(said.returncode, said.stderr, jobs, old):
             bad.append((size, said.returncode, said.stderr))
-    return codes, bad
+    return codes, bad  # type: ignore[return-value]
 
 
 ADDRESS_SPACE = resource.RLIMIT_AS, range(200 << 20, 1600 << 20, 100 << 20)

@@ -116,7 +116,7 @@ def run(place: Path, job: Job, script: str, **how: Any) -> int:
         os.environ["SHAREDCOMPUTE_FAULTS_FOLDER"] = str(counts)
         faults.SCRIPT = tuple(tuple(word.split(":")) for word in script.split())
         for module in (in_order, states, threads):
-            module.TAKE_SECONDS = 0.0
+            module.TAKE_SECONDS = 0.0  # type: ignore[attr-defined]
         job(place / "in.h5", place / "out.h5", **how)
 
     return in_a_fork(work)

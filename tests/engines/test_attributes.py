@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.api.jobs import NotKept, UnappliedAttributes
+from sharedcompute.api.notices import NotKept, UnappliedAttributes
 
 # Each of these jobs warns that it takes the numbers as they are stored.
-pytestmark = pytest.mark.filterwarnings("ignore::sharedcompute.api.jobs.UnappliedAttributes")
+pytestmark = pytest.mark.filterwarnings("ignore::sharedcompute.api.notices.UnappliedAttributes")
 
 PACKING = {"scale_factor", "add_offset", "_FillValue"}
 UNITS = {"units", "standard_name"}

@@ -151,7 +151,7 @@ def test_before_the_rename(
 @pytest.fixture
 def workers() -> Iterator[sc.Team]:
     with sc.Team(2) as team:
-        yield team
+        yield team  # type: ignore[misc]
 
 
 def test_a_worker_that_takes_a_dead_ones_place_opens_no_other_file(

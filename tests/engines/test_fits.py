@@ -13,6 +13,7 @@ import sharedcompute as sc
 from sharedcompute import events
 from sharedcompute.engines.durability.runs import stopped
 from sharedcompute.engines.fits import rounds
+from sharedcompute.plan.budget import staging
 
 from .own_fit import HALVES
 from .test_kill_anywhere import run
@@ -84,7 +85,7 @@ def test_a_file_that_does_not_fit_is_decoded_in_each_round(
 ) -> None:
     address = f"{place}/in.h5::/gzip"
     held = sc.fit(HALVES, address, team=team)
-    monkeypatch.setattr("sharedcompute.plan.budget.staging.choose_load", lambda *_: None)
+    monkeypatch.setattr(staging, "choose_load", lambda *_: None)
     assert same(sc.fit(HALVES, address, team=team), held)
 
 

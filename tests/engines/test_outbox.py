@@ -8,9 +8,10 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute import options
-from sharedcompute.api.functions import map_job
-from sharedcompute.api.jobs import Settings, make_plan
+from sharedcompute.api.jobs import make_plan
 from sharedcompute.api.repack import make_repack
+from sharedcompute.api.rowwise import map_job
+from sharedcompute.api.settings import Settings
 from sharedcompute.engines.units.outbox import SENT_NBYTES, Rings
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.inspection.inspector import open_source
@@ -71,7 +72,7 @@ def test_rings_that_do_not_fit_the_shared_memory_cost_workers(tmp_path, monkeypa
         plan = make_repack(source, target, settings)
     else:
         wanted = map_job(
-            find("scale", "map"), open_source(f"{source}::x"), Address(target), settings
+            find("scale", "map"), open_source(f"{source}::x"), Address(target), settings, {}
         )
-        plan = make_plan(wanted, settings)
+        plan = make_plan(wanted, settings)  # type: ignore[assignment]
     assert plan.workers == 5

@@ -133,7 +133,7 @@ def test_a_parallel_kernel_of_the_user_has_the_threads_of_its_worker(
     def inside(worker: sc.Worker) -> tuple[int, int]:
         import numba
 
-        return numba.config.NUMBA_NUM_THREADS, numba.get_num_threads()
+        return numba.config.NUMBA_NUM_THREADS, numba.get_num_threads()  # type: ignore[attr-defined]
 
     assert hybrid[2, 2].run(inside) == [(2, 2), (2, 2)]
 

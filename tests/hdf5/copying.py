@@ -16,7 +16,7 @@ from h5py import h5a, h5d, h5o
 from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.copying.tree import copy_tree
 from sharedcompute.hdf5.filters.selection import parse_filter
-from sharedcompute.hdf5.format.objects import low_objects
+from sharedcompute.hdf5.format.objects import walk_objects
 from sharedcompute.hdf5.writing.output import OutputFile
 
 GZIP = parse_filter("gzip:4")
@@ -46,7 +46,7 @@ def copied(source: Path, target: Path, choose: Any = recode_numbers) -> tuple[li
     ):
         chosen = {
             at: choose(h5py.Dataset(item))
-            for _, item, at in low_objects(old.id)
+            for _, item, at in walk_objects(old.id)
             if isinstance(item, h5d.DatasetID) and not h5py.Dataset(item).is_virtual
         }
         recoded, warnings = copy_tree(old, output.h5, output.file.parent, chosen.get)
@@ -140,7 +140,7 @@ def _same_attributes(old: Any, new: Any) -> None:
             values = [item.attrs[name] for item in (old, new)]
         except TypeError:
             continue
-        _same_values(*values, old.file, new.file)
+        _same_values(*values, old.file, new.file)  # type: ignore[call-arg]
 
 
 def _same_datasets(old: h5py.Dataset, new: h5py.Dataset) -> None:

@@ -45,7 +45,8 @@ def test_an_entry_agrees_with_itself(codec):
     assert codec_of(codec.code) is codec
     if codec.options is None or any(map(codec.lossy, sample_options(codec))):
         assert not codec.portable
-        assert codec.decoding is codec.encoding is None
+        assert codec.decoding is None
+        assert codec.encoding is None
     assert Filter(codec.code, again=codec.options is not None).portable == codec.portable
     assert is_guarded((Filter(codec.code),)) == (
         codec.decoding is not None and codec.decoding.guarded

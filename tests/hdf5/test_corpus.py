@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import pytest
 
+from sharedcompute.cli.main import invoke
 from sharedcompute.system import disposable
 from tests.hdf5.test_hostile import as_hdf5_reads, virtual, write_small
 
@@ -44,26 +45,36 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("corpus_file", files, ids=[str(f.name) for f in files])
 
 
-def command(*words):
-    """Exit code and standard output of a command that ends in time, and as it should."""
-    line = [sys.executable, "-m", "sharedcompute", *map(str, words)]
+def process(words):
+    """A command as a process of its own that ends in time: exit code, stdout and stderr."""
+    line = [sys.executable, "-m", "sharedcompute", *words]
     done = subprocess.run(
         line, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL, check=False
     )
-    assert done.returncode in (0, 1, 2, 4), (words, done.returncode, done.stderr)
-    assert "Traceback" not in done.stderr, (words, done.stderr)
-    if done.returncode:
-        told = [line for line in done.stderr.splitlines() if "note:" not in line]
-        assert len(told) == 1, (words, done.stderr)
-    return done.returncode, done.stdout
+    return done.returncode, done.stdout, done.stderr
 
 
-def check(file, output):
+def ended(run, *words):
+    """Exit code and standard output of a command that ends as it should."""
+    code, out, err = run([str(word) for word in words])
+    assert code in (0, 1, 2, 4), (words, code, err)
+    assert "Traceback" not in err, (words, err)
+    if code:
+        lines = [line for line in err.splitlines() if "note:" not in line]
+        assert len(lines) == 1, (words, err)
+    return code, out
+
+
+def check(file, output, run=process):
     """The three commands on one file; how many results were compared."""
+
+    def command(*words):
+        return ended(run, *words)
+
     code, said = command("info", file, "--json")
     found = json.loads(said) if code == 0 else []
     usable = [d for d in found if d["read_path"] and 0 < np.prod(d["shape"], dtype=float) < LARGEST]
-    compared = sum(stats_are_right(file, d["path"]) for d in usable[:STATS])
+    compared = sum(stats_are_right(command, file, d["path"]) for d in usable[:STATS])
     code, _ = command("repack", file, output, "--filter", "gzip:1", "-q")
     if code == 0:
         for d in usable:
@@ -73,7 +84,7 @@ def check(file, output):
     return compared
 
 
-def stats_are_right(file, path):
+def stats_are_right(command, file, path):
     code, said = command("stats", f"{file}::{path}", "--json", "-q")
     if code:
         return 0
@@ -123,12 +134,17 @@ def write_corpus(folder, mutants):
     (folder / "text.h5").write_text("not HDF5")
 
 
-def test_a_small_corpus(tmp_path):
+@pytest.mark.parametrize("how", ["here", pytest.param("process", marks=pytest.mark.slow)])
+def test_a_small_corpus(tmp_path, capfd, how):
+    def here(words):
+        return invoke(words), *capfd.readouterr()
+
     (tmp_path / "corpus").mkdir()
     write_corpus(tmp_path / "corpus", 1)
     files = files_of(tmp_path / "corpus")
     assert len(files) == 6
-    results = {f.name: check(f, tmp_path / f"{f.stem}_out.h5") for f in files}
+    run = here if how == "here" else process
+    results = {f.name: check(f, tmp_path / f"{f.stem}_out.h5", run) for f in files}
     # Three by stats and six by repack.
     assert results["earliest.h5"] == results["latest.h5"] == 9
     assert results["cycle.h5"] == results["text.h5"] == 0

@@ -139,7 +139,8 @@ def test_every_command_has_the_option(folder, kind, capsys):
         assert invoke([*words, "--allow-external"]) == 0, words
         capsys.readouterr()
     with h5py.File("repack.h5") as file:
-        np.testing.assert_array_equal(next(iter(file.values()))[()], X)
+        (name,) = file
+        np.testing.assert_array_equal(file[name][()], X)
 
 
 def test_the_folder_itself_and_those_below_it_are_its_own(folder):
@@ -283,7 +284,7 @@ def test_a_chunk_that_unpacks_to_a_hundred_times_its_size(folder):
 
 def test_three_thousand_nested_groups(folder):
     with h5py.File("in.h5", "w") as file:
-        group = file
+        group: h5py.Group = file
         for _ in range(3000):
             group = group.create_group("g")
         group["x"] = X
@@ -312,7 +313,7 @@ def test_a_crash_on_one_file_of_a_glob_names_that_file(folder, monkeypatch):
     for number in range(4):
         with h5py.File(f"run_{number}.h5", "w") as file:
             file["x"] = X
-    real = inspector.numeric_dtype
+    real = inspector.numeric_dtype  # type: ignore[attr-defined]
     monkeypatch.setattr(
         inspector,
         "numeric_dtype",
@@ -412,7 +413,7 @@ def check_damaged(path):
     return right
 
 
-@pytest.mark.filterwarnings("ignore::sharedcompute.api.jobs.UnappliedAttributes")
+@pytest.mark.filterwarnings("ignore::sharedcompute.api.notices.UnappliedAttributes")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("how", small_files())
 def test_flipped_bytes_give_what_hdf5_gives_or_an_error(folder, how):
@@ -421,7 +422,7 @@ def test_flipped_bytes_give_what_hdf5_gives_or_an_error(folder, how):
 
 @pytest.mark.faults
 @pytest.mark.timeout(900)
-@pytest.mark.filterwarnings("ignore::sharedcompute.api.jobs.UnappliedAttributes")
+@pytest.mark.filterwarnings("ignore::sharedcompute.api.notices.UnappliedAttributes")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("how", small_files())
 def test_flipped_bytes_in_many_places(folder, how):

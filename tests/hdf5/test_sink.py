@@ -177,7 +177,7 @@ def test_the_file_in_memory_does_not_grow(tmp_path):
         for start in range(0, 4000, 200):
             scale = 1 << (start // 200)
             writer.write(start, rng.integers(0, scale, (200, 50)).astype("i4"))
-            assert writer._encoder._memory.id.get_filesize() < 8 << 20
+            assert writer._encoder._memory.id.get_filesize() < 8 << 20  # type: ignore[attr-defined]
 
 
 class FullDisk:
@@ -201,9 +201,9 @@ def test_a_short_write_is_continued_and_a_full_disk_is_named(tmp_path, monkeypat
     with OutputFile(str(tmp_path / "o.h5")) as output:
         created = create(sink, output)
         with created.target.open() as writer:
-            monkeypatch.setattr(row_writer.os, "pwrite", FullDisk(10**6))
+            monkeypatch.setattr(row_writer.os, "pwrite", FullDisk(10**6))  # type: ignore[attr-defined]
             writer.write(0, values)
-            monkeypatch.setattr(row_writer.os, "pwrite", FullDisk(5))
+            monkeypatch.setattr(row_writer.os, "pwrite", FullDisk(5))  # type: ignore[attr-defined]
             with pytest.raises(MemoryBudgetError, match="No space left"):
                 writer.write(0, values)
             monkeypatch.undo()

@@ -44,7 +44,7 @@ def sample(dtype: str, shape: tuple[int, ...], seed: int = 0, special: bool = Tr
             x[rng.random(shape) < 0.1] = info.max
             x[rng.random(shape) < 0.1] = info.min
     else:
-        x = rng.integers(-3, 4, shape) + np.round(rng.standard_normal(shape), 3)
+        x = rng.integers(-3, 4, shape) + np.round(rng.standard_normal(shape), 3)  # type: ignore[assignment]
         x = x + 1j * rng.standard_normal(shape) if kind.kind == "c" else x
         x = x.astype(kind)
         x[rng.random(shape) < 0.2] = 0

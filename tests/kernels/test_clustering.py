@@ -26,7 +26,7 @@ def labels(x, centres):
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_nearest_centre_is_that_of_scipy(shape, dtype):
-    x, centres = made(*shape, dtype)
+    x, centres = made(*shape, dtype)  # type: ignore[call-arg]
     assert np.array_equal(labels(x, centres), vq(x, centres)[0])
 
 

@@ -14,6 +14,7 @@ from . import naive
 HERE = Path(__file__).parent
 
 
+@pytest.mark.slow
 # Long, as a busy machine compiles slowly; it takes 8 and 32 s where it has a core for itself.
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(naive.REDUCED, reason="this is such a run")

@@ -165,6 +165,6 @@ def test_a_listener_hears_of_rounds_and_can_stop_them() -> None:
 def test_feature_names_are_forgotten_with_rows_that_have_none(file: Path) -> None:
     pandas = pytest.importorskip("pandas")
     model = PCA().fit(pandas.DataFrame(X, columns=list("abcd")))
-    assert model.feature_names_in_.tolist() == list("abcd")
+    assert model.feature_names_in_.tolist() == list("abcd")  # type: ignore[attr-defined]
     model.fit(f"{file}::/x")
     assert not hasattr(model, "feature_names_in_")

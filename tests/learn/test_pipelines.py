@@ -44,5 +44,5 @@ def test_a_search_runs_on_a_team(team: sc.Team) -> None:
 def test_results_come_as_frames_where_that_is_asked_for() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(BLOBS, columns=list("abcd"))
-    got = PCA(2).set_output(transform="pandas").fit_transform(frame)
+    got = PCA(2).set_output(transform="pandas").fit_transform(frame)  # type: ignore[attr-defined]
     assert list(got.columns) == ["pca0", "pca1"]

@@ -245,7 +245,7 @@ def test_predictions_are_those_of_scikit_learn(targets):
     params = {"coef": found["coef"], "intercept": found["intercept"]}
     bound = bind("linear", LINEAR.parameters, params)
     (stage,) = LINEAR.stages(bound, ArraySpec(x.shape, x.dtype))
-    out = np.empty((len(x), *stage.row_shape))
+    out = np.empty((len(x), *stage.row_shape))  # type: ignore[misc]
     stage.kernel(x, out.reshape(len(x), -1), *stage.args)
     assert out.shape == y.shape
     np.testing.assert_allclose(out, linear_model.LinearRegression().fit(x, y).predict(x))

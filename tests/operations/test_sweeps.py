@@ -19,7 +19,8 @@ import sharedcompute as sc
 from sharedcompute.errors import InputError, WorkerDied
 from sharedcompute.operations.fits import sweeps
 from sharedcompute.operations.fits.declaration import Fit, Step, Sweeps
-from sharedcompute.operations.fits.sweeps import HEAT, JACOBI, Relaxation
+from sharedcompute.operations.fits.relaxation import Relaxation
+from sharedcompute.operations.fits.sweeps import HEAT, JACOBI
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.sync import Control
@@ -257,7 +258,7 @@ def program(worker: sc.Worker, algorithm: Relaxation, model: dict[str, Array]) -
 def shared(algorithm: Sweeps, x: Array) -> dict[str, Array]:
     model = {name: sc.zeros(s.shape, s.dtype) for name, s in algorithm.model.items()}
     algorithm.begin(model, lambda start, stop: x[start:stop])
-    return model
+    return model  # type: ignore[return-value]
 
 
 def test_workers_that_are_processes_give_the_same_bits(teams: dict[int, sc.Team]) -> None:

@@ -54,7 +54,7 @@ def clipped(x: Array, lower: float, upper: float) -> list[Any] | None:
     low, high = max(Decimal(lower), least), min(Decimal(upper), most)
     if high < low or math.ceil(low) > math.floor(high):
         return None
-    low, high = math.ceil(low), math.floor(high)
+    low, high = math.ceil(low), math.floor(high)  # type: ignore[assignment]
     return np.clip(x.astype(object) * 1, low, high).tolist()
 
 

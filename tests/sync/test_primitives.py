@@ -49,10 +49,11 @@ def test_a_party_of_one_needs_no_team():
     barrier(alone())
 
 
-def test_a_barrier_of_eight_on_few_cores_comes_to_an_end(way):
+@pytest.mark.parametrize("n", [5, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_barrier_of_eight_on_few_cores_comes_to_an_end(way, n):
     x = sc.zeros(8, np.int64)
     with sc.Team(8) as team:
-        assert team.run(lambda w, x: steps(w.control, x, 200), x) == [0] * 8
+        assert team.run(lambda w, x: steps(w.control, x, n), x) == [0] * 8
 
 
 @numba.njit

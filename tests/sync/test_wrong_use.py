@@ -217,7 +217,7 @@ def test_those_who_wait_in_compiled_code_come_out_when_another_fails(four, wait,
         four.run(program, out)
     assert out.tolist() == [1, 1, 0, 1], "all others came out by Aborted"
     if end == "kill":
-        assert (caught.value.rank, caught.value.signal) == (2, 9)
+        assert (caught.value.rank, caught.value.signal) == (2, 9)  # type: ignore[attr-defined]
     now = four.run(lambda w: w.barrier() or os.getpid())
     assert [a == b for a, b in zip(now, pids, strict=True)] == [True, True, end == "raise", True]
 

@@ -219,7 +219,7 @@ def test_clean_removes_blocks_whose_owner_is_gone_and_no_others():
 
     def die():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sharedcompute.shm.segments.janitor, "start", lambda *_: None)
+            patch.setattr(sharedcompute.shm.segments.janitor, "start", lambda *_: None)  # type: ignore[attr-defined]
             kept.append(arrays.zeros(5))
         return arrays.segment_of(kept[0]).name
 
@@ -265,7 +265,7 @@ def test_where_no_block_can_be_made_the_error_names_dev_shm_and_serial(monkeypat
         if name == "segment.create":
             raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(segments.faults, "point", fail)
+    monkeypatch.setattr(segments.faults, "point", fail)  # type: ignore[attr-defined]
     with pytest.raises(MemoryBudgetError, match=rf"/dev/shm, got .*{cure}.*engine='serial'"):
         arrays.zeros(3)
 

@@ -15,6 +15,8 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.errors import InputError, NoWorkersWarning
+from sharedcompute.plan import repack
+from sharedcompute.plan.budget import engines
 from sharedcompute.shm import arrays
 
 from .scripts import eventually, gone
@@ -92,7 +94,7 @@ def test_in_a_fork_its_parents_team_is_an_error_and_a_team_of_its_own_works(team
 def test_workers_see_their_team_closed_though_a_fork_of_its_process_lives():
     # A fork server of its own: that of other tests would outlive this one's end.
     own = sc.Team(2, start_method="fork")
-    server = multiprocessing.forkserver._forkserver._forkserver_pid
+    server = multiprocessing.forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
     pids = own.pids
     reading, writing = os.pipe()
     pid = os.fork()
@@ -117,18 +119,18 @@ def test_workers_see_their_team_closed_though_a_fork_of_its_process_lives():
 def in_daemon(f):
     """Call a function in a daemonic process, as a worker of a pool is."""
     process = multiprocessing.current_process()
-    process._config["daemon"] = True
+    process._config["daemon"] = True  # type: ignore[attr-defined]
     try:
         return f()
     finally:
-        del process._config["daemon"]
+        del process._config["daemon"]  # type: ignore[attr-defined]
 
 
 @pytest.fixture
 def large(tmp_path, monkeypatch):
     """A file that is large enough for workers, as the plan sees it."""
-    monkeypatch.setattr("sharedcompute.plan.budget.engines.START_SECONDS", 0)
-    monkeypatch.setattr("sharedcompute.plan.repack.START_SECONDS", 0)
+    monkeypatch.setattr(engines, "START_SECONDS", 0)
+    monkeypatch.setattr(repack, "START_SECONDS", 0)
     x = np.arange(600.0).reshape(100, 6)
     with h5py.File(tmp_path / "in.h5", "w") as file:
         file.create_dataset("x", data=x, chunks=(10, 6))

@@ -160,7 +160,7 @@ class Model(RuleBasedStateMachine):
     def close(self):
         pids = self.team.pids
         self.team.close()
-        assert not any(arrays.segments.start_time(pid) for pid in pids)
+        assert not any(arrays.segments.start_time(pid) for pid in pids)  # type: ignore[attr-defined]
 
     @precondition(lambda self: not self.is_open)
     @rule(size=st.integers(1, 3))

@@ -169,7 +169,7 @@ def test_the_lowest_rank_that_failed_is_reported(teams):
 
 def unpicklable_argument(message):
     error = ValueError(message)
-    error.held = threading.Lock()
+    error.held = threading.Lock()  # type: ignore[attr-defined]
     return error
 
 

@@ -78,7 +78,7 @@ def test_no_text_below_the_command_line_spells_an_option_itself() -> None:
     names = "|".join(sorted({name.replace("_", "-") for name in NAMES}))
     spelled = re.compile(rf"--({names})\b|(?<!\w)-p [a-z]|\(-j\)|\b({'|'.join(NAMES)})=(True|')")
     found = [
-        f"{path.relative_to(PACKAGE)}:{node.lineno}: {node.value}"
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {node.value}"  # type: ignore[str-bytes-safe]
         for path in sorted(PACKAGE.rglob("*.py"))
         if path.relative_to(PACKAGE).parts[0] not in OWN_WORDS
         for node in constants(ast.parse(path.read_text()))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sharedcompute.cli.scaling.laws import Scaling
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def draw(timed: Scaling, title: str, file: Path) -> None:
@@ -31,8 +34,8 @@ def draw(timed: Scaling, title: str, file: Path) -> None:
     figure.savefig(file, dpi=120, format=file.suffix[1:].lower())
 
 
-def _times(axes: Any, timed: Scaling) -> None:
-    """Each run, the medians, and Amdahl's law as far as it was fitted."""
+def _times(axes: Axes, timed: Scaling) -> None:
+    """Draw each run, the medians, and Amdahl's law as far as it was fitted."""
     axes.plot([r.workers for r in timed.runs], [r.seconds for r in timed.runs], ".", color="0.6")
     axes.plot(timed.counts, [timed.median(p) for p in timed.counts], "o-", label="median")
     fit = timed.amdahl()
@@ -44,7 +47,7 @@ def _times(axes: Any, timed: Scaling) -> None:
     axes.set(ylabel="seconds", title="Time")
 
 
-def _speedups(axes: Any, timed: Scaling) -> None:
+def _speedups(axes: Axes, timed: Scaling) -> None:
     counts = timed.counts
     axes.plot(counts, counts, color="0.7", label="ideal")
     axes.plot(counts, [timed.speedup(p) for p in counts], "o-", label="measured")
@@ -57,8 +60,8 @@ def _speedups(axes: Any, timed: Scaling) -> None:
     axes.set(ylabel="times as fast as 1 worker", title="Speed-up")
 
 
-def _shares(axes: Any, timed: Scaling) -> None:
-    """Stacked bars; the numbers of workers are names here, not places."""
+def _shares(axes: Axes, timed: Scaling) -> None:
+    """Draw stacked bars; the numbers of workers are names here, not places."""
     names = [str(p) for p in timed.counts]
     bottom = [0.0] * len(names)
     for part in timed.parts(1):

@@ -15,7 +15,7 @@ from typing import Any
 
 import deflate
 
-from sharedcompute.hdf5.safety.ownership import create, open_own, open_to_read
+from sharedcompute.hdf5.safety.ownership import create_own, open_own, open_to_read
 from sharedcompute.system import faults
 
 Record = dict[str, Any]
@@ -39,7 +39,7 @@ class Journal:
             os.ftruncate(self._fd, length)
         else:
             self._crc = 0
-            self._fd = create(path, flags)
+            self._fd = create_own(path, flags)
 
     def append(self, record: Record) -> None:
         """Write a record; it is safe from the death of this process from here on.

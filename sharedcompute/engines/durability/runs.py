@@ -15,7 +15,7 @@ from typing import Any
 from sharedcompute.engines.durability.journal import Record, read
 from sharedcompute.errors import Error, InputError, OutputExists, StaleResumeError
 from sharedcompute.hdf5.safety.ownership import is_own, is_own_folder
-from sharedcompute.hdf5.writing.output import open_written
+from sharedcompute.hdf5.writing.new_file import open_written
 from sharedcompute.hdf5.writing.state_folder import StateFolder
 from sharedcompute.system import faults
 from sharedcompute.wording import flag, in_python

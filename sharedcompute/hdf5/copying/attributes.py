@@ -17,8 +17,8 @@ from sharedcompute.hdf5.format.names import raw, text
 from sharedcompute.hdf5.format.types import has_references
 
 
-def names_of(item: Any) -> list[str]:
-    """The attributes that are copied: neither a library's own nor ours."""
+def copied_attributes(item: Any) -> list[str]:
+    """Return the attributes that are copied: neither a library's own nor ours."""
     names = map(text, attribute_names(item.id))
     return [name for name in names if name not in STRUCTURAL and not name.startswith(PREFIX)]
 
@@ -40,7 +40,7 @@ def copy_attributes(
         The names of those that could not be copied, and why, a phrase each.
     """
     left = {}
-    for name in names_of(source):
+    for name in copied_attributes(source):
         if name in leave_out or h5a.exists(target.id, raw(name)):
             continue
         if name in OF_THE_DTYPE and isinstance(target, h5py.Dataset):

@@ -1,4 +1,4 @@
-"""Small arrays of numbers described in brief: as far as HDF5 needs it to bring them over itself.
+"""Small arrays of numbers described in brief: as far as HDF5 needs it to copy them itself.
 
 What a job reads is described in full (`inspector.py`), which takes half a millisecond for
 a dataset: its read path, its packing, where its chunks lie. A file may hold thousands of a few
@@ -24,7 +24,7 @@ _READ_BY_HDF5 = (h5d.CHUNKED, h5d.CONTIGUOUS, h5d.COMPACT)
 
 
 class Briefer:
-    """Describes small datasets of one file.
+    """Describes small datasets of one file in brief.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Briefer:
         self._types: dict[bytes, np.dtype[Any] | None] = {}
 
     def source(self, dataset: Any, path: bytes) -> DatasetSource | None:
-        """A low-level dataset in brief; None if it is not small, or no plain numbers."""
+        """Return a low-level dataset in brief; None if it is not small, or no plain numbers."""
         shape = _shape(dataset)
         kind = dataset.get_type()
         if not shape or math.prod(shape) * kind.get_size() > self._nbytes:
@@ -78,7 +78,7 @@ class Briefer:
 
 
 def _shape(dataset: Any) -> tuple[int, ...]:
-    """Empty for what is no array, or has no elements."""
+    """Return the shape, empty for what is no array, or has no elements."""
     try:
         shape: tuple[int, ...] = dataset.shape
     except FOREIGN:

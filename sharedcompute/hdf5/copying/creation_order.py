@@ -1,4 +1,4 @@
-"""What hangs on an object, in the order in which it was made, where the file keeps that."""
+"""Links and attributes of an object in the order of their creation, where the file keeps it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from h5py import h5, h5a, h5g, h5p, h5t
 from sharedcompute.hdf5.format.names import is_taken, key, raw
 
 TRACKED = h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED
-"""Links and attributes are kept in the order of their creation, as netCDF-4 wants."""
+"""Links and attributes are kept in the order of their creation, as netCDF-4 requires."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Link:
 
     @property
     def properties(self) -> Any:
-        """How to make the same link."""
+        """The creation properties for the same link."""
         lcpl = h5p.create(h5p.LINK_CREATE)
         lcpl.set_char_encoding(self.charset)
         return lcpl
 
 
 def links_of(group: Any, path: bytes) -> list[Link]:
-    """The links of a low-level group that stands at `path`, empty for the root."""
+    """Return the links of a low-level group at `path`, empty for the root."""
     links: list[Link] = []
     order = group.get_create_plist().get_link_creation_order()
     group.links.iterate(
@@ -55,7 +55,7 @@ def links_of(group: Any, path: bytes) -> list[Link]:
 
 
 def group_properties(group: Any) -> Any:
-    """The creation properties of a group, for one that has no links yet.
+    """Return the creation properties of a group, for one that has no links yet.
 
     Not the group's own list: that holds where its links are stored if there are more than eight,
     and a group made with it looks for them there (HDF5 2.0, "addr overflow").
@@ -91,7 +91,7 @@ def require_group(file: h5py.File, path: str) -> h5py.Group:
 
 
 def attribute_names(item: Any) -> list[bytes]:
-    """The names of the attributes of a low-level object.
+    """Return the names of the attributes of a low-level object.
 
     By name for a named type: h5py does not give its creation properties.
     """

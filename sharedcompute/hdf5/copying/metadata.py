@@ -1,4 +1,4 @@
-"""What a result keeps of its input: attributes, dimension scales, and CF's companion variables.
+"""Metadata that a result keeps: attributes, dimension scales, CF's companion variables.
 
 References
 ----------
@@ -8,18 +8,14 @@ CF conventions 1.11, chapters 5 (coordinate systems) and 7 (cell boundaries).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import h5py
-import numpy as np
-from h5py import h5d, h5s, h5t
 from numpy.typing import NDArray
 
 from sharedcompute.hdf5.copying.attributes import copy_attributes
-from sharedcompute.hdf5.copying.storage import replace_filters
-from sharedcompute.hdf5.filters.pipeline import pipeline_of
-from sharedcompute.hdf5.filters.selection import for_result
+from sharedcompute.hdf5.copying.companion_data import copy_data, holds_the_same
+from sharedcompute.hdf5.copying.related import RelatedVariables
 from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES, COMPANIONS, OF_THE_VALUES
 from sharedcompute.hdf5.format.dimensions import (
     ID,
@@ -32,10 +28,9 @@ from sharedcompute.hdf5.format.dimensions import (
     number_dimensions,
     of_coordinate,
 )
-from sharedcompute.hdf5.format.layout import lies_here
 from sharedcompute.hdf5.format.names import item_at, key, path_of, raw, text_attribute
-from sharedcompute.hdf5.inspection.companions import basename, beside, relative, scales_of
-from sharedcompute.hdf5.inspection.joined_rows import Gathered, NotJoinedError, Wanted, gather
+from sharedcompute.hdf5.inspection.companions import basename, find_companion, relative, scales_of
+from sharedcompute.hdf5.inspection.joined_rows import Joined, JoinRequest, NotJoinedError, join_rows
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
 
@@ -51,8 +46,8 @@ def copy_metadata(
 ) -> tuple[str, ...]:
     """Give a result what describes its input.
 
-    Scales and companions are put beside the result, under their own names; one that is there
-    already is used if it is equal, and else the new one gets a number behind its name. Either all
+    Scales and companions are put next to the result, under their own names; one that is there
+    already is used if it is equal, and else the new one gets a number after its name. Either all
     axes of the result are labelled or none: what has no scale gets a dimension without a variable.
 
     Parameters
@@ -91,7 +86,7 @@ def copy_metadata(
 
 
 class _Carrier:
-    """One result's scales and companions on their way from file to file.
+    """Carries scales and companions of one result from file to file.
 
     What belongs to the rows of joined files is joined, or left out where it cannot be.
 
@@ -111,8 +106,7 @@ class _Carrier:
         self._original = original
         self._result = result
         self._axes = list(axes)
-        self._scales = [scales_of(original, axis) for axis in range(original.ndim)]
-        self._axis_of = {path_of(s): axis for axis, found in enumerate(self._scales) for s in found}
+        self._related = RelatedVariables(original, self._axes)
         self._carried: dict[str, h5py.Dataset | None] = {}
         self._joined = self._join() if source.glob else {}
         self._several: dict[str, list[h5py.Dataset]] = {}
@@ -128,7 +122,7 @@ class _Carrier:
     def carry_axes(self) -> None:
         """Make, attach and label the scales of each axis that the result still has."""
         if is_scale(self._original) and self._place_of(self._original) == path_of(self._result):
-            # It takes the place of the coordinate that it was made of.
+            # It takes the place of the coordinate that it was computed from.
             if self._axes[:1] == [0]:
                 self._make_scale(self._original, self._result)
             return
@@ -137,7 +131,7 @@ class _Carrier:
                 continue
             if self._original.dims[axis].label:
                 self._result.dims[new].label = self._original.dims[axis].label
-            for scale in self._scales[axis]:
+            for scale in self._related.scales[axis]:
                 self._attach(self._result, new, scale)
         self._complete(self._result)
 
@@ -147,8 +141,8 @@ class _Carrier:
             text = text_attribute(self._original, attribute)
             words = []
             for word in text.split():
-                found = beside(self._original, word.removesuffix(":"))
-                if found is None or not self._stays(found):
+                found = find_companion(self._original, word.removesuffix(":"))
+                if found is None or not self._related.stays(found):
                     continue
                 carried = self._carry(found)
                 if carried is None:
@@ -161,75 +155,37 @@ class _Carrier:
                 self._result.attrs.pop(attribute, None)
 
     def finish(self) -> tuple[str, ...]:
-        """Number what netCDF wants numbered; what is to be told."""
+        """Give netCDF the numbers of dimensions it wants, and return what is to be reported."""
         carried = filter(None, self._carried.values())
         if self._several or any(ID in copied.attrs for copied in carried):
             number_dimensions(self._result.file, self._several)
         return tuple(self._notes)
 
-    def _join(self) -> dict[str, Gathered]:
-        """What joined files have of all that the axes and the coordinates lead to."""
-        found: dict[str, Gathered] = {}
-        wanted: list[Wanted] = []
-        for item, of in self._reached():
-            along = self._along(item)
+    def _join(self) -> dict[str, Joined]:
+        """Join what the axes and the coordinates of joined files lead to."""
+        found: dict[str, Joined] = {}
+        wanted: list[JoinRequest] = []
+        for item, of in self._related.reached():
+            along = self._related.along(item)
             of_rows = any(0 in axes for axes in along)
             if of_rows and (along[0] != {0} or any(0 in axes for axes in along[1:])):
                 found[path_of(item)] = NotJoinedError("its rows cannot be told from its columns")
             else:
-                wanted.append(Wanted(item, of_rows, of))
-        return found | gather(self._source, wanted)
-
-    def _reached(self) -> Iterator[tuple[h5py.Dataset, h5py.Dataset | None]]:
-        """What the axes and the coordinates lead to; of cells' edges, the coordinate too."""
-        scales = [s for axis in self._axes if axis is not None for s in self._scales[axis]]
-        words = text_attribute(self._original, "coordinates").split()
-        named = (beside(self._original, word) for word in words)
-        queue: list[tuple[h5py.Dataset, h5py.Dataset | None]]
-        queue = [(item, None) for item in (*scales, *named) if item is not None]
-        seen: set[str] = set()
-        while queue:
-            item, of = queue.pop()
-            if path_of(item) in seen or has_no_variable(item) or not self._stays(item):
-                continue
-            seen.add(path_of(item))
-            yield item, of
-            for axis in range(item.ndim if item.shape else 0):
-                queue += [(scale, None) for scale in scales_of(item, axis)]
-            edges = (beside(item, text_attribute(item, name)) for name in AXIS_ATTRIBUTES)
-            queue += [(found, item) for found in edges if found is not None]
-
-    def _along(self, item: h5py.Dataset) -> list[set[int]]:
-        """For each axis of `item`, the axes of the original that it is, or may be."""
-        if not item.shape:
-            return []
-        if path_of(item) in self._axis_of:
-            return [{self._axis_of[path_of(item)]}, *(set[int]() for _ in item.shape[1:])]
-        scales = [scales_of(item, axis) for axis in range(item.ndim)]
-        if any(scales):
-            named = [{self._axis_of.get(path_of(s)) for s in found} - {None} for found in scales]
-            return [{axis for axis in found if axis is not None} for found in named]
-        if is_scale(item):
-            return [set() for _ in item.shape]
-        lengths = self._original.shape
-        return [{axis for axis, n in enumerate(lengths) if n == side} for side in item.shape]
-
-    def _stays(self, item: h5py.Dataset) -> bool:
-        """Whether the result still has all axes that `item` is along."""
-        return all(axis in self._axes for found in self._along(item) for axis in found)
+                wanted.append(JoinRequest(item, of_rows, of))
+        return found | join_rows(self._source, wanted)
 
     def _attach(self, dataset: h5py.Dataset, axis: int, scale: h5py.Dataset) -> None:
         dataset.dims[axis].attach_scale(self._carry(scale) or self._bare(scale))
 
     def _bare(self, scale: h5py.Dataset) -> h5py.Dataset:
-        """The dimension of a scale whose values are left out."""
-        of_rows = 0 in self._along(scale)[0]
+        """Return the dimension of a scale whose values are left out."""
+        of_rows = 0 in self._related.along(scale)[0]
         length = self._source.shape[0] if of_rows else scale.shape[0]
         name = relative(path_of(scale), path_of(self._original.parent))
         return self._dimension(name, length, grows=scale.maxshape[0] is None)
 
     def _dimension(self, name: str, length: int, *, grows: bool = False) -> h5py.Dataset:
-        """A dimension without a variable, one that is there already where that is the same."""
+        """Return a dimension without a variable, that which is there already if it is the same."""
         group = self._result.parent
         for number in itertools.count():
             numbered = f"{name}_{number}" if number else name
@@ -266,7 +222,7 @@ class _Carrier:
             self._notes.append(f"{path_of(item)} of {self._source} is left out: {joined}")
             self._carried[path_of(item)] = None
             return None
-        if self._source.glob and has_no_variable(item) and 0 in self._along(item)[0]:
+        if self._source.glob and has_no_variable(item) and 0 in self._related.along(item)[0]:
             # Only its length is joined.
             return self._remember(item, self._bare(item))
         copied, is_new = self._place(item, joined)
@@ -302,14 +258,14 @@ class _Carrier:
                 self._several[path_of(copied)] = found
 
     def _place_of(self, item: h5py.Dataset) -> str:
-        """Where a copy of `item` goes, if nothing is in its way."""
+        """Return where a copy of `item` goes, if nothing is in its way."""
         path = relative(path_of(item), path_of(self._original.parent))
         return f"{path_of(self._result.parent).rstrip('/')}/{path}"
 
     def _carry_edges(self, item: h5py.Dataset, copied: h5py.Dataset) -> None:
         """Copy the edges of a coordinate's cells, and let it name what was copied."""
         for attribute in AXIS_ATTRIBUTES:
-            edges = beside(item, text_attribute(item, attribute))
+            edges = find_companion(item, text_attribute(item, attribute))
             if edges is None:
                 continue
             carried = self._carry(edges)
@@ -319,92 +275,26 @@ class _Carrier:
                 _replace_text(copied, attribute, basename(carried).removeprefix(SHADOW))
 
     def _place(self, item: h5py.Dataset, values: NDArray[Any] | None) -> tuple[h5py.Dataset, bool]:
-        """The copy of `item`, or of other `values`, and whether it had to be made."""
+        """Return the copy of `item`, or of other `values`, and whether it had to be made."""
         group = self._result.parent
         path = relative(path_of(item), path_of(self._original.parent))
         for number in itertools.count():
             name = f"{path}_{number}" if number else path
             there = item_at(group, name)
             if there is None:
-                return _copy_data(item, group, name, values), True
-            if there != self._result and _equal(item, there, values):
+                return copy_data(item, group, name, values), True
+            if there != self._result and holds_the_same(item, there, values):
                 return there, False
         raise AssertionError("unreachable")
 
 
-def _copy_data(
-    item: h5py.Dataset, group: h5py.Group, name: str, values: NDArray[Any] | None = None
-) -> h5py.Dataset:
-    """Copy a dataset without its attributes; with `values`, as if it had these."""
-    if h5py.check_string_dtype(item.dtype) is not None and lies_here(item):
-        # H5Ocopy copies a fill value of variable length as a pointer into the old file, and the
-        # copy cannot be opened then (HDF5 2.0: bad global heap collection signature).
-        data = item[()] if values is None else values
-        fixed = item.dtype.kind == "S" and values is not None
-        return group.create_dataset(key(name), data=data, dtype=data.dtype if fixed else item.dtype)
-    dcpl = item.id.get_create_plist()
-    if item.dtype.kind in "biufc" and lies_here(item):
-        return _copy_numbers(item, group, name, dcpl, values)
-    if values is not None:
-        return group.create_dataset(key(name), data=values, dtype=item.dtype)
-    item.file.copy(item, group, name=key(name), without_attrs=True)
-    copied: h5py.Dataset = group[raw(name)]
-    return copied
-
-
-def _copy_numbers(
-    item: h5py.Dataset, group: h5py.Group, name: str, dcpl: Any, values: NDArray[Any] | None
-) -> h5py.Dataset:
-    """Copy a dataset of numbers without the times at which the copy was made.
-
-    H5Ocopy keeps them where the input does, and the same job would make other bytes each time.
-    """
-    dcpl.set_obj_track_times(False)
-    # Stored options are not those that a filter is given.
-    replace_filters(for_result(pipeline_of(dcpl)), dcpl)
-    space = item.id.get_space()
-    if values is not None:
-        grows = h5s.UNLIMITED if item.maxshape[0] is None else len(values)
-        space = h5s.create_simple(values.shape, (grows, *values.shape[1:]))
-        if dcpl.get_layout() == h5d.COMPACT:
-            # All rows may be too many for an object header.
-            dcpl.set_layout(h5d.CONTIGUOUS)
-    kind = item.id.get_type().copy()
-    if values is not None and values.dtype.newbyteorder("=") != item.dtype.newbyteorder("="):
-        # Not all files have the dtype of the first.
-        kind = h5t.py_create(values.dtype)
-    made = h5d.create(group.id, raw(name), kind, space, dcpl)
-    copied = h5py.Dataset(made)
-    # A netCDF dimension without a variable is a dataset of any length that was never written.
-    if values is not None:
-        copied[()] = values
-    elif item.size and item.id.get_storage_size():
-        copied[()] = item[()]
-    return copied
-
-
-def _equal(item: h5py.Dataset, there: Any, values: NDArray[Any] | None) -> bool:
-    """Whether `there` holds what `item` does, or other `values` of its kind."""
-    if not isinstance(there, h5py.Dataset):
-        return False
-    shape, dtype = (item.shape, item.dtype) if values is None else (values.shape, values.dtype)
-    if there.shape != shape or there.dtype.newbyteorder("=") != dtype.newbyteorder("="):
-        return False
-    if not lies_here(item) or is_scale(there) != is_scale(item):
-        return False
-    if has_no_variable(item) or has_no_variable(there):
-        return has_no_variable(item) == has_no_variable(there)
-    old, new = item[()] if values is None else values, there[()]
-    return np.asarray(old).tobytes() == np.asarray(new).tobytes() or bool(np.all(old == new))
-
-
 def _is_dimension(item: Any) -> bool:
-    """Whether it is a dimension without a variable."""
+    """Return whether it is a dimension without a variable."""
     return isinstance(item, h5py.Dataset) and is_scale(item) and has_no_variable(item)
 
 
 def _scale_name(item: h5py.Dataset, copied: h5py.Dataset) -> str:
-    """The scale's own name; netCDF's text for a dimension without a variable must stay."""
+    """Return the scale's own name; netCDF's text for a dimension without a variable stays."""
     old = text_attribute(item, "NAME")
     if not has_no_variable(item):
         return basename(copied)

@@ -2,7 +2,7 @@
 
 A reference is an address in its own file: HDF5 copies it as it is, and it then points to nothing,
 or to something else. Values are translated as they lie in memory, so that a type which NumPy cannot
-express is no obstacle, and everything beside the references keeps its bits.
+express is no obstacle, and everything but the references keeps its bits.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from sharedcompute.hdf5.format.types import has_references
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where the objects of one file stand in its copy.
+class ObjectAddresses:
+    """Addresses of the objects of one file in its copy.
 
     Parameters
     ----------
@@ -50,14 +50,14 @@ class Translator:
     Parameters
     ----------
     source, target : h5py.File
-    places : Places
+    addresses : ObjectAddresses
         Complete: an object that is not in it is taken to be lost.
     """
 
-    def __init__(self, source: h5py.File, target: h5py.File, places: Places) -> None:
+    def __init__(self, source: h5py.File, target: h5py.File, addresses: ObjectAddresses) -> None:
         self._source = source.id
         self._target = target.id
-        self._places = places
+        self._addresses = addresses
         self._regions: dict[bytes, bytes | None] = {}
 
     def translate(self, kind: Any, items: NDArray[np.uint8]) -> int:
@@ -109,7 +109,7 @@ class Translator:
     def _object_references(self, items: NDArray[np.uint8]) -> int:
         old = np.ascontiguousarray(items).view(np.uint64)[:, 0]
         known, index = np.unique(old, return_inverse=True)
-        found = [self._places.addresses.get(int(address), 0) for address in known]
+        found = [self._addresses.addresses.get(int(address), 0) for address in known]
         new = np.array(found, np.uint64)[index]
         # Before `items` changes: `old` may be a view of it.
         lost = int(((old != 0) & (new == 0)).sum())
@@ -130,21 +130,21 @@ class Translator:
         return lost
 
     def _region(self, raw: bytes) -> bytes | None:
-        """The same region of the same dataset in the other file; None if that is not there."""
+        """Return the same region of the same dataset in the other file; None if it is not there."""
         reference = _as_object(raw)
         try:
             dataset = h5r.dereference(reference, self._source)
             space = h5r.get_region(reference, self._source)
         except (KeyError, OSError, RuntimeError, ValueError):
             return None
-        path = self._places.paths.get(h5o.get_info(dataset).addr)
+        path = self._addresses.paths.get(h5o.get_info(dataset).addr)
         if path is None:
             return None
         return _as_bytes(h5r.create(self._target, path, h5r.DATASET_REGION, space))
 
 
 def _rows(items: NDArray[np.uint8], itemsize: int) -> Iterator[NDArray[np.uint8]]:
-    """The memory of each row of variable length, from HDF5's pairs of a length and a pointer."""
+    """Yield the memory of each row of variable length, from HDF5's lengths and pointers."""
     pairs = np.ascontiguousarray(items).view(np.uint64)
     for length, pointer in pairs.tolist():
         if length:
@@ -153,7 +153,7 @@ def _rows(items: NDArray[np.uint8], itemsize: int) -> Iterator[NDArray[np.uint8]
 
 
 def _as_object(raw: bytes) -> h5py.RegionReference:
-    """h5py's object for a region reference: only HDF5's conversion makes one from its bytes."""
+    """Return h5py's object for a region reference: only HDF5's conversion makes one."""
     memory = bytearray(16)
     memory[: len(raw)] = raw
     buffer = np.frombuffer(memory, np.uint8)

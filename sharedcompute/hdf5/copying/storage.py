@@ -1,4 +1,4 @@
-"""How a dataset that is made again is stored: the creation properties of the old one, changed."""
+"""Storage of a dataset that is created again: the creation properties of the old one, changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALL_FILTERS = 0
 
 @dataclass(frozen=True)
 class Storage:
-    """How a dataset that is made again will be stored.
+    """The storage of a dataset that is created again.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Storage:
     filters : tuple of Filter
         Needs chunks.
     at_once : bool
-        HDF5 brings the rows over while it copies the structure, and nobody does so later. What was
+        HDF5 copies the rows while it copies the structure, and they are not copied later. What was
         never written stays so.
     """
 
@@ -36,8 +36,8 @@ class Storage:
     at_once: bool = False
 
 
-def must_be_made(dataset: Any, attributes_change: bool) -> bool:
-    """Whether H5Ocopy cannot copy a dataset as it is.
+def needs_creation(dataset: Any, attributes_change: bool) -> bool:
+    """Return whether H5Ocopy cannot copy a dataset as it is.
 
     It copies a reference as an address in the old file, a named type as one without a name, and a
     fill value of variable length as a pointer into the old file: the copy cannot be opened then
@@ -61,11 +61,11 @@ def must_be_made(dataset: Any, attributes_change: bool) -> bool:
     return (kind.committed() or timed) and are_exact(pipeline_of(dcpl))
 
 
-def stored_so(dataset: Any, storage: Storage) -> Any:
-    """The creation properties of `dataset`, a low-level one, with another layout and filters.
+def recoded_properties(dataset: Any, storage: Storage) -> Any:
+    """Return the creation properties of a low-level dataset, with other layout and filters.
 
-    The fill value and the order of attributes stay. Places are given out at once where their size
-    is known: workers write them in place, and would give them out in the order in which they end.
+    The fill value and the order of attributes stay. Space is allocated at once where its size
+    is known: workers write in place, and it would be allocated in the order in which they end.
     """
     dcpl = dataset.get_create_plist()
     if dcpl.get_external_count():
@@ -80,8 +80,8 @@ def stored_so(dataset: Any, storage: Storage) -> Any:
     return dcpl
 
 
-def stored_alike(dataset: Any) -> Any:
-    """The creation properties of `dataset` for a copy that is written anew."""
+def same_properties(dataset: Any) -> Any:
+    """Return the creation properties of `dataset` for a copy that is written again."""
     dcpl = dataset.get_create_plist()
     pipeline = pipeline_of(dcpl)
     exact = are_exact(pipeline)
@@ -100,7 +100,7 @@ def replace_filters(pipeline: Pipeline, dcpl: Any) -> None:
 
 
 def _without_files(dataset: Any, old: Any) -> Any:
-    """The properties of a dataset whose rows lie in other files, without these.
+    """Return the properties of a dataset whose rows lie in other files, without these.
 
     HDF5 takes no file from its list, and a copy that kept it would be written into the input's.
     """

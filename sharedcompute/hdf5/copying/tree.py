@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from h5py import h5a, h5d, h5g, h5l, h5o, h5p, h5t
+from h5py import h5a, h5d, h5g, h5l, h5o, h5t
 
 from sharedcompute.errors import Error, InputError
 from sharedcompute.hdf5.copying.creation_order import (
@@ -26,8 +26,14 @@ from sharedcompute.hdf5.copying.creation_order import (
     group_properties,
     links_of,
 )
-from sharedcompute.hdf5.copying.references import Places, Translator
-from sharedcompute.hdf5.copying.storage import Storage, must_be_made, stored_alike, stored_so
+from sharedcompute.hdf5.copying.named_types import NamedTypes, has_plain_attributes
+from sharedcompute.hdf5.copying.references import ObjectAddresses, Translator
+from sharedcompute.hdf5.copying.storage import (
+    Storage,
+    needs_creation,
+    recoded_properties,
+    same_properties,
+)
 from sharedcompute.hdf5.copying.values import copy_attribute, copy_dataset
 from sharedcompute.hdf5.format.layout import files_of
 from sharedcompute.hdf5.format.names import text
@@ -41,7 +47,7 @@ COMMENT = 1 << 13
 the object's name takes as long as to open the object."""
 
 Choose = Callable[[int], Storage | None]
-"""How the dataset at an address is to be stored; None copies it as it is."""
+"""Returns the storage of the dataset at an address; None copies it as it is."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Recoded:
 def copy_tree(
     source: h5py.File, target: h5py.File, home: Path, choose: Choose
 ) -> tuple[list[Recoded], list[str]]:
-    """Copy all of a file but the rows of the datasets that `choose` wants stored otherwise, later.
+    """Copy all of a file but the rows of the datasets that `choose` stores otherwise, later.
 
     Parameters
     ----------
@@ -73,7 +79,7 @@ def copy_tree(
     home : Path
         The folder in which the copy will stand.
     choose : callable
-        Asked for each dataset by its address in `source`. It may choose for arrays of numbers.
+        Called with the address of each dataset in `source`. It may choose for arrays of numbers.
 
     Returns
     -------
@@ -96,7 +102,7 @@ def copy_tree(
 
 
 class _Copy:
-    """One file on its way into another."""
+    """Copies one file into another."""
 
     def __init__(self, source: h5py.File, target: h5py.File, home: Path, choose: Choose) -> None:
         self.recoded: list[Recoded] = []
@@ -105,22 +111,18 @@ class _Copy:
         self._target = target
         self._home = home.resolve()
         self._choose = choose
-        self._places = Places()
+        self._addresses = ObjectAddresses()
         self._names = str(source.filename), str(target.filename)
         # Made once: each object of h5py takes 10 us.
         self._links: dict[int, Any] = {}
-        self._copying = {plain: _copy_properties(plain) for plain in (True, False)}
         # Objects whose attributes, or values where there is None, wait for the second pass.
         self._waiting: list[tuple[bytes, bytes | None]] = []
-        # A group without a name, which goes with this object: types that are needed before their
-        # own links are due, as links must be made in their order. Going, it sets the times of such
-        # types to now, and HDF5 has no other way.
-        self._types = h5g.create(target.id, None)
+        self._types = NamedTypes(target, self._addresses)
 
     def make_all(self) -> None:
         """Make every object and link, and fill what holds no references."""
         old, new = h5g.open(self._source.id, b"/"), h5g.open(self._target.id, b"/")
-        self._places.add(h5o.get_info(old).addr, new, b"/")
+        self._addresses.add(h5o.get_info(old).addr, new, b"/")
         self._copy_comment(old, new, b".")
         self._copy_attributes(old, new, b"/")
         # A stack and no recursion: files with 3,000 nested groups exist. Groups are opened when
@@ -134,8 +136,8 @@ class _Copy:
             stack.extend((old, new, link.name, link.path) for link in reversed(below))
 
     def fill_references(self) -> None:
-        """Fill what holds references, now that all objects have their places."""
-        translate = Translator(self._source, self._target, self._places).translate
+        """Fill what holds references, now that all objects have their addresses."""
+        translate = Translator(self._source, self._target, self._addresses).translate
         for path, name in self._waiting:
             with self._named(path):
                 old, new = h5o.open(self._source.id, path), h5o.open(self._target.id, path)
@@ -163,7 +165,7 @@ class _Copy:
         return False
 
     def _like(self, link: Link) -> Any:
-        """How to make the same link."""
+        """Return how to make the same link."""
         if link.charset not in self._links:
             self._links[link.charset] = link.properties
         return self._links[link.charset]
@@ -173,7 +175,7 @@ class _Copy:
         old = h5o.open(old_group, link.name)
         info = h5o.get_info(old)
         at = info.addr
-        known = self._places.paths.get(at)
+        known = self._addresses.paths.get(at)
         if known is not None:
             new_group.links.create_hard(link.name, self._target.id, known, self._like(link))
             return False
@@ -181,62 +183,40 @@ class _Copy:
             new = h5g.create(new_group, link.name, self._like(link), group_properties(old))
             self._copy_attributes(old, new, link.path)
         elif isinstance(old, h5t.TypeID):
-            new = self._link_type(old, new_group, link)
+            new, plain = self._types.link(old, new_group, link.name, self._like(link))
+            if not plain:
+                self._copy_attributes(old, new, link.path)
         else:
             new = self._copy_dataset(old, at, new_group, link)
-        self._places.add(at, new, link.path)
+        self._addresses.add(at, new, link.path)
         if info.hdr.mesg.present & COMMENT:
             self._copy_comment(old_group, new_group, link.name)
         return isinstance(old, h5g.GroupID)
 
-    def _link_type(self, old: Any, group: Any, link: Link) -> Any:
-        """Put a named type in its place."""
-        name, plain = _type_name(old), _are_plain_attributes(old)
-        if self._types.links.exists(name):
-            group.links.create_hard(link.name, self._types, name, self._like(link))
-        else:
-            h5o.copy(old, b".", group, link.name, self._copying[plain], self._like(link))
-        new = h5t.open(group, link.name)
-        if not plain:
-            self._copy_attributes(old, new, link.path)
-        return new
-
-    def _type(self, old: Any) -> Any:
-        """The type in the new file; a named one may be needed before its place is there."""
-        if not old.committed():
-            return old
-        path = self._places.paths.get(h5o.get_info(old).addr)
-        if path is not None:
-            return h5t.open(self._target.id, path)
-        name = _type_name(old)
-        if not self._types.links.exists(name):
-            h5o.copy(old, b".", self._types, name, self._copying[_are_plain_attributes(old)])
-        return h5t.open(self._types, name)
-
     def _copy_dataset(self, old: Any, at: int, group: Any, link: Link) -> Any:
         storage = self._choose(at)
         if storage is not None:
-            new = self._make_dataset(old, group, link, stored_so(old, storage))
+            new = self._make_dataset(old, group, link, recoded_properties(old, storage))
             if storage.at_once:
                 copy_dataset(old, new)
             else:
                 self.recoded.append(Recoded(text(link.path), h5py.Dataset(new)))
             return new
         self._check_files(link.path, files_of(old.get_create_plist()))
-        plain = _are_plain_attributes(old)
-        if must_be_made(old, attributes_change=not plain):
+        plain = has_plain_attributes(old)
+        if needs_creation(old, attributes_change=not plain):
             return self._make_alike(old, group, link)
         if old.get_type().committed():
             keeps = option("filter", "gzip:4")
             self._warn(link.path, f"the name of its type is left out; {keeps} keeps it")
-        h5o.copy(old, b".", group, link.name, self._copying[plain], self._like(link))
+        h5o.copy(old, b".", group, link.name, self._types.copying[plain], self._like(link))
         new = h5d.open(group, link.name)
         if not plain:
             self._copy_attributes(old, new, link.path)
         return new
 
     def _make_alike(self, old: Any, group: Any, link: Link) -> Any:
-        new = self._make_dataset(old, group, link, stored_alike(old))
+        new = self._make_dataset(old, group, link, same_properties(old))
         if old.get_create_plist().get_layout() == h5d.VIRTUAL:
             return new
         if has_references(old.get_type()):
@@ -253,7 +233,7 @@ class _Copy:
     def _make_dataset(self, old: Any, group: Any, link: Link, dcpl: Any) -> Any:
         # The times would be those of the copy, and the same job make other bytes each time.
         dcpl.set_obj_track_times(False)
-        kind = self._type(old.get_type())
+        kind = self._types.copy_of(old.get_type())
         new = h5d.create(group, link.name, kind, old.get_space(), dcpl, self._like(link))
         self._copy_attributes(old, new, link.path)
         return new
@@ -263,7 +243,7 @@ class _Copy:
         for name in attribute_names(old):
             stored = h5a.open(old, name)
             kind = stored.get_type()
-            made = h5a.create(new, name, self._type(kind), stored.get_space())
+            made = h5a.create(new, name, self._types.copy_of(kind), stored.get_space())
             if has_references(kind):
                 self._waiting.append((path, name))
                 continue
@@ -311,30 +291,12 @@ class _Copy:
             ) from None
 
 
-def _are_plain_attributes(item: Any) -> bool:
-    """Whether H5Ocopy keeps all attributes: no references, no named types."""
-    kinds = [h5a.open(item, name).get_type() for name in attribute_names(item)]
-    return not any(kind.committed() or has_references(kind) for kind in kinds)
-
-
-def _copy_properties(attributes: bool) -> Any:
-    """How H5Ocopy is to copy an object: with its attributes or without."""
-    copying = h5p.create(h5p.OBJECT_COPY)
-    if not attributes:
-        copying.set_copy_object(h5o.COPY_WITHOUT_ATTR_FLAG)
-    return copying
-
-
 def _in_heap(error: Exception) -> bool:
-    """Whether HDF5 refuses the heap that text and rows of variable length lie in.
+    """Return whether HDF5 refuses the heap that text and rows of variable length lie in.
 
     HDF5 2 refuses some that older versions wrote and read.
     """
     return "heap" in str(error)
-
-
-def _type_name(kind: Any) -> bytes:
-    return b"%d" % h5o.get_info(kind).addr
 
 
 def _line(error: Exception) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from h5py import h5d, h5s
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.format.chunks import ChunkGrid, ChunkIndex
+from sharedcompute.hdf5.format.chunks import Box, ChunkGrid, ChunkIndex
 
 BLOCK_NBYTES = 8 << 20
 """Bytes that are copied at once of a dataset without chunks."""
@@ -74,11 +74,8 @@ def _count(space: Any) -> int:
     return int(space.get_simple_extent_npoints())
 
 
-Box = tuple[tuple[int, ...], tuple[int, ...]]
-
-
 def _boxes(dataset: Any, itemsize: int) -> Iterator[Box]:
-    """Start and shape of the parts of a dataset; what was never written is in none."""
+    """Yield start and shape of boxes of a dataset; what was never written is in none."""
     shape = dataset.shape
     if shape is None or not math.prod(shape) or not dataset.get_storage_size():
         return

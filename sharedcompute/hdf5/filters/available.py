@@ -11,7 +11,7 @@ from h5py import h5z
 
 
 def available(code: int) -> bool:
-    """Whether filter `code` can be used here; hdf5plugin is imported when first needed.
+    """Return whether filter `code` can be used here; hdf5plugin is imported if needed.
 
     It must be that import, 100 ms in each process, and not HDF5's own search in the package's
     folder, 5 ms: a plug-in that is found so lacks the bindings that its ``set_local`` calls, and

@@ -1,11 +1,11 @@
 """A filter's codec: all that is known of one filter, in one entry.
 
-HDF5 stores not the options that a user chose but what the filter's ``set_local`` callback made of
-them for one dataset: the element size, the chunk's shape, the fill value stand before or between
-the options, or in their place. Given to a second dataset as they are they mean something else:
-bitshuffle takes them for another block size and codec, zfp for another mode. So each codec has a
-way back from stored values to options that any dataset can be given, or none: it is then never
-applied again.
+HDF5 stores not the options that a user chose but what the filter's ``set_local`` callback derived
+from them for one dataset: the element size, the chunk's shape, the fill value stand before or
+between the options, or in their place. Given to a second dataset as they are they mean something
+else: bitshuffle takes them for another block size and codec, zfp for another mode. So each codec
+has a way back from stored values to options that any dataset can be given, or none: it is then
+never applied again.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Decoding:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodeRequest:
     """A filter that is about to encode the chunks of a dataset.
 
     Parameters
@@ -88,12 +88,12 @@ class Encoding:
     Parameters
     ----------
     step : callable
-        Returns the `EncodeStep` for an `Encoded`.
+        Returns the `EncodeStep` for an `EncodeRequest`.
     warm_up : callable
         As of `Decoding`.
     """
 
-    step: Callable[[Encoded], EncodeStep]
+    step: Callable[[EncodeRequest], EncodeStep]
     warm_up: Callable[[], None] = lambda: None
 
 
@@ -168,7 +168,7 @@ class Codec:
     options : callable or None
         ``options(stored)`` returns the options to give a dataset of any chunk shape, fill value and
         dtype, from the values that are stored with one; None for values that it does not
-        understand. None instead of a callable: nobody has tested a way, and the filter is not
+        understand. None instead of a callable: no way has been tested, and the filter is not
         applied again. HDF5 itself makes stored values of options, in the filter's ``set_local``.
     label : callable, optional
         The name for a person, by the options; default: `name` alone.
@@ -210,7 +210,7 @@ def with_level(name: str) -> Callable[[Values], str]:
     return lambda options: f"{name}:{options[0]}" if options else name
 
 
-def pick(names: dict[int, str] | tuple[str, ...], index: int) -> str:
+def inner_name(names: dict[int, str] | tuple[str, ...], index: int) -> str:
     """Return the name of an inner codec."""
     try:
         return names[index]
@@ -218,7 +218,7 @@ def pick(names: dict[int, str] | tuple[str, ...], index: int) -> str:
         return "unknown"
 
 
-def read_only(data: Any) -> Bytes:
+def as_bytes(data: Any) -> Bytes:
     """Return `data` as a read-only array: numba compiles a kernel again for one that is not."""
     return np.frombuffer(memoryview(data).toreadonly(), np.uint8)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sharedcompute.hdf5.filters.codec import Bytes, DecodeStep, placed, read_only
+from sharedcompute.hdf5.filters.codec import Bytes, DecodeStep, as_bytes, placed
 from sharedcompute.hdf5.filters.pipeline import Pipeline, StoredFilter
 from sharedcompute.hdf5.filters.registry import codec_of
 
@@ -10,7 +10,7 @@ from sharedcompute.hdf5.filters.registry import codec_of
 def decodes(pipeline: Pipeline) -> tuple[bool, str]:
     """Return whether `Decoder` can undo `pipeline`, and by what, or which filter is why not.
 
-    Filters that are bound to a dtype or lossy, and those that nobody here knows, are left to HDF5.
+    Filters that are bound to a dtype or lossy, and those that are not known, are left to HDF5.
     """
     phrases = []
     for step in reversed(pipeline):
@@ -66,9 +66,9 @@ class Decoder:
             The data are damaged, cut, or not of this length.
         """
         steps = [undo for bit, undo in self._steps if not mask & bit]
-        stored = read_only(data)
+        stored = as_bytes(data)
         for undo in steps[:-1]:
-            stored = read_only(undo(stored, None))
+            stored = as_bytes(undo(stored, None))
         (steps[-1] if steps else placed)(stored, out)
 
 

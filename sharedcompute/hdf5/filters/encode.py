@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.filters.codec import Encoded, EncodeStep
+from sharedcompute.hdf5.filters.codec import EncodeRequest, EncodeStep
 from sharedcompute.hdf5.filters.codecs.byte_shuffle import SHUFFLE
 from sharedcompute.hdf5.filters.encoder import EncodedBytes, Encoder
 from sharedcompute.hdf5.filters.library_encoder import LibraryEncoder
@@ -25,7 +25,7 @@ def encoder(
     fill: Fill,
     stored: tuple[StoredFilter, ...],
 ) -> Encoder:
-    """The fastest encoder for `pipeline`.
+    """Return the fastest encoder for `pipeline`.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ def encoder(
     stored : tuple of StoredFilter
         The filters as the dataset has them.
     """
-    if is_own(pipeline):
+    if encodes_here(pipeline):
         return OwnEncoder(pipeline, chunks, dtype)
     return LibraryEncoder(pipeline, chunks, dtype, fill, stored)
 
 
-def is_own(pipeline: Pipeline) -> bool:
-    """Whether `pipeline` is applied without HDF5."""
+def encodes_here(pipeline: Pipeline) -> bool:
+    """Return whether `pipeline` is applied without HDF5."""
     return all(codec_of(step.code).encoding is not None for step in pipeline)
 
 
@@ -53,7 +53,7 @@ def check_encodes(
     ------
     InputError
     """
-    if not is_own(pipeline):
+    if not encodes_here(pipeline):
         made = LibraryEncoder(pipeline, chunks, dtype, fill)
         made.try_out()
         made.close()
@@ -97,7 +97,7 @@ def _encode_step(step: Filter, pipeline: Pipeline, itemsize: int) -> EncodeStep:
     encoding = codec_of(step.code).encoding
     assert encoding is not None
     shuffled = pipeline[0].code == SHUFFLE
-    return encoding.step(Encoded(step.options, itemsize, shuffled, step.isal))
+    return encoding.step(EncodeRequest(step.options, itemsize, shuffled, step.isal))
 
 
 def warm_up(pipeline: Pipeline) -> None:

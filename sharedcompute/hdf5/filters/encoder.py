@@ -1,4 +1,4 @@
-"""What encodes chunks of one dataset."""
+"""The interface of encoders."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode(self, chunks: Iterable[NDArray[Any]]) -> Iterator[EncodedBytes]:
-        """Encode `chunks` in their order; one needs to be valid only until the next is asked for.
+        """Encode `chunks` in their order; each is used before the next is requested.
 
-        They are whole, but may lie anyhow and be of another byte order than in the file.
+        They are whole, but may have any strides and be of another byte order than in the file.
         """
 
     def close(self) -> None:  # noqa: B027
-        """Let go of what is open. Harmless when done twice."""
+        """Close what is open. Harmless when done twice."""

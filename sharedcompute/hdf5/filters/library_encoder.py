@@ -23,7 +23,7 @@ BATCH_NBYTES = 256 << 10
 calls of h5py as in the codec."""
 
 MEMORY_FILE_LIMIT = 4
-"""An in-memory file is made anew when it has grown to this many times a batch's bytes."""
+"""An in-memory file is created again when it has grown to this many times a batch's bytes."""
 
 
 class LibraryEncoder(Encoder):
@@ -72,7 +72,7 @@ class LibraryEncoder(Encoder):
             yield from self._encode(self._batch[:count])
 
     def decoded(self, chunk: NDArray[Any]) -> NDArray[Any]:
-        """What a reader will see of `chunk`, which a lossy filter changes."""
+        """Return what a reader will see of `chunk`, which a lossy filter changes."""
         (_,) = self.encode([chunk])
         made = np.empty(self._chunks, chunk.dtype)
         place = self._scratch_dataset().get_space()
@@ -91,7 +91,7 @@ class LibraryEncoder(Encoder):
             self._memory = self._dataset = None
 
     def _encode(self, batch: NDArray[Any]) -> Iterator[EncodedBytes]:
-        """Encode chunks that lie behind each other; the dataset has them along its rows."""
+        """Encode chunks that lie one after the other; the dataset has them along its rows."""
         rows = batch.reshape((-1, *self._chunks[1:]))
         dataset = self._scratch_dataset()
         place = h5s.create_simple(dataset.shape)
@@ -143,12 +143,12 @@ def _listed(stored: tuple[StoredFilter, ...]) -> str:
 
 
 def _memory_file() -> h5py.File:
-    """An HDF5 file that lives in this process's memory alone, with no cache of chunks."""
+    """Create an HDF5 file in this process's memory alone, with no cache of chunks."""
     fapl = h5p.create(h5p.FILE_ACCESS)
     # 1 MiB steps: it grows by copying.
     fapl.set_fapl_core(1 << 20, backing_store=False)
     fapl.set_cache(0, 1, 0, 1.0)
     fapl.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_LATEST)
-    # HDF5 tells open files of this driver apart by name alone, and each output has one.
+    # HDF5 distinguishes open files of this driver by name alone, and each output has one.
     name = f"sharedcompute-{uuid.uuid4()}"
     return h5py.File(h5f.create(name.encode(), h5f.ACC_TRUNC, fapl=fapl))

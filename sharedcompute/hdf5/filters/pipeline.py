@@ -30,7 +30,7 @@ class Filter:
     optional : bool
         A chunk that the filter cannot make smaller is stored without it.
     stored_name : str
-        What the file calls it; tells unknown filters apart in messages.
+        What the file calls it; names unknown filters in messages.
     isal : int, optional
         The level at which ISA-L writes it, a gzip filter then. The file says nothing of it.
     again : bool
@@ -46,7 +46,7 @@ class Filter:
 
     @property
     def name(self) -> str:
-        """What a person calls it: ``gzip:4``, ``bitshuffle-lz4``."""
+        """The name for a person: ``gzip:4``, ``bitshuffle-lz4``."""
         if self.isal is not None:
             return f"isal:{self.isal}"
         if is_known(self.code):
@@ -55,17 +55,17 @@ class Filter:
 
     @property
     def portable(self) -> bool:
-        """Whether it keeps every bit of any numeric dtype, so that any result may use it."""
+        """True if it keeps every bit of any numeric dtype, so that any result may use it."""
         return self.again and codec_of(self.code).portable
 
     @property
     def lossy(self) -> bool:
-        """Whether it is known to store other numbers than it is given."""
+        """True if it is known to store other numbers than it is given."""
         return codec_of(self.code).lossy(self.options)
 
     @property
     def tolerance(self) -> float | None:
-        """By how much it may change a number at most; None where it does not promise that."""
+        """The most by which it may change a number; None where it does not promise that."""
         return codec_of(self.code).tolerance(self.options) if self.lossy else 0.0
 
 
@@ -73,7 +73,7 @@ Pipeline = tuple[Filter, ...]
 
 
 def pipeline_of(dcpl: Any) -> Pipeline:
-    """The filters of a dataset creation property list, in the order in which they are applied."""
+    """Return the filters of dataset creation properties, in the order of their application."""
     filters = []
     for index in range(dcpl.get_nfilters()):
         code, flags, stored, name = dcpl.get_filter(index)
@@ -90,9 +90,9 @@ _DONT_FILTER_PARTIAL_CHUNKS = 2
 
 
 def skips_edges(dcpl: Any) -> bool:
-    """Whether chunks over the dataset's edge are stored without its filters.
+    """Return whether chunks over the dataset's edge are stored without its filters.
 
-    ``H5Pset_chunk_opts`` asks for that. The masks of such chunks do not tell, and h5py does not
+    ``H5Pset_chunk_opts`` asks for that. The masks of such chunks do not show it, and h5py does not
     have the function that does; its modules lead to the HDF5 library that they use.
     """
     options = ctypes.c_uint(0)
@@ -106,7 +106,7 @@ def skips_edges(dcpl: Any) -> bool:
 
 
 def alike(one: Pipeline, other: Pipeline) -> bool:
-    """Whether two pipelines store alike: what a file calls a filter does not count."""
+    """Return whether two pipelines store alike: what a file calls a filter does not count."""
     first, second = ([(s.code, s.options, s.isal) for s in steps] for steps in (one, other))
     return first == second
 
@@ -131,8 +131,8 @@ def check_again(pipeline: Pipeline, where: str = "the result") -> None:
     Raises
     ------
     InputError
-        A filter is not there, cannot encode, or has stored options that nobody has a tested way
-        back from.
+        A filter is not there, cannot encode, or has stored options without a
+        tested way back.
     """
     for step in pipeline:
         named = f"filter {step.name} (number {step.code}) for {where}"
@@ -151,7 +151,7 @@ def check_again(pipeline: Pipeline, where: str = "the result") -> None:
 
 
 def are_exact(pipeline: Pipeline) -> bool:
-    """Whether filters can be applied again to what they have stored, and change nothing of it."""
+    """Return whether filters can be applied again to what they stored, and change nothing."""
     return all(step.again and not step.lossy for step in pipeline)
 
 

@@ -23,7 +23,7 @@ from sharedcompute.errors import DecodeError
 from sharedcompute.hdf5.filters.codec import Bytes, DecodeStep, Decoding, Values, wrong_length
 
 Check = Callable[[Values, int, Bytes], bool]
-"""Whether the lengths that are stored with the data stay inside of them: (values, room, data)."""
+"""A check, (values, room, data), that lengths stored with the data stay inside of them."""
 
 _REVERSE = 0x0100
 _FUNCTION = ctypes.CFUNCTYPE(
@@ -60,7 +60,7 @@ _free.restype, _free.argtypes = None, [ctypes.c_void_p]
 
 
 @functools.cache
-def find(code: int) -> Plugin | None:
+def find_plugin(code: int) -> Plugin | None:
     """Return the filter function of filter `code`; None where hdf5plugin has none.
 
     hdf5plugin is imported, 100 ms: some plug-ins call HDF5 functions that it binds.
@@ -154,11 +154,11 @@ def plugin_decoding(code: int, is_inside: Check = _unchecked) -> Decoding:
 
     def step(values: Values, itemsize: int, room: int) -> DecodeStep:
         del itemsize
-        plugin = find(code)
+        plugin = find_plugin(code)
         if plugin is None:
             raise ValueError(f"expected a filter that can be decoded here, got number {code}")
         return partial(plugin.decode, is_inside, values, room)
 
     return Decoding(
-        "hdf5plugin's codec", step, guarded=False, available=lambda: find(code) is not None
+        "hdf5plugin's codec", step, guarded=False, available=lambda: find_plugin(code) is not None
     )

@@ -86,7 +86,7 @@ _UNKNOWN = Codec("unknown", -1, None, portable=False)
 _BY_CODE = {codec.code: codec for codec in CODECS}
 
 CHOICES = {choice.name: (codec, choice) for codec in CODECS for choice in codec.choices}
-"""What ``--filter`` takes, by name."""
+"""Codec and choice by the name that ``--filter`` takes."""
 
 
 def codec_of(code: int) -> Codec:

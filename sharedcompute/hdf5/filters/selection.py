@@ -15,7 +15,7 @@ NOTHING_TO_SHUFFLE = (
 
 
 def parse_filter(text: str, shuffle: bool | None = None) -> Pipeline:
-    """The pipeline that ``--filter`` and ``--shuffle`` ask for.
+    """Return the pipeline that ``--filter`` and ``--shuffle`` ask for.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def parse_filter(text: str, shuffle: bool | None = None) -> Pipeline:
 
 
 def without_chunks(filter: str) -> InputError:
-    """What to say where ``--filter`` is given together with ``--chunks contiguous``."""
+    """Return the error of ``--filter`` together with ``--chunks contiguous``."""
     return InputError(f"expected chunks for {option('filter', filter)}, got contiguous; drop one")
 
 
@@ -59,12 +59,12 @@ def _parse_level(text: str, choice: Choice, level: str) -> int:
 
 
 def known_filters() -> list[str]:
-    """What ``--filter`` takes, with the default levels."""
+    """Return what ``--filter`` takes, with the default levels."""
     return [*(choice.label for _, choice in CHOICES.values()), "none"]
 
 
 def with_shuffle(pipeline: Pipeline, shuffle: bool) -> Pipeline:
-    """`pipeline` with HDF5's byte shuffle put before it, or taken out.
+    """Return `pipeline` with HDF5's byte shuffle put before it, or taken out.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def with_shuffle(pipeline: Pipeline, shuffle: bool) -> Pipeline:
 
 
 def for_result(pipeline: Pipeline) -> Pipeline:
-    """The pipeline that a result takes over from its input.
+    """Return the pipeline that a result takes over from its input.
 
     Filters that are lossy, bound to a dtype, or not known give way to ``gzip:4`` with shuffle: what
     they lose or allow was chosen for the input's numbers, not for the result's.

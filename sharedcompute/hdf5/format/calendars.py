@@ -1,7 +1,7 @@
-"""CF's ``days since 2001-01-01``: what such units mean in each calendar, in exact numbers.
+"""CF's units ``days since 2001-01-01`` in each calendar, in exact numbers.
 
-Times of joined files are brought to the units of the first by a factor and a shift. For that, only
-the days between two dates have to be known; the dates of the values themselves need no calendar.
+Times of joined files are converted to the units of the first by a factor and a shift. For that,
+only the days between two dates have to be known; dates of the values themselves need no calendar.
 
 References
 ----------
@@ -27,7 +27,7 @@ SECONDS = {
 }
 LENGTHS = {name: seconds for seconds, names in SECONDS.items() for name in names.split()}
 
-SAME = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap"}
+SYNONYMS = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap"}
 """Calendars by their other names."""
 
 CALENDARS = ("standard", "proleptic_gregorian", "julian", "noleap", "all_leap", "360_day")
@@ -65,7 +65,7 @@ class TimeUnits:
 
     @classmethod
     def parse(cls, units: str, calendar: str = "") -> TimeUnits:
-        """What the attributes ``units`` and ``calendar`` say.
+        """Parse the attributes ``units`` and ``calendar``.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class TimeUnits:
         if length is None:
             raise ValueError(f"{found['unit']} have no fixed length, or none that is known here")
         named = calendar.strip().lower() or "standard"
-        named = SAME.get(named, named)
+        named = SYNONYMS.get(named, named)
         if named not in CALENDARS:
             raise ValueError(f"the calendar {calendar!r} is not known")
         date = int(found["year"]), int(found["month"]), int(found["day"] or 1)
@@ -90,7 +90,7 @@ class TimeUnits:
         return cls(length, 86400 * day_number(named, *date) + seconds, named)
 
     def to(self, other: TimeUnits) -> tuple[Fraction, Fraction]:
-        """The factor and the shift by which times become those in `other` units.
+        """Return the factor and the shift by which times become those in `other` units.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class TimeUnits:
 
 
 def day_number(calendar: str, year: int, month: int, day: int) -> int:
-    """The number of a day, counted on from a day that is the calendar's own.
+    """Return the number of a day, counted on from a day that is the calendar's own.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def day_number(calendar: str, year: int, month: int, day: int) -> int:
 
 
 def _is_long(calendar: str, year: int) -> bool:
-    """Whether a year has a 29 February."""
+    """Return whether a year has a 29 February."""
     if calendar in ("noleap", "all_leap", "360_day"):
         return calendar == "all_leap"
     gregorian = calendar == "proleptic_gregorian" or (calendar == "standard" and year > REFORM[0])

@@ -25,11 +25,11 @@ STRUCTURAL = frozenset(
 
 
 OF_THE_DTYPE = frozenset({"_FillValue", "missing_value", "valid_min", "valid_max", "valid_range"})
-"""Attributes that netCDF wants in the dtype of their variable."""
+"""Attributes that netCDF requires in the dtype of their variable."""
 
 
 OF_THE_VALUES = frozenset({"actual_range", "dtype"})
-"""Attributes that tell of the very values: no operation leaves them true.
+"""Attributes that describe the very values: no operation leaves them true.
 
 By ``dtype`` xarray means that the stored integers are booleans.
 """

@@ -8,7 +8,7 @@ from typing import Literal
 from sharedcompute.errors import InputError
 
 AUTO_NBYTES = 1 << 20
-"""What `auto_chunks` aims at: large enough for the codecs, small enough for a core's cache."""
+"""Bytes that `auto_chunks` aims at: many enough for the codecs, few enough for a core's cache."""
 
 CHUNK_LIMIT = (1 << 32) - 1
 """Bytes of a chunk that HDF5 can hold at most."""
@@ -36,7 +36,7 @@ def parse_chunks(text: str) -> Chunks:
 
 
 def auto_chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Chunks of whole rows of about 1 MiB; where one row is larger, parts of one row.
+    """Return chunks of whole rows of about 1 MiB; of parts of one row where a row is larger.
 
     Whole rows, since all of our work goes by rows: a block then reads no chunk in part.
     """
@@ -54,7 +54,7 @@ def auto_chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
 def fit_chunks(
     chunks: tuple[int, ...], shape: tuple[int, ...], maxshape: tuple[int | None, ...], itemsize: int
 ) -> tuple[int, ...]:
-    """`chunks` cut to `shape` where the dataset cannot grow, as HDF5 demands.
+    """Return `chunks` cut to `shape` where the dataset cannot grow, as HDF5 demands.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which chunks make up a box of a dataset, and where in the file each of them lies."""
+"""The grid of chunks of a dataset, and where in the file each of them lies."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
+Box = tuple[tuple[int, ...], tuple[int, ...]]
+"""A corner and the sides from there."""
+
 
 class Piece(NamedTuple):
-    """What one chunk has of a box.
+    """The piece of a box that one chunk has.
 
     Parameters
     ----------
@@ -46,12 +49,12 @@ class ChunkGrid:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many chunks there are along each axis."""
+        """The number of chunks along each axis."""
         return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """How far apart the numbers of neighbouring chunks are along each axis."""
+        """The difference of the numbers of neighbouring chunks along each axis."""
         counts = self.counts
         return tuple(math.prod(counts[axis + 1 :]) for axis in range(len(counts)))
 
@@ -59,17 +62,17 @@ class ChunkGrid:
         return math.prod(self.counts)
 
     def corner(self, number: int) -> tuple[int, ...]:
-        """The first element of a chunk."""
+        """Return the first element of a chunk."""
         index = np.unravel_index(number, self.counts)
         return tuple(int(i) * c for i, c in zip(index, self.chunks, strict=True))
 
     def box(self, number: int) -> tuple[slice, ...]:
-        """Where a chunk lies, cut at the edges of the dataset."""
+        """Return where a chunk lies, cut at the edges of the dataset."""
         sides = zip(self.corner(number), self.chunks, self.shape, strict=True)
         return tuple(slice(at, min(at + chunk, n)) for at, chunk, n in sides)
 
     def pieces(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Piece]:
-        """The chunks of a box that is not empty, in C order."""
+        """Yield the chunks of a box that is not empty, in C order."""
         axes = zip(corner, shape, self.chunks, self.strides, strict=True)
         for parts in itertools.product(*(_cuts(*axis) for axis in axes)):
             numbers, inside, of_chunk = zip(*parts, strict=True)
@@ -77,12 +80,12 @@ class ChunkGrid:
 
 
 def box_at(corner: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """The index of a box of `shape` that begins at `corner`."""
+    """Return the index of a box of `shape` that begins at `corner`."""
     return tuple(slice(at, at + side) for at, side in zip(corner, shape, strict=True))
 
 
 def _cuts(at: int, side: int, chunk: int, stride: int) -> list[tuple[int, slice, slice]]:
-    """One axis of a box cut at the borders of chunks."""
+    """Cut one axis of a box at the borders of chunks."""
     cuts = []
     for index in range(at // chunk, -(-(at + side) // chunk)):
         first, last = max(at, index * chunk), min(at + side, (index + 1) * chunk)
@@ -94,7 +97,7 @@ def _cuts(at: int, side: int, chunk: int, stride: int) -> list[tuple[int, slice,
 
 
 @dataclass(frozen=True)
-class Places:
+class ChunkLocations:
     """Where chunks lie: arrays with one entry for each.
 
     Parameters
@@ -110,7 +113,7 @@ class Places:
     mask: Ints
 
     def in_file_order(self) -> Ints:
-        """The entries of stored chunks, in the order in which they lie in the file."""
+        """Return the entries of stored chunks, in the order in which they lie in the file."""
         stored = np.flatnonzero(self.size)
         order: Ints = stored[np.argsort(self.offset[stored], kind="stable")]
         return order
@@ -119,7 +122,7 @@ class Places:
 class ChunkIndex:
     """The places of all stored chunks of an open dataset.
 
-    HDF5 is asked once for all of them, 1 us each: asked for one chunk by its coordinates it walks
+    HDF5 lists all of them at once, 1 us each: for one chunk by its coordinates it walks
     through the whole index (0.1 ms each for 10,000 chunks, HDF5 2.0).
 
     Parameters
@@ -146,7 +149,7 @@ class ChunkIndex:
         order = np.flatnonzero(own)[np.argsort(numbers[own], kind="stable")]
         self._numbers: Ints = numbers[order]
         places = np.array(table, np.int64).reshape(-1, 3)[order]
-        self._places = Places(*np.ascontiguousarray(places.T))
+        self._places = ChunkLocations(*np.ascontiguousarray(places.T))
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -158,28 +161,28 @@ class ChunkIndex:
 
     @property
     def end(self) -> int:
-        """The byte behind the last stored chunk."""
+        """The byte after the last stored chunk."""
         ends = self._places.offset + self._places.size
         return int(ends.max()) if len(ends) else 0
 
-    def places(self, numbers: Ints) -> Places:
-        """Where these chunks lie."""
+    def places(self, numbers: Ints) -> ChunkLocations:
+        """Return where these chunks lie."""
         if not len(self._numbers):
             none = np.zeros(len(numbers), np.int64)
-            return Places(none, none, none)
+            return ChunkLocations(none, none, none)
         at = np.minimum(np.searchsorted(self._numbers, numbers), len(self._numbers) - 1)
         stored = self._numbers[at] == numbers
         every = self._places
-        return Places(every.offset[at], np.where(stored, every.size[at], 0), every.mask[at])
+        return ChunkLocations(every.offset[at], np.where(stored, every.size[at], 0), every.mask[at])
 
 
-def runs(first: Ints, behind: Ints, most: int, together: Any = True) -> list[slice]:
-    """Consecutive entries that can be read at once: each begins where the one before it ends.
+def contiguous_runs(first: Ints, after: Ints, most: int, together: Any = True) -> list[slice]:
+    """Return runs of consecutive entries, each beginning where the one before it ends.
 
     Parameters
     ----------
-    first, behind : ndarray of int64
-        The byte where each begins, and the byte behind it, in the order of `first`.
+    first, after : ndarray of int64
+        The byte where each begins, and the byte after it, in the order of `first`.
     most : int
         Bytes of a run at most, but for a single larger entry.
     together : ndarray of bool, optional
@@ -187,8 +190,8 @@ def runs(first: Ints, behind: Ints, most: int, together: Any = True) -> list[sli
     """
     found: list[slice] = []
     begin = 0
-    follows = [False, *((first[1:] == behind[:-1]) & together).tolist()]
-    starts, ends = first.tolist(), behind.tolist()
+    follows = [False, *((first[1:] == after[:-1]) & together).tolist()]
+    starts, ends = first.tolist(), after.tolist()
     for i in range(1, len(starts) + 1):
         if i == len(starts) or not follows[i] or ends[i] - starts[begin] > most:
             found.append(slice(begin, i))

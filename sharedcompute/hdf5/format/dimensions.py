@@ -22,17 +22,17 @@ Axes = Sequence[int | None]
 """For each axis of a result, the input's axis that it is; None for a new one."""
 
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
-"""How netCDF names the scale of a dimension that has no coordinates."""
+"""NetCDF's name for the scale of a dimension that has no coordinates."""
 
 ID, IDS = "_Netcdf4Dimid", "_Netcdf4Coordinates"
-"""What netCDF numbers a dimension by, and which of them a coordinate of several has."""
+"""Attributes with netCDF's number of a dimension, and those of a coordinate of several."""
 
 SHADOW = "_nc4_non_coord_"
 """Begins the name of a variable that is called like a dimension and is not its coordinate."""
 
 
 def axes_that_stay(before: Sequence[int], after: Sequence[int]) -> list[int | None]:
-    """Which axes of an array are still there when its shape became another.
+    """Return which axes of an array are still there when its shape became another.
 
     With as many axes, those that kept their length in their place. With fewer or more, those whose
     length no other axis has, before or after, as long as they keep their order: what could be one
@@ -49,17 +49,17 @@ def axes_that_stay(before: Sequence[int], after: Sequence[int]) -> list[int | No
 
 
 def is_scale(dataset: h5py.Dataset) -> bool:
-    """Whether a dataset is the scale of a dimension."""
+    """Return whether a dataset is the scale of a dimension."""
     return text_attribute(dataset, "CLASS") == "DIMENSION_SCALE"
 
 
 def has_no_variable(scale: h5py.Dataset) -> bool:
-    """Whether a scale only says that there is a dimension."""
+    """Return whether a scale only says that there is a dimension."""
     return text_attribute(scale, "NAME").startswith("This is a netCDF")
 
 
 def make_dimension(group: h5py.Group, name: str, length: int, *, grows: bool) -> h5py.Dataset:
-    """A dimension without a variable, as netCDF makes it: a scale that is never written."""
+    """Make a dimension without a variable, as netCDF does: a scale that is never written."""
     dcpl = h5p.create(h5p.DATASET_CREATE)
     dcpl.set_obj_track_times(False)
     dcpl.set_attr_creation_order(h5p.CRT_ORDER_TRACKED)
@@ -72,7 +72,7 @@ def make_dimension(group: h5py.Group, name: str, length: int, *, grows: bool) ->
 
 
 def of_coordinate(scale: h5py.Dataset) -> list[h5py.Dataset | None]:
-    """The dimensions of a coordinate that has several: an array of characters, for one.
+    """Return the dimensions of a coordinate that has several: an array of characters, say.
 
     A scale cannot have scales, so netCDF numbers all dimensions and notes the numbers.
     """
@@ -84,7 +84,7 @@ def of_coordinate(scale: h5py.Dataset) -> list[h5py.Dataset | None]:
 
 
 def number_dimensions(file: h5py.File, several: Mapping[str, Sequence[h5py.Dataset]]) -> None:
-    """Number all dimensions of a file, and note the numbers at coordinates that have several.
+    """Give all dimensions of a file numbers, and note those of coordinates that have several.
 
     Parameters
     ----------

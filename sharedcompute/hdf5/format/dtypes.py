@@ -1,4 +1,4 @@
-"""Which stored types are numbers, and the NumPy dtypes that stand for them."""
+"""Stored types that are numbers, and the NumPy dtypes that stand for them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from h5py import h5t
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.format.names import where
 
-KINDS = "biufc"
+NUMERIC_KINDS = "biufc"
 
 FOREIGN = (KeyError, OSError, RuntimeError, TypeError, ValueError)
-"""What h5py raises of an object that it cannot express: of a type that NumPy lacks, for one."""
+"""Exceptions of h5py for an object that it cannot express: of a type that NumPy lacks, say."""
 
 _BITS = tuple(
     getattr(h5t, f"STD_B{bits}{order}") for bits in (8, 16, 32, 64) for order in ("LE", "BE")
@@ -39,7 +39,7 @@ _FOREIGN_NAMES = {
 
 
 def numeric_dtype(dataset: h5py.Dataset) -> np.dtype[Any]:
-    """The dtype of `dataset`, in its stored byte order and without h5py's metadata.
+    """Return the dtype of `dataset`, in its stored byte order and without h5py's metadata.
 
     An enum is its integers, HDF5's boolean (an enum of FALSE and TRUE) is ``bool``, a compound of
     two floats ``r`` and ``i`` is complex.
@@ -56,7 +56,7 @@ def numeric_dtype(dataset: h5py.Dataset) -> np.dtype[Any]:
             f"expected numbers at {where(dataset)}, found {foreign_name(dataset)}, which NumPy "
             "lacks; choose another dataset"
         ) from None
-    if dtype.kind in KINDS and dtype.char not in "gG":
+    if dtype.kind in NUMERIC_KINDS and dtype.char not in "gG":
         return np.dtype(dtype.str)
     raise InputError(
         f"expected numbers at {where(dataset)}, found {kind_name(dtype)}; choose a dataset of "
@@ -65,7 +65,7 @@ def numeric_dtype(dataset: h5py.Dataset) -> np.dtype[Any]:
 
 
 def kind_name(dtype: np.dtype[Any]) -> str:
-    """What a dtype that cannot be computed with is, for a person."""
+    """Return the name, for a person, of a dtype that cannot be computed with."""
     if dtype.names:
         return f"a compound of {', '.join(dtype.names)}"
     if dtype.subdtype is not None:
@@ -79,7 +79,7 @@ def kind_name(dtype: np.dtype[Any]) -> str:
 
 
 def foreign_name(dataset: h5py.Dataset) -> str:
-    """What a type that NumPy lacks is, for a person: ``a float of 128 bits``, ``a time``."""
+    """Return the name of a type that NumPy lacks: ``a float of 128 bits``, ``a time``."""
     try:
         kind = dataset.id.get_type()
         bits = 8 * kind.get_size()
@@ -94,12 +94,12 @@ def foreign_name(dataset: h5py.Dataset) -> str:
 
 
 def is_plain(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> bool:
-    """Whether the stored bytes are those of `dtype`, its byte order included."""
+    """Return whether the stored bytes are those of `dtype`, its byte order included."""
     return holds_plainly(dataset.id.get_type(), dtype)
 
 
 def plain_dtype(stored: Any) -> np.dtype[Any] | None:
-    """The dtype whose bytes those of a low-level type are; None for all but numbers."""
+    """Return the dtype whose bytes those of a low-level type are; None for all but numbers."""
     if isinstance(stored, h5t.TypeEnumID):
         # An enumeration is more than its numbers; HDF5's boolean is one as well.
         return None
@@ -107,14 +107,14 @@ def plain_dtype(stored: Any) -> np.dtype[Any] | None:
         dtype: np.dtype[Any] = stored.dtype
     except FOREIGN:
         return None
-    if dtype.kind not in KINDS or dtype.char in "gG":
+    if dtype.kind not in NUMERIC_KINDS or dtype.char in "gG":
         return None
     dtype = np.dtype(dtype.str)
     return dtype if holds_plainly(stored, dtype) else None
 
 
 def holds_plainly(stored: Any, dtype: np.dtype[Any]) -> bool:
-    """Whether the bytes of a low-level type are those of `dtype`.
+    """Return whether the bytes of a low-level type are those of `dtype`.
 
     An integer of 12 bits in 16, or a complex number with its parts swapped, is not. A field of
     bits is the unsigned integer of its bytes, though HDF5 itself converts none to the other.

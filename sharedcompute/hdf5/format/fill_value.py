@@ -1,4 +1,4 @@
-"""What a dataset holds where nothing was written, as its creation properties say it."""
+"""Fill values: what a dataset holds where nothing was written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Fill:
     value : numpy scalar or None
         What a user has set; None is HDF5's zero.
     undefined : bool
-        A user has said that there is none.
+        The file states that there is none.
     time : int
         HDF5's number for when it is written.
     """
@@ -32,7 +32,7 @@ class Fill:
 
     @classmethod
     def of(cls, dcpl: Any, dtype: np.dtype[Any]) -> Fill:
-        """The fill value in the creation properties of a dataset of `dtype`, in native order."""
+        """Return the fill value in the creation properties of a dataset, in native byte order."""
         state, time = dcpl.fill_value_defined(), dcpl.get_fill_time()
         if state != h5d.FILL_VALUE_USER_DEFINED:
             return cls(None, state == h5d.FILL_VALUE_UNDEFINED, time)
@@ -42,7 +42,7 @@ class Fill:
 
     @property
     def shown(self) -> Any:
-        """What is read where nothing was written; None for zeros.
+        """The value that is read where nothing was written; None for zeros.
 
         Also for a value that is never written: HDF5 leaves a reader's memory as it was then.
         """
@@ -61,4 +61,4 @@ class Fill:
 
 
 ZEROS = Fill()
-"""What a dataset has when nothing is said."""
+"""The fill value of a dataset by default."""

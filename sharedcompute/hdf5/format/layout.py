@@ -11,7 +11,7 @@ from sharedcompute.hdf5.format.chunks import ChunkGrid
 
 
 def share_written(dataset: Any) -> float:
-    """How much of an `h5py.Dataset` with at least one element was ever written, from 0 to 1."""
+    """Return how much of a dataset with elements was ever written, from 0 to 1."""
     stored, dcpl = dataset.id.get_storage_size(), dataset.id.get_create_plist()
     if not stored or dcpl.get_layout() != h5d.CHUNKED:
         return float(stored > 0)
@@ -24,12 +24,12 @@ def share_written(dataset: Any) -> float:
 
 
 def lies_here(dataset: Any) -> bool:
-    """Whether all rows of an `h5py.Dataset` lie in its own file."""
+    """Return whether all rows of an `h5py.Dataset` lie in its own file."""
     return not files_of(dataset.id.get_create_plist())
 
 
 def files_of(dcpl: Any) -> list[str]:
-    """The other files that rows lie in, by a dataset's creation properties."""
+    """Return the other files that rows lie in, by a dataset's creation properties."""
     external = [dcpl.get_external(index)[0] for index in range(dcpl.get_external_count())]
     names = [name.decode("utf-8", "surrogateescape") for name in external]
     if dcpl.get_layout() == h5d.VIRTUAL:

@@ -38,7 +38,7 @@ ENTRIES = 4096
 def block_crc(
     rows: NDArray[Any], stored_dtype: np.dtype[Any] | None = None, before: int = 0
 ) -> int:
-    """CRC-32 of the elements of a block as they will be stored.
+    """Return the CRC-32 of the elements of a block as they will be stored.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Names of objects and attributes: bytes in a file, which need not be UTF-8, and text here.
 
 What is no UTF-8 becomes text as Python does it with names of files (PEP 383): each such byte is a
-lone surrogate, so that a name that is printed, or comes back on the command line, is the same bytes
+lone surrogate, so that a name that is printed, or typed on the command line, is the same bytes
 again. h5py itself takes and gives such names as bytes.
 """
 
@@ -15,17 +15,17 @@ from h5py import h5a, h5f, h5g, h5i, h5o
 
 
 def text(name: bytes) -> str:
-    """The text of a name."""
+    """Return the text of a name."""
     return name.decode("utf-8", "surrogateescape")
 
 
 def raw(name: str) -> bytes:
-    """The bytes of a name: what h5py finds it by, whatever they are."""
+    """Return the bytes of a name, by which h5py finds it whatever they are."""
     return name.encode("utf-8", "surrogateescape")
 
 
 def key(name: str) -> str | bytes:
-    """A name as h5py is to be given it for what is made: text as UTF-8, anything else as bytes."""
+    """Return a name as h5py takes it for a new object: UTF-8 as text, anything else as bytes."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -34,12 +34,12 @@ def key(name: str) -> str | bytes:
 
 
 def path_of(item: Any) -> str:
-    """The path of an open h5py object in its file; empty for one without a name."""
+    """Return the path of an open h5py object in its file; empty for one without a name."""
     return text(h5i.get_name(item.id) or b"")
 
 
 def file_of(item: Any) -> str:
-    """The name of the file that an open h5py object lies in.
+    """Return the name of the file that an open h5py object lies in.
 
     `item.file` makes two more objects for that, 40 us each time.
     """
@@ -47,12 +47,12 @@ def file_of(item: Any) -> str:
 
 
 def where(item: Any) -> str:
-    """The address of an open h5py object, for messages."""
+    """Return the address of an open h5py object, for messages."""
     return f"{file_of(item)}::{path_of(item)}"
 
 
 def is_taken(group: h5py.Group, path: str) -> bool:
-    """Whether there is a link at `path`, wherever it leads.
+    """Return whether there is a link at `path`, wherever it leads.
 
     Not `path in group`, which fails at a name that is no UTF-8 (h5py 3.16).
     """
@@ -62,7 +62,10 @@ def is_taken(group: h5py.Group, path: str) -> bool:
 
 
 def item_at(group: h5py.Group, path: str) -> Any:
-    """What is at `path` in a file that is trusted; None for nothing. Not `group.get`: as above."""
+    """Return what is at `path` in a file that is trusted; None for nothing.
+
+    Not `group.get`, for the same reason.
+    """
     start = h5g.open(group.id, b"/" if path.startswith("/") else b".")
     return group[raw(path)] if _open(start, raw(path)) is not None else None
 
@@ -74,13 +77,13 @@ def _open(here: Any, path: bytes) -> Any:
                 return None
             here = h5o.open(here, part)
     except (AttributeError, KeyError, OSError, RuntimeError, UnicodeDecodeError):
-        # Behind a dataset, or a link to nothing.
+        # Below a dataset, or a link to nothing.
         return None
     return here
 
 
 def text_attribute(item: Any, name: str) -> str:
-    """The text of an attribute, empty where there is none or it is no text."""
+    """Return the text of an attribute, empty where there is none or it is no text."""
     try:
         # Not `attrs.get`, which looks for it twice.
         value = item.attrs[name] if h5a.exists(item.id, raw(name)) else None

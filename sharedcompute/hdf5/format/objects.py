@@ -13,12 +13,12 @@ from sharedcompute.system import disposable
 
 
 def dataset_paths(group: h5py.Group) -> list[str]:
-    """The paths of all datasets below `group`, from it; each object once, whatever links it."""
+    """Return the paths of all datasets below `group`, each object once, whatever links it."""
     return [name for name, item in objects(group) if isinstance(item, h5py.Dataset)]
 
 
 def external_links(group: h5py.Group) -> list[str]:
-    """The paths, from `group`, of the external links below it. None of them is followed.
+    """Return the paths, from `group`, of the external links below it, following none.
 
     A detector's master file holds nothing else.
     """
@@ -28,13 +28,13 @@ def external_links(group: h5py.Group) -> list[str]:
 
 
 def _hard_links(group: Any) -> list[bytes]:
-    """The names in a low-level group that lead to its own objects."""
+    """Return the names in a low-level group that lead to its own objects."""
     # No progress: the index of a damaged group may have no end.
     return _links(group.links.iterate, h5l.TYPE_HARD, lambda: None)
 
 
 def _links(go_over: Callable[..., Any], kind: int, at_each: Callable[[], None]) -> list[bytes]:
-    """The names of the links of one kind."""
+    """Return the names of the links of one kind."""
     names: list[bytes] = []
 
     def note(name: bytes, link: Any) -> None:
@@ -47,14 +47,16 @@ def _links(go_over: Callable[..., Any], kind: int, at_each: Callable[[], None]) 
 
 
 def objects(group: h5py.Group) -> Iterator[tuple[str, Any]]:
-    """All objects below `group` under one name each; None for one that cannot be opened."""
+    """Yield all objects below `group` under one name each; None for one that cannot be opened."""
     readonly = group.file.mode == "r"
-    for path, item, _ in low_objects(group.id):
+    for path, item, _ in walk_objects(group.id):
         yield text(path), None if item is None else _object(item, readonly)
 
 
-def low_objects(group: Any) -> Iterator[tuple[bytes, Any, int]]:
-    """As `objects`, of a low-level group: path, low-level object and its address.
+def walk_objects(group: Any) -> Iterator[tuple[bytes, Any, int]]:
+    """Yield path, low-level object and address of all objects below a low-level group.
+
+    Each once, as by `objects`.
 
     Each is opened from its own group. From the root it would take, in a file of 3,000 nested
     groups, up to 3,000 steps for each of them. And not by h5py's `group[name]`, which asks the file
@@ -83,7 +85,7 @@ def low_objects(group: Any) -> Iterator[tuple[bytes, Any, int]]:
 
 
 def _object(item: Any, readonly: bool) -> Any:
-    """h5py's object for a low-level one."""
+    """Return h5py's object for a low-level one."""
     if isinstance(item, h5d.DatasetID):
         return h5py.Dataset(item, readonly=readonly)
     return h5py.Group(item) if isinstance(item, h5g.GroupID) else h5py.Datatype(item)

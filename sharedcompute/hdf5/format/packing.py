@@ -1,4 +1,4 @@
-"""The CF attributes of a dataset that say what its stored numbers mean, and what they come to.
+"""The CF attributes by which stored numbers are packed, and their effects.
 
 References
 ----------
@@ -28,13 +28,13 @@ MASKS = ("_FillValue", "missing_value")
 
 @dataclass(frozen=True, eq=False)
 class Packing:
-    """How the numbers of a dataset are packed. It pickles.
+    """The packing of a dataset's numbers. It pickles.
 
     Parameters
     ----------
     attributes : mapping of str to ndarray
         The attributes by their names, each of shape (values,), as the file has them. Whether they
-        make sense is looked at by who applies them: a job that does not is not to fail on them.
+        make sense is checked when they are applied: a job that ignores them must not fail on them.
     """
 
     attributes: Mapping[str, NDArray[Any]]
@@ -45,7 +45,7 @@ class Packing:
         return tuple(self.attributes)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both have equal attributes of equal dtypes, NaN too."""
+        """Return whether both have equal attributes of equal dtypes, NaN too."""
         return isinstance(other, Packing) and self._plain() == other._plain()
 
     def __hash__(self) -> int:
@@ -58,18 +58,18 @@ class Packing:
         return ", ".join(f"{n} {' '.join(map(str, v))}" for n, v in self.attributes.items())
 
     def changes(self, dtype: np.dtype[Any]) -> tuple[str, ...]:
-        """The attributes that would change a number of `dtype`, by what they say alone.
+        """Return the attributes that would change a number of `dtype`, by what they say alone.
 
         A scale of 1, an offset of 0, a fill value that no element can have (NaN among reals is
-        missing anyway) change none. One that makes no sense counts: nobody can tell.
+        missing anyway) change none. One that makes no sense counts: its effect is unknown.
         """
         return tuple(name for name, what in self._effects(dtype).items() if what)
 
     def differs(self, other: Packing | None, dtype: np.dtype[Any]) -> str | None:
-        """The first attribute by which equal stored numbers of `dtype` mean other numbers."""
+        """Return the first attribute by which equal stored numbers mean other numbers."""
         ours = self._effects(dtype)
         theirs = (other or NOT_PACKED)._effects(dtype)
-        # Which of the two names a missing number is the same to who reads it.
+        # Which of the two names a missing number makes no difference to a reader.
         mine, its = (frozenset().union(*(e[n] for n in MASKS)) for e in (ours, theirs))
         if mine != its:
             return next(n for n in MASKS if ours[n] != theirs[n])
@@ -77,7 +77,7 @@ class Packing:
         return next((name for name in rest if ours[name] != theirs[name]), None)
 
     def _effects(self, dtype: np.dtype[Any]) -> dict[str, frozenset[Any]]:
-        """What each attribute does to numbers of `dtype`; nothing is empty."""
+        """Return what each attribute does to numbers of `dtype`; nothing is empty."""
         neutral = {"scale_factor": 1, "add_offset": 0}
         found: dict[str, frozenset[Any]] = {}
         meant = self.meant(dtype)
@@ -101,16 +101,16 @@ class Packing:
         return found
 
     def meant(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
-        """The dtype that the stored bits are meant in: ``_Unsigned`` is for formats without it."""
-        said = "".join(self.attributes.get("_Unsigned", np.empty(0)).astype(str)).lower()
-        if (dtype.kind, said) == ("i", "true"):
+        """Return the dtype that the bits are meant in: ``_Unsigned`` is for formats without it."""
+        unsigned = "".join(self.attributes.get("_Unsigned", np.empty(0)).astype(str)).lower()
+        if (dtype.kind, unsigned) == ("i", "true"):
             return np.dtype(f"u{dtype.itemsize}")
-        if (dtype.kind, said) == ("u", "false"):
+        if (dtype.kind, unsigned) == ("u", "false"):
             return np.dtype(f"i{dtype.itemsize}")
         return dtype
 
     def number(self, name: str, place: str) -> Any:
-        """A scale or an offset; None where there is none.
+        """Return a scale or an offset; None where there is none.
 
         Whatever is not single precision counts as double: xarray would unpack to whole numbers by a
         whole scale, and has no NaN then.
@@ -129,7 +129,7 @@ class Packing:
         return (np.float32 if single else np.float64)(values[0])
 
     def fills(self, name: str, dtype: np.dtype[Any], place: str) -> list[Any] | None:
-        """The numbers that an attribute calls missing; None where it says nothing.
+        """Return the numbers that an attribute calls missing; None where it says nothing.
 
         NaN is missing anyway, and whole numbers have none.
 
@@ -152,7 +152,7 @@ NOT_PACKED = Packing({})
 
 
 def packing_of(dataset: h5py.Dataset) -> Packing | None:
-    """How a dataset is packed; None where no attribute says that it is."""
+    """Return how a dataset is packed; None where no attribute says that it is."""
     if not h5a.get_num_attrs(dataset.id):
         return None
     there = [name for name in UNPACKING if h5a.exists(dataset.id, name.encode())]
@@ -161,7 +161,7 @@ def packing_of(dataset: h5py.Dataset) -> Packing | None:
 
 
 def comparable(numbers: list[Any], dtype: np.dtype[Any], meant: np.dtype[Any]) -> NDArray[Any]:
-    """Those of the `numbers` that data can be equal to, as data have them, each once."""
+    """Return those of the `numbers` that data can be equal to, as data have them, each once."""
     if meant.kind in "fc":
         with np.errstate(over="ignore"):
             cast = [meant.type(n) for n in numbers]
@@ -185,7 +185,7 @@ def _wrong(name: str, place: str, wanted: str, values: NDArray[Any]) -> InputErr
 
 
 def _values(dataset: h5py.Dataset, name: str) -> NDArray[Any]:
-    """An attribute's values in native byte order, as text where they are not numbers."""
+    """Return an attribute's values in native byte order, as text where they are no numbers."""
     try:
         value = dataset.attrs[name]
     except (OSError, TypeError, ValueError, RuntimeError):

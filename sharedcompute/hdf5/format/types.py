@@ -9,7 +9,7 @@ from h5py import h5t
 
 
 def nested_types(kind: Any) -> Iterator[Any]:
-    """The type and all that it is made of."""
+    """Yield the type and all types in it."""
     yield kind
     if isinstance(kind, h5t.TypeCompoundID):
         for index in range(kind.get_nmembers()):
@@ -19,12 +19,12 @@ def nested_types(kind: Any) -> Iterator[Any]:
 
 
 def has_references(kind: Any) -> bool:
-    """Whether values of the type hold references."""
+    """Return whether values of the type hold references."""
     return any(isinstance(part, h5t.TypeReferenceID) for part in nested_types(kind))
 
 
 def has_vlen(kind: Any) -> bool:
-    """Whether values of the type lie elsewhere in the file: strings, rows of variable length."""
+    """Return whether values of the type lie elsewhere in the file: strings, ragged rows."""
     return any(
         isinstance(part, h5t.TypeVlenID)
         or (isinstance(part, h5t.TypeStringID) and part.is_variable_str())

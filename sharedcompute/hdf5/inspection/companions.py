@@ -1,4 +1,4 @@
-"""What stands beside a dataset in its file: its scales, and the variables that CF names.
+"""Companions of a dataset in its file: its scales, and the variables that CF names.
 
 References
 ----------
@@ -21,26 +21,26 @@ from sharedcompute.hdf5.safety.links import follow
 
 
 def scales_of(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
-    """The scales of one axis; none where the file's references cannot be followed.
+    """Return the scales of one axis; none where the file's references cannot be followed.
 
     A scale is that of its own first axis.
     """
     if is_scale(dataset):
         inner = of_coordinate(dataset)[axis] if axis else dataset
         return [] if inner is None else [inner]
-    reach = AccessPolicy.of(dataset.file.filename, False)
+    policy = AccessPolicy.of(dataset.file.filename, False)
     try:
-        return [_here(scale, reach) for scale in dataset.dims[axis].values()]
+        return [_here(scale, policy) for scale in dataset.dims[axis].values()]
     except (RuntimeError, KeyError, ValueError):
         return []
 
 
-def beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
-    """The dataset that CF means by `name`: in the group of `item`, else in one above it."""
+def find_companion(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
+    """Return the dataset that CF means by `name`: in the group of `item`, or one above it."""
     group = item.parent
-    reach = AccessPolicy.of(item.file.filename, False)
+    policy = AccessPolicy.of(item.file.filename, False)
     while name:
-        found = _within(group, SHADOW + name, reach) or _within(group, name, reach)
+        found = _within(group, SHADOW + name, policy) or _within(group, name, policy)
         if isinstance(found, h5py.Dataset):
             return found
         if path_of(group) == "/":
@@ -49,19 +49,19 @@ def beside(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
     return None
 
 
-def _within(group: h5py.Group, name: str, reach: AccessPolicy) -> Any:
-    """What `name` leads to; None for nothing, and for what a link may not be followed to.
+def _within(group: h5py.Group, name: str, policy: AccessPolicy) -> Any:
+    """Return what `name` leads to; None for nothing, and where a link may not be followed.
 
     Also not with --allow-external: that is for the rows.
     """
     try:
-        return _here(follow(group, name, reach), reach)
+        return _here(follow(group, name, policy), policy)
     except InputError:
         return None
 
 
-def _here(item: Any, reach: AccessPolicy) -> Any:
-    """The `item`; one whose rows lie elsewhere is looked at before anything is asked of it.
+def _here(item: Any, policy: AccessPolicy) -> Any:
+    """Return `item`; check one whose rows lie elsewhere before it is used.
 
     Raises
     ------
@@ -69,16 +69,16 @@ def _here(item: Any, reach: AccessPolicy) -> Any:
         Its rows may not be read.
     """
     if isinstance(item, h5py.Dataset) and not lies_here(item):
-        Inspector(reach).source(item)
+        Inspector(policy).source(item)
     return item
 
 
 def basename(item: h5py.Dataset) -> str:
-    """The last part of its path."""
+    """Return the last part of its path."""
     return path_of(item).rpartition("/")[2]
 
 
 def relative(path: str, folder: str) -> str:
-    """`path` from `folder`; only its last part where it lies outside."""
+    """Return `path` from `folder`; only its last part where it lies outside."""
     inside = folder.rstrip("/") + "/"
     return path.removeprefix(inside) if path.startswith(inside) else path.rpartition("/")[2]

@@ -12,15 +12,15 @@ from sharedcompute.hdf5.format.dtypes import numeric_dtype
 from sharedcompute.hdf5.format.names import raw, text_attribute
 from sharedcompute.hdf5.format.objects import dataset_paths, external_links, objects
 from sharedcompute.hdf5.safety.access import AccessPolicy
-from sharedcompute.hdf5.safety.files import nearest
 from sharedcompute.hdf5.safety.links import walk
+from sharedcompute.validation.names import nearest
 
 LISTED = 8
 """Names that an error lists at most."""
 
 
-def find_dataset(file: h5py.File, path: str | None, reach: AccessPolicy) -> h5py.Dataset:
-    """The dataset at `path`; without a path, the only array of numbers in the file.
+def find_dataset(file: h5py.File, path: str | None, policy: AccessPolicy) -> h5py.Dataset:
+    """Return the dataset at `path`; without a path, the only array of numbers in the file.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def find_dataset(file: h5py.File, path: str | None, reach: AccessPolicy) -> h5py
             raise InputError(_no_single(file, found))
         only: h5py.Dataset = file[raw(found[0])]
         return only
-    item = _at(file, path, reach)
+    item = _at(file, path, policy)
     if isinstance(item, h5py.Group):
         inside = [f"{path.rstrip('/')}/{name}" for name in dataset_paths(item)]
         inside += [f"{path.rstrip('/')}/{name}" for name in external_links(item)]
@@ -67,9 +67,9 @@ def _no_single(file: h5py.File, found: list[str]) -> str:
     )
 
 
-def _at(file: h5py.File, path: str, reach: AccessPolicy) -> Any:
-    """What is at `path`, or an error that says how far it leads."""
-    trail = walk(file, path, reach)
+def _at(file: h5py.File, path: str, policy: AccessPolicy) -> Any:
+    """Return what is at `path`, or raise an error that says how far it leads."""
+    trail = walk(file, path, policy)
     if trail.item is not None:
         return trail.item
     if trail.link is not None:
@@ -109,7 +109,7 @@ def _missing(file: h5py.File, path: str) -> str:
 
 
 def candidates(file: h5py.File) -> list[str]:
-    """The paths of the datasets that an address without PATH may mean.
+    """Return the paths of the datasets that an address without PATH may mean.
 
     Arrays of numbers with at least one dimension. A NetCDF coordinate is not what a job is about:
     dimension scales, and the variables that another one's ``bounds`` or ``coordinates`` names, are
@@ -124,7 +124,7 @@ def candidates(file: h5py.File) -> list[str]:
         for key in (*AXIS_ATTRIBUTES, *COMPANIONS):
             named = text_attribute(item, key)
             companions.update(f"{parent}/{word}".strip("/:") for word in named.split())
-        # HDF5 may have to open other files to tell the shape of a virtual dataset. It has one.
+        # HDF5 may have to open other files for the shape of a virtual dataset. It has one.
         array = item.is_virtual or item.shape
         if array and text_attribute(item, "CLASS") != "DIMENSION_SCALE" and _numeric(item):
             found.append(name)
@@ -140,6 +140,6 @@ def _numeric(dataset: h5py.Dataset) -> bool:
 
 
 def some(names: list[str]) -> str:
-    """The first few names, in one line."""
+    """Return the first few names, in one line."""
     rest = len(names) - LISTED
     return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")

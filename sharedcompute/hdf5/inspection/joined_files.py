@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def join(sources: Sequence[DatasetSource], glob: str) -> DatasetSource:
-    """The rows of `sources` one after the other.
+    """Join the rows of `sources` one after the other.
 
     Metadata, and how a result is stored by default, are those of the first.
 

@@ -1,4 +1,4 @@
-"""What belongs to the rows of joined files: put together from all of them, in the same units.
+"""Joined rows: what belongs to the rows of joined files, joined in the same units.
 
 References
 ----------
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 class NotJoinedError(Exception):
-    """Why entries of several files cannot be put together, in one phrase."""
+    """The reason why entries of several files cannot be joined, in one phrase."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class JoinRequest:
     """Something of the first file that the result is to have.
 
     Parameters
@@ -54,45 +54,47 @@ class Wanted:
     coordinate: h5py.Dataset | None = None
 
 
-Gathered = NDArray[Any] | NotJoinedError | None
+Joined = NDArray[Any] | NotJoinedError | None
 """The entries of all files; or why there are none; or nothing, for what is as in the first file."""
 
 
-def gather(source: DatasetSource, wanted: Sequence[Wanted]) -> dict[str, Gathered]:
-    """What all joined files have, by the names in the first; each file is opened once.
+def join_rows(source: DatasetSource, wanted: Sequence[JoinRequest]) -> dict[str, Joined]:
+    """Join what is wanted of all joined files, by the names in the first.
 
-    Entries of rows are put together, times in other units are brought to those of the first file.
-    They have the item's dtype, or one that holds those of all files.
+    Each file is opened once. Entries of rows are joined, times in other units are converted to
+    those of the first file. They have the item's dtype, or one that holds those of all files.
     """
-    gathering = {path_of(want.item): _Gathering(want) for want in wanted}
+    joins = {path_of(want.item): _Join(want) for want in wanted}
     for part in source.parts:
         name = Path(part.source.file).name
-        left = [one for one in gathering.values() if one.problem is None]
+        left = [join for join in joins.values() if join.problem is None]
         if part.source.file == source.file:
-            # Opened again and closed, it would leave types with a dangling file: the next look at a
-            # dataset of strings that has a fill value crashes (HDF5 2.0).
-            for one in left:
-                one.take(one.wanted.item, one.wanted.coordinate, part.shape[0], name)
+            # Opened again and closed, it would leave types with a dangling file: the next access
+            # to a dataset of strings that has a fill value crashes (HDF5 2.0).
+            for join in left:
+                join.take(join.wanted.item, join.wanted.coordinate, part.shape[0], name)
             continue
         with open_file(part.source.file) as file:
-            reach = AccessPolicy.of(part.source.file, False)
-            for one in left:
-                of = one.wanted.coordinate
-                beside = None if of is None else follow(file, path_of(of), reach)
-                one.take(follow(file, path_of(one.wanted.item), reach), beside, part.shape[0], name)
-    return {name: one.result() for name, one in gathering.items()}
+            policy = AccessPolicy.of(part.source.file, False)
+            for join in left:
+                of = join.wanted.coordinate
+                beside = None if of is None else follow(file, path_of(of), policy)
+                join.take(
+                    follow(file, path_of(join.wanted.item), policy), beside, part.shape[0], name
+                )
+    return {name: join.result() for name, join in joins.items()}
 
 
-class _Gathering:
-    """One thing on its way from all files.
+class _Join:
+    """One variable of the first file, joined with those of all others.
 
     Attributes
     ----------
     problem : NotJoinedError or None
-        Why it cannot be put together.
+        Why it cannot be joined.
     """
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: JoinRequest) -> None:
         self.wanted = wanted
         self.problem: NotJoinedError | None = None
         self._first = _Entries(wanted.item, wanted.coordinate)
@@ -110,8 +112,8 @@ class _Gathering:
         except ValueError as why:
             self.problem = NotJoinedError(f"{why} ({file})")
 
-    def result(self) -> Gathered:
-        """What all files have."""
+    def result(self) -> Joined:
+        """Return what all files have."""
         if self.problem is not None or not self.wanted.of_rows:
             return self.problem
         return _together(self._values, self.wanted.item.dtype)
@@ -136,7 +138,7 @@ class _Gathering:
 
 
 class _Entries:
-    """What one file has, with the units and the packing of its numbers.
+    """Entries of one file, with the units and the packing of their numbers.
 
     Parameters
     ----------
@@ -155,11 +157,11 @@ class _Entries:
 
     @cached_property
     def packing(self) -> Packing:
-        """How its numbers are packed."""
+        """The packing of its numbers."""
         return packing_of(self.dataset) or NOT_PACKED
 
     def like(self, first: _Entries) -> NDArray[Any]:
-        """The values in the units of `first`.
+        """Return the values in the units of `first`.
 
         Raises
         ------
@@ -196,7 +198,7 @@ class _Entries:
 def _rebased(
     values: NDArray[Any], factor: Fraction, shift: Fraction, packing: Packing
 ) -> NDArray[Any]:
-    """``values * factor + shift``, missing ones as they are; whole numbers where all are."""
+    """Return ``values * factor + shift``; missing ones stay, whole numbers stay whole."""
     dtype = values.dtype.newbyteorder("=")
     numbers = [n for name in MASKS for n in packing.fills(name, dtype, "") or []]
     missing = np.isin(values, comparable(numbers, dtype, dtype))
@@ -211,7 +213,7 @@ def _rebased(
 
 
 def _together(values: list[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """All values one after the other, in `dtype` where it holds them."""
+    """Return all values one after the other, in `dtype` where it holds them."""
     joined = np.concatenate(values)
     if joined.dtype.kind not in "biufc" or joined.dtype == dtype:
         return joined

@@ -1,4 +1,4 @@
-"""What is in a file, for the ``info`` command."""
+"""Contents of a file, for the ``info`` command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.links import follow
-from sharedcompute.hdf5.safety.sandbox import look
+from sharedcompute.hdf5.safety.sandbox import run_sandboxed
 from sharedcompute.system import disposable
 from sharedcompute.wording import on_command_line
 
@@ -64,11 +64,11 @@ class DatasetInfo:
 
 
 def describe(address: Address | str, allow_external: bool = False) -> list[DatasetInfo]:
-    """All datasets of a file, or below the group or at the path that is named.
+    """Describe all datasets of a file, or those below the group or at the path that is named.
 
-    Each dataset comes once, under the first of its names, whatever hard links lead to it; those of
-    other files come under the external links that lead to them. The files of a glob are described
-    as the one dataset that they are joined to.
+    Each dataset is listed once, under the first of its names, whatever hard links lead to it;
+    those of other files, under the external links that lead to them. The files of a glob are
+    described as the one dataset that they are joined to.
 
     Parameters
     ----------
@@ -84,34 +84,34 @@ def describe(address: Address | str, allow_external: bool = False) -> list[Datas
     files = matching_files(address.file)
     if len(files) > 1:
         source = open_source(address, allow_external)
-        return [look(address.file, _joined, source)]
-    return look(
+        return [run_sandboxed(address.file, _joined, source)]
+    return run_sandboxed(
         files[0], _described, files[0], address.path, AccessPolicy.of(files[0], allow_external)
     )
 
 
-def _described(file: str, path: str | None, reach: AccessPolicy) -> list[DatasetInfo]:
-    describer = Inspector(reach)
+def _described(file: str, path: str | None, policy: AccessPolicy) -> list[DatasetInfo]:
+    inspector = Inspector(policy)
     with open_file(check_file(file)) as opened:
-        group: Any = opened if path is None else follow(opened, path, reach)
+        group: Any = opened if path is None else follow(opened, path, policy)
         if not isinstance(group, h5py.Group):
-            return [_info(find_dataset(opened, path, reach), describer)]
-        found = list(_own(group, describer))
-        return found + list(_linked(group, reach, describer))
+            return [_info(find_dataset(opened, path, policy), inspector)]
+        found = list(_own(group, inspector))
+        return found + list(_linked(group, policy, inspector))
 
 
-def _own(group: h5py.Group, describer: Inspector) -> Iterator[DatasetInfo]:
-    """The datasets below `group`, and what cannot be opened."""
+def _own(group: h5py.Group, inspector: Inspector) -> Iterator[DatasetInfo]:
+    """Yield the datasets below `group`, and what cannot be opened."""
     above = path_of(group).rstrip("/")
     for name, item in objects(group):
         if item is None:
             yield _unusable(f"{above}/{name}", "it cannot be opened")
         elif isinstance(item, h5py.Dataset):
-            yield _info(item, describer, f"{above}/{name}")
+            yield _info(item, inspector, f"{above}/{name}")
 
 
-def _linked(group: h5py.Group, reach: AccessPolicy, describer: Inspector) -> Iterator[DatasetInfo]:
-    """The datasets of other files that external links below `group` lead to.
+def _linked(group: h5py.Group, policy: AccessPolicy, inspector: Inspector) -> Iterator[DatasetInfo]:
+    """Yield the datasets of other files that external links below `group` lead to.
 
     Links that lead nowhere are left out.
     """
@@ -119,16 +119,16 @@ def _linked(group: h5py.Group, reach: AccessPolicy, describer: Inspector) -> Ite
         disposable.progress()
         path = f"{path_of(group).rstrip('/')}/{name}"
         try:
-            item = follow(group, name, reach)
+            item = follow(group, name, policy)
         except InputError as error:
             yield _unusable(path, _short(on_command_line(error.text)))
             continue
         if isinstance(item, h5py.Dataset):
-            yield _info(item, describer, path)
+            yield _info(item, inspector, path)
 
 
 def _joined(source: DatasetSource) -> DatasetInfo:
-    """What the files of a glob are together; how they are stored is told of the first."""
+    """Describe the files of a glob as one; how they are stored is that of the first."""
     stored = 0
     for part in source.parts:
         disposable.progress()
@@ -151,10 +151,10 @@ def _unusable(path: str, reason: str) -> DatasetInfo:
     return DatasetInfo(path, None, "unknown", None, (), 0, 0, None, reason)
 
 
-def _info(dataset: h5py.Dataset, describer: Inspector, path: str | None = None) -> DatasetInfo:
+def _info(dataset: h5py.Dataset, inspector: Inspector, path: str | None = None) -> DatasetInfo:
     path = path or path_of(dataset)
     try:
-        source = describer.source(dataset)
+        source = inspector.source(dataset)
     except InputError as error:
         return _refused(dataset, path, _short(on_command_line(error.text)))
     except FOREIGN as error:
@@ -173,15 +173,15 @@ def _info(dataset: h5py.Dataset, describer: Inspector, path: str | None = None) 
 
 
 def _refused(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
-    """What can be told of a dataset that cannot be used."""
+    """Describe a dataset that cannot be used, as far as that is possible."""
     try:
-        # HDF5 may have to open the sources of a virtual one to tell the shape.
-        return _unusable(path, reason) if dataset.is_virtual else _told(dataset, path, reason)
+        # HDF5 may have to open the sources of a virtual one for the shape.
+        return _unusable(path, reason) if dataset.is_virtual else _unreadable(dataset, path, reason)
     except FOREIGN:
         return _unusable(path, reason)
 
 
-def _told(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
+def _unreadable(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
     dcpl = dataset.id.get_create_plist()
     nbytes = math.prod(dataset.shape) * dataset.id.get_type().get_size() if dataset.shape else 0
     return DatasetInfo(
@@ -198,7 +198,7 @@ def _told(dataset: h5py.Dataset, path: str, reason: str) -> DatasetInfo:
 
 
 def _dtype_name(dataset: h5py.Dataset) -> str:
-    """The stored dtype for a person: ``>f4``, ``string``, ``compound(x, y)``."""
+    """Return the stored dtype for a person: ``>f4``, ``string``, ``compound(x, y)``."""
     try:
         dtype = dataset.dtype
     except FOREIGN:
@@ -213,6 +213,6 @@ def _dtype_name(dataset: h5py.Dataset) -> str:
 
 
 def _short(message: str) -> str:
-    """The part of an error that says what is there instead of what was expected."""
+    """Return the part of an error that says what is there instead of what was expected."""
     found = message.partition(", found ")[2] or message.partition(", and ")[2] or message
     return found.partition(";")[0]

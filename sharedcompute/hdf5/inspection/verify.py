@@ -20,7 +20,7 @@ from sharedcompute.hdf5.inspection.find import find_dataset
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.links import follow
-from sharedcompute.hdf5.safety.sandbox import look
+from sharedcompute.hdf5.safety.sandbox import run_sandboxed
 from sharedcompute.system import disposable
 
 BLOCK_SECONDS = 60
@@ -29,7 +29,7 @@ BLOCK_SECONDS = 60
 
 @dataclass(frozen=True)
 class DatasetCheck:
-    """What `verify` found of one dataset.
+    """The result of `verify` for one dataset.
 
     Parameters
     ----------
@@ -55,13 +55,13 @@ class DatasetCheck:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found of a file.
+    """The result of `verify` for a file.
 
     Parameters
     ----------
     file : str
     complete : bool
-        The job that wrote it came to its end.
+        The job that wrote it has finished.
     datasets : tuple of DatasetCheck
     """
 
@@ -71,7 +71,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether the file is complete and nothing in it is damaged."""
+        """True if the file is complete and nothing in it is damaged."""
         return self.complete and all(check.ok for check in self.datasets)
 
 
@@ -89,7 +89,7 @@ def verify(address: Address | str) -> Verification:
         The file cannot be read, or nothing in it was made by sharedcompute.
     """
     address = Address.parse(address)
-    return look(address.file, _verified, address, seconds=BLOCK_SECONDS)
+    return run_sandboxed(address.file, _verified, address, seconds=BLOCK_SECONDS)
 
 
 def _verified(address: Address) -> Verification:
@@ -105,11 +105,11 @@ def _verified(address: Address) -> Verification:
         return Verification(address.file, complete, tuple(_check(item) for item in made))
 
 
-def _named(file: h5py.File, path: str | None, reach: AccessPolicy) -> list[h5py.Dataset]:
-    found = follow(file, path or "/", reach)
+def _named(file: h5py.File, path: str | None, policy: AccessPolicy) -> list[h5py.Dataset]:
+    found = follow(file, path or "/", policy)
     if isinstance(found, h5py.Group):
         return [found[raw(name)] for name in dataset_paths(found)]
-    return [find_dataset(file, path, reach)]
+    return [find_dataset(file, path, policy)]
 
 
 def _check(dataset: h5py.Dataset) -> DatasetCheck:
@@ -133,7 +133,7 @@ def _check(dataset: h5py.Dataset) -> DatasetCheck:
 
 
 def _damaged(dataset: h5py.Dataset) -> list[tuple[int, int]]:
-    """The row ranges whose checksum differs."""
+    """Return the row ranges whose checksum differs."""
     expected = np.atleast_1d(dataset.attrs[CRC32])
     block_rows, fold = (int(number) for number in dataset.attrs[BLOCK_ROWS])
     length = dataset.shape[0] if dataset.shape else 1
@@ -150,7 +150,7 @@ def _damaged(dataset: h5py.Dataset) -> list[tuple[int, int]]:
 
 
 def _crc_of(dataset: h5py.Dataset, start: int, stop: int, block_rows: int, fold: int) -> int | None:
-    """The checksum of one entry as the file is now; None where it cannot be read."""
+    """Return the checksum of one entry as the file is now; None where it cannot be read."""
     crcs = []
     for at in range(start, stop, block_rows):
         disposable.progress()

@@ -1,4 +1,4 @@
-"""Virtual datasets whose mappings are plain boxes: taken apart into what they map.
+"""Virtual datasets whose mappings are plain boxes, as the parts that they map.
 
 References
 ----------
@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 import h5py
 from h5py import h5s
 
+from sharedcompute.hdf5.format.chunks import Box
 from sharedcompute.hdf5.format.names import file_of, where
 from sharedcompute.hdf5.reading.parts import merge, overlap
-from sharedcompute.hdf5.reading.stored import Box, Part, long_axes
+from sharedcompute.hdf5.reading.stored import Part, long_axes
 from sharedcompute.hdf5.safety.access import (
     AccessPolicy,
     is_pattern,
     numbered,
-    numbers,
+    pattern_numbers,
     source_file,
 )
 from sharedcompute.hdf5.safety.files import open_file
@@ -38,13 +39,13 @@ Describe = Callable[[h5py.Dataset], "DatasetSource"]
 
 
 class _LeftToHdf5(Exception):  # noqa: N818 - it is no error: HDF5 reads the dataset then
-    """Why the mappings cannot be followed, in one phrase."""
+    """The reason why mappings cannot be followed, in one phrase."""
 
 
 def parts_of(
-    dataset: h5py.Dataset, dtype: np.dtype[Any], reach: AccessPolicy, describe: Describe
+    dataset: h5py.Dataset, dtype: np.dtype[Any], policy: AccessPolicy, describe: Describe
 ) -> tuple[tuple[Part, ...], str]:
-    """The boxes that a virtual dataset is put together from; without any, why HDF5 must read it.
+    """Return the boxes that a virtual dataset consists of; if none, why HDF5 must read it.
 
     Every source that exists is described, whether its box is plain or not, so that one that maps
     to itself is found: HDF5 would crash (2.0).
@@ -54,13 +55,13 @@ def parts_of(
     dataset : h5py.Dataset
     dtype : numpy.dtype
         Of its rows, in native byte order.
-    reach : AccessPolicy
+    policy : AccessPolicy
         The files that may be its sources.
     describe : callable
         Gives the source for an open dataset.
     """
     parts, refusal = [], ""
-    sources = _Sources(dataset, reach, describe)
+    sources = _Sources(dataset, policy, describe)
     dcpl = dataset.id.get_create_plist()
     # All of them before anything asks for the shape: HDF5 opens the sources of an unlimited mapping
     # to work that out.
@@ -91,19 +92,19 @@ class _Sources:
     Parameters
     ----------
     dataset : h5py.Dataset
-    reach : AccessPolicy
+    policy : AccessPolicy
     describe : callable
     """
 
-    def __init__(self, dataset: h5py.Dataset, reach: AccessPolicy, describe: Describe) -> None:
+    def __init__(self, dataset: h5py.Dataset, policy: AccessPolicy, describe: Describe) -> None:
         self._file = file_of(dataset)
         self._what = f"the virtual dataset {where(dataset)}"
-        self._reach = reach
+        self._policy = policy
         self._describe = describe
         self._known: dict[tuple[str, str], DatasetSource | _LeftToHdf5] = {}
 
     def find(self, dcpl: Any, number: int) -> DatasetSource | _LeftToHdf5:
-        """The source of a mapping, or why there is none that we could read."""
+        """Return the source of a mapping, or why there is none that we could read."""
         key = dcpl.get_virtual_filename(number), dcpl.get_virtual_dsetname(number)
         if key not in self._known:
             try:
@@ -113,36 +114,36 @@ class _Sources:
         return self._known[key]
 
     def _look_at(self, file: str, path: str) -> DatasetSource:
-        """The source at `path` of what HDF5 takes `file` for."""
+        """Describe the source at `path` of what HDF5 takes `file` for."""
         if is_pattern(file) or is_pattern(path):
             self._look_at_all(file, path)
             raise _LeftToHdf5("its sources are numbered")
         return self._look(numbered(file, 0), numbered(path, 0))
 
     def _look_at_all(self, file: str, path: str) -> None:
-        """Look at each source of a printf-style mapping, up to the first that is missing."""
+        """Check each source of a printf-style mapping, up to the first that is missing."""
         with contextlib.suppress(_LeftToHdf5):
-            for number in numbers():
+            for number in pattern_numbers():
                 self._look(numbered(file, number), numbered(path, number))
 
     def _look(self, file: str, path: str) -> DatasetSource:
-        name = source_file(self._file, file, self._reach, self._what)
+        name = source_file(self._file, file, self._policy, self._what)
         if name is None:
             raise _LeftToHdf5(f"its source {file} is missing")
         # HDF5 takes a file that it cannot open for one that is missing, and gives fill values.
         # Where it is being written, or damaged, that would be wrong numbers: `open_file` refuses.
         with open_file(os.path.realpath(name)) as opened:
-            found = follow(opened, path, self._reach)
+            found = follow(opened, path, self._policy)
             if not isinstance(found, h5py.Dataset):
                 raise _LeftToHdf5(f"its source {file}::{path} is missing")
-            # A virtual dataset has an extent, which is not to be asked for yet.
+            # A virtual dataset has an extent, which must not be requested yet.
             if not found.is_virtual and found.shape == ():
                 raise _LeftToHdf5("a source of a single number")
             return self._describe(found)
 
 
 def _box(space: h5s.SpaceID, shape: tuple[int, ...]) -> Box:
-    """The box that a selection is, of a dataset of `shape`."""
+    """Return the box that a selection is, of a dataset of `shape`."""
     kind = space.get_select_type()
     if kind == h5s.SEL_ALL:
         return (0,) * len(shape), shape
@@ -162,7 +163,7 @@ def _box(space: h5s.SpaceID, shape: tuple[int, ...]) -> Box:
 
 
 def _numbers(space: h5s.SpaceID) -> set[int]:
-    """All numbers of a regular selection."""
+    """Return all numbers of a regular selection."""
     return {number for sides in space.get_regular_hyperslab() for number in sides}
 
 

@@ -1,4 +1,4 @@
-"""Rows of a dataset that is put together from others: joined files, virtual datasets."""
+"""Rows of a dataset that consists of parts of others: joined files, virtual datasets."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.hdf5.reading.parts import cover
-from sharedcompute.hdf5.reading.row_reader import Reader, Scratch, read_only
+from sharedcompute.hdf5.reading.row_reader import Reader, RowBuffer, read_only
 from sharedcompute.hdf5.reading.stored import Part, Stored, open_at_once
 
 
 class AssembledReader(Reader):
-    """Rows from the readers of a source's parts, which are opened when their rows are asked for.
+    """Rows from the readers of a source's parts, which are opened when their rows are read.
 
     Rows that one part has all of are what its own reader gives: no copy is made of them.
 
@@ -37,10 +37,10 @@ class AssembledReader(Reader):
         self._fill = None if cover(self._parts, source.shape) else fill
         self._limit = open_at_once(source)
         self._opened: OrderedDict[tuple[str, str], Reader] | None = OrderedDict()
-        self._scratch = Scratch(source)
+        self._scratch = RowBuffer(source)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)``: of one part, or put together in this reader's buffer."""
+        """Return rows ``[start, stop)``: of one part, or assembled in this reader's buffer."""
         if self._opened is None:
             raise ValueError("expected an open reader, got a closed one; open the source again")
         start, stop, _ = slice(start, stop).indices(self._source.shape[0])
@@ -84,14 +84,14 @@ class AssembledReader(Reader):
         self._scratch.drop()
 
     def _touched(self, start: int, stop: int) -> list[Part]:
-        """The parts with elements in the rows ``[start, stop)``."""
+        """Return the parts with elements in the rows ``[start, stop)``."""
         if start >= stop:
             return []
         found = np.flatnonzero((self._starts < stop) & (self._stops > start))
         return [self._parts[number] for number in found]
 
     def _pass_on(self, part: Part, start: int, count: int) -> NDArray[Any] | None:
-        """The rows as the part's reader gives them; None where it has not all of them."""
+        """Return the rows as the part's reader gives them; None where it has not all of them."""
         columns = self._source.shape[1:]
         all_rows = part.corner[0] <= start and start + count <= part.stop
         if not all_rows or part.shape[1:] != columns or part.unpacking is not None:
@@ -103,7 +103,7 @@ class AssembledReader(Reader):
         return rows.reshape((count, *columns))
 
     def _reader(self, source: Stored) -> Reader:
-        """The reader of a part's source; the one used least recently is closed for it."""
+        """Return the reader of a part's source; the one used least recently is closed for it."""
         assert self._opened is not None
         key = (source.file, source.path)
         reader = self._opened.pop(key, None)

@@ -15,14 +15,21 @@ from h5py import h5d
 from numpy.typing import NDArray
 
 from sharedcompute.errors import DecodeError, InputError
+from sharedcompute.hdf5.filters.codec import Bytes
 from sharedcompute.hdf5.filters.decode import Decoder, decodes
 from sharedcompute.hdf5.filters.pipeline import stored_filters
-from sharedcompute.hdf5.format.chunks import ChunkGrid, ChunkIndex, Ints, Places, runs
+from sharedcompute.hdf5.format.chunks import (
+    ChunkGrid,
+    ChunkIndex,
+    ChunkLocations,
+    Ints,
+    contiguous_runs,
+)
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.row_reader import (
     Layout,
     ReadAhead,
-    Scratch,
+    RowBuffer,
     StoredReader,
     read_only,
 )
@@ -32,8 +39,6 @@ from sharedcompute.hdf5.safety.files import open_file
 FILL_NBYTES = 64 << 20
 """Bytes that are read at once into their places."""
 
-Bytes = NDArray[np.uint8]
-
 
 class ChunkReader(StoredReader):
     """Raw chunks, decoded in this process."""
@@ -42,7 +47,7 @@ class ChunkReader(StoredReader):
 
     @staticmethod
     def verdict(layout: Layout) -> tuple[bool, str]:
-        """Chunks of a plain type, with filters that are decoded here."""
+        """Accept chunks of a plain type, with filters that are decoded here."""
         refusal = _refusal(layout)
         return (False, refusal) if refusal else decodes(layout.filters)
 
@@ -61,7 +66,7 @@ class ChunkReader(StoredReader):
         self._check_length()
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)`` in this reader's buffer."""
+        """Return rows ``[start, stop)`` in this reader's buffer."""
         self._file.check_open()
         start, stop, _ = slice(start, stop).indices(self._source.shape[0])
         return read_only(self._window.rows(start, max(start, stop)))
@@ -79,7 +84,7 @@ class ChunkReader(StoredReader):
             self._fill_pieces((corner[0] + done, *corner[1:]), out[done:])
 
     def stores(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-        """Whether any chunk of a box was ever written."""
+        """Return whether any chunk of a box was ever written."""
         numbers = [piece.number for piece in self._grid.pieces(corner, shape)]
         return bool(self._index.places(np.array(numbers, np.int64)).size.any())
 
@@ -89,7 +94,7 @@ class ChunkReader(StoredReader):
         self._window.drop()
 
     def _stack(self, corner: tuple[int, ...], out: NDArray[Any]) -> Bytes:
-        """The whole chunks that `out` begins with, one behind the other, shape (chunks, bytes).
+        """Return the whole chunks that `out` begins with, as an array of shape (chunks, bytes).
 
         There are some where a chunk is so many rows with all columns: the common case, and with
         chunks of 4 KB the time is in what is done for each of them.
@@ -123,8 +128,8 @@ class ChunkReader(StoredReader):
                 np.copyto(part, self._chunk[piece.of_chunk])
         self._fill_missing(places, lambda i: out[pieces[i].inside])
 
-    def _fill_missing(self, places: Places, part: Callable[[int], NDArray[Any]]) -> None:
-        """Chunks that were never written hold the fill value."""
+    def _fill_missing(self, places: ChunkLocations, part: Callable[[int], NDArray[Any]]) -> None:
+        """Put the fill value where chunks were never written."""
         fill = self._source.fill.shown
         for i in np.flatnonzero(places.size == 0).tolist():
             part(i)[...] = 0 if fill is None else fill
@@ -159,7 +164,7 @@ class PlainChunkReader(ChunkReader):
 
     @staticmethod
     def verdict(layout: Layout) -> tuple[bool, str]:
-        """Chunks of a plain type, stored as they are."""
+        """Accept chunks of a plain type, stored as they are."""
         refusal = _refusal(layout) or ("filtered" if layout.filters else "")
         return not refusal, refusal or "chunks without filters"
 
@@ -169,22 +174,22 @@ class PlainChunkReader(ChunkReader):
         order = places.in_file_order()
         self._check_sizes(first, places, order)
         starts = places.offset[order]
-        behind = starts + places.size[order]
-        for run in runs(starts, behind, FILL_NBYTES, np.diff(order) == 1):
+        after = starts + places.size[order]
+        for run in contiguous_runs(starts, after, FILL_NBYTES, np.diff(order) == 1):
             begin = int(order[run.start])
             part = stack[begin : begin + run.stop - run.start].reshape(-1)
             self._file.fill(part.data, int(starts[run.start]))
-            self._file.ahead.after(int(behind[run.stop - 1]))
+            self._file.ahead.after(int(after[run.stop - 1]))
         self._fill_missing(places, stack.view(self._chunk.dtype).__getitem__)
 
-    def _check_sizes(self, first: int, places: Places, order: Ints) -> None:
+    def _check_sizes(self, first: int, places: ChunkLocations, order: Ints) -> None:
         for i in order[places.size[order] != self._chunk.nbytes][:1].tolist():
             problem = f"its {places.size[i]} bytes are not {self._chunk.nbytes}"
             raise self._damaged(first + i, problem)
 
 
 def _refusal(layout: Layout) -> str:
-    """Why chunks cannot be read past HDF5; empty where they can."""
+    """Return why chunks cannot be read past HDF5; empty where they can."""
     if layout.storage != "chunked":
         return layout.storage
     if not layout.plain:
@@ -212,19 +217,19 @@ class _File:
         if self._fd < 0:
             raise ValueError("expected an open reader, got a closed one; open the source again")
 
-    def chunks(self, places: Places, order: Ints) -> Iterator[tuple[int, int, memoryview]]:
-        """Which chunk, its mask and stored bytes, valid until the next; neighbours come at once."""
+    def chunks(self, places: ChunkLocations, order: Ints) -> Iterator[tuple[int, int, memoryview]]:
+        """Yield chunk, mask and stored bytes, valid until the next; neighbours are read at once."""
         first = places.offset[order]
-        behind = first + places.size[order]
-        for run in runs(first, behind, RUN_NBYTES):
-            begin, end = int(first[run.start]), int(behind[run.stop - 1])
+        after = first + places.size[order]
+        for run in contiguous_runs(first, after, RUN_NBYTES):
+            begin, end = int(first[run.start]), int(after[run.stop - 1])
             if self._raw.size < end - begin:
                 self._raw = np.empty(end - begin, np.uint8)
             raw = self._raw[: end - begin].data
             self.fill(raw, begin)
             self.ahead.after(end)
             masks = places.mask[order[run]].tolist()
-            edges = zip((first[run] - begin).tolist(), (behind[run] - begin).tolist(), strict=True)
+            edges = zip((first[run] - begin).tolist(), (after[run] - begin).tolist(), strict=True)
             for i, mask, (a, b) in zip(order[run].tolist(), masks, edges, strict=True):
                 yield i, mask, raw[a:b]
 
@@ -261,11 +266,11 @@ class _Window:
         self._fill = fill
         fits = source.chunks[0] * source.row_nbytes <= WINDOW_NBYTES
         self._step = source.chunks[0] if fits else 1
-        self._scratch = Scratch(source)
+        self._scratch = RowBuffer(source)
         self._first = self._last = 0
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)``; a view of this window's buffer."""
+        """Return rows ``[start, stop)``; a view of this window's buffer."""
         first = start // self._step * self._step
         last = min(-(-stop // self._step) * self._step, self._source.shape[0])
         if start == stop or not self._source.row_nbytes:

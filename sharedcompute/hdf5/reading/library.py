@@ -14,7 +14,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.filters.available import available
 from sharedcompute.hdf5.format.chunks import ChunkGrid, box_at
 from sharedcompute.hdf5.format.names import raw
-from sharedcompute.hdf5.reading.row_reader import Layout, Scratch, StoredReader, read_only
+from sharedcompute.hdf5.reading.row_reader import Layout, RowBuffer, StoredReader, read_only
 from sharedcompute.hdf5.reading.stored import Stored, cache_nbytes
 from sharedcompute.hdf5.safety.files import open_file
 
@@ -26,7 +26,7 @@ class H5pyReader(StoredReader):
 
     @staticmethod
     def verdict(layout: Layout) -> tuple[bool, str]:
-        """Everything can be read by HDF5 itself."""
+        """Accept everything: HDF5 itself reads it."""
         del layout
         return True, ""
 
@@ -39,10 +39,10 @@ class H5pyReader(StoredReader):
         self._bits = isinstance(self._dataset.id.get_type(), h5t.TypeBitfieldID)
         self._gaps = leaves_gaps(self._dataset.id.get_create_plist())
         self._source = source
-        self._scratch = Scratch(source)
+        self._scratch = RowBuffer(source)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)`` in this reader's buffer."""
+        """Return rows ``[start, stop)`` in this reader's buffer."""
         start, stop, _ = slice(start, stop).indices(self._source.shape[0])
         rows = self._scratch.rows(max(0, stop - start))
         if self._gaps:
@@ -90,7 +90,7 @@ class H5pyReader(StoredReader):
     def _damaged_chunk(
         self, corner: tuple[int, ...], shape: tuple[int, ...]
     ) -> tuple[int, ...] | None:
-        """The first chunk of a box that cannot be read; HDF5 does not tell which it was."""
+        """Return the first chunk of a box that cannot be read; HDF5 does not say which it was."""
         if self._source.chunks is None:
             return None
         grid = ChunkGrid(self._source.shape, self._source.chunks)
@@ -108,7 +108,7 @@ class H5pyReader(StoredReader):
 
 
 def leaves_gaps(dcpl: Any) -> bool:
-    """Whether HDF5 leaves a buffer as it was where nothing was ever written.
+    """Return whether HDF5 leaves a buffer as it was where nothing was ever written.
 
     So it does where the file says that nothing is filled (netCDF's NOFILL), also in a source of a
     virtual dataset. The rows of the last read would stand there; h5py gives zeros.

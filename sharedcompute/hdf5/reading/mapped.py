@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sharedcompute.hdf5.reading.row_reader import (
     Layout,
     ReadAhead,
-    Scratch,
+    RowBuffer,
     StoredReader,
     read_only,
 )
@@ -20,7 +20,7 @@ from sharedcompute.hdf5.reading.stored import Stored
 
 
 def _map_refusal(layout: Layout) -> str:
-    """Why the data cannot be mapped as they lie; empty where they can."""
+    """Return why the data cannot be mapped as they lie; empty where they can."""
     if layout.storage != "contiguous":
         return layout.storage
     if not layout.plain:
@@ -37,7 +37,7 @@ class MmapReader(StoredReader):
 
     @staticmethod
     def verdict(layout: Layout) -> tuple[bool, str]:
-        """Contiguous, native, allocated and aligned data can be used where they lie."""
+        """Accept contiguous data that can be used where they lie: native, allocated, aligned."""
         refusal = _map_refusal(layout)
         if refusal or layout.offset is None:
             return False, refusal
@@ -63,7 +63,7 @@ class MmapReader(StoredReader):
         )
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)`` as a view of the file."""
+        """Return rows ``[start, stop)`` as a view of the file."""
         if self._rows is None:
             raise ValueError("expected an open reader, got a closed one; open the source again")
         self._ahead.after(self._offset + stop * self._row_nbytes)
@@ -82,16 +82,16 @@ class CopyReader(MmapReader):
 
     @staticmethod
     def verdict(layout: Layout) -> tuple[bool, str]:
-        """Contiguous, allocated data of a type that NumPy can convert by itself."""
+        """Accept contiguous, allocated data of a type that NumPy can convert by itself."""
         refusal = _map_refusal(layout)
         return not refusal, refusal
 
     def __init__(self, source: Stored) -> None:
         super().__init__(source)
-        self._scratch = Scratch(source)
+        self._scratch = RowBuffer(source)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)``, converted into this reader's buffer."""
+        """Return rows ``[start, stop)``, converted into this reader's buffer."""
         stored = super().read(start, stop)
         rows = self._scratch.rows(len(stored))
         np.copyto(rows, stored)

@@ -1,4 +1,4 @@
-"""Datasets put together from boxes of other datasets: where each box lies here and there."""
+"""Parts of datasets that consist of boxes of others: covered, overlapping, merged."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sharedcompute.hdf5.reading.stored import Part
 
 
 def cover(parts: Sequence[Part], shape: Sequence[int]) -> bool:
-    """Whether parts that do not overlap leave nothing of `shape` out."""
+    """Return whether parts that do not overlap leave nothing of `shape` out."""
     return sum(math.prod(part.shape) for part in parts) == math.prod(shape)
 
 
 def overlap(parts: Sequence[Part]) -> bool:
-    """Whether any two parts have an element in common.
+    """Return whether any two parts have an element in common.
 
     Each part is compared with those that share rows with it: time goes by the parts times the most
     of them in one row, and a stack of 10,000 frames takes no longer than 10,000 steps.
@@ -30,7 +30,7 @@ def overlap(parts: Sequence[Part]) -> bool:
 
 
 def merge(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The same boxes, those of one source as one where they go on along rows there and here.
+    """Return the same boxes, those that go on along rows of one source as one.
 
     A stack whose frames were mapped one by one from one array is that array again.
     """
@@ -45,7 +45,7 @@ def merge(parts: Sequence[Part]) -> tuple[Part, ...]:
 
 
 def _goes_on(part: Part, other: Part) -> bool:
-    """Whether `other` follows `part` in the whole as it does in the source of both."""
+    """Return whether `other` follows `part` in the whole as it does in the source of both."""
     if part.source is not other.source or part.shape[1:] != other.shape[1:]:
         return False
     if part.shape != part.source_shape or other.shape != other.source_shape:
@@ -56,7 +56,7 @@ def _goes_on(part: Part, other: Part) -> bool:
 
 
 def read_paths(parts: Sequence[Part]) -> str:
-    """The read paths that the parts take, for a person."""
+    """Return the read paths that the parts take, for a person."""
     return ", ".join(dict.fromkeys(_paths(parts)))
 
 

@@ -1,4 +1,4 @@
-"""Which reader a dataset gets. A new read path is one class, and its place in `READERS`."""
+"""The choice of a reader. A new read path is one class, and its place in `READERS`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ READERS: tuple[type[StoredReader], ...] = (
 _BY_NAME = {reader.name: reader for reader in READERS}
 
 
-def choose(layout: Layout) -> tuple[str, str]:
-    """The name of the read path for `layout`, and one phrase that says why."""
+def choose_read_path(layout: Layout) -> tuple[str, str]:
+    """Return the name of the read path for `layout`, and one phrase that says why."""
     refused = layout.storage
     for reader in READERS:
         fits, why = reader.verdict(layout)
@@ -39,12 +39,12 @@ def choose(layout: Layout) -> tuple[str, str]:
     raise AssertionError("the last reader reads everything")
 
 
-FEW = 64
+LOOKUP_RATIO = 64
 """Chunks are looked up by HDF5, one by one, where only one in so many is wanted."""
 
 
 def wants_few(source: Stored, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    """Whether a box has so few of the chunks that HDF5 had better look them up, one by one.
+    """Return whether a box has so few of the chunks that HDF5 looks them up one by one.
 
     Asking HDF5 where all chunks lie takes 1 us each: 1 s for a million of them.
     """
@@ -52,7 +52,7 @@ def wants_few(source: Stored, corner: tuple[int, ...], shape: tuple[int, ...]) -
         return False
     axes = zip(corner, shape, source.chunks, strict=True)
     wanted = math.prod(-(-(at + side) // c) - at // c for at, side, c in axes)
-    return wanted * FEW < math.prod(ChunkGrid(source.shape, source.chunks).counts)
+    return wanted * LOOKUP_RATIO < math.prod(ChunkGrid(source.shape, source.chunks).counts)
 
 
 def open_reader(source: Stored) -> Reader:

@@ -1,4 +1,4 @@
-"""How rows come out of a dataset: what a reader is, and what readers are made of."""
+"""Readers of rows, and what they share: layouts, read-ahead, buffers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sharedcompute.hdf5.format.chunks import box_at
 from sharedcompute.hdf5.reading.stored import Stored
 
 AHEAD_NBYTES = 16 << 20
-"""Bytes behind the last read that the kernel is asked to fetch, so that a cold disk is kept busy
+"""Bytes after the last read that the kernel is asked to fetch, so that a cold disk is kept busy
 while rows are decoded and computed with."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What decides on a dataset's read path.
+    """The layout of a dataset, which decides on its read path.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Reader(ABC):
 
     @abstractmethod
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows ``[start, stop)``: C-contiguous, native byte order, read-only."""
+        """Return rows ``[start, stop)``: C-contiguous, native byte order, read-only."""
 
     def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
         """Fill `out`, of native byte order, with the box of its shape that begins at `corner`."""
@@ -69,13 +69,13 @@ class Reader(ABC):
         np.copyto(out, rows[box_at((0, *corner[1:]), out.shape)])
 
     def stores(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-        """Whether a box may have anything but fill values."""
+        """Return whether a box may have anything but fill values."""
         del corner, shape
         return True
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file. Harmless when done twice."""
+        """Close the file. Harmless when done twice."""
 
     def __enter__(self) -> Self:
         return self
@@ -118,7 +118,7 @@ class ReadAhead:
     Parameters
     ----------
     fd : int
-        The open file; whoever gives it closes it.
+        The open file; the caller closes it.
     """
 
     def __init__(self, fd: int) -> None:
@@ -128,7 +128,7 @@ class ReadAhead:
         self._byte = bytearray(1)
 
     def after(self, place: int) -> None:
-        """Announce what comes behind `place`, half a window at a time and nothing twice."""
+        """Announce what comes after `place`, half a window at a time and nothing twice."""
         ahead = self._until - place
         if AHEAD_NBYTES // 2 < ahead <= AHEAD_NBYTES or not hasattr(os, "posix_fadvise"):
             return
@@ -139,16 +139,19 @@ class ReadAhead:
             os.posix_fadvise(self._fd, first, last - first, os.POSIX_FADV_WILLNEED)
 
     def _is_cached(self, place: int) -> bool:
-        """Whether a byte is in memory: to announce a warm file took 15 % of a fast reduction."""
+        """Return whether a byte is in memory.
+
+        To announce a warm file took 15 % of a fast reduction.
+        """
         try:
             os.preadv(self._fd, [self._byte], place, os.RWF_NOWAIT)
         except (OSError, AttributeError):
-            # Not there, or a system that cannot tell.
+            # Not there, or a system that does not say.
             return False
         return True
 
 
-class Scratch:
+class RowBuffer:
     """A buffer for rows that grows to the largest block and is used again.
 
     A fresh array for each block costs more in page faults than the copy into it does.
@@ -159,7 +162,7 @@ class Scratch:
         self._bytes: NDArray[np.uint8] = np.empty(0, np.uint8)
 
     def rows(self, count: int) -> NDArray[Any]:
-        """Room for `count` rows, with whatever the last block left in it."""
+        """Return room for `count` rows, with whatever the last block left in it."""
         nbytes = count * self._source.row_nbytes
         if nbytes > self._bytes.size:
             self._bytes = np.empty(nbytes, np.uint8)
@@ -172,7 +175,7 @@ class Scratch:
 
 
 def read_only(rows: NDArray[Any]) -> NDArray[Any]:
-    """A view of `rows` that cannot be written."""
+    """Return a view of `rows` that cannot be written."""
     shown = rows.view()
     shown.flags.writeable = False
     return shown

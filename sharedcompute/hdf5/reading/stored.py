@@ -11,6 +11,7 @@ import numpy as np
 
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.filters.pipeline import Pipeline
+from sharedcompute.hdf5.format.chunks import Box
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.unpacking import Unpacking
@@ -24,13 +25,10 @@ RUN_NBYTES = 1 << 20
 """Bytes of neighbouring small chunks that are read at once: they stay in the core's cache."""
 
 WINDOW_NBYTES = 64 << 20
-"""Rows that were not asked for are decoded, and kept for the next read, up to so many bytes."""
+"""Rows that were not requested are decoded, and kept for the next read, up to so many bytes."""
 
 CACHE_LIMIT = 64 << 20
 """Bytes of decoded chunks that an h5py reader keeps at most."""
-
-Box = tuple[tuple[int, ...], tuple[int, ...]]
-"""A corner and the sides from there."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +58,13 @@ class Stored:
     packing : Packing or None
         The CF attributes that say what the numbers mean. Readers do not apply them.
     parts : tuple of Part
-        The datasets that this one is put together from: files joined along rows, or the sources of
+        The datasets that this one consists of: files joined along rows, or the sources of
         a virtual dataset. `file` and `path` are then those of the dataset that gives the metadata.
     glob : str or None
         What named the files that are joined, as it was given.
     seen : tuple of Seen
         The files that led here and that rows are read from, as they were then: the one that was
-        named, those behind links, the sources of a virtual dataset, external storage.
+        named, those after links, the sources of a virtual dataset, external storage.
     offset : int or None
         Where the data of a contiguous dataset begin, in bytes from the start of the file.
     """
@@ -90,7 +88,7 @@ class Stored:
 
     @property
     def ndim(self) -> int:
-        """How many dimensions."""
+        """The number of dimensions."""
         return len(self.shape)
 
     @property
@@ -121,7 +119,7 @@ class Stored:
 
     @property
     def filtered(self) -> bool:
-        """Whether reading costs decoding."""
+        """True if reading costs decoding."""
         return bool(self.filters) or any(part.source.filtered for part in self.parts)
 
     @property
@@ -132,7 +130,7 @@ class Stored:
 
     @property
     def keeps_chunks(self) -> bool:
-        """Whether a reader keeps the chunks that a read ends in for the next one."""
+        """True if a reader keeps the chunks that a read ends in for the next one."""
         return self.chunk_rows * self.row_nbytes <= WINDOW_NBYTES
 
     @property
@@ -142,7 +140,7 @@ class Stored:
         return InputFiles.of((*self.seen, *below))
 
     def scratch_nbytes(self, rows: int) -> int:
-        """Bytes of private memory that a reader takes for blocks of `rows` rows."""
+        """Return bytes of private memory that a reader takes for blocks of `rows` rows."""
         if self.parts:
             return parts_nbytes(self, rows)
         if self.read_path == "mmap":
@@ -207,7 +205,7 @@ class Part:
         return self.source.chunks[theirs[0]] if self.source.chunks else 1
 
     def shared(self, corner: Sequence[int], shape: Sequence[int]) -> Box | None:
-        """What it has in common with a box of the whole, in the coordinates of the whole."""
+        """Return what it has in common with a box of the whole, in coordinates of the whole."""
         first = tuple(map(max, self.corner, corner))
         ends = zip(self.corner, self.shape, corner, shape, strict=True)
         last = (min(a + m, b + n) for a, m, b, n in ends)
@@ -215,7 +213,7 @@ class Part:
         return (first, sides) if min(sides) > 0 else None
 
     def in_source(self, corner: Sequence[int], shape: Sequence[int]) -> Box:
-        """The box of the source that lies at a box of the whole which this part has all of."""
+        """Return the box of the source that lies at a box which this part has all of."""
         first, sides = list(self.source_corner), list(self.source_shape)
         axes = zip(long_axes(self.shape), long_axes(self.source_shape), strict=True)
         for here, there in axes:
@@ -225,12 +223,12 @@ class Part:
 
 
 def long_axes(shape: Sequence[int]) -> list[int]:
-    """The axes that are not of length 1."""
+    """Return the axes that are not of length 1."""
     return [axis for axis, side in enumerate(shape) if side != 1]
 
 
 def most_in_a_row(parts: Sequence[Part]) -> int:
-    """The most parts that any one row has elements of."""
+    """Return the most parts that any one row has elements of."""
     starts = np.sort([part.corner[0] for part in parts])
     stops = np.sort([part.stop for part in parts])
     begun = np.searchsorted(starts, starts, side="right")
@@ -239,7 +237,7 @@ def most_in_a_row(parts: Sequence[Part]) -> int:
 
 
 def cache_nbytes(source: Stored) -> int:
-    """Bytes of decoded chunks to keep: what blocks that do not follow the chunk grid read again.
+    """Return bytes of decoded chunks to keep: those that blocks off the chunk grid read again.
 
     That is one strip of chunks across all columns. Where a strip is larger than `CACHE_LIMIT` the
     cache would be emptied before it is used again, and holds one chunk.
@@ -253,12 +251,12 @@ def cache_nbytes(source: Stored) -> int:
 
 
 def open_at_once(source: Stored) -> int:
-    """How many parts' readers are kept open: those of two neighbouring rows."""
+    """Return how many parts' readers are kept open: those of two neighbouring rows."""
     return min(2 * most_in_a_row(source.parts), OPEN_LIMIT)
 
 
 def parts_nbytes(source: Stored, rows: int) -> int:
-    """Private memory for blocks of `rows` rows, that of the readers it has open included."""
+    """Return the private memory for blocks of `rows` rows, that of open readers included."""
     deepest = max(
         (part.source.scratch_nbytes(_source_rows(part, rows)) for part in source.parts), default=0
     )
@@ -268,6 +266,6 @@ def parts_nbytes(source: Stored, rows: int) -> int:
 
 
 def _source_rows(part: Part, rows: int) -> int:
-    """The most rows of a part's source that are read at once for `rows` rows of the whole."""
+    """Return the most rows of a part's source read at once for `rows` rows of the whole."""
     sides = (min(rows, part.shape[0]), *part.shape[1:])
     return part.in_source(part.corner, sides)[1][0]

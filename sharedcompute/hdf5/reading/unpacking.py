@@ -1,4 +1,4 @@
-"""How stored rows become the numbers that they mean, as plain data."""
+"""Unpacking of stored rows into the numbers that they mean, as plain data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Unpacking:
-    """How stored rows become the numbers that they mean. It pickles.
+    """Unpacking of stored rows into the numbers that they mean. It pickles.
 
     Those of equal sources are equal.
 
@@ -33,7 +33,7 @@ class Unpacking:
     taken: np.dtype[Any] | None = None
 
     def of(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """The numbers that `rows` mean."""
+        """Return the numbers that `rows` mean."""
         if self.kernel is None:
             return rows.astype(self.dtype)
         rows = np.ascontiguousarray(rows, self.taken)

@@ -1,1 +1,1 @@
-"""Which files may be opened, and where a crash of HDF5 does no harm."""
+"""Access to files: which may be opened, and where a crash of HDF5 does no harm."""

@@ -1,4 +1,4 @@
-"""Which other files an input may lead to, and where HDF5 looks for them.
+"""Access policy: other files that an input may lead to, and where HDF5 looks for them.
 
 A file can name any other: by external links, virtual sources and external storage. HDF5 opens what
 it finds there, `/etc/passwd` as raw numbers, and waits for ever at a FIFO. So each name is looked
@@ -23,7 +23,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.safety.input_files import Seen
 from sharedcompute.wording import flag
 
-BLOCKS = 10_000
+PATTERN_LIMIT = 10_000
 """Files of a printf-style mapping that are looked up at most."""
 
 
@@ -38,7 +38,7 @@ class AccessPolicy:
     everywhere : bool
         And so may any other file.
     met : dict of Seen
-        By their paths: the files that were come to on the way, each as it was before it was opened.
+        By their paths: the files that were met on the way, each as it was before it was opened.
     """
 
     folder: str
@@ -47,11 +47,11 @@ class AccessPolicy:
 
     @classmethod
     def of(cls, file: str, allow_external: bool) -> AccessPolicy:
-        """What `file` may lead to: its own folder, and with `allow_external` everything."""
-        reach = cls(str(Path(os.path.realpath(file)).parent), allow_external)
+        """Return what `file` may lead to: its own folder, and with `allow_external` everything."""
+        policy = cls(str(Path(os.path.realpath(file)).parent), allow_external)
         with contextlib.suppress(OSError, ValueError):
-            reach.meet(file)
-        return reach
+            policy.meet(file)
+        return policy
 
     def meet(self, file: str) -> Seen:
         """Note a file that is about to be opened; as it was, where it was met before."""
@@ -67,12 +67,12 @@ class AccessPolicy:
         self.met[os.path.realpath(file)] = replace(self.meet(file), grows=True)
 
     def permits(self, file: str) -> bool:
-        """Whether `file` may be read."""
+        """Return whether `file` may be read."""
         inside = Path(os.path.realpath(file)).is_relative_to(self.folder)
         return self.everywhere or inside
 
     def first(self, places: Iterator[str], what: str) -> str | None:
-        """The first of `places` that is there; None where nothing is.
+        """Return the first of `places` that is there; None where nothing is.
 
         Parameters
         ----------
@@ -109,32 +109,32 @@ class AccessPolicy:
         return None
 
 
-def linked_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
-    """The file that an external link in `file` means by `name`; None where it is not there."""
-    return reach.first(_places(file, name, "HDF5_EXT_PREFIX"), what)
+def linked_file(file: str, name: str, policy: AccessPolicy, what: str) -> str | None:
+    """Return the file that an external link means by `name`; None where it is not there."""
+    return policy.first(_places(file, name, "HDF5_EXT_PREFIX"), what)
 
 
-def source_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
-    """The file that a virtual dataset in `file` means by `name`; None where it is not there.
+def source_file(file: str, name: str, policy: AccessPolicy, what: str) -> str | None:
+    """Return the file that a virtual dataset means by `name`; None where it is not there.
 
     ``.`` is the file itself.
     """
-    return file if name == "." else reach.first(_places(file, name, "HDF5_VDS_PREFIX"), what)
+    return file if name == "." else policy.first(_places(file, name, "HDF5_VDS_PREFIX"), what)
 
 
-def storage_file(file: str, name: str, reach: AccessPolicy, what: str) -> str | None:
-    """The file that external storage of a dataset in `file` means by `name`.
+def storage_file(file: str, name: str, policy: AccessPolicy, what: str) -> str | None:
+    """Return the file that external storage of a dataset in `file` means by `name`.
 
     Relative names are relative to the working folder: HDF5 looks nowhere else.
     """
     prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "")
     if prefix and not Path(name).is_absolute():
         name = f"{_with_origin(prefix, str(Path(file).parent))}/{name}"
-    return reach.first(iter([name]), what)
+    return policy.first(iter([name]), what)
 
 
 def _places(file: str, name: str, variable: str) -> Iterator[str]:
-    """Where HDF5 looks for a file that another one names.
+    """Yield where HDF5 looks for a file that another one names.
 
     As named if that is absolute, in the folders of `variable`, in that of the naming file, and in
     the working folder; where an absolute name is not there, its last part is looked for.
@@ -157,16 +157,16 @@ def _with_origin(prefix: str, folder: str) -> str:
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a virtual source's name is one for many: ``%b`` is the number of a block."""
+    """Return whether a source's name is one for many: ``%b`` is the number of a block."""
     return "%b" in name.replace("%%", "")
 
 
 def numbered(name: str, number: int) -> str:
-    """A printf-style name of block `number`."""
+    """Return a printf-style name of block `number`."""
     parts = name.split("%%")
     return "%".join(part.replace("%b", str(number)) for part in parts)
 
 
-def numbers() -> Iterator[int]:
-    """The blocks of a printf-style mapping, as far as they are looked for."""
-    return itertools.islice(itertools.count(), BLOCKS)
+def pattern_numbers() -> Iterator[int]:
+    """Return the blocks of a printf-style mapping, as far as they are looked for."""
+    return itertools.islice(itertools.count(), PATTERN_LIMIT)

@@ -1,9 +1,8 @@
-"""Input files opened, with an error for each way in which one cannot be."""
+"""Opening of input files, with an error for each way in which it fails."""
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
 import os
 import stat
@@ -14,11 +13,12 @@ import h5py
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.filters.available import prefer_hdf5plugin
-from sharedcompute.hdf5.safety.locks import VARIABLE, lacks_locks, say_unlocked
+from sharedcompute.hdf5.safety.locks import VARIABLE, lacks_locks, warn_unlocked
+from sharedcompute.validation.names import nearest
 
 
 def check_file(file: str) -> str:
-    """The absolute path of `file`, links resolved.
+    """Return the absolute path of `file`, links resolved.
 
     Raises
     ------
@@ -119,18 +119,13 @@ def open_hdf5(file: str, **how: Any) -> h5py.File:
         if not lacks_locks(str(error)):
             raise
     opened = h5py.File(file, "r", locking=False, **how)
-    say_unlocked()
+    warn_unlocked()
     return opened
 
 
 def without_locks(file: str) -> str:
-    """Why HDF5 opens no file where there are no locks."""
+    """Return why HDF5 opens no file where there are no locks."""
     return (
         f"expected locks on the file system of {file}, as {VARIABLE}="
         f"{os.environ.get(VARIABLE, '')} asks HDF5 for them, found none; set {VARIABLE}=FALSE"
     )
-
-
-def nearest(name: str, known: list[str]) -> list[str]:
-    """The names most like `name`."""
-    return difflib.get_close_matches(name, known, n=3, cutoff=0.5)

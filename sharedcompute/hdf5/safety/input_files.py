@@ -1,7 +1,7 @@
-"""The files that a job reads, as they were when they were first looked at.
+"""The files that a job reads, as they were when they were first opened.
 
-Descriptions, offsets and rows that were read are those of that moment. So each file is looked at
-again by whoever opens it, between the passes, and before anything made of it is given away.
+Descriptions, offsets and rows that were read are those of that moment. So each file is checked
+again when it is opened, between the passes, and before any result of it is published.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Seen:
         return cls(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
     @property
-    def is_there(self) -> bool:
-        """Whether the file is what it was."""
+    def is_unchanged(self) -> bool:
+        """True if the file is what it was."""
         try:
             now = Seen.of(self.file)
         except (OSError, ValueError):
@@ -64,7 +64,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class InputFiles:
-    """All that a job reads: what may not be its output, may not change, and tells it from others.
+    """All that a job reads: what may not be its output, may not change, and identifies it.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class InputFiles:
 
     @classmethod
     def of(cls, seen: Iterable[Seen], scripts: Iterable[str] = ()) -> InputFiles:
-        """Each file once."""
+        """Return all of them, each file once."""
         return cls(tuple(dict.fromkeys(seen)), tuple(scripts))
 
     @property
@@ -89,8 +89,8 @@ class InputFiles:
 
     @property
     def are_there(self) -> bool:
-        """Whether all of them are what they were."""
-        return all(seen.is_there for seen in self.seen)
+        """True if all of them are what they were."""
+        return all(seen.is_unchanged for seen in self.seen)
 
     def check(self) -> None:
         """See whether all of them are what they were.
@@ -101,7 +101,7 @@ class InputFiles:
             One is not.
         """
         for seen in self.seen:
-            if not seen.is_there:
+            if not seen.is_unchanged:
                 raise InputChanged(
                     f"expected {seen.file} as it was when it was opened, and the input changed "
                     "while it was read; nothing made of it is kept, run the job again"
@@ -109,7 +109,7 @@ class InputFiles:
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Whatever fails in here because a file has changed says so.
+        """Let whatever fails in here because a file has changed say so.
 
         A file that is cut short ends a worker; one that is overwritten has damaged chunks.
 

@@ -1,4 +1,4 @@
-"""Paths followed link by link, so that none leads where it may not.
+"""Paths followed link by link, so that none leads where the access policy forbids.
 
 HDF5 opens what an external link names without asking, also one that a soft link leads to.
 """
@@ -33,7 +33,7 @@ class Trail:
     link : h5py.SoftLink, h5py.ExternalLink or None
         What leads nowhere, there.
     through_dataset : bool
-        The path goes on behind a dataset.
+        The path continues below a dataset.
     """
 
     item: Any
@@ -42,19 +42,19 @@ class Trail:
     through_dataset: bool = False
 
 
-def follow(file: h5py.Group, path: str, reach: AccessPolicy) -> Any:
-    """What is at `path`; None for nothing.
+def follow(file: h5py.Group, path: str, policy: AccessPolicy) -> Any:
+    """Return what is at `path`; None for nothing.
 
     Raises
     ------
     InputError
         A link leads to a file that may not be read, or cannot be.
     """
-    return walk(file, path, reach).item
+    return walk(file, path, policy).item
 
 
-def walk(file: h5py.Group, path: str, reach: AccessPolicy, followed: int = 0) -> Trail:
-    """Where `path` leads, and if it is nowhere, what stands in the way.
+def walk(file: h5py.Group, path: str, policy: AccessPolicy, followed: int = 0) -> Trail:
+    """Return where `path` leads, and if it is nowhere, what stands in the way.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def walk(file: h5py.Group, path: str, reach: AccessPolicy, followed: int = 0) ->
                 here = root if found.path.startswith("/") else here
                 left += [(below, False) for below in _parts(found.path)][::-1]
                 continue
-            here = _behind(here, part, found, reach, followed)
+            here = _behind(here, part, found, policy, followed)
             root = None if here is None else here.file["/"]
         if here is None:
             return Trail(None, at, link or found)
@@ -106,7 +106,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _link(group: h5py.Group, name: str) -> Any:
-    """The link of that name; None where there is none."""
+    """Return the link of that name; None where there is none."""
     links, stored = group.id.links, raw(name)
     try:
         # Not `name in group`, which follows the link.
@@ -130,14 +130,14 @@ def _opened(group: h5py.Group, name: str) -> Any:
         return None
 
 
-def _behind(group: h5py.Group, name: str, link: Any, reach: AccessPolicy, followed: int) -> Any:
-    """What an external link leads to, after its own way there has been looked at; else None."""
+def _behind(group: h5py.Group, name: str, link: Any, policy: AccessPolicy, followed: int) -> Any:
+    """Return what an external link leads to, once the way there is checked; else None."""
     file = file_of(group)
     what = f"the link {file}::{path_of(group).rstrip('/')}/{name}"
-    target = linked_file(file, link.filename, reach, what)
+    target = linked_file(file, link.filename, policy, what)
     if target is None:
         return None
     with open_file(os.path.realpath(target)) as opened:
-        if walk(opened, link.path, reach, followed).item is None:
+        if walk(opened, link.path, policy, followed).item is None:
             return None
     return _opened(group, name)

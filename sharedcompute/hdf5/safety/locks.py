@@ -13,7 +13,7 @@ import re
 import warnings
 
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
-"""How a file system says that it has no locks."""
+"""Errors by which a file system reports that it has no locks."""
 
 VARIABLE = "HDF5_USE_FILE_LOCKING"
 
@@ -22,23 +22,23 @@ class Unlocked(UserWarning):
     """The file system has no locks."""
 
 
-def lock(fd: int, *, shared: bool = False) -> None:
+def lock_file(fd: int, *, shared: bool = False) -> None:
     """Lock an open file, or do without where there are no locks.
 
     Raises
     ------
     BlockingIOError
-        Somebody else has it.
+        Another process holds it.
     """
     try:
         fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        say_unlocked()
+        warn_unlocked()
 
 
-def unlock(fd: int) -> None:
+def unlock_file(fd: int) -> None:
     """Drop a lock, if there is one."""
     try:
         fcntl.flock(fd, fcntl.LOCK_UN)
@@ -48,17 +48,17 @@ def unlock(fd: int) -> None:
 
 
 def lacks_locks(text: str) -> bool:
-    """Whether HDF5's error says that it could not lock a file because there are no locks."""
+    """Return whether HDF5 says that it could not lock a file as there are no locks."""
     found = re.search(r"lock file, errno = (\d+)", text)
     return found is not None and int(found[1]) in NO_LOCKS
 
 
-def say_unlocked() -> None:
+def warn_unlocked() -> None:
     """Warn, in the process that the user has begun: its workers open what it has opened."""
     if multiprocessing.parent_process() is None:
         warnings.warn(
             "the file system has no locks (flock): two jobs that write one output, and a program "
             "that writes a file which is read here, are not noticed; see to it that there are none",
             Unlocked,
-            stacklevel=1,  # always this line: Python tells it once
+            stacklevel=1,  # always this line: Python warns once
         )

@@ -1,7 +1,7 @@
-"""Files and folders that are this user's own: nobody else's are opened, changed or removed.
+"""Ownership: no other user's files and folders are opened, changed or removed.
 
-A name in a folder where others may write can be a link to a file of the user's, a pipe that nobody
-writes to, or a folder that somebody else has filled.
+A name in a folder where others may write can be a link to a file of the user's, a pipe without a
+writer, or a folder that another user has filled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def open_folder(path: Path, *, made: bool = False) -> int:
-    """Open a folder of this user's in which nobody else may write.
+    """Open a folder of this user's in which no other user may write.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def open_folder(path: Path, *, made: bool = False) -> int:
     FileNotFoundError
         There is nothing.
     InputError
-        It is somebody else's, or no folder.
+        It belongs to another user, or is no folder.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | SAFE)
@@ -55,7 +55,7 @@ def open_folder(path: Path, *, made: bool = False) -> int:
 
 
 def is_own_folder(path: Path) -> bool:
-    """Whether there is a folder that `open_folder` opens."""
+    """Return whether there is a folder that `open_folder` opens."""
     try:
         os.close(open_folder(path))
     except (OSError, InputError):
@@ -64,7 +64,7 @@ def is_own_folder(path: Path) -> bool:
 
 
 def is_own(path: Path) -> bool:
-    """Whether there is a plain file of this user's, with no other name."""
+    """Return whether there is a plain file of this user's, with no other name."""
     try:
         found = path.lstat()
     except OSError:
@@ -72,7 +72,7 @@ def is_own(path: Path) -> bool:
     return _is_plain(found)
 
 
-def create(path: Path, flags: int = os.O_RDWR, mode: int = 0o600) -> int:
+def create_own(path: Path, flags: int = os.O_RDWR, mode: int = 0o600) -> int:
     """Create a file that was not there, in place of whatever was.
 
     Raises
@@ -101,11 +101,11 @@ def open_own(path: Path, flags: int) -> int:
         if _is_plain(os.fstat(fd)):
             return fd
         os.close(fd)
-    return create(path, flags)
+    return create_own(path, flags)
 
 
 def open_to_read(path: Path) -> IO[bytes] | None:
-    """A file of this user's; None where there is none, or something else."""
+    """Return a file of this user's; None where there is none, or something else."""
     try:
         fd = os.open(path, os.O_RDONLY | SAFE)
     except OSError:

@@ -1,11 +1,15 @@
-"""Files looked at where it does no harm: HDF5 crashes and hangs on some that are damaged."""
+"""Calls of HDF5 in disposable processes, where a crash does no harm.
+
+HDF5 crashes and hangs on some files that are damaged.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from sharedcompute.errors import Error, InputError
@@ -14,15 +18,15 @@ from sharedcompute.system import disposable
 T = TypeVar("T")
 
 LEAST_SECONDS, MOST_SECONDS = 4, 60
-"""Of computing for each object of a file that is looked at, by the size of the file."""
+"""Of computing for each object of a file that is inspected, by the size of the file."""
 
 RATE = 20e6
 """Bytes of a file whose chunks HDF5 lists in a second, at the least: one chunk takes 1 us there and
 50 bytes here."""
 
 
-def look(file: str, f: Callable[..., T], *args: Any, seconds: int | None = None) -> T:
-    """What ``f(*args)`` finds in `file`, worked out in a disposable process.
+def run_sandboxed(file: str, f: Callable[..., T], *args: Any, seconds: int | None = None) -> T:
+    """Run ``f(*args)``, which opens `file`, in a disposable process and return the result.
 
     Parameters
     ----------
@@ -37,14 +41,16 @@ def look(file: str, f: Callable[..., T], *args: Any, seconds: int | None = None)
     Error
         As `f` does.
     """
-    found: T = disposable.run(file, explained, file, f, args, seconds=seconds or _seconds(file))
+    found: T = disposable.run(
+        file, explain_damage, file, f, args, seconds=seconds or _seconds(file)
+    )
     return found
 
 
-def look_at_each(
+def run_each_sandboxed(
     f: Callable[..., T], calls: Sequence[tuple[str, tuple[Any, ...]]], seconds: int
 ) -> list[T]:
-    """What `f` finds in each of many objects, worked out in one disposable process; as `look`.
+    """Run `f` for each of many objects in one disposable process; as `run_sandboxed`.
 
     Parameters
     ----------
@@ -53,18 +59,33 @@ def look_at_each(
     seconds : int
         For each of them.
     """
-    told = [(what, (what, f, args)) for what, args in calls]
-    found: list[T] = disposable.run_each(explained, told, seconds)
+    named = [(what, (what, f, args)) for what, args in calls]
+    found: list[T] = disposable.run_each(explain_damage, named, seconds)
     return found
 
 
-States = tuple[tuple[int, ...] | None, ...]
-"""What tells whether files are as they were."""
+FileStates = tuple[tuple[int, ...] | None, ...]
+"""States of files, equal if these are as they were."""
 
 
-def states_of(files: Iterable[str]) -> States:
-    """Device, number, size and times of each file; None for one that is not there."""
+def file_states(files: Iterable[str]) -> FileStates:
+    """Return device, number, size and times of each file; None for one that is not there."""
     return tuple(map(_state, files))
+
+
+def once(files: Iterable[str], f: Callable[..., T], *args: Hashable) -> T:
+    """Return ``f(*args)``, computed once as long as `files` stay as they are.
+
+    A disposable process takes 15 ms, and many calls on small data are common.
+    """
+    found: T = _once(f, args, file_states(files))
+    return found
+
+
+@lru_cache(maxsize=512)
+def _once(f: Callable[..., Any], args: tuple[Hashable, ...], states: FileStates) -> Any:
+    del states
+    return f(*args)
 
 
 def _state(file: str) -> tuple[int, ...] | None:
@@ -84,13 +105,13 @@ def _seconds(file: str) -> int:
 
 
 def _is_hdf5_s(error: Exception) -> bool:
-    """Whether HDF5 itself could not read: h5py gives its words, and the innermost in brackets."""
+    """Return whether HDF5 itself could not read: h5py quotes it, the innermost in brackets."""
     known = isinstance(error, (OSError, RuntimeError, KeyError, ValueError))
     return known and re.search(r"\w+ \(.+\)", str(error)) is not None
 
 
-def explained(file: str, f: Callable[..., T], args: tuple[Any, ...]) -> T:
-    """Let what h5py raises of a damaged file say that it is damaged.
+def explain_damage(file: str, f: Callable[..., T], args: tuple[Any, ...]) -> T:
+    """Run ``f(*args)``, and let what h5py raises of a damaged file say that it is damaged.
 
     That may be of any type: it takes names, types and sizes as they come. A sound file may have
     what h5py cannot express, and is not called damaged for that.
@@ -101,12 +122,12 @@ def explained(file: str, f: Callable[..., T], args: tuple[Any, ...]) -> T:
         raise
     except Exception as error:  # noqa: BLE001
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        told = InputError(
+        explained = InputError(
             f"expected a whole HDF5 file, {file} cannot be read ({text}); check it with h5debug or "
             "copy it again from where it came"
             if _is_hdf5_s(error)
             else f"expected a file that h5py can express, {file} has something that it cannot "
             f"({text}); look at it with h5dump"
         )
-        told.add_note(traceback.format_exc())
-        raise told from None
+        explained.add_note(traceback.format_exc())
+        raise explained from None

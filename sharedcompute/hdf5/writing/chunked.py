@@ -18,7 +18,7 @@ from sharedcompute.hdf5.writing.row_writer import EncodedChunk, RowTarget, RowWr
 
 @dataclass(frozen=True)
 class ChunkTarget(RowTarget):
-    """Rows of a chunked dataset, encoded by whoever has them and stored by the parent.
+    """Rows of a chunked dataset, encoded by the worker that has them and stored by the parent.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class ChunkTarget(RowTarget):
         Of the rows given, and in the file.
     filters : tuple of Filter
     fill : Fill
-        Its value stands in chunks beyond the edge of the dataset.
+        Its value fills chunks beyond the edge of the dataset.
     stored : tuple of StoredFilter
         The filters as the dataset has them.
     """
@@ -41,7 +41,7 @@ class ChunkTarget(RowTarget):
     stored: tuple[StoredFilter, ...]
 
     def open(self) -> ChunkEncoder:
-        """A writer for this process."""
+        """Open a writer for this process."""
         return ChunkEncoder(self)
 
 
@@ -108,7 +108,7 @@ class ChunkEncoder(RowWriter):
         self._filled = None
 
     def _whole(self, values: NDArray[Any], place: tuple[int, ...]) -> NDArray[Any]:
-        """The chunk at `place` of `values`, filled up where it is cut; valid until the next."""
+        """Return the chunk at `place` of `values`, filled up at the edge; valid until the next."""
         target = self._target
         part = values[box_at(place, target.chunks)]
         if part.shape == target.chunks:

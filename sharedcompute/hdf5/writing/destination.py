@@ -1,4 +1,4 @@
-"""Where an output may go: what is refused before anything is started, created or changed."""
+"""Checks of an output's place, before anything is started, created or changed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_place(file: Path) -> None:
 
 
 def check_no_input(folder: StateFolder, inputs: Iterable[str]) -> None:
-    """Refuse to write what is read, or to remove it with the folder beside the output.
+    """Refuse to write what is read, or to remove it with the folder next to the output.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def check_room(folder: StateFolder, nbytes: int) -> None:
     MemoryBudgetError
     """
     place = folder.final.parent
-    # What a stopped job has taken is gone on with, or removed.
+    # The files of a stopped job are resumed, or removed.
     free = disk_free(place) + folder.nbytes
     if nbytes > free:
         raise MemoryBudgetError(

@@ -1,4 +1,4 @@
-"""A file put at a path where there is to be none: never over one that has appeared there."""
+"""Putting a file at a path where there is to be none, never over one that has appeared there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RENAME_NOREPLACE = 1
 LACKING = frozenset(
     {errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK}
 )
-"""How a kernel or a file system says that it cannot do that."""
+"""Errors by which a kernel or a file system reports that it cannot do that."""
 
 
 def place_new(temporary: Path, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""How a worker's rows get into the output file.
+"""Writers of rows into the output file.
 
 A target is plain data that the parent hands to its workers; each opens a writer from it and gives
 it strips of rows. What a writer returns goes back to the parent, which is the only one that writes
@@ -33,7 +33,7 @@ class EncodedChunk(NamedTuple):
     data : bytes or memoryview
         In the parent a view of shared memory, valid until the chunk is stored.
     crc : int or None
-        CRC-32 of the data, where whoever encoded them has said it.
+        CRC-32 of the data, where the encoder has computed it.
     """
 
     offset: tuple[int, ...]
@@ -55,7 +55,7 @@ class RowWriter(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what is open. Harmless when done twice."""
+        """Close what is open. Harmless when done twice."""
 
     def __enter__(self) -> Self:
         return self
@@ -74,12 +74,12 @@ class RowTarget(ABC):
 
     @abstractmethod
     def open(self) -> RowWriter:
-        """A writer for this process."""
+        """Open a writer for this process."""
 
 
 @dataclass(frozen=True)
 class ContiguousTarget(RowTarget):
-    """Rows of a contiguous dataset, written in place by whoever has them.
+    """Rows of a contiguous dataset, written in place by the worker that has them.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class ContiguousTarget(RowTarget):
     stored_dtype: np.dtype[Any]
 
     def open(self) -> ContiguousWriter:
-        """A writer for this process."""
+        """Open a writer for this process."""
         return ContiguousWriter(self)
 
 

@@ -1,4 +1,4 @@
-"""A dataset that rows go to: plain data, and what the parent makes of it in the output file."""
+"""A dataset that rows go to, as plain data, and as the parent creates it in the output file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from sharedcompute.wording import option
 
 @dataclass(frozen=True)
 class DatasetSink:
-    """A dataset to be made: what a plan prints and a worker can be told. It pickles.
+    """A dataset to be created, as plain data: a plan prints it, a worker gets it. It pickles.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def sink_like(
     chunks: str | None = None,
     shuffle: bool | None = None,
 ) -> DatasetSink:
-    """The sink of a result: stored as its input is, unless told otherwise.
+    """Return the sink of a result, stored as its input is unless options say otherwise.
 
     A result with fewer dimensions than its input (a reduction) is contiguous by default: it is
     small, and chunks of its input mean nothing to it.
@@ -166,7 +166,7 @@ def sink_like(
 def _sides(
     source: DatasetSource | None, shape: tuple[int, ...], itemsize: int, chunks: str | None
 ) -> tuple[int, ...] | None:
-    """The chunks of a result; None for contiguous."""
+    """Return the chunks of a result; None for contiguous."""
     if not shape:
         return None
     if chunks is None:
@@ -180,7 +180,7 @@ def _sides(
 
 
 def _fill_for(source: DatasetSource, dtype: np.dtype[Any]) -> Fill:
-    """The input's fill value where the result's dtype holds it exactly, and when it is written."""
+    """Return the input's fill value, if the result's dtype holds it exactly."""
     value = source.fill.value
     if value is None:
         return source.fill
@@ -233,12 +233,12 @@ def create(sink: DatasetSink, output: OutputFile, *, unwritten: bool = False) ->
     """Make the dataset in the open output file, and groups above it.
 
     Contiguous data are allocated at once and not filled, so that workers can write them in place;
-    each row of a result is written by somebody, and the file says at its end that it is complete.
+    each row of a result is written by a worker, and the file is marked complete at the end.
 
     Parameters
     ----------
     unwritten : bool
-        Nobody will write it, and it takes no place.
+        It is never written, and takes no space.
     """
     with full_disk_named(str(output.file)):
         low = _create_plain(sink, output.h5, unwritten)
@@ -249,7 +249,7 @@ def create(sink: DatasetSink, output: OutputFile, *, unwritten: bool = False) ->
 
 
 def created(sink: DatasetSink, dataset: h5py.Dataset, output: OutputFile) -> Created:
-    """What a dataset needs to be filled that is in the open output file, as `sink` describes it."""
+    """Return what it takes to fill a dataset of the open output, as `sink` describes it."""
     target: RowTarget
     assert sink.stored_dtype is not None
     if sink.chunks is None:
@@ -284,8 +284,8 @@ def _create_plain(sink: DatasetSink, file: h5py.File, unwritten: bool) -> Any:
         dcpl.set_chunk(sink.chunks)
         apply(sink.filters, dcpl)
     if not sink.filters and not unwritten:
-        # All places are given out now, or they would follow the order in which workers end. Where
-        # nothing can be added every element is written by somebody, and not filled before.
+        # All space is allocated now, or it would follow the order in which workers end. Where
+        # nothing can be added every element is written by a worker, and not filled before.
         dcpl.set_alloc_time(h5d.ALLOC_TIME_EARLY)
         if sink.limits == sink.shape:
             fill = replace(fill, time=h5d.FILL_TIME_NEVER)

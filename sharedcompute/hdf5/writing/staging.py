@@ -1,4 +1,4 @@
-"""Where an output is until it is whole: a locked folder, a file begun as a copy, on to the disk."""
+"""An output until it is whole: begun as a copy, written behind, marked, synced to the disk."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ import os
 import shutil
 import threading
 from pathlib import Path
-from typing import Any
-
-from h5py import h5f, h5p
 
 from sharedcompute.errors import OutputExists
-from sharedcompute.hdf5.safety.files import open_file
-from sharedcompute.hdf5.safety.locks import lock
+from sharedcompute.hdf5.safety.locks import lock_file
 from sharedcompute.system.shortage import full_disk_named
 
 MARK = "user.sharedcompute.job"
@@ -37,7 +33,7 @@ def copy_into(existing: Path, fd: int, temporary: Path) -> None:
     with existing.open("rb") as source:
         try:
             # HDF5 locks a file like this while it writes it.
-            lock(source.fileno(), shared=True)
+            lock_file(source.fileno(), shared=True)
         except BlockingIOError:
             raise OutputExists(
                 f"{existing} is open in another program; close it there first"
@@ -49,47 +45,17 @@ def copy_into(existing: Path, fd: int, temporary: Path) -> None:
                 shutil.copyfile(existing, temporary)
 
 
-def make_like(temporary: Path, like: str) -> None:
-    """Make `temporary` an empty HDF5 file with the properties and the user block of file `like`.
-
-    Raises
-    ------
-    MemoryBudgetError
-        The disk is full.
-    """
-    with open_file(like) as source:
-        fcpl = source.id.get_create_plist()
-        # Those of the root group are in the file's list only when it is made.
-        root = source["/"].id.get_create_plist()
-    fcpl.set_link_creation_order(root.get_link_creation_order())
-    fcpl.set_attr_creation_order(root.get_attr_creation_order())
-    fcpl.set_attr_phase_change(*root.get_attr_phase_change())
-    fcpl.set_obj_track_times(False)
-    with full_disk_named(str(temporary)):
-        create_file(temporary, fcpl)
-        with Path(like).open("rb") as old, temporary.open("r+b") as new:
-            new.write(old.read(fcpl.get_userblock()))
-
-
-def create_file(file: Path, fcpl: Any) -> None:
-    """Make `file` an empty HDF5 file with creation properties `fcpl`, in HDF5 1.8's format."""
-    fapl = h5p.create(h5p.FILE_ACCESS)
-    fapl.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_LATEST)
-    fapl.set_file_locking(False, False)
-    h5f.create(os.fsencode(file), h5f.ACC_TRUNC, fcpl, fapl).close()
-
-
 FLUSH_SECONDS = 0.1
-"""How long bytes lie in memory before they are on their way to the disk."""
+"""Time between two syncs."""
 
 
 class WriteBehind:
-    """Brings a file to the disk while it is written, so that little is left for its end.
+    """Syncs a file to the disk while it is written, so that little is left for its end.
 
     Parameters
     ----------
     fd : int
-        The open file; whoever gives it closes it, after `stop`.
+        The open file; the caller closes it, after `stop`.
     """
 
     def __init__(self, fd: int) -> None:
@@ -100,13 +66,13 @@ class WriteBehind:
         self._thread.start()
 
     def stop(self) -> None:
-        """Wait for what is on its way.
+        """Wait for what is being written.
 
         Raises
         ------
         OSError
-            Something did not get to the disk. The kernel says so once for each open file: whoever
-            asks again is told that all is well.
+            Something was not written to the disk. The kernel reports that once for each open file:
+            a second fsync succeeds.
         """
         self._over.set()
         self._thread.join()
@@ -131,7 +97,7 @@ def set_mark(fd: int, job: str) -> None:
 
 
 def mark_of(file: Path) -> str | None:
-    """The job that made a file; None where nobody knows, or it was changed since."""
+    """Return the job that made a file; None if unknown, or if it was changed since."""
     try:
         job, *state = os.getxattr(file, MARK).decode().split()
         status = file.stat()
@@ -142,7 +108,7 @@ def mark_of(file: Path) -> str | None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in `folder` to the disk, a rename among them."""
+    """Sync the names in `folder` to the disk, a rename among them."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

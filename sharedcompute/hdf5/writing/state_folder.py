@@ -1,4 +1,4 @@
-"""The folder beside an output that holds all of a job until its end."""
+"""The folder next to an output that holds all of a job until its end."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import re
 from pathlib import Path
 
 from sharedcompute.errors import InputError, OutputExists
-from sharedcompute.hdf5.safety.locks import lock, unlock
+from sharedcompute.hdf5.safety.locks import lock_file, unlock_file
 from sharedcompute.hdf5.safety.ownership import SAFE, is_own_folder, open_folder
 
 SUFFIX = ".resume"
-"""Of the folder beside an output."""
+"""Of the folder next to an output."""
 
 
 LOCK = "lock"
@@ -20,14 +20,14 @@ LOCK = "lock"
 
 
 OWN = re.compile(r"(?:journal|output|waiting|states)-(\d+)(?:\.h5|-[-\d]+|-held-\d+)?")
-"""The names of all other files in it, with the number of the run; the rest is somebody else's."""
+"""The names of all other files in it, with the number of the run; all others are not ours."""
 
 
 class StateFolder:
-    """The folder beside an output that holds all of a job until its end: ``out.h5.resume``.
+    """The folder next to an output that holds all of a job until its end: ``out.h5.resume``.
 
     It is locked by the kernel, which drops the lock with the process: a dead job's folder is
-    simply taken over. Nobody but this user may enter it, and one that is not so is refused.
+    simply taken over. Only this user may enter it, and a folder that others may enter is refused.
 
     Parameters
     ----------
@@ -42,20 +42,20 @@ class StateFolder:
 
     @property
     def locked(self) -> bool:
-        """Whether this object holds the lock."""
+        """True if this object holds the lock."""
         return self._lock >= 0
 
     @property
     def nbytes(self) -> int:
-        """What the outputs in it take on the disk."""
+        """Bytes of the outputs in it on the disk."""
         outputs = self.path.glob("output-*.h5") if is_own_folder(self.path) else ()
         return sum(file.lstat().st_blocks * 512 for file in outputs)
 
     def take(self) -> None:
         """Make the folder if need be, and lock it.
 
-        Another job may have removed the folder between our open and our lock; then what we hold is
-        not what stands at the path, and we begin again.
+        Another job may have removed the folder between our open and our lock: the locked file is
+        not the one at the path then, and all begins again.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class StateFolder:
         return True
 
     def _locked(self, folder: int) -> int | None:
-        """The lock's file in an open folder, locked; None where it is gone meanwhile."""
+        """Return the lock's file in an open folder, locked; None where it is gone meanwhile."""
         flags = os.O_RDWR | os.O_CREAT | SAFE
         try:
             fd = os.open(LOCK, flags, 0o600, dir_fd=folder)
@@ -143,7 +143,7 @@ class StateFolder:
         """Remove the folder, and drop the lock. The lock's file goes last, and while locked."""
         names = [name for name in os.listdir(self._folder) if OWN.fullmatch(name)]  # noqa: PTH208
         for name in (*names, LOCK):
-            # A folder of that name is somebody's who has put it there.
+            # A folder of that name was put there by a user.
             with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
                 os.unlink(name, dir_fd=self._folder)
         with contextlib.suppress(OSError):
@@ -153,7 +153,7 @@ class StateFolder:
     def release(self) -> None:
         """Drop the lock, and leave the folder."""
         # A fork of this process, such as a worker, holds the descriptor too.
-        unlock(self._lock)
+        unlock_file(self._lock)
         os.close(self._lock)
         os.close(self._folder)
         self._lock = self._folder = -1
@@ -165,7 +165,7 @@ class StateFolder:
 
     def _flock(self, fd: int) -> None:
         try:
-            lock(fd)
+            lock_file(fd)
         except BlockingIOError:
             raise OutputExists(
                 f"{self.final} is being written by another job; wait for it, or name another file"

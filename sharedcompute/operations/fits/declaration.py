@@ -1,10 +1,11 @@
-"""What a fit is: an algorithm that goes over the rows, or over a grid, until it is content.
+"""Iterative operations: algorithms that go over the rows, or over a grid, until they converge.
 
-A `Fit` is a declaration like every operation; its `make` gives the algorithm for the data at hand.
-There are two kinds of algorithm. `Rounds` look at all rows in each round: every block contributes a
-state, the states are combined in a fixed binary tree over block numbers, and `update` makes the
-next model of them. `Sweeps` work on grids in shared memory, all ranks in step, with a barrier
-inside the compiled loop. Engines know these two only, so a new fit needs no new engine code.
+A `Fit` or `Solve` is a declaration like every operation; its `make` returns the algorithm for the
+given data. There are two kinds of algorithm. `Rounds` read all rows in each round: every block
+contributes a state, the states are combined in a fixed binary tree over block numbers, and `update`
+makes the next model of them. `Sweeps` work on grids in shared memory, all ranks in step, with a
+barrier inside the compiled loop. Engines know these two only, so a new fit needs no new engine
+code.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ Specs = Mapping[str, ArraySpec]
 
 @dataclass(frozen=True)
 class Step:
-    """What a round came to.
+    """The outcome of a round.
 
     Parameters
     ----------
     values : mapping of str to float
-        What is told to whoever watches, and kept as the history: ``{"inertia": 12.5, ...}``, the
+        What is reported to listeners, and kept as the history: ``{"inertia": 12.5, ...}``, the
         names that the `Fit` declares.
     done : bool
         No other round is needed.
@@ -46,24 +47,24 @@ class RowsAt(Protocol):
     """The input's rows, for the first model: read when they are asked for."""
 
     def __call__(self, start: int, stop: int) -> Array:
-        """Rows, as the algorithm will see them."""
+        """Return rows, as the algorithm will see them."""
 
 
 class Rounds(Protocol):
-    """An algorithm that looks at all rows in each round. Plain data that pickles.
+    """An algorithm that reads all rows in each round. Plain data that pickles.
 
-    All arrays are made by the engine: `model` holds what rounds read, `state` what one block comes
-    to. Both are dicts of plain ndarrays by the names of the specs. Bits must not depend on who
+    All arrays are made by the engine: `model` holds what rounds read, `state` the result of one
+    block. Both are dicts of plain ndarrays by the names of the specs. Bits must not depend on who
     calls what where: `add` is called for the strips of a block in order, blocks in any order.
     """
 
     @property
     def model(self) -> Specs:
-        """What the rounds work out. It is zero before `begin`."""
+        """The arrays that rounds compute. They are zero before `begin`."""
 
     @property
     def state(self) -> Specs:
-        """What one block contributes."""
+        """The arrays of one block's contribution."""
 
     def begin(self, model: State, rows: RowsAt) -> None:
         """Make the first model. Called once, before the workers start."""
@@ -82,17 +83,17 @@ class Rounds(Protocol):
 
     @property
     def needs_last(self) -> bool:
-        """Whether `results` wants the state of all rows under the last model: one more round."""
+        """Whether `results` needs the state of all rows under the last model: one more round."""
 
     def results(self, model: State, state: State | None) -> dict[str, Array]:
-        """What the fit gives, from the last model and, where `needs_last`, its state.
+        """Return the results, from the last model and, where `needs_last`, its state.
 
         None where it does not. Also a fit that is stopped has that round.
         """
 
     @property
     def rows(self) -> tuple[str, Stage] | None:
-        """What the fit gives for each row: a name, and the stage that makes it of the input's rows.
+        """The result for each row: a name, and the stage that computes it from the input's rows.
 
         `FromModel` in the stage's arguments stands for an array of the last model.
         """
@@ -107,7 +108,7 @@ class Sweeps(Protocol):
 
     @property
     def model(self) -> Specs:
-        """The grids, and what ranks tell each other. Zero before `begin`."""
+        """The grids, and what ranks exchange. Zero before `begin`."""
 
     def begin(self, model: State, rows: RowsAt) -> None:
         """Fill in the grids. Called once, before the workers start."""
@@ -120,10 +121,10 @@ class Sweeps(Protocol):
         """
 
     def update(self, model: State) -> Step:
-        """Look at what the sweeps came to. Called on one rank, while the others wait."""
+        """Check the sweeps. Called on one rank, while the others wait."""
 
     def results(self, model: State) -> dict[str, Array]:
-        """What the fit gives."""
+        """Return the results."""
 
 
 Algorithm = Rounds | Sweeps
@@ -154,9 +155,9 @@ class Iterative(Described):
         The kinds of data it takes, as in `numpy.dtype.kind`.
     shows_nan : bool
         A row with NaN or infinity makes the state of the first round such, so rows need not be
-        looked at as they come.
+        checked as they are read.
     strip_rows : int
-        Rows that a strip had better have: what a BLAS wants to be fast.
+        Rows that a strip should have, for a BLAS to be fast.
     """
 
     name: str
@@ -178,7 +179,7 @@ class Iterative(Described):
         return (*self.gives, *(f"history/{name}" for name in self.watched))
 
     def algorithm(self, params: Params, spec: ArraySpec) -> Algorithm:
-        """The algorithm for data of `spec`.
+        """Return the algorithm for data of `spec`.
 
         Raises
         ------

@@ -1,9 +1,9 @@
 """Means and scatter matrices of columns, from tiles of rows, without cancellation.
 
 Products are taken of columns about a mean that is near, and two groups are pooled by the formula of
-[1]_: nothing large is ever taken off something as large, so a mean of a million times the spread
-costs no digits. (X^T X less n times the product of the means loses twelve of them.) Means are kept
-as what they are above an origin among the first rows, to digits of the spread.
+[1]_: nothing large is ever subtracted from something as large, so a mean of a million times the
+spread costs no digits. (X^T X less n times the product of the means loses twelve of them.) Means
+are kept as what they are above an origin among the first rows, to digits of the spread.
 
 References
 ----------
@@ -23,7 +23,7 @@ from sharedcompute.operations.fits.declaration import Specs
 from sharedcompute.operations.specs import Array, ArraySpec, DType, State
 
 TILE_ROWS = 2048
-"""Rows whose products are taken at once. A BLAS wants 1000 and more: 256 columns of f8, one core,
+"""Rows whose products are taken at once. A BLAS needs 1000 and more: 256 columns of f8, one core,
 with 256, 512, 1024, 2048, 4096 rows: 208, 186, 178, 176, 171 ms."""
 
 NEAR_ROWS = 32
@@ -36,33 +36,33 @@ FLOAT64 = np.dtype(np.float64)
 
 
 def numbers(*shape: int) -> ArraySpec:
-    """An array of float64."""
+    """Return the spec of an array of float64."""
     return ArraySpec(shape, FLOAT64)
 
 
 def precision(dtype: DType) -> DType:
-    """What products are taken in: single precision for such data, sums of tiles are in double."""
+    """Return the dtype of products: single precision for such data; sums of tiles are in double."""
     return dtype if dtype == np.float32 else FLOAT64
 
 
 def tiles(x: Array) -> Iterator[Array]:
-    """The rows of a strip as (rows, columns), in tiles."""
+    """Yield the rows of a strip as (rows, columns), in tiles."""
     flat = x.reshape(len(x), -1)
     for at in range(0, len(flat), TILE_ROWS):
         yield flat[at : at + TILE_ROWS]
 
 
 def near(x: Array) -> Array:
-    """A mean that is near: that of the first rows, shape (columns,)."""
+    """Return a mean that is near: that of the first rows, shape (columns,)."""
     few = x[:NEAR_ROWS].reshape(min(len(x), NEAR_ROWS), -1)
     mean: Array = few.mean(axis=0, dtype=np.float64)
     return mean
 
 
 def centred(x: Array, dtype: DType, origin: Array, squares: Array) -> tuple[Array, Array, Array]:
-    """A tile about a mean that is near, that mean above `origin`, and the sums of what is left.
+    """Return a tile about a mean that is near, that mean above `origin`, and the sums of the tile.
 
-    The squares of what is left are added to `squares`, where that has room for them.
+    Its squares are added to `squares`, where that has a place for them.
     """
     shift = near(x).astype(dtype)
     y, total = np.empty(x.shape, dtype), np.zeros(x.shape[1])
@@ -71,7 +71,7 @@ def centred(x: Array, dtype: DType, origin: Array, squares: Array) -> tuple[Arra
 
 
 def scatter_state(columns: int) -> Specs:
-    """Rows, means above the origin, and the upper triangle of the scatter matrix."""
+    """Return rows, means above the origin, and the upper triangle of the scatter matrix."""
     return {
         "n": numbers(1),
         "mean": numbers(columns),
@@ -80,7 +80,7 @@ def scatter_state(columns: int) -> Specs:
 
 
 def clear(state: State) -> None:
-    """Make it that of no rows."""
+    """Make it the state of no rows."""
     for values in state.values():
         values[...] = 0
 
@@ -99,10 +99,10 @@ def add_rows(x: Array, dtype: DType, origin: Array, state: State) -> None:
 
 
 def _as_they_are(x: Array) -> tuple[Array, Array] | None:
-    """The sums and products of rows that are about zero already; None where they are not.
+    """Return the sums and products of rows that are about zero already; None where they are not.
 
-    To take a mean off them takes 7 % of the time. Without it a digit or two are lost where means
-    are no more than `SMALL` spreads, which the products themselves tell.
+    To subtract a mean from them takes 7 % of the time. Without it a digit or two are lost where
+    means are no more than `SMALL` spreads, which the products themselves tell.
     """
     few = x[:NEAR_ROWS]
     if not _about_zero(few.mean(axis=0), few.var(axis=0)):
@@ -119,7 +119,7 @@ def _about_zero(mean: Array, variance: Array) -> bool:
 
 
 def _squared(y: Array) -> Array:
-    """``y.T @ y``: NumPy asks the BLAS for one triangle of that, in half the time."""
+    """Return ``y.T @ y``: NumPy asks the BLAS for one triangle of that, in half the time."""
     product: Array = np.dot(y.T, y)
     return product
 
@@ -133,7 +133,7 @@ def pool(a: State, b: State) -> None:
 
 
 def scatter_matrix(state: State) -> Array:
-    """The whole scatter matrix, shape (columns, columns)."""
+    """Return the whole scatter matrix, shape (columns, columns)."""
     d = len(state["mean"])
     full = np.empty((d, d))
     at = 0

@@ -1,6 +1,6 @@
 """Picks: a few rows of all, those with the least keys, kept in a state of fixed size.
 
-A state has room for `size` picks: ``key`` and ``row``, shape (size,), and the rows themselves,
+A state holds up to `size` picks: ``key`` and ``row``, shape (size,), and the rows themselves,
 ``x``, shape (size, features). Several races may share it; each has an equal part, best first.
 """
 
@@ -13,7 +13,7 @@ from sharedcompute.operations.specs import Array, ArraySpec, DType, State
 
 
 def picks(size: int, features: int, dtype: DType) -> Specs:
-    """The fields of a state with room for so many."""
+    """Return the fields of a state for so many."""
     return {
         "races": ArraySpec((1,), np.dtype(np.int64)),
         "key": ArraySpec((size,), np.dtype(np.float64)),
@@ -23,13 +23,13 @@ def picks(size: int, features: int, dtype: DType) -> Specs:
 
 
 def part(state: State, race: int, races: int) -> slice:
-    """Where the picks of a race lie."""
+    """Return the slice of the picks of a race."""
     size = len(state["key"]) // races
     return slice(race * size, (race + 1) * size)
 
 
 def clear(state: State) -> None:
-    """No picks yet: their keys are infinite."""
+    """Make it the state of no picks: their keys are infinite."""
     state["races"][...], state["key"][...] = 0, np.inf
     state["row"][...], state["x"][...] = np.iinfo(np.int64).max, 0
 

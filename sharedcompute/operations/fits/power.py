@@ -8,8 +8,8 @@ import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import moments as kernels
+from sharedcompute.operations.fits.components import upright
 from sharedcompute.operations.fits.declaration import RowsAt, Solve, Specs, Step
-from sharedcompute.operations.fits.decomposition import upright
 from sharedcompute.operations.fits.moments import numbers
 from sharedcompute.operations.kinds import count, not_negative, order
 from sharedcompute.operations.parameters import Parameter
@@ -64,7 +64,7 @@ class PowerIteration:
 
     @property
     def needs_last(self) -> bool:
-        """The model has it all."""
+        """False: the model has all results."""
         return False
 
     def begin(self, model: State, _rows: RowsAt) -> None:
@@ -74,7 +74,7 @@ class PowerIteration:
         model["vector"][:] = drawn / np.linalg.norm(drawn)
 
     def reset(self, state: State) -> None:
-        """No rows. What was left of other rows is never looked at."""
+        """Make it the state of no rows. What is left of others is never read."""
         state["range"][:] = 0
 
     def add(self, x: Array, start: int, _block: int, model: State, state: State) -> None:
@@ -85,7 +85,7 @@ class PowerIteration:
         part[:] = (start if part[0] == part[1] else part[0]), stop
 
     def combine(self, a: State, b: State) -> None:
-        """Put the rows of `b`, which follow, behind those of `a`: nothing is added up."""
+        """Put the rows of `b`, which follow, after those of `a`: nothing is added up."""
         first, last = b["range"]
         if first == last:
             return
@@ -93,7 +93,7 @@ class PowerIteration:
         a["range"][:] = (first if a["range"][0] == a["range"][1] else a["range"][0]), last
 
     def update(self, model: State, state: State) -> Step:
-        """Compare ``A v`` with v, and go on with it."""
+        """Compare ``A v`` with v, and continue with it."""
         v, w = model["vector"], state["product"]
         # Norms are of numbers up to 1: the squares of others may be beyond what numbers hold.
         largest = float(np.abs(w).max())
@@ -114,7 +114,7 @@ class PowerIteration:
         return Step({"eigenvalue": value, "residual": residual}, done, converged)
 
     def results(self, model: State, _: State | None) -> dict[str, Array]:
-        """The eigenvector has its largest entry positive."""
+        """Return the eigenvalue and the eigenvector, whose largest entry is positive."""
         return {
             "eigenvalue": np.array(model["value"][0]),
             "eigenvector": upright(model["vector"][None])[0],
@@ -139,12 +139,27 @@ POWER = Solve(
     gives=("eigenvalue", "eigenvector", "residual"),
     watched=("eigenvalue", "residual"),
     like_row=("eigenvector",),
-    summary="the eigenvalue of largest magnitude of a square matrix, and its eigenvector",
+    summary="Find the dominant eigenvalue and eigenvector of a square matrix",
+    description=(
+        "Power iteration: ``v`` becomes ``A v`` over its norm. It converges where one eigenvalue "
+        "is larger in magnitude than all others, symmetric or not; the error shrinks by the ratio "
+        "of the second to it."
+    ),
+    returns="""``eigenvalue``, ``residual``, ``converged``
+    Numbers; the residual is ``|A v - l v|``.
+``eigenvector``
+    Of unit length, its largest entry positive, shape (n,), float64.
+``history/eigenvalue``, ``history/residual``
+    By round.""",
+    references=(
+        'G. H. Golub, C. F. Van Loan, "Matrix Computations", 4th edition, sections 7.3.1 and '
+        "8.2.1.",
+    ),
+    example=""">>> round(sc.ops.power(np.diag([1.0, 5.0, 2.0])).eigenvalue_, 6)
+5.0""",
     parameters=(
-        Parameter(
-            "tol", not_negative, "residual to be reached, as a share of the eigenvalue", 1e-8
-        ),
-        Parameter("max_iter", count, "rounds at most", 1000),
+        Parameter("tol", not_negative, "residual to reach, relative to the eigenvalue", 1e-8),
+        Parameter("max_iter", count, "most rounds", 1000),
         Parameter("random_state", order, "seed of the random start", 0),
     ),
 )

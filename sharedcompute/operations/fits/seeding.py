@@ -1,9 +1,9 @@
 """k-means++ in rounds over the rows: a centre a round.
 
 Each next centre is a row that is picked with probability in proportion to its squared distance to
-the centres that are there. That takes one round and no second look: each row gets the key
+the centres that exist. That takes one round and no second look: each row gets the key
 ``E / square``, where ``E`` is exponential, and the least key of all wins. The n-th number of the
-round's random stream belongs to row n: who works on the row, and in what block, does not matter.
+round's random stream belongs to row n: the worker and the block of the row do not matter.
 
 As in scikit-learn several candidates are picked, and the one is taken that leaves the least
 distances. Which one that is shows at the end of the round; so the picks that would follow each of
@@ -36,7 +36,7 @@ def race(
     start : int
         The number of the first row.
     square : ndarray of float64, shape (rows,)
-        The squared distance to the nearest centre so far; NaN where there is none yet.
+        The squared distance to the nearest centre so far; NaN before the first one.
     """
     stream = np.random.SeedSequence(random_state, spawn_key=(int(model["chosen"][0]),))
     # Each number takes one step of this generator, so it can begin at any row.

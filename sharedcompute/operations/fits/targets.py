@@ -1,4 +1,4 @@
-"""What rows and their targets come to, in memory that is linear in the targets.
+"""Sums of products of rows with their targets, in memory that is linear in the targets.
 
 Of the targets nothing but their products with the columns, and the squares of each, is kept. They
 are taken in panels of some columns, so that no tile is held for all of them at once.
@@ -27,16 +27,16 @@ PANEL = 256
 """Targets that are worked on at once."""
 
 PANEL_NBYTES = 3 * 8 * PANEL * moments.TILE_ROWS
-"""A tile of them, what is taken off it, and what is made of both."""
+"""Bytes of a tile of them, of what is subtracted from it, and of the result."""
 
 
 def panels(targets: int) -> Iterator[slice]:
-    """The targets in panels."""
+    """Return the targets in panels."""
     return (slice(at, min(at + PANEL, targets)) for at in range(0, targets, PANEL))
 
 
 def triangle_state(columns: int, targets: int) -> Specs:
-    """R of ``x = Q R``, ``Q.T @ y``, and the squares of what `x` leaves of `y`."""
+    """Return R of ``x = Q R``, ``Q.T @ y``, and the squares of the residuals."""
     return {
         "r": numbers(columns, columns),
         "image": numbers(columns, targets),
@@ -52,7 +52,7 @@ def add_below(x: Array, y: Array, origin: Array, state: State) -> None:
     x : ndarray of float64, shape (rows, columns)
     y : ndarray, shape (rows, targets)
     origin : ndarray, shape (targets,)
-        Is taken off `y`.
+        Is subtracted from `y`.
     """
     r, image, left = state["r"], state["image"], state["left"]
     d = len(r)
@@ -80,7 +80,7 @@ def combine_triangles(a: State, b: State) -> None:
 
 
 def products_state(columns: int, targets: int) -> Specs:
-    """Rows, means above origins, the scatter matrix, and that of columns with targets."""
+    """Return rows, means above origins, the scatter matrix, and that of columns with targets."""
     return {
         **moments.scatter_state(columns),
         "target_mean": numbers(targets),
@@ -90,10 +90,10 @@ def products_state(columns: int, targets: int) -> Specs:
 
 
 def add_products(x: Array, y: Array, origin: Array, target_origin: Array, state: State) -> None:
-    """Add the rows of a tile and their targets; nothing large is taken off something as large."""
+    """Add the rows of a tile and their targets; no large number is subtracted from another."""
     n, m = float(state["n"][0]), float(len(x))
     about, shift, total = moments.centred(x, moments.FLOAT64, origin, np.empty(0))
-    # The scatter matrix has its means in place: those before are wanted first.
+    # The scatter matrix has its means in place: those before are needed first.
     apart = shift + total / m - state["mean"]
     kernels.add_tile(n, state["mean"], state["scatter"], m, shift, total, np.dot(about.T, about))
     for some in panels(y.shape[1]):

@@ -24,9 +24,9 @@ class Accumulator:
     ----------
     tally : Tally
     states : State
-        Where to leave them, fields of shape (slots, width).
+        Where states are kept, fields of shape (slots, width).
     worker : int
-        Whose they are: the slot, where there is one for each worker.
+        The worker's slot, where there is one for each.
     """
 
     def __init__(self, tally: Tally, states: State, worker: int) -> None:
@@ -34,7 +34,7 @@ class Accumulator:
         self.lanes = 1
         while tally.columns and self.lanes * tally.columns < WIDE:
             self.lanes *= 2
-        # Plain views: numba's look at a subclass is slow.
+        # Plain views: numba is slow to type a subclass.
         self._states = {name: s.view(np.ndarray) for name, s in states.items()}
         self._slot = worker
         if self.lanes > 1:
@@ -64,7 +64,7 @@ class Accumulator:
             self._close()
 
     def take(self) -> State:
-        """Take out the state of all blocks since the last time."""
+        """Return and reset the state accumulated since the last call."""
         self._close()
         taken = {name: s[self._slot].copy() for name, s in self._states.items()}
         self._open(self._slot)

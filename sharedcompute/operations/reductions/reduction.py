@@ -15,7 +15,7 @@ from sharedcompute.operations.specs import Array, ArraySpec, Params, State
 class Reduction:
     """One reduction with its parameters, over the rows or over all elements of `spec`.
 
-    A `running` one is wanted at the begin of each block, for a scan.
+    A `running` one is needed at the start of each block, for a scan.
     """
 
     operation: Reduce
@@ -26,7 +26,7 @@ class Reduction:
 
     @property
     def partial(self) -> Partial:
-        """What a block contributes to it."""
+        """The contribution of a block."""
         partial = self.operation.partial
         if isinstance(partial, Partial):
             return partial
@@ -41,7 +41,7 @@ class Reduction:
 
     @property
     def columns(self) -> int:
-        """How many results there are."""
+        """The number of results."""
         return 1 if self.over_all else self.spec.row_size
 
     @property
@@ -51,13 +51,13 @@ class Reduction:
         return ArraySpec(shape, self.operation.dtype(self.spec.dtype, self.params))
 
     def result(self, states: State) -> Array:
-        """The result in full precision, shape (columns,), from the combined states."""
+        """Return the result in full precision, shape (columns,), from the combined states."""
         with np.errstate(all="ignore"):
             return self.operation.finalise(states, self.params)
 
 
 def cast_result(reduction: Reduction, values: Array) -> Array:
-    """The result with NumPy's dtype and shape."""
+    """Return the result with NumPy's dtype and shape."""
     spec = reduction.result_spec
     with np.errstate(all="ignore"):
         result: Any = values.astype(spec.dtype).reshape(spec.shape)

@@ -1,4 +1,4 @@
-"""Reductions as data: a partial result, and what is made of it at the end."""
+"""Reductions as data: a partial result, and how the result is computed from it at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sharedcompute.operations.reductions.partials import moments_of, sums_of, wi
 from sharedcompute.operations.specs import Array, DType, Params, State
 
 SKIPNA = Parameter("skipna", boolean, "leave NaN out", False)
-DDOF = Parameter("ddof", not_negative, "degrees of freedom taken off the count", 0)
+DDOF = Parameter("ddof", not_negative, "degrees of freedom subtracted from the count", 0)
 
 
 def _field(name: str) -> Any:

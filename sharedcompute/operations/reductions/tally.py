@@ -35,11 +35,11 @@ class Tally:
     running: bool = False
 
     def fields(self) -> dict[str, DType]:
-        """The dtype of each field of the state."""
+        """Return the dtype of each field of the state."""
         return {f.name: f.dtype(self.dtype) for f in self.partial.fields}
 
     def widths(self) -> tuple[tuple[str, int], ...]:
-        """How many numbers each field of the state has: `columns`, or one for all of them."""
+        """Return the numbers in each field of the state: `columns`, or one for all of them."""
         one = not self.skipna
         return tuple((f.name, 1 if f.tally and one else self.columns) for f in self.partial.fields)
 
@@ -50,7 +50,7 @@ class Tally:
         return sum(width * fields[name].itemsize for name, width in self.widths())
 
     def serves(self, other: Tally) -> bool:
-        """Whether this one's fields hold all that the `other` would compute, to the bit."""
+        """Return whether this one's fields hold all that the `other` would compute, to the bit."""
         same_data = (self.skipna, self.dtype, self.columns, self.over_all, self.running) == (
             other.skipna,
             other.dtype,
@@ -71,21 +71,21 @@ class Tally:
         return not self.running and self.dtype.kind in self.partial.exact
 
     def slots(self, blocks: int, runners: int) -> int:
-        """How many states are kept.
+        """Return the number of states that are kept.
 
         One for each block; where any grouping is exact, one for each thread that runs blocks, in
-        all workers, and one behind them, for what was taken over from these. The last one of all is
-        for the total.
+        all workers, and one after them, for what `Accumulator.take` returned. The last one of all
+        is for the total.
         """
         return (runners + 1 if self.exact else max(1, blocks)) + 1
 
     def states(self, slots: int, allocate: Allocate) -> State:
-        """Room for `slots` states, fields of shape (slots, width); not initialised."""
+        """Allocate `slots` states, fields of shape (slots, width); not initialised."""
         fields = self.fields()
         return {name: allocate((slots, width), fields[name]) for name, width in self.widths()}
 
     def reset(self, states: State) -> None:
-        """Put every field back to its identity."""
+        """Set every field to its identity."""
         for f in self.partial.fields:
             states[f.name][...] = f.identity(self.dtype, self.skipna)
 
@@ -95,14 +95,14 @@ class Tally:
             self.partial.combine(a, b, self.skipna)
 
     def fold(self, states: State, taken: State) -> None:
-        """Add what was taken over from a worker to the state that is kept for that."""
+        """Add what was taken from a worker to the state that is kept for that."""
         self.combine({name: s.view(np.ndarray)[-2] for name, s in states.items()}, taken)
 
     def combine_slots(self, states: State, worker: int = 0, workers: int = 1) -> None:
-        """Combine all states in a binary tree, for the columns that fall to one of the workers.
+        """Combine all states in a binary tree, for one worker's share of the columns.
 
         The total is the last state afterwards, all but the tallies: see `total`. The others stay
-        as they are: should a worker die meanwhile, the others begin again. Tiles of columns stay
+        as they are: should a worker die, the others begin again. Tiles of columns stay
         in cache for all levels of the tree, and lie where the data alone say.
         """
         if self.running:
@@ -128,7 +128,7 @@ class Tally:
                     states[name].view(np.ndarray)[-1, lo : lo + CACHED] = tile[name][0]
 
     def total(self, states: State) -> State:
-        """The state of all rows, after `combine_slots`: views, of shape (columns,) or (1,)."""
+        """Return the state of all rows, after `combine_slots`: views, shape (columns,) or (1,)."""
         plain = {name: s.view(np.ndarray) for name, s in states.items()}
         return {
             name: plain[name][-1] if width == self.columns else plain[name][:-1].sum(axis=0)
@@ -136,7 +136,7 @@ class Tally:
         }
 
     def prefixes(self, states: State) -> State:
-        """What all blocks before each block add up to: an exclusive scan over block numbers."""
+        """Return the combined state before each block: an exclusive scan over block numbers."""
         blocks = len(next(iter(states.values()))) - 1
         before = self.states(blocks, np.empty)
         self.reset(before)
@@ -149,7 +149,7 @@ class Tally:
 
 
 def tally(reduction: Reduction) -> Tally:
-    """What has to be computed for one reduction."""
+    """Return the tally of one reduction."""
     return Tally(
         reduction.partial,
         reduction.skipna,
@@ -161,7 +161,7 @@ def tally(reduction: Reduction) -> Tally:
 
 
 def tallies(reductions: Sequence[Reduction]) -> tuple[Tally, ...]:
-    """The fewest partials that serve all `reductions`: mean and std share one."""
+    """Return the fewest tallies that serve all `reductions`: mean and std share one."""
     kept: list[Tally] = []
     for wanted in map(tally, reductions):
         if any(have.serves(wanted) for have in kept):
@@ -171,6 +171,6 @@ def tallies(reductions: Sequence[Reduction]) -> tuple[Tally, ...]:
 
 
 def served_by(reduction: Reduction, kept: Sequence[Tally]) -> int:
-    """Which of the tallies of a pass holds the state of `reduction`."""
+    """Return which of the tallies of a pass holds the state of `reduction`."""
     wanted = tally(reduction)
     return next(i for i, have in enumerate(kept) if have.serves(wanted))

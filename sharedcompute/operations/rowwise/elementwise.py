@@ -166,7 +166,7 @@ array([0. , 0.5, 1. ])""",
         _threshold_arguments,
         matrix=True,
         kinds="iuf",
-        description="NaN is not above any level, and is replaced.",
+        description="NaN is kept.",
         references=("torch.nn.functional.threshold",),
         example=""">>> sc.ops.threshold(np.array([0.2, 0.8]), level=0.5, value=0.0)
 array([0. , 0.8])""",

@@ -35,7 +35,7 @@ STENCILS: tuple[Map, ...] = (
         ),
         references=("scipy.ndimage.gaussian_filter: the same names, modes and results.",),
         example=""">>> sc.ops.gaussian(np.array([0.0, 0.0, 1.0, 0.0, 0.0]), sigma=0.5).round(3)
-array([0.   , 0.107, 0.786, 0.107, 0.   ])""",
+array([0.   , 0.106, 0.787, 0.106, 0.   ])""",
     ),
     Map(
         "uniform",

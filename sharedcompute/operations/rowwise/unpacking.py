@@ -1,4 +1,4 @@
-"""Packed and masked CF data to the numbers that they mean: the rules, as one stage.
+"""CF decoding as one stage: packed and masked data become the numbers that they mean.
 
 The dtypes and the order of the arithmetic are xarray's (``xarray.coding.variables``, with
 ``mask_and_scale=True``), so that results are equal to the bit. It differs where xarray would let
@@ -28,7 +28,7 @@ from sharedcompute.wording import flag
 
 
 def unpack_stage(source: Stored, dtype: DType) -> Stage | None:
-    """The stage that unpacks rows of `dtype`; None where it would change nothing.
+    """Return the stage that unpacks rows of `dtype`; None where it would change nothing.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def unpack_stage(source: Stored, dtype: DType) -> Stage | None:
 
 
 def unpacked(source: DatasetSource, rows: Array) -> Array:
-    """Rows of a source in memory, unpacked; half precision is widened.
+    """Unpack rows of a source in memory; half precision is widened.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def unpacked(source: DatasetSource, rows: Array) -> Array:
 
 
 def as_asked(source: DatasetSource, decode_cf: bool) -> DatasetSource:
-    """The source with rows whose numbers mean the same in all files that are joined.
+    """Return the source with rows whose numbers mean the same in all files that are joined.
 
     Files that are packed in different ways are unpacked each by its own attributes, as its rows are
     read; the dtype is then the least that holds them all, as in xarray.
@@ -120,7 +120,7 @@ def as_asked(source: DatasetSource, decode_cf: bool) -> DatasetSource:
 
 
 def meant_otherwise(source: DatasetSource) -> Iterator[tuple[str, Part, Part]]:
-    """Two parts whose equal stored numbers mean others, with the attribute that makes it so."""
+    """Yield two parts whose equal stored numbers mean others, with the attribute that differs."""
     first = source.parts[0] if source.parts else None
     for part in source.parts[1:]:
         assert first is not None
@@ -132,21 +132,21 @@ def meant_otherwise(source: DatasetSource) -> Iterator[tuple[str, Part, Part]]:
 
 def _refuse_unlike(source: DatasetSource) -> None:
     for name, *parts in meant_otherwise(source):
-        one, other = (_told(part, name) for part in parts)
+        one, other = (_described(part, name) for part in parts)
         raise InputError(
             f"expected files whose stored numbers mean the same, {one} and {other}; give "
             f"{flag('decode_cf')}, which unpacks each by its own attributes"
         )
 
 
-def _told(part: Part, name: str) -> str:
+def _described(part: Part, name: str) -> str:
     values = (part.source.packing or NOT_PACKED).attributes.get(name)
-    said = "no " + name if values is None else f"{name} {' '.join(map(str, values))}"
-    return f"{part.source.file} has {said}"
+    found = "no " + name if values is None else f"{name} {' '.join(map(str, values))}"
+    return f"{part.source.file} has {found}"
 
 
 def _unpacking(source: Stored, dtype: DType) -> Unpacking | None:
-    """What unpacks rows of a source in memory; None where they are what they mean."""
+    """Return how rows of a source are unpacked in memory; None where they need it not."""
     wide = np.dtype(np.float32) if dtype == np.float16 else dtype
     stage = unpack_stage(source, wide)
     if stage is None:
@@ -162,14 +162,14 @@ def _mask(label: str, missing: Array, out: DType) -> Stage:
 
 
 def _with_nan(dtype: DType) -> DType:
-    """The least dtype that holds numbers of `dtype` and NaN, as far as there is one."""
+    """Return the least dtype that holds numbers of `dtype` and NaN, as far as there is one."""
     if dtype.kind in "fc":
         return dtype
     return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
 
 
 def _unpacked_dtype(dtype: DType, scale: Any, offset: Any) -> DType:
-    """The dtype of unpacked numbers; the rules of ``xarray.coding.variables``.
+    """Return the dtype of unpacked numbers, by the rules of ``xarray.coding.variables``.
 
     That of the attributes where it is one, but an offset can cost digits: of 32-bit integers, and
     where it is the only attribute or of another dtype than the scale.

@@ -7,7 +7,7 @@ References
 
 from __future__ import annotations
 
-from sharedcompute.hdf5.filters.codec import Bytes, Choice, Codec, Values, pick
+from sharedcompute.hdf5.filters.codec import Bytes, Choice, Codec, Values, inner_name
 from sharedcompute.hdf5.filters.plugins import plugin_decoding
 from sharedcompute.kernels.filters import sized_blocks
 
@@ -19,7 +19,7 @@ _INNER = {0: "bitshuffle", 2: "bitshuffle-lz4", 3: "bitshuffle-zstd"}
 def _label(options: Values) -> str:
     codec = options[1] if len(options) > 1 else 0
     level = f":{options[2]}" if codec == 3 and len(options) > 2 else ""
-    return pick(_INNER, codec) + level
+    return inner_name(_INNER, codec) + level
 
 
 def _is_inside(values: Values, room: int, data: Bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sharedcompute.hdf5.filters.codec import Bytes, Choice, Codec, Values, pick
+from sharedcompute.hdf5.filters.codec import Bytes, Choice, Codec, Values, inner_name
 from sharedcompute.hdf5.filters.plugins import plugin_decoding
 
 BLOSC, BLOSC2 = 32001, 32026
@@ -20,7 +20,7 @@ _INNER2 = ("blosclz", "lz4", "lz4hc", "unused", "zlib", "zstd")
 
 def _label(name: str, inner: tuple[str, ...]) -> Callable[[Values], str]:
     def label(options: Values) -> str:
-        codec = pick(inner, options[6]) if len(options) > 6 else "blosclz"
+        codec = inner_name(inner, options[6]) if len(options) > 6 else "blosclz"
         return f"{name}-{codec}:{options[4]}" if len(options) > 4 else f"{name}-{codec}"
 
     return label

@@ -12,11 +12,11 @@ from sharedcompute.hdf5.filters.codec import (
     Bytes,
     Codec,
     Decoding,
-    Encoded,
+    EncodeRequest,
     EncodeStep,
     Encoding,
     Values,
-    read_only,
+    as_bytes,
     without_options,
     wrong_length,
 )
@@ -39,18 +39,18 @@ def _unshuffled(itemsize: int, data: Bytes, out: Bytes | None) -> Bytes:
     return out
 
 
-def _encode_step(encoded: Encoded) -> EncodeStep:
+def _encode_step(encoded: EncodeRequest) -> EncodeStep:
     return partial(_shuffled, encoded.itemsize)
 
 
 def _shuffled(itemsize: int, data: Any) -> Any:
     planes = np.empty(len(data), np.uint8)
-    shuffle(read_only(data), itemsize, planes)
+    shuffle(as_bytes(data), itemsize, planes)
     return planes
 
 
 def _compile_unshuffle() -> None:
-    _unshuffled(1, read_only(b"0"), None)
+    _unshuffled(1, as_bytes(b"0"), None)
 
 
 def _compile_shuffle() -> None:

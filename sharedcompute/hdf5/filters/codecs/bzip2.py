@@ -14,8 +14,8 @@ from sharedcompute.hdf5.filters.codec import (
     Codec,
     Decoding,
     Values,
+    as_bytes,
     placed,
-    read_only,
     with_level,
 )
 
@@ -34,7 +34,7 @@ def _decompress(room: int, data: Bytes, out: Bytes | None) -> Bytes:
     # The end is seen with the last bytes, or after them.
     if not stream.eof and (stream.needs_input or stream.decompress(b"", 1) or not stream.eof):
         raise DecodeError(f"its bzip2 stream is cut, or longer than {room} bytes")
-    return placed(read_only(made), out)
+    return placed(as_bytes(made), out)
 
 
 CODEC = Codec(

@@ -12,12 +12,12 @@ from sharedcompute.hdf5.filters.codec import (
     Codec,
     DecodeStep,
     Decoding,
-    Encoded,
+    EncodeRequest,
     EncodeStep,
     Encoding,
     Values,
+    as_bytes,
     placed,
-    read_only,
     without_options,
 )
 from sharedcompute.kernels.filters import fletcher32
@@ -43,13 +43,13 @@ def _verified(data: Bytes, out: Bytes | None) -> Bytes:
     return placed(data[:-4], out)
 
 
-def _encode_step(encoded: Encoded) -> EncodeStep:
+def _encode_step(encoded: EncodeRequest) -> EncodeStep:
     del encoded
     return _with_checksum
 
 
 def _with_checksum(data: Any) -> Any:
-    checksum = fletcher32(read_only(data))
+    checksum = fletcher32(as_bytes(data))
     return b"".join((data, int(checksum).to_bytes(4, "little")))
 
 

@@ -15,12 +15,12 @@ from sharedcompute.hdf5.filters.codec import (
     Choice,
     Codec,
     Decoding,
-    Encoded,
+    EncodeRequest,
     EncodeStep,
     Encoding,
     Values,
+    as_bytes,
     placed,
-    read_only,
     with_level,
 )
 
@@ -48,10 +48,10 @@ def _inflate(room: int, data: Bytes, out: Bytes | None) -> Bytes:
         raise DecodeError(
             f"its deflate stream is damaged, cut, or longer than {room} bytes"
         ) from None
-    return placed(read_only(inflated), out)
+    return placed(as_bytes(inflated), out)
 
 
-def _encode_step(encoded: Encoded) -> EncodeStep:
+def _encode_step(encoded: EncodeRequest) -> EncodeStep:
     if encoded.isal is not None:
         return partial(_by_isal, encoded.isal)
     return partial(_by_libdeflate, deflate_level(encoded.options[0], encoded.shuffled))

@@ -1,0 +1,166 @@
+"""run: a pipeline from a job file."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sharedcompute.api.addresses import output_address
+from sharedcompute.api.inputs import as_source
+from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
+from sharedcompute.api.keywords import closed
+from sharedcompute.api.plans import JobPlan
+from sharedcompute.api.settings import Settings
+from sharedcompute.api.typing import AddressLike
+from sharedcompute.events import Listener
+from sharedcompute.operations.specs import Array
+from sharedcompute.options import EngineName
+from sharedcompute.plan.job import Job
+from sharedcompute.plan.jobfile import JobFile, read_job
+from sharedcompute.plan.plan import Plan
+from sharedcompute.rows import Schedule
+from sharedcompute.team import Team
+
+StepResult = Array | dict[str, Array] | None
+"""Of a step: reductions by name, a fit's results by name, or None for rows in the output."""
+
+
+@closed
+def run(
+    job: str | os.PathLike[str],
+    output: AddressLike | None = None,
+    *,
+    workers: int | None = None,
+    threads: int | None = None,
+    pin: bool | None = None,
+    schedule: Schedule | None = None,
+    block_rows: int | None = None,
+    memory: int | str | None = None,
+    engine: EngineName | None = None,
+    retries: int | None = None,
+    filter: str | None = None,
+    chunks: str | Sequence[int] | None = None,
+    shuffle: bool | None = None,
+    overwrite: bool | None = None,
+    resume: bool | None = None,
+    decode_cf: bool | None = None,
+    allow_external: bool | None = None,
+    team: Team | None = None,
+    listen: Listener | None = None,
+) -> tuple[StepResult, ...]:
+    r"""Run a pipeline from a TOML file in as few passes as can be.
+
+    Options that are not given are as the job file has them.
+
+    Parameters
+    ----------
+    job : str or os.PathLike
+        The job file.
+    output : address, optional
+        Instead of the job file's.
+    workers : int, optional
+        Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.
+    threads : int, optional
+        Threads in each worker.
+    pin : bool, optional
+        Pin each worker to cores of its own.
+    schedule : {'static', 'dynamic', 'guided', 'stealing'}, optional
+        How blocks of rows are assigned to workers.
+    block_rows : int, optional
+        Rows in a block; reductions are accumulated block by block.
+    memory : int or str, optional
+        Memory for all processes together, such as 4G; default: what is available.
+    engine : {'auto', 'serial', 'local'}, optional
+        Where blocks run; auto: local, or serial where the job is too small to gain.
+    retries : int, optional
+        Times to recompute the rows of a worker that died.
+    filter : str, optional
+        Filter of the output datasets, as NAME[:LEVEL]; default: the input's.
+    chunks : str or sequence of int, optional
+        Chunk shape of the output datasets; default: the input's.
+    shuffle : bool, optional
+        Shuffle bytes before the filter of the output datasets; default: as the input's.
+    overwrite : bool, optional
+        Replace an output that exists.
+    resume : bool, optional
+        Continue a job that was stopped.
+    decode_cf : bool, optional
+        Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
+    allow_external : bool, optional
+        Follow links, virtual sources and external storage out of the input's folder.
+    team : Team, optional
+        Run on its workers; by default workers are started where it pays.
+    listen : callable, optional
+        Receives the events of the run.
+
+    Returns
+    -------
+    tuple
+        For each step: a dict of arrays by reduction, or None for rows, which are in the output.
+
+    Raises
+    ------
+    InputError, OutputExists, MemoryBudgetError
+        Before anything is started or changed.
+    StaleResumeError
+        What a stopped job left belongs to another one.
+    WorkerDied
+        A worker process was killed.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import h5py
+    >>> import numpy as np
+    >>> import sharedcompute as sc
+    >>> with h5py.File("in.h5", "w") as file:
+    ...     file["x"] = np.arange(6.0)
+    >>> lines = ['input = "in.h5::/x"', "[[steps]]", 'op = ["min", "max"]', 'axis = "all"']
+    >>> _ = Path("job.toml").write_text("\n".join(lines))
+    >>> sc.run("job.toml")
+    ({'min': array(0.), 'max': array(5.)},)
+    """
+    given: dict[str, object] = {
+        "workers": workers,
+        "threads": threads,
+        "pin": pin,
+        "schedule": schedule,
+        "block_rows": block_rows,
+        "memory": memory,
+        "engine": engine,
+        "retries": retries,
+        "filter": filter,
+        "chunks": chunks,
+        "shuffle": shuffle,
+        "overwrite": overwrite,
+        "resume": resume,
+        "decode_cf": decode_cf,
+        "allow_external": allow_external,
+    }
+    return plan_run(job, output, given, team).run(listen=listen)
+
+
+def run_job(described: JobFile, settings: Settings) -> Job:
+    """Return the job of `run`, whose parameters are in the job file alone."""
+    source = as_source(described.input, settings.reading.allow_external)
+    return make_job(source, described.steps, described.output, settings, described.scripts)
+
+
+def plan_run(
+    job: str | os.PathLike[str],
+    output: AddressLike | None,
+    given: Mapping[str, object],
+    team: Team | None,
+) -> JobPlan[tuple[StepResult, ...]]:
+    """Plan `run`; options that are None are the job file's."""
+    described = read_job(Path(job), output_address(output))
+    asked = {name: value for name, value in given.items() if value is not None}
+    settings = Settings.of({**described.settings, **asked}, team)
+    plan = make_plan(run_job(described, settings), settings)
+    return JobPlan(plan, functools.partial(_run_pipeline, plan, settings))
+
+
+def _run_pipeline(plan: Plan, settings: Settings, listen: Listener) -> tuple[StepResult, ...]:
+    return run_and_warn(plan, settings.team, listen).results

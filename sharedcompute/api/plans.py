@@ -1,0 +1,70 @@
+"""A job that is planned and not yet run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from sharedcompute import report
+from sharedcompute.events import Listener, ignore
+from sharedcompute.plan.plan import Plan
+
+Result = TypeVar("Result")
+
+
+class JobPlan(Generic[Result]):
+    """A job that is planned and not yet run, as `sharedcompute.plan` returns it.
+
+    Nothing is started or changed by a plan. As text it is what ``--dry-run`` prints; notebooks
+    show it as a table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import sharedcompute as sc
+    >>> plan = sc.plan("reduce", "mean", np.arange(6.0).reshape(3, 2))
+    >>> plan.to_dict()["engine"]
+    'serial'
+    >>> plan.run()
+    array([2., 3.])
+    """
+
+    def __init__(self, plan: Plan, run: Callable[[Listener], Result]) -> None:
+        self._plan = plan
+        self._run = run
+
+    def run(self, *, listen: Listener | None = None) -> Result:
+        """Run the job.
+
+        Parameters
+        ----------
+        listen : callable, optional
+            Receives the events of the run.
+
+        Returns
+        -------
+        ndarray, Dataset, dict, Fitted, tuple or None
+            What the function of the same name returns.
+
+        Raises
+        ------
+        InputChanged
+            A file that was planned with has changed since.
+        OutputExists
+            The output was written since.
+        """
+        return self._run(listen or ignore)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the plan as plain data, as ``--dry-run --json`` prints it."""
+        return report.plan_record(self._plan)
+
+    def __str__(self) -> str:
+        return report.describe(self._plan)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """Return the plan as an HTML table, for notebooks."""
+        return report.as_html(self._plan)

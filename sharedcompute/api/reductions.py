@@ -1,0 +1,250 @@
+"""reduce: all rows to one, or all elements to a number."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import overload
+
+from sharedcompute.api.addresses import group_of, output_address
+from sharedcompute.api.inputs import as_source, is_decoded
+from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
+from sharedcompute.api.keywords import check_parameters
+from sharedcompute.api.operations import reductions
+from sharedcompute.api.plans import JobPlan
+from sharedcompute.api.settings import Settings
+from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
+from sharedcompute.events import Listener
+from sharedcompute.hdf5.address import Address
+from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.specs import Array
+from sharedcompute.options import (
+    OF_REDUCTIONS,
+    EngineName,
+    ReadOptions,
+    RunOptions,
+    StorageOptions,
+    as_bytes,
+    as_chunks,
+)
+from sharedcompute.plan.job import Job, summary
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.ports import Source
+from sharedcompute.rows import Schedule
+from sharedcompute.team import Team
+
+
+@overload
+def reduce(  # type: ignore[overload-overlap] # a str is an iterable of str
+    op: OperationLike,
+    input: ArrayInput,
+    output: AddressLike | None = None,
+    *,
+    axis: Axis = "rows",
+    workers: int | None = None,
+    threads: int = 1,
+    pin: bool = False,
+    schedule: Schedule = "dynamic",
+    block_rows: int | None = None,
+    memory: int | str | None = None,
+    engine: EngineName = "auto",
+    retries: int = 0,
+    filter: str | None = None,
+    chunks: str | Sequence[int] | None = None,
+    shuffle: bool | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    decode_cf: bool = False,
+    allow_external: bool = False,
+    team: Team | None = None,
+    listen: Listener | None = None,
+    **params: object,
+) -> Array: ...
+@overload
+def reduce(
+    op: Iterable[OperationLike],
+    input: ArrayInput,
+    output: AddressLike | None = None,
+    *,
+    axis: Axis = "rows",
+    workers: int | None = None,
+    threads: int = 1,
+    pin: bool = False,
+    schedule: Schedule = "dynamic",
+    block_rows: int | None = None,
+    memory: int | str | None = None,
+    engine: EngineName = "auto",
+    retries: int = 0,
+    filter: str | None = None,
+    chunks: str | Sequence[int] | None = None,
+    shuffle: bool | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    decode_cf: bool = False,
+    allow_external: bool = False,
+    team: Team | None = None,
+    listen: Listener | None = None,
+    **params: object,
+) -> dict[str, Array]: ...
+def reduce(
+    op: OperationLike | Iterable[OperationLike],
+    input: ArrayInput,
+    output: AddressLike | None = None,
+    *,
+    axis: Axis = "rows",
+    workers: int | None = None,
+    threads: int = 1,
+    pin: bool = False,
+    schedule: Schedule = "dynamic",
+    block_rows: int | None = None,
+    memory: int | str | None = None,
+    engine: EngineName = "auto",
+    retries: int = 0,
+    filter: str | None = None,
+    chunks: str | Sequence[int] | None = None,
+    shuffle: bool | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    decode_cf: bool = False,
+    allow_external: bool = False,
+    team: Team | None = None,
+    listen: Listener | None = None,
+    **params: object,
+) -> Array | dict[str, Array]:
+    """Reduce all rows to one, or all elements to a number; several reductions in one pass.
+
+    Parameters
+    ----------
+    op : str, Reduce, or several of them
+        Names from ``sharedcompute ops``, or operations of your own.
+    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+        May be larger than memory.
+    output : address, optional
+        Names a group, which gets a dataset for each reduction.
+    axis : {'rows', 'all', 0, None}, default: 'rows'
+        Over the rows, axis 0, or over all elements, as None has it in NumPy.
+    workers : int, optional
+        Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.
+    threads : int, default: 1
+        Threads in each worker.
+    pin : bool, default: False
+        Pin each worker to cores of its own.
+    schedule : {'static', 'dynamic', 'guided', 'stealing'}, default: 'dynamic'
+        How blocks of rows are assigned to workers.
+    block_rows : int, optional
+        Rows in a block; reductions are accumulated block by block.
+    memory : int or str, optional
+        Memory for all processes together, such as 4G; default: what is available.
+    engine : {'auto', 'serial', 'local'}, default: 'auto'
+        Where blocks run; auto: local, or serial where the job is too small to gain.
+    retries : int, default: 0
+        Times to recompute the rows of a worker that died.
+    filter : str, optional
+        Filter of the output datasets, as NAME[:LEVEL]; default: the input's.
+    chunks : str or sequence of int, optional
+        Chunk shape of the output datasets; default: the input's.
+    shuffle : bool, optional
+        Shuffle bytes before the filter of the output datasets; default: as the input's.
+    overwrite : bool, default: False
+        Replace an output that exists.
+    resume : bool, default: False
+        Continue a job that was stopped.
+    decode_cf : bool, default: False
+        Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
+    allow_external : bool, default: False
+        Follow links, virtual sources and external storage out of the input's folder.
+    team : Team, optional
+        Run on its workers; by default workers are started where it pays.
+    listen : callable, optional
+        Receives the events of the run.
+    **params
+        Parameters of the reductions, as ``sharedcompute ops OP`` lists them.
+
+    Returns
+    -------
+    ndarray or dict of ndarray
+        The array for one name, a dict by name for several. Dtypes are NumPy's; sums are
+        accumulated in float64.
+
+    Raises
+    ------
+    InputError, OutputExists, MemoryBudgetError
+        Before anything is started or changed.
+    StaleResumeError
+        What a stopped job left belongs to another one.
+    WorkerDied
+        A worker process was killed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import sharedcompute as sc
+    >>> x = np.arange(6.0).reshape(3, 2)
+    >>> sc.reduce("mean", x)
+    array([2., 3.])
+    >>> sc.reduce(["min", "max"], x, axis="all")
+    {'min': array(0.), 'max': array(5.)}
+    """
+    settings = Settings(
+        RunOptions(
+            workers=workers,
+            threads=threads,
+            pin=pin,
+            schedule=schedule,
+            block_rows=block_rows,
+            memory=as_bytes(memory),
+            engine=engine,
+            retries=retries,
+        ),
+        StorageOptions(
+            filter=filter,
+            chunks=as_chunks(chunks),
+            shuffle=shuffle,
+            overwrite=overwrite,
+            resume=resume,
+        ),
+        ReadOptions(
+            decode_cf=decode_cf,
+            allow_external=allow_external,
+        ),
+        team,
+    )
+    return plan_reduce(op, input, output, axis, settings, params).run(listen=listen)
+
+
+def reduce_job(
+    ops: tuple[Operation, ...],
+    source: Source,
+    output: Address | None,
+    axis: str | int | None,
+    settings: Settings,
+    params: Mapping[str, object],
+) -> Job:
+    """Return the job of `reduce` and `stats`."""
+    check_parameters(params, (p.name for op in ops for p in op.parameters), OF_REDUCTIONS)
+    step = summary(ops, params, axis, group_of(output))
+    return make_job(source, (step,), output, settings)
+
+
+def plan_reduce(
+    op: OperationLike | Iterable[OperationLike],
+    input: ArrayInput,
+    output: AddressLike | None,
+    axis: str | int | None,
+    settings: Settings,
+    params: Mapping[str, object],
+) -> JobPlan[Array | dict[str, Array]]:
+    """Plan `reduce`."""
+    ops, one = reductions(op)
+    settings = settings.decoding(is_decoded(input))
+    address, source = output_address(output), as_source(input, settings.reading.allow_external)
+    plan = make_plan(reduce_job(ops, source, address, axis, settings, params), settings)
+    alone = ops[0].name if one else None
+    return JobPlan(plan, functools.partial(_run_reduce, alone, plan, settings))
+
+
+def _run_reduce(
+    alone: str | None, plan: Plan, settings: Settings, listen: Listener
+) -> Array | dict[str, Array]:
+    found: dict[str, Array] = run_and_warn(plan, settings.team, listen).results[0]
+    return found if alone is None else found[alone]

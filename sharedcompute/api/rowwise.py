@@ -1,0 +1,103 @@
+"""Planning and running what gives one row for each row: map and scan."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from sharedcompute.api.addresses import dataset_of, output_address
+from sharedcompute.api.dataset import Dataset, open_dataset
+from sharedcompute.api.inputs import as_source, is_decoded
+from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
+from sharedcompute.api.keywords import check_parameters
+from sharedcompute.api.plans import JobPlan
+from sharedcompute.api.settings import Settings
+from sharedcompute.api.typing import AddressLike, ArrayInput
+from sharedcompute.errors import InputError
+from sharedcompute.events import Listener
+from sharedcompute.hdf5.address import Address
+from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.specs import Array
+from sharedcompute.plan.job import Job, transform
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.ports import Source
+from sharedcompute.shm.shared_array import handle
+from sharedcompute.validation.arrays import refuse_meaning
+
+
+def map_job(
+    op: Operation,
+    source: Source,
+    output: Address | None,
+    settings: Settings,
+    params: Mapping[str, object],
+) -> Job:
+    """Return the job of `map` and `scan`."""
+    save = None if output is None else dataset_of(output, source)
+    check_parameters(params, (p.name for p in op.parameters))
+    return make_job(source, (transform(op, params, save),), output, settings)
+
+
+def plan_rowwise(
+    op: Operation,
+    input: ArrayInput,
+    output: AddressLike | Array | None,
+    settings: Settings,
+    params: Mapping[str, object],
+) -> JobPlan[Array | Dataset]:
+    """Plan `map` or `scan`."""
+    settings = settings.decoding(is_decoded(input))
+    source = as_source(input, settings.reading.allow_external)
+    if isinstance(output, np.ndarray):
+        job = map_job(op, source, None, settings, params)
+        if _can_take_rows(output, source):
+            job = replace(job, into=output)
+        plan = make_plan(job, settings)
+        _check_into(output, plan)
+        return JobPlan(plan, functools.partial(_run_into, output, plan, settings))
+    address = output_address(output, rowwise=True)
+    plan = make_plan(map_job(op, source, address, settings, params), settings)
+    made = None if address is None else Address(address.file, dataset_of(address, source))
+    return JobPlan(plan, functools.partial(_run_rowwise, made, plan, settings))
+
+
+def _run_into(output: Array, plan: Plan, settings: Settings, listen: Listener) -> Array | Dataset:
+    """Run a plan whose result goes to an array in memory."""
+    found: Array = run_and_warn(plan, settings.team, listen).results[0]
+    if found is not output:
+        np.copyto(output, found)
+    return output
+
+
+def _run_rowwise(
+    made: Address | None, plan: Plan, settings: Settings, listen: Listener
+) -> Array | Dataset:
+    """Run a plan whose result is returned, or goes to a dataset of a file."""
+    found: Array = run_and_warn(plan, settings.team, listen).results[0]
+    return found if made is None else open_dataset(made)
+
+
+def _can_take_rows(into: Array, source: Source) -> bool:
+    """Return whether workers can write to an array that nobody reads meanwhile."""
+    read = getattr(source, "array", None)
+    apart = read is None or not np.may_share_memory(read, into)
+    reached = into.flags.c_contiguous and into.dtype.isnative
+    return apart and reached and handle(into) is not None
+
+
+def _check_into(into: Array, plan: Plan) -> None:
+    """Refuse an array that the result does not fit."""
+    last = plan.passes[-1]
+    spec = last.spec(last.stores[0].depth)
+    refuse_meaning(into)
+    # Bytes in another order are put in order on their way.
+    if (into.shape, into.dtype.newbyteorder("=")) != (spec.shape, spec.dtype):
+        raise InputError(
+            f"output has shape {into.shape} and dtype {into.dtype}: "
+            f"expected {spec.shape} and {spec.dtype}"
+        )
+    if not into.flags.writeable:
+        raise InputError("output is a read-only array: expected one that can be written")

@@ -1,0 +1,194 @@
+"""scan: accumulate along rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.operations import operation
+from sharedcompute.api.rowwise import plan_rowwise
+from sharedcompute.api.settings import Settings
+from sharedcompute.api.typing import AddressLike, ArrayInput, OperationLike
+from sharedcompute.events import Listener
+from sharedcompute.operations.specs import Array
+from sharedcompute.options import (
+    EngineName,
+    ReadOptions,
+    RunOptions,
+    StorageOptions,
+    as_bytes,
+    as_chunks,
+)
+from sharedcompute.rows import Schedule
+from sharedcompute.team import Team
+
+
+@overload
+def scan(
+    op: OperationLike,
+    input: ArrayInput,
+    output: AddressLike,
+    *,
+    workers: int | None = None,
+    threads: int = 1,
+    pin: bool = False,
+    schedule: Schedule = "dynamic",
+    block_rows: int | None = None,
+    memory: int | str | None = None,
+    engine: EngineName = "auto",
+    retries: int = 0,
+    filter: str | None = None,
+    chunks: str | Sequence[int] | None = None,
+    shuffle: bool | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    decode_cf: bool = False,
+    allow_external: bool = False,
+    team: Team | None = None,
+    listen: Listener | None = None,
+    **params: object,
+) -> Dataset: ...
+@overload
+def scan(
+    op: OperationLike,
+    input: ArrayInput,
+    output: Array | None = None,
+    *,
+    workers: int | None = None,
+    threads: int = 1,
+    pin: bool = False,
+    schedule: Schedule = "dynamic",
+    block_rows: int | None = None,
+    memory: int | str | None = None,
+    engine: EngineName = "auto",
+    retries: int = 0,
+    filter: str | None = None,
+    chunks: str | Sequence[int] | None = None,
+    shuffle: bool | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    decode_cf: bool = False,
+    allow_external: bool = False,
+    team: Team | None = None,
+    listen: Listener | None = None,
+    **params: object,
+) -> Array: ...
+def scan(
+    op: OperationLike,
+    input: ArrayInput,
+    output: AddressLike | Array | None = None,
+    *,
+    workers: int | None = None,
+    threads: int = 1,
+    pin: bool = False,
+    schedule: Schedule = "dynamic",
+    block_rows: int | None = None,
+    memory: int | str | None = None,
+    engine: EngineName = "auto",
+    retries: int = 0,
+    filter: str | None = None,
+    chunks: str | Sequence[int] | None = None,
+    shuffle: bool | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    decode_cf: bool = False,
+    allow_external: bool = False,
+    team: Team | None = None,
+    listen: Listener | None = None,
+    **params: object,
+) -> Array | Dataset:
+    """Accumulate along rows: ``cumsum``, ``cumprod``, ``cummax``.
+
+    Parameters
+    ----------
+    op : str or Scan
+        A name from ``sharedcompute ops``, or an operation of your own.
+    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+        May be larger than memory.
+    output : address or ndarray, optional
+        An address ``FILE::PATH``, or an array like the result. Without it the result is returned
+        as an array.
+    workers : int, optional
+        Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.
+    threads : int, default: 1
+        Threads in each worker.
+    pin : bool, default: False
+        Pin each worker to cores of its own.
+    schedule : {'static', 'dynamic', 'guided', 'stealing'}, default: 'dynamic'
+        How blocks of rows are assigned to workers.
+    block_rows : int, optional
+        Rows in a block; reductions are accumulated block by block.
+    memory : int or str, optional
+        Memory for all processes together, such as 4G; default: what is available.
+    engine : {'auto', 'serial', 'local'}, default: 'auto'
+        Where blocks run; auto: local, or serial where the job is too small to gain.
+    retries : int, default: 0
+        Times to recompute the rows of a worker that died.
+    filter : str, optional
+        Filter of the output datasets, as NAME[:LEVEL]; default: the input's.
+    chunks : str or sequence of int, optional
+        Chunk shape of the output datasets; default: the input's.
+    shuffle : bool, optional
+        Shuffle bytes before the filter of the output datasets; default: as the input's.
+    overwrite : bool, default: False
+        Replace an output that exists.
+    resume : bool, default: False
+        Continue a job that was stopped.
+    decode_cf : bool, default: False
+        Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
+    allow_external : bool, default: False
+        Follow links, virtual sources and external storage out of the input's folder.
+    team : Team, optional
+        Run on its workers; by default workers are started where it pays.
+    listen : callable, optional
+        Receives the events of the run.
+    **params
+        Parameters of the operation, as ``sharedcompute ops OP`` lists them.
+
+    Returns
+    -------
+    ndarray or Dataset
+        The result; with an address as output, a lazy look at it.
+
+    Raises
+    ------
+    InputError, OutputExists, MemoryBudgetError
+        Before anything is started or changed.
+    StaleResumeError
+        What a stopped job left belongs to another one.
+    WorkerDied
+        A worker process was killed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import sharedcompute as sc
+    >>> sc.scan("cumsum", np.arange(5.0))
+    array([ 0.,  1.,  3.,  6., 10.])
+    """
+    settings = Settings(
+        RunOptions(
+            workers=workers,
+            threads=threads,
+            pin=pin,
+            schedule=schedule,
+            block_rows=block_rows,
+            memory=as_bytes(memory),
+            engine=engine,
+            retries=retries,
+        ),
+        StorageOptions(
+            filter=filter,
+            chunks=as_chunks(chunks),
+            shuffle=shuffle,
+            overwrite=overwrite,
+            resume=resume,
+        ),
+        ReadOptions(
+            decode_cf=decode_cf,
+            allow_external=allow_external,
+        ),
+        team,
+    )
+    return plan_rowwise(operation(op, "scan"), input, output, settings, params).run(listen=listen)

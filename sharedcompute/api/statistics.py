@@ -1,0 +1,180 @@
+"""stats: count, mean, std, min and max in one pass."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+
+from sharedcompute.api.addresses import output_address
+from sharedcompute.api.inputs import as_source, is_decoded
+from sharedcompute.api.jobs import make_plan, run_and_warn
+from sharedcompute.api.plans import JobPlan
+from sharedcompute.api.reductions import reduce_job
+from sharedcompute.api.settings import Settings
+from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
+from sharedcompute.events import Listener
+from sharedcompute.operations.catalogue import find
+from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.specs import Array
+from sharedcompute.options import (
+    EngineName,
+    ReadOptions,
+    RunOptions,
+    StorageOptions,
+    as_bytes,
+    as_chunks,
+)
+from sharedcompute.plan.plan import Plan
+from sharedcompute.plan.ports import Source
+from sharedcompute.rows import Schedule
+from sharedcompute.team import Team
+
+STATS = ("count", "nan_count", "mean", "std", "min", "max")
+
+
+def stats(
+    input: ArrayInput,
+    output: AddressLike | None = None,
+    *,
+    axis: Axis = "all",
+    workers: int | None = None,
+    threads: int = 1,
+    pin: bool = False,
+    schedule: Schedule = "dynamic",
+    block_rows: int | None = None,
+    memory: int | str | None = None,
+    engine: EngineName = "auto",
+    retries: int = 0,
+    filter: str | None = None,
+    chunks: str | Sequence[int] | None = None,
+    shuffle: bool | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    decode_cf: bool = False,
+    allow_external: bool = False,
+    team: Team | None = None,
+    listen: Listener | None = None,
+    **params: object,
+) -> dict[str, Array]:
+    """Compute count, nan_count, mean, std, min and max in one pass.
+
+    Complex data have no min and max.
+
+    Parameters
+    ----------
+    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+        May be larger than memory.
+    output : address, optional
+        Names a group, which gets a dataset for each reduction.
+    axis : {'rows', 'all', 0, None}, default: 'all'
+        Over the rows, axis 0, or over all elements, as None has it in NumPy.
+    workers : int, optional
+        Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.
+    threads : int, default: 1
+        Threads in each worker.
+    pin : bool, default: False
+        Pin each worker to cores of its own.
+    schedule : {'static', 'dynamic', 'guided', 'stealing'}, default: 'dynamic'
+        How blocks of rows are assigned to workers.
+    block_rows : int, optional
+        Rows in a block; reductions are accumulated block by block.
+    memory : int or str, optional
+        Memory for all processes together, such as 4G; default: what is available.
+    engine : {'auto', 'serial', 'local'}, default: 'auto'
+        Where blocks run; auto: local, or serial where the job is too small to gain.
+    retries : int, default: 0
+        Times to recompute the rows of a worker that died.
+    filter : str, optional
+        Filter of the output datasets, as NAME[:LEVEL]; default: the input's.
+    chunks : str or sequence of int, optional
+        Chunk shape of the output datasets; default: the input's.
+    shuffle : bool, optional
+        Shuffle bytes before the filter of the output datasets; default: as the input's.
+    overwrite : bool, default: False
+        Replace an output that exists.
+    resume : bool, default: False
+        Continue a job that was stopped.
+    decode_cf : bool, default: False
+        Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
+    allow_external : bool, default: False
+        Follow links, virtual sources and external storage out of the input's folder.
+    team : Team, optional
+        Run on its workers; by default workers are started where it pays.
+    listen : callable, optional
+        Receives the events of the run.
+    **params
+        Parameters of the reductions: ``skipna``, ``ddof``.
+
+    Returns
+    -------
+    dict of ndarray
+        By the name of the reduction.
+
+    Raises
+    ------
+    InputError, OutputExists, MemoryBudgetError
+        Before anything is started or changed.
+    StaleResumeError
+        What a stopped job left belongs to another one.
+    WorkerDied
+        A worker process was killed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import sharedcompute as sc
+    >>> found = sc.stats(np.array([1.0, np.nan, 3.0]), skipna=True)
+    >>> float(found["mean"]), int(found["nan_count"])
+    (2.0, 1)
+    """
+    settings = Settings(
+        RunOptions(
+            workers=workers,
+            threads=threads,
+            pin=pin,
+            schedule=schedule,
+            block_rows=block_rows,
+            memory=as_bytes(memory),
+            engine=engine,
+            retries=retries,
+        ),
+        StorageOptions(
+            filter=filter,
+            chunks=as_chunks(chunks),
+            shuffle=shuffle,
+            overwrite=overwrite,
+            resume=resume,
+        ),
+        ReadOptions(
+            decode_cf=decode_cf,
+            allow_external=allow_external,
+        ),
+        team,
+    )
+    return plan_stats(input, output, axis, settings, params).run(listen=listen)
+
+
+def stats_operations(source: Source) -> tuple[Operation, ...]:
+    """Return the reductions that `stats` makes of a source."""
+    ops = [find(name) for name in STATS]
+    return tuple(op for op in ops if source.dtype.kind in getattr(op, "kinds", "biufc"))
+
+
+def plan_stats(
+    input: ArrayInput,
+    output: AddressLike | None,
+    axis: str | int | None,
+    settings: Settings,
+    params: Mapping[str, object],
+) -> JobPlan[dict[str, Array]]:
+    """Plan `stats`."""
+    settings = settings.decoding(is_decoded(input))
+    source = as_source(input, settings.reading.allow_external)
+    address, ops = output_address(output), stats_operations(source)
+    plan = make_plan(reduce_job(ops, source, address, axis, settings, params), settings)
+    return JobPlan(plan, functools.partial(_run_stats, plan, settings))
+
+
+def _run_stats(plan: Plan, settings: Settings, listen: Listener) -> dict[str, Array]:
+    found: dict[str, Array] = run_and_warn(plan, settings.team, listen).results[0]
+    return found

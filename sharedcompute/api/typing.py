@@ -1,0 +1,27 @@
+"""Types of what the public functions take, for editors and type checkers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Literal
+
+from numpy.typing import ArrayLike
+
+from sharedcompute.hdf5.address import Address
+from sharedcompute.operations.declarations import Operation
+
+AddressLike = str | os.PathLike[str] | Address
+"""``FILE`` or ``FILE::PATH``."""
+
+ArrayInput = AddressLike | ArrayLike
+"""An address, or an array: of NumPy, in shared memory, a Dataset, an h5py.Dataset, a list."""
+
+Kernel = Callable[..., None]
+"""``kernel(x_rows, out_rows)``, numba or plain Python."""
+
+OperationLike = str | Operation | Kernel
+"""The name of an operation, an operation of your own, or a kernel."""
+
+Axis = Literal["rows", "all", 0] | None
+"""Over the rows, axis 0, or over all elements, as None has it in NumPy."""

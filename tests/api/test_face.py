@@ -1,0 +1,185 @@
+"""What editors, type checkers and `help()` see of the public functions."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sharedcompute as sc
+from sharedcompute.options import OPTIONS, ReadOptions, RunOptions, names_of, options_of
+
+ROOT = Path(__file__).parent.parent.parent
+OPEN = ("map", "scan", "reduce", "stats", "fit", "solve", "plan")
+"""These have parameters of operations beside their own."""
+FACE: dict[str, Callable[..., Any]] = {
+    **{name: getattr(sc, name) for name in (*OPEN, "run", "repack", "open", "Team", "Dataset")},
+    "Team.map": sc.Team.map,
+    "Team.run": sc.Team.run,
+    "Team.reduce": sc.Team.reduce,
+    "JobPlan.run": sc.JobPlan.run,
+}
+
+TOY = """
+    toy: int | None = option(3, "A number of toys.", short="-y", least=1)
+    retries: int"""
+
+SEES_THE_TOY = """
+import inspect
+from pathlib import Path
+import numpy as np
+import sharedcompute as sc
+from sharedcompute.cli.main import cli
+from sharedcompute.options import RESERVED
+from sharedcompute.plan.jobfile import read_job
+
+runs = (sc.run, sc.repack, sc.plan)
+for function in (sc.map, sc.scan, sc.reduce, sc.stats, sc.fit, sc.solve, *runs):
+    assert "toy" in inspect.signature(function).parameters, function
+    assert "toy : int" in function.__doc__, function
+for name in ("map", "scan", "reduce", "fit", "solve", "stats", "run", "repack"):
+    (flag,) = (p for p in cli.commands[name].params if p.name == "toy")
+    assert (flag.opts, flag.help, flag.default) == (["-y", "--toy"], "A number of toys.", 3)
+assert "toy" in RESERVED
+x = np.ones((3, 2))
+assert sc.plan("map", "scale", x, toy=5)._plan.options.toy == 5
+try:
+    sc.map("scale", x, toy=0)
+except sc.InputError as problem:
+    assert str(problem) == "toy: expected a whole number of at least 1, got 0"
+Path("job.toml").write_text('input = "in.h5"\\ntoy = 7\\n[[steps]]\\nop = "mean"\\n')
+assert read_job(Path("job.toml")).settings == {"toy": 7}
+print("seen")
+"""
+
+
+def writer() -> Any:
+    spec = importlib.util.spec_from_file_location("write_options", ROOT / "tools" / "options.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_signatures_and_docstrings_are_as_the_options_are_declared() -> None:
+    outdated = [path.name for path, _ in writer().outdated()]
+    assert outdated == [], "run `make stubs`, which writes them"
+
+
+def test_a_new_option_is_one_edit(tmp_path: Path) -> None:
+    for folder in ("sharedcompute", "tools"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc"))
+    declared = tmp_path / "sharedcompute" / "options.py"
+    text = declared.read_text()
+    assert text.count("\n    retries: int") == 1
+    declared.write_text(text.replace("\n    retries: int", TOY))
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    for words in (["tools/options.py"], ["-c", SEES_THE_TOY]):
+        done = subprocess.run(
+            [sys.executable, *words], cwd=tmp_path, env=env, text=True, capture_output=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == "seen\n"
+
+
+@pytest.mark.parametrize("name", FACE)
+def test_a_signature_has_all_that_can_be_given_with_its_type(name: str) -> None:
+    signature = inspect.signature(FACE[name])
+    open_ended = [p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD]
+    assert open_ended == (["params"] if name in (*OPEN, "Team.reduce") else [])
+    for parameter in signature.parameters.values():
+        assert parameter.name == "self" or parameter.annotation is not parameter.empty, parameter
+    if name not in ("Team", "Dataset"):
+        assert signature.return_annotation is not signature.empty
+
+
+@pytest.mark.parametrize("name", FACE)
+def test_help_names_every_argument_with_what_it_gives_and_raises(name: str) -> None:
+    text = inspect.getdoc(FACE[name]) or ""
+    section = re.search(r"^Parameters\n-+\n(.*?)(?=\n\n[A-Z]\w+\n---|\Z)", text, re.S | re.M)
+    assert section is not None
+    entries = re.findall(r"^(\*{0,2}\w+)(?: : .+)?$", section[1], re.M)
+    expected = [
+        {p.VAR_KEYWORD: "**", p.VAR_POSITIONAL: "*"}.get(p.kind, "") + p.name
+        for p in inspect.signature(FACE[name]).parameters.values()
+        if p.name != "self"
+    ]
+    assert entries == expected
+    wanted = {"Dataset": (), "repack": ("Raises", "Examples")}
+    for title in wanted.get(name, ("Returns", "Raises") if name != "Team" else ("Raises",)):
+        assert re.search(rf"^{title}\n-+$", text, re.M), title
+    if name in (*OPEN, "run", "repack", "open", "Team", "Team.reduce"):
+        assert ">>>" in text
+
+
+def test_the_groups_of_other_signatures_agree_with_the_options() -> None:
+    by_name = {known.name: known for known in OPTIONS}
+    for function, names in (
+        (sc.open, names_of(ReadOptions)),
+        (sc.Dataset, names_of(ReadOptions)),
+        (sc.Team, ("workers", "threads", "pin")),
+        (sc.Team.map, ("block_rows",)),
+    ):
+        parameters = inspect.signature(function).parameters
+        for name in names:
+            assert parameters[name].default == by_name[name].default
+            assert parameters[name].annotation == by_name[name].accepts
+    assert {known.name for known in options_of(RunOptions)} >= {"workers", "threads", "pin"}
+
+
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@pytest.mark.parametrize("name", ["fits", "solve", "pipelines", "plans", "preview", "reductions",
+                                  "statistics", "repack", "maps", "scans", "team", "dataset",
+                                  "fitted"])  # fmt: skip
+def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(f"sharedcompute.api.{name}")
+    found = [test for test in doctest.DocTestFinder().find(module) if test.examples]
+    assert found
+    for test in found:
+        told: list[str] = []
+        doctest.DocTestRunner(optionflags=FLAGS).run(test, out=told.append)
+        assert told == []
+
+
+def test_a_plan_is_text_a_table_and_data_and_runs() -> None:
+    plan = sc.plan("stats", [[1.0, 2.0], [3.0, 5.0]])
+    assert str(plan) == repr(plan)
+    assert "reduce mean over all elements" in str(plan)
+    assert plan._repr_html_().count("<tr>") == len(str(plan).splitlines())
+    assert plan.to_dict()["shape"] == [2, 2]
+    assert float(plan.run()["max"]) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (("mpa", "scale", [1.0]), {}, "unknown command 'mpa': did you mean 'map'"),
+        (("map", "scale"), {}, "plan of map: missing a required argument: 'input'"),
+        (("map", "scale", [1.0], None, 4), {}, "plan of map: too many positional arguments"),
+        (("map", "scale", [1.0]), {"axis": "all"}, "did you mean|no parameter 'axis'|'axis'"),
+        (("repack", "in.h5", "out.h5"), {"axis": 0}, "unknown keyword 'axis'"),
+        (("repack", "in.h5", "out.h5"), {"block_rows": 4}, "repack takes no 'block_rows'"),
+        (("run", "job.toml"), {"factor": 4}, "unknown keyword 'factor'"),
+        (("reduce", "mean", [1.0]), {"axis": 1}, "axis: expected"),
+    ],
+)
+def test_a_plan_refuses_what_its_function_refuses(
+    arguments: tuple[Any, ...], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(sc.InputError, match=message):
+        sc.plan(*arguments, **options)
