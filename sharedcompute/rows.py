@@ -125,7 +125,7 @@ def extension(start: int, stop: int, n: int, mode: Mode) -> NDArray[np.int64]:
     return np.where(at < n, at, 2 * n - 1 - at)
 
 
-def runs(at: NDArray[np.int64]) -> Iterator[tuple[slice, Rows]]:
+def row_runs(at: NDArray[np.int64]) -> Iterator[tuple[slice, Rows]]:
     """Iterate over the runs of neighbouring rows in positions of `extension`.
 
     Yields the slice of each run and the row range that covers it, so that an edge block reads the

@@ -75,7 +75,7 @@ def empty(shape: Shape, dtype: DTypeLike = float, order: Literal["C", "F"] = "C"
     sizes = _checked_shape(shape)
     if order not in ("C", "F"):
         raise InputError(f"expected the order 'C' or 'F', got {order!r}")
-    segment = segments.create(math.prod(sizes) * kind.itemsize)
+    segment = segments.create_segment(math.prod(sizes) * kind.itemsize)
     return SharedArray(sizes, kind, buffer=segment, order=order)
 
 

@@ -20,7 +20,7 @@ import time
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
 
-def start(folder: os.PathLike[str], prefix: str) -> None:
+def start_janitor(folder: os.PathLike[str], prefix: str) -> None:
     """Start a janitor for this process: it will remove the files in `folder` that have `prefix`.
 
     If the system has no room for one more process there is none. Then the next process that shares

@@ -59,7 +59,7 @@ class Segment(mmap.mmap):
 _mapped: weakref.WeakValueDictionary[str, Segment] = weakref.WeakValueDictionary()
 
 
-def create(nbytes: int) -> Segment:
+def create_segment(nbytes: int) -> Segment:
     """Create a block of `nbytes`, at least 1: a mapping cannot be empty. This process owns it."""
     size = max(1, nbytes)
     pid = os.getpid()
@@ -199,7 +199,7 @@ def _own_prefix(pid: int) -> str:
     prefix = f"{_PREFIX}{pid}_{start_time(pid)}_{_pid_namespace():x}_"
     if machine.SHM.is_dir():
         clean()
-        janitor.start(machine.SHM, prefix)
+        janitor.start_janitor(machine.SHM, prefix)
     return prefix
 
 

@@ -122,7 +122,7 @@ def shm_free() -> int:
     return disk_free(SHM) if SHM.is_dir() else memory_available()
 
 
-def in_memory(folder: Path) -> bool:
+def is_tmpfs(folder: Path) -> bool:
     """Return whether `folder` is on a tmpfs, whose files take memory and not a disk."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()

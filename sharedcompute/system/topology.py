@@ -52,7 +52,9 @@ class Topology:
         return [node for node in found if node]
 
 
-def place(allowed: Set[int], topology: Topology, workers: int, threads: int) -> tuple[Cores, ...]:
+def assign_cores(
+    allowed: Set[int], topology: Topology, workers: int, threads: int
+) -> tuple[Cores, ...]:
     """Choose the cores of each worker, by rank: `threads` each, disjoint.
 
     Physical cores get one thread each before any gets a second. Nodes are filled one by one, and a
@@ -90,7 +92,7 @@ def pins(workers: int, threads: int) -> tuple[Cores, ...]:
     InputError
         There are too few cores, or the system cannot pin.
     """
-    return place(_allowed(workers, threads), Topology.read(), workers, threads)
+    return assign_cores(_allowed(workers, threads), Topology.read(), workers, threads)
 
 
 def check_pins(workers: int, threads: int) -> None:

@@ -32,7 +32,7 @@ from sharedcompute.team.messaging.channel import (
     JOB,
     UNFIT,
     BufferPool,
-    Encoded,
+    EncodedJob,
 )
 from sharedcompute.team.messaging.pickling import Attached, dumps
 from sharedcompute.team.messaging.rank_areas import RankAreas
@@ -107,13 +107,13 @@ class Supervisor:
 
     def encode(
         self, program: Callable[..., Any], args: tuple[Any, ...], kind: int = JOB
-    ) -> Encoded:
+    ) -> EncodedJob:
         """Pickle a job."""
         tokens: dict[int, Any] = {}
         data, buffers = dumps((program, args), "handle", lambda f: self._refer(f, tokens))
-        return Encoded(kind, data, buffers, tokens)
+        return EncodedJob(kind, data, buffers, tokens)
 
-    def run(self, message: Encoded, on_message: OnMessage | None = None) -> list[Any]:
+    def run(self, message: EncodedJob, on_message: OnMessage | None = None) -> list[Any]:
         """Run a program in every worker."""
         with self._running:
             self._check_open()
@@ -123,7 +123,7 @@ class Supervisor:
         if self._closed:
             raise Error("the team was closed")
 
-    def _run(self, message: Encoded, on_message: OnMessage | None) -> list[Any]:
+    def _run(self, message: EncodedJob, on_message: OnMessage | None) -> list[Any]:
         self._make_ready()
         job = RunningJob([None] * len(self.workers), on_message)
         self._number += 1
@@ -207,7 +207,7 @@ class Supervisor:
             tokens[reference[1]] = f
         return reference
 
-    def _send(self, worker: WorkerHandle, message: Encoded) -> None:
+    def _send(self, worker: WorkerHandle, message: EncodedJob) -> None:
         try:
             for number in message.tokens.keys() - worker.given:
                 worker.channel.send(GIVE, number, cloudpickle.dumps(message.tokens[number]))
@@ -248,7 +248,7 @@ class Supervisor:
     def _start_worker(self, rank: int) -> WorkerHandle:
         """Start a worker for `rank` and watch it."""
         self._control.vacate(rank)
-        worker = launch.start(self._context, self._config, rank, self._pool)
+        worker = launch.start_worker(self._context, self._config, rank, self._pool)
         for descriptor in (worker.channel.descriptor, worker.sentinel):
             self._poll.register(descriptor, select.POLLIN)
             self._ranks[descriptor] = rank

@@ -53,7 +53,7 @@ def _is_free(buffer: bytearray) -> bool:
     return True
 
 
-class Encoded(NamedTuple):
+class EncodedJob(NamedTuple):
     """A job, ready to be sent. Unpickling it needs the dispatchers in `tokens`."""
 
     kind: int

@@ -129,7 +129,7 @@ class Exchange:
         own = self._own[half]
         if own is None or len(own) < nbytes:
             self._own[half] = own = None  # first, or both would need memory
-            self._own[half] = own = segments.create(-(-max(nbytes, 1) // _LEAST) * _LEAST)
+            self._own[half] = own = segments.create_segment(-(-max(nbytes, 1) // _LEAST) * _LEAST)
         return memoryview(own)
 
     def _compare(self, half: int, called: bytes) -> None:

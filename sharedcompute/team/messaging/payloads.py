@@ -66,7 +66,7 @@ class BlockPool:
         self._lent = [lent for lent, done in pairs if not done]
         free = [*self._free, *(lent.block for lent, done in pairs if done)]
         self._free = [block for block in free if nbytes <= len(block) <= 4 * nbytes]
-        return self._free.pop() if self._free else segments.create(nbytes)
+        return self._free.pop() if self._free else segments.create_segment(nbytes)
 
 
 class PayloadReader:

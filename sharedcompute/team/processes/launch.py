@@ -149,7 +149,7 @@ def context(start_method: str | None) -> Any:
     return chosen
 
 
-def start(chosen: Any, config: Any, rank: int, pool: BufferPool) -> WorkerHandle:
+def start_worker(chosen: Any, config: Any, rank: int, pool: BufferPool) -> WorkerHandle:
     """Start the worker of `rank`.
 
     Raises

@@ -214,7 +214,7 @@ class Collectives:
             if root not in (None, self.rank):
                 return None
             return folds.fold_integers(self._read_all(half), op)
-        array = folds.numbers(value, op)
+        array = folds.numeric_array(value, op)
         if out is not None:
             folds.check_out(out, array)
         text = _text(folds.op_name(op), root, array.dtype, array.shape)

@@ -42,7 +42,7 @@ def op_name(op: Op) -> str:
     return op if isinstance(op, str) else str(getattr(op, "__qualname__", op))
 
 
-def numbers(value: Any, op: Op) -> NDArray[Any]:
+def numeric_array(value: Any, op: Op) -> NDArray[Any]:
     """Return the array to combine; booleans as integers for sums and products, as in NumPy.
 
     Raises

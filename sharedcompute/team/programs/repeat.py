@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sharedcompute.shm.shared_array import segment_of
 from sharedcompute.team.messaging.callables import is_dispatcher
-from sharedcompute.team.messaging.channel import Encoded
+from sharedcompute.team.messaging.channel import EncodedJob
 
 _CONSTANTS = (bool, int, float, complex, str, bytes, type(None), np.number, np.bool_)
 
@@ -48,9 +48,9 @@ class LastMap:
     def __init__(self) -> None:
         self._call: MapCall | None = None
         self._seen: tuple[Any, ...] = ()
-        self._message: Encoded | None = None
+        self._message: EncodedJob | None = None
 
-    def find(self, call: MapCall) -> Encoded | None:
+    def find(self, call: MapCall) -> EncodedJob | None:
         """Return the message of the last call if `call` is the same, else None."""
         last = self._call
         if (
@@ -69,7 +69,7 @@ class LastMap:
             return None
         return self._message
 
-    def note(self, call: MapCall, message: Encoded) -> None:
+    def note(self, call: MapCall, message: EncodedJob) -> None:
         """Remember a repeatable call."""
         self._call = call._replace(x=weakref.ref(call.x), out=weakref.ref(call.out))
         self._seen = (*_mutable_attributes(call.x), *_mutable_attributes(call.out))
