@@ -55,6 +55,7 @@ quality: $(VENV)/.test.stamp
 	@$(BIN)/codespell
 	@$(BIN)/python -m tests.docstrings
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file tests/mypy.ini
 
 quick: $(VENV)/.test.stamp
 	@echo "== pytest, quick"

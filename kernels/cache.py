@@ -116,7 +116,7 @@ class CheckedCache(FunctionCache):
                     path.unlink()
 
     def _path(self, sig: Any, codegen: Any) -> Path | None:
-        """Return the path of a signature on this kind of processor."""
+        """Return the file of a signature on this kind of processor."""
         key = repr(self._index_key(sig, codegen))
         if " at 0x" in key:
             return None  # a function as argument: its address means another one elsewhere
@@ -124,14 +124,14 @@ class CheckedCache(FunctionCache):
         return Path(self.cache_path, f"{self._impl.filename_base}.{name}.nbk")
 
     def _digest(self, path: Path, content: bytes) -> bytes:
-        """Compute the checksum of a file: of the code, the source's stamp, and the name."""
+        """Return the checksum of what follows it, of the source and of the file's name."""
         found = hashlib.blake2b(repr((*self._made_of, path.name)).encode(), digest_size=DIGEST)
         found.update(memoryview(content)[DIGEST:])
         return found.digest()
 
 
 def _read(path: Path) -> bytes:
-    """Read a file; return no bytes if that fails, and do not wait for a pipe in its place."""
+    """Return the bytes of a file, none if that is not possible. A pipe is not waited for."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -2,7 +2,7 @@
 
 The distance that is compared is ``|c|^2 - 2 x.c``, with rows and centres taken relative to an
 origin between the centres, which keeps its digits where the data lie far from zero. `nearest`
-takes what `sharedcompute.operations.fits.kmeans.comparable` makes of centres.
+takes what `sharedcompute.operations.rowwise.centers.comparable` returns for centres.
 
 Rows are taken in tiles of 64, transposed, so that all loops run over rows and are vectors. What
 measuring says (f4, 16 features, 16 centres, one core with AVX-512, 1,000,000 rows):

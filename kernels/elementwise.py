@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 HALF, TOP = 2.0**63, np.uint64(2**63)
 
-# The deviation of constant columns, in units of their mean, comes out below 2.5e-16 (1,000 to
+# The deviation of constant columns, in units of their mean, is below 2.5e-16 (1,000 to
 # 3,000,000 rows).
 NOISE = 8.9e-16
 

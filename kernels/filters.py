@@ -1,7 +1,7 @@
 """HDF5's own filters: the byte shuffle, and the Fletcher checksum.
 
 All arrays are one-dimensional uint8. The shuffle of n items of w bytes is w planes of n bytes, the
-first bytes of all items first. Bytes behind the last whole item stay where they are.
+first bytes of all items first. Bytes after the last whole item stay where they are.
 """
 
 from __future__ import annotations
@@ -122,15 +122,15 @@ def _fold(total: Any) -> Any:
 def sized_blocks(data: Bytes, itemsize: int, room: int) -> Any:
     """Return whether data of the LZ4 filter, or of bitshuffle, hold all blocks that they declare.
 
-    Both begin with the bytes that come out (8) and those of a block (4), and have its stored bytes
+    Both begin with the count of decoded bytes (8), that of a block (4), and have its stored bytes
     (4) before each block; big-endian.
 
     Parameters
     ----------
     itemsize : int
-        Bitshuffle's: what does not fill 8 items stands at the end as it is. 0 for LZ4.
+        Bitshuffle's: what does not fill 8 items is at the end as it is. 0 for LZ4.
     room : int
-        Bytes that may come out at most.
+        Most bytes that decoding may give.
     """
     if data.size < 12:
         return False

@@ -1,6 +1,6 @@
 """One-dimensional filters along the middle axis of an (outer, n, inner) array.
 
-The edges are the caller's: `table` says which index of `x` stands at each position of the extended
+The edges are the caller's: `table` holds the index of `x` at each position of the extended
 axis, so that one kernel serves every mode of scipy.ndimage, blocks with a halo, and cut windows.
 
 `x` and `out` are real. A complex array is viewed as floats, (outer, n, inner * 2), which is how

@@ -272,7 +272,7 @@ def _median_of_three(a: Any, b: Any, c: Any) -> Any:
 
 @kernel
 def _nan_last(a: Array) -> int:
-    """Move NaN to the end and tell how many values stand before it."""
+    """Move NaN to the end and return how many values are before it."""
     n = a.size
     k = 0
     while k < n:

@@ -18,8 +18,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.rows import Schedule
 from sharedcompute.system import topology
 from sharedcompute.system.machine import default_workers, parse_size
-
-EngineName = Literal["auto", "serial", "local"]
+from sharedcompute.traits import EngineName, engine_names
 
 Default = TypeVar("Default")
 
@@ -34,6 +33,7 @@ class _Declared:
     least: int | None
     convert: Callable[..., object] | None
     accepts: str
+    among: Callable[[], tuple[str, ...]] | None
     batch: object
     repack: bool
 
@@ -47,6 +47,7 @@ def option(  # noqa: PLR0913 - an option is all of this
     least: int | None = None,
     convert: Callable[..., object] | None = None,
     accepts: str = "",
+    among: Callable[[], tuple[str, ...]] | None = None,
     batch: object = None,
     repack: bool = True,
 ) -> Default:
@@ -67,12 +68,14 @@ def option(  # noqa: PLR0913 - an option is all of this
         Makes the field's value from what Python's keyword or the command line's text gives.
     accepts : str
         The annotation of Python's keyword, where `convert` takes more than the field's type.
+    among : callable, optional
+        Returns the names that are allowed, where more can be registered than the type has.
     batch : object, optional
         Default on the command line, where it differs.
     repack : bool
         Whether the option has a meaning for `repack`.
     """
-    noted = _Declared(help, short, metavar, least, convert, accepts, batch, repack)
+    noted = _Declared(help, short, metavar, least, convert, accepts, among, batch, repack)
     made: Default = field(default=default, metadata={"option": noted})
     return made
 
@@ -83,7 +86,7 @@ class Option:
 
     Parameters
     ----------
-    name, help, short, metavar, least, convert, batch, repack
+    name, help, short, metavar, least, convert, among, batch, repack
         As declared by `option`.
     default : object
     accepts : str
@@ -102,6 +105,7 @@ class Option:
     metavar: str
     least: int | None
     convert: Callable[..., object] | None
+    among: Callable[[], tuple[str, ...]] | None
     batch: object
     repack: bool
     default: object
@@ -128,10 +132,9 @@ class Option:
         """
         if value is None and (self.optional or self.kind is bool):
             return
-        if self.choices and value not in self.choices:
-            raise InputError(
-                f"{self.name}: expected one of {', '.join(self.choices)}, got {value!r}"
-            )
+        choices = self.choices if self.among is None else self.among()
+        if choices and value not in choices:
+            raise InputError(f"{self.name}: expected one of {', '.join(choices)}, got {value!r}")
         if self.kind is bool and not isinstance(value, bool):
             raise InputError(f"{self.name}: expected true or false, got {value!r}")
         if self.kind is int:
@@ -188,6 +191,7 @@ def _option(one: Field[object], hint: object) -> Option:
         noted.metavar,
         noted.least,
         noted.convert,
+        noted.among,
         batch=one.default if noted.batch is None else noted.batch,
         repack=noted.repack,
         default=one.default,
@@ -266,7 +270,9 @@ class RunOptions(OptionGroup):
         accepts="int | str | None",
     )
     engine: EngineName = option(
-        "auto", "Where blocks run; auto: local, or serial where the job is too small to gain."
+        "auto",
+        "Where blocks run; auto: local, or serial where the job is too small to gain.",
+        among=engine_names,
     )
     retries: int = option(0, "Times to recompute the rows of a worker that died.", least=0, batch=2)
 

@@ -23,6 +23,7 @@ from sharedcompute.plan.ports import Source
 from sharedcompute.plan.proof import Sample
 from sharedcompute.plan.structure import Repack
 from sharedcompute.system.machine import format_size, memory_available
+from sharedcompute.traits import must_be_alone, traits_of
 from sharedcompute.wording import on_command_line
 
 
@@ -90,7 +91,7 @@ def _repack(plan: Plan, repack: Repack) -> Iterator[tuple[str, str]]:
 
 def _machine(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "engine", _engine(plan.engine, plan.workers, plan.options)
-    if plan.engine == "local" and isinstance(plan.task, Job):
+    if traits_of(plan.engine).processes and isinstance(plan.task, Job):
         yield "schedule", plan.options.schedule
     yield "memory", _memory(plan.projection, plan.options)
     if plan.task.output is not None:
@@ -99,12 +100,12 @@ def _machine(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _engine(name: str, workers: int, options: RunOptions) -> str:
-    if name == "local":
+    if traits_of(name).processes:
         each = "worker" if workers == 1 else "workers"
         pinned = ", pinned" if options.pin else ""
-        return f"local: {workers} {each} x {options.threads} thread(s){pinned}"
-    asked = options.engine == "serial" or options.workers == 1
-    return f"serial: {'as asked' if asked else 'the job is too small to gain from workers'}"
+        return f"{name}: {workers} {each} x {options.threads} thread(s){pinned}"
+    asked = must_be_alone(options.engine) or options.workers == 1
+    return f"{name}: {'as asked' if asked else 'the job is too small to gain from workers'}"
 
 
 def _memory(p: Projection, options: RunOptions) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests import kernel_cache
+from tests.smoke import mark_smoke_tests
 from tests.sweeps import mark_slow_cases
 
 # Before numba is imported anywhere: its default cache lies beside the kernels.
@@ -28,14 +29,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Prepare what processes of tests find: signals, and kernels before there are several."""
     restore_signals()
     starts_others = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
-    if starts_others and os.environ["NUMBA_CACHE_DIR"] == str(CACHE):
+    runs_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if starts_others and runs_all and os.environ["NUMBA_CACHE_DIR"] == str(CACHE):
         kernel_cache.compile_once(CACHE)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow before ``-m`` chooses."""
+    """Mark what is slow, and what a quick run has, before ``-m`` chooses."""
     mark_slow_cases(items)
+    mark_smoke_tests(items)
 
 
 def restore_signals() -> None:

@@ -25,7 +25,7 @@ OF_FUNCTIONS = OF_ALL | {"PR01", "PR07", "RT01", "RT03", "EX01"}
 
 def public() -> Iterator[tuple[str, Any, set[str]]]:
     """Yield the name of each public object, the object, and its checks."""
-    for name in sc.__all__:
+    for name in sc.__all__:  # type: ignore[attr-defined]
         thing = getattr(sc, name)
         if inspect.isfunction(thing):
             # NumPy describes the parameters of what has the name of one of its functions.

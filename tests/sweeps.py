@@ -1,7 +1,8 @@
 """Which cases of a test with many parameters are for every run, and which are `slow`.
 
 Of a product of parameters the usual run has a few cases, in which each value of each parameter
-occurs. The others are marked `slow`: they run in CI, and ``pytest -m ""`` runs all.
+occurs; of a test with ``@pytest.mark.sample(N)`` it has N of these. The others are marked `slow`:
+they run in CI, and ``pytest -m ""`` runs all.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def mark_slow_cases(items: Iterable[pytest.Item]) -> None:
         if hasattr(item, "callspec"):
             tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for cases in tests.values():
-        kept = set(for_every_run([_values(case) for case in cases]))
+        kept = set(sample(cases[0], for_every_run([_values(case) for case in cases])))
         for number, case in enumerate(cases):
             if number not in kept:
                 case.add_marker("slow")
@@ -31,6 +32,13 @@ def for_every_run(cases: list[Values]) -> list[int]:
     """Return the numbers of the cases that every run has: all, if it is no product."""
     chosen = covering(cases)
     return chosen if 2 * len(chosen) <= len(cases) else list(range(len(cases)))
+
+
+def sample(case: pytest.Item, numbers: list[int]) -> list[int]:
+    """Return as many of the numbers as the marker `sample` says, evenly; all without it."""
+    marker = case.get_closest_marker("sample")
+    count = min(marker.args[0] if marker else len(numbers), len(numbers))
+    return [numbers[i * len(numbers) // count] for i in range(count)]
 
 
 def covering(cases: list[Values]) -> list[int]:

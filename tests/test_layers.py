@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -21,3 +22,17 @@ def test_the_layers_hold(tmp_path: Path) -> None:
     )  # fmt: skip
     assert said.returncode == 0, said.stdout + said.stderr
     assert "0 broken" in said.stdout
+
+
+def test_engines_are_named_in_their_modules_and_in_the_registry_only() -> None:
+    """All else asks for traits."""
+    package = ROOT / "sharedcompute"
+    known = {"traits.py", "engines/serial.py", "engines/local.py"}
+    # The serial part of a job, in Amdahl's law.
+    known.add("cli/scaling/laws.py")
+    named = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and node.value in ("serial", "local"):
+                named.add(str(path.relative_to(package)))
+    assert named <= known

@@ -20,19 +20,13 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.catalogue import expect_iterative, find_iterative
 from sharedcompute.operations.fits.declaration import Fit, Iterative
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import (
-    EngineName,
-    ReadOptions,
-    RunOptions,
-    StorageOptions,
-    as_bytes,
-    as_chunks,
-)
+from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, as_bytes, as_chunks
 from sharedcompute.plan.job import Job, fitting
 from sharedcompute.plan.plan import Plan
 from sharedcompute.plan.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
+from sharedcompute.traits import EngineName
 
 
 def fit(

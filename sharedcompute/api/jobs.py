@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from sharedcompute.api.notices import NotKept, warn, warn_of_attributes, warn_of_cache
 from sharedcompute.api.settings import Settings
 from sharedcompute.engines.durability.durable_output import check_output
+from sharedcompute.engines.engine import Engine, open_engine
 from sharedcompute.engines.execute import Outcome, execute
-from sharedcompute.engines.serial import Serial
-from sharedcompute.engines.units.work import Engine
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener, ignore
 from sharedcompute.hdf5.address import Address
@@ -22,6 +21,7 @@ from sharedcompute.plan.plan import Plan
 from sharedcompute.plan.ports import Source
 from sharedcompute.system.shortage import shortage_named
 from sharedcompute.team import Team
+from sharedcompute.traits import traits_of
 
 
 def make_job(
@@ -77,7 +77,7 @@ def _check_effect(plan: Plan, settings: Settings) -> None:
 def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
     """Run a plan on the engine that it names."""
     # The first model of a fit is made here, of rows that are read here.
-    here = plan.engine == "serial" or plan.fit is not None
+    here = not traits_of(plan.engine).processes or plan.fit is not None
     if len(plan.sources) == 1:
         rehearse(plan.sources[0], rows=here, metadata=bool(plan.results))
     else:
@@ -97,14 +97,5 @@ def run_and_warn(plan: Plan, team: Team | None, listen: Listener | None) -> Outc
 @contextlib.contextmanager
 def engine_of(name: str, workers: int, options: RunOptions, team: Team | None) -> Iterator[Engine]:
     """Give the engine that a plan names, on a team that is there, or on one for this run."""
-    with shortage_named():
-        if name == "serial":
-            yield Serial(options.threads)
-            return
-        from sharedcompute.engines.local import Local  # noqa: PLC0415
-
-        if team is not None:
-            yield Local(team, options.schedule, options.retries)
-            return
-        with Team(workers, options.threads, pin=options.pin) as own:
-            yield Local(own, options.schedule, options.retries)
+    with shortage_named(), open_engine(name, workers, options, team) as engine:
+        yield engine

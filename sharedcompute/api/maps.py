@@ -12,16 +12,10 @@ from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, OperationLike
 from sharedcompute.events import Listener
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import (
-    EngineName,
-    ReadOptions,
-    RunOptions,
-    StorageOptions,
-    as_bytes,
-    as_chunks,
-)
+from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, as_bytes, as_chunks
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
+from sharedcompute.traits import EngineName
 
 
 @overload

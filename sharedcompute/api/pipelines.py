@@ -16,12 +16,12 @@ from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike
 from sharedcompute.events import Listener
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import EngineName
 from sharedcompute.plan.job import Job
 from sharedcompute.plan.jobfile import JobFile, read_job
 from sharedcompute.plan.plan import Plan
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
+from sharedcompute.traits import EngineName
 
 StepResult = Array | dict[str, Array] | None
 """Of a step: reductions by name, a fit's results by name, or None for rows in the output."""

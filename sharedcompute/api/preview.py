@@ -25,9 +25,9 @@ from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLik
 from sharedcompute.errors import InputError
 from sharedcompute.operations.fits.declaration import Fit, Solve
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import EngineName
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
+from sharedcompute.traits import EngineName
 from sharedcompute.validation.names import suggestion
 
 Command = Literal["map", "scan", "reduce", "stats", "fit", "solve", "run", "repack"]

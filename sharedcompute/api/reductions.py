@@ -20,7 +20,6 @@ from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
 from sharedcompute.options import (
     OF_REDUCTIONS,
-    EngineName,
     ReadOptions,
     RunOptions,
     StorageOptions,
@@ -32,6 +31,7 @@ from sharedcompute.plan.plan import Plan
 from sharedcompute.plan.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
+from sharedcompute.traits import EngineName
 
 
 @overload

@@ -17,7 +17,6 @@ from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address, matching_files
 from sharedcompute.options import (
     OF_REPACK,
-    EngineName,
     ReadOptions,
     RunOptions,
     StorageOptions,
@@ -29,6 +28,7 @@ from sharedcompute.plan.plan import Plan
 from sharedcompute.plan.repack import plan_repack
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
+from sharedcompute.traits import EngineName
 
 
 @closed

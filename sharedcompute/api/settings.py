@@ -10,6 +10,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, build
 from sharedcompute.plan.output import OutputSpec
 from sharedcompute.team import Team
+from sharedcompute.traits import ON_TEAM
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,11 @@ class Settings:
 
 def _on_team(team: Team, options: RunOptions) -> RunOptions:
     """Return the options of a run on a team, which has its own size and threads."""
-    own = {"engine": "local", "workers": team.size, "threads": team.threads, "pin": team.pin}
+    own = {"engine": ON_TEAM, "workers": team.size, "threads": team.threads, "pin": team.pin}
     for name in options.given:
         if name in own and own[name] != getattr(options, name):
             raise InputError(
                 f"{name}={getattr(options, name)!r} does not go with a team of "
                 f"{name}={own[name]!r}: leave one out"
             )
-    return replace(options, engine="local", workers=team.size, threads=team.threads, pin=team.pin)
+    return replace(options, engine=ON_TEAM, workers=team.size, threads=team.threads, pin=team.pin)

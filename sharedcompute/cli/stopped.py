@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def note_stopped(output: Address, resume: bool, quiet: bool) -> None:
     """Print a note that what a stopped job has done is dropped, before it is."""
-    from sharedcompute.engines.durability.runs import stopped  # noqa: PLC0415
+    from sharedcompute.engines.durability.stopped import stopped  # noqa: PLC0415
 
     found = None if resume or quiet else stopped(Path(output.file))
     if found is not None and (found.done or found.rounds):
@@ -31,7 +31,7 @@ def note_stopped(output: Address, resume: bool, quiet: bool) -> None:
 
 def print_stopped(file: str, as_json: bool) -> bool:
     """Print what is known of the stopped job of a file; return whether that is all there is."""
-    from sharedcompute.engines.durability.runs import stopped  # noqa: PLC0415
+    from sharedcompute.engines.durability.stopped import stopped  # noqa: PLC0415
     from sharedcompute.hdf5.writing.state_folder import SUFFIX  # noqa: PLC0415
 
     output = Path(file.removesuffix(SUFFIX))

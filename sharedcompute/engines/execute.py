@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from sharedcompute.engines.engine import Engine
 from sharedcompute.engines.output import Found, PlanOutput
 from sharedcompute.engines.phase_runner import PhaseRunner
 from sharedcompute.engines.results import Results
 from sharedcompute.engines.structure import CopiedFile
-from sharedcompute.engines.units.work import Engine
 from sharedcompute.events import JobFinished, Listener
+from sharedcompute.operations.specs import Array
 from sharedcompute.plan.job import Job
 from sharedcompute.plan.plan import Plan
+
+StepResult = Array | Mapping[str, Array] | None
+"""Rows in memory, arrays by name, or nothing: it is in the file, or only later steps want it."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,7 @@ class Outcome:
     Parameters
     ----------
     results : tuple
-        For each step of the job: an array (rows in memory), a dict of arrays by reduction, or None
-        (written to the file, or wanted by later steps only). Empty for a repack.
+        A `StepResult` of each step of the job, which knows its own kind; empty for a repack.
     seconds : float
         From the first phase to the output in its place.
     warnings : tuple of str
@@ -76,19 +80,18 @@ def output_of(plan: Plan) -> PlanOutput | None:
     return None if plan.task.output is None else Results(plan, plan.task)
 
 
-def _by_step(plan: Plan, found: Found) -> tuple[Any, ...]:
+def _by_step(plan: Plan, found: Found) -> tuple[StepResult, ...]:
     if not isinstance(plan.task, Job):
         return ()
-    steps: list[Any] = [None] * len(plan.task.steps)
-    for number, array in found.arrays.items():
-        steps[number] = array
+    reduced: dict[int, dict[str, Array]] = {}
     for made in found.reduced:
         assert made.output.step is not None
-        name = made.output.reduction.operation.name
-        steps[made.output.step] = {**(steps[made.output.step] or {}), name: made.values}
-    fitted = found.fitted
+        named = reduced.setdefault(made.output.step, {})
+        named[made.output.reduction.operation.name] = made.values
+    results: dict[int, StepResult] = {**found.arrays, **reduced}
+    fitted, last = found.fitted, len(plan.task.steps) - 1
     if fitted is not None:
         rows = plan.fit.rows if plan.fit else None
-        named = {} if rows is None or steps[-1] is None else {rows[0]: steps[-1]}
-        steps[-1] = {**fitted.datasets, **named, "converged": np.array(fitted.converged)}
-    return tuple(steps)
+        kept = {rows[0]: found.arrays[last]} if rows is not None and last in found.arrays else {}
+        results[last] = {**fitted.datasets, **kept, "converged": np.array(fitted.converged)}
+    return tuple(map(results.get, range(last + 1)))

@@ -13,8 +13,8 @@ from typing import Self
 from sharedcompute.engines.durability.durable_output import DurableOutput
 from sharedcompute.engines.durability.notes import Notes
 from sharedcompute.engines.durability.sections import Section
+from sharedcompute.engines.engine import LastingWork
 from sharedcompute.engines.fits.run import FitOutcome
-from sharedcompute.engines.units.work import LastingWork
 from sharedcompute.hdf5.writing.row_writer import RowTarget
 from sharedcompute.hdf5.writing.sink import Created
 from sharedcompute.operations.specs import Array

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from sharedcompute.engines.engine import Engine, LastingWork, undeliverable
 from sharedcompute.engines.fits.run import run_fit
 from sharedcompute.engines.output import Found, PlanOutput, Reduced
 from sharedcompute.engines.units.load import loaded, room
-from sharedcompute.engines.units.pass_work import PassWork
+from sharedcompute.engines.units.pass_work import PassWork, combine
 from sharedcompute.engines.units.proof import ProofWork, Written
 from sharedcompute.engines.units.recode import RecodeWork
-from sharedcompute.engines.units.work import Engine, LastingWork, undeliverable
 from sharedcompute.events import Event, Listener, PassStarted, StateTaken, ignore
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
@@ -110,7 +110,9 @@ class PhaseRunner:
         stores = tuple(replace(s, sink=self._sink(n, s)) for n, s in enumerate(phase.stores))
         bound = replace(phase.bind(self._values), source=self._source(phase.source), stores=stores)
         states = [_block_states(t, phase, self._engine) for _, t in phase.tallies]
-        self._do(phase, PassWork(bound, states))
+        work = PassWork(bound, states)
+        self._do(phase, work)
+        combine(work, self._engine, self._listen)
         for planned, store in zip(phase.stores, stores, strict=True):
             # What was held goes to the file.
             if isinstance(store.sink, ArraySink) and not isinstance(planned.sink, Held):
@@ -233,7 +235,7 @@ def _folding(work: LastingWork, listen: Listener) -> Listener:
 def _block_states(tally: Tally, work: Pass, engine: Engine) -> State:
     """Return room for the states, which the blocks fill in; without rows, the identity."""
     blocks = len(work.blocks)
-    runners = engine.workers * work.threads(engine.threads)
+    runners = engine.runners * work.threads(engine.threads)
     states = tally.states(tally.slots(blocks, runners), engine.allocate)
     if blocks == 0:
         tally.reset(states)

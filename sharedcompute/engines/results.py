@@ -57,7 +57,7 @@ class Results(PlanOutput):
         assert step.save is not None
         kept = {sink.path for sink in self._plan.row_sinks}
         with open_file(str(self._file.file)) as opened:
-            history = opened[step.save]["history"]
+            history = opened[f"{step.save}/history"]
             paths = zip(step.operation.saved, saved(step), strict=True)
             found = {name: opened[path][()] for name, path in paths if path not in kept}
             converged, stopped = (bool(history.attrs[name]) for name in ("converged", "stopped"))

@@ -1,23 +1,28 @@
-"""The engine without workers: all blocks in this process. The oracle for the others."""
+"""The engine without workers: all units in this process. The oracle for the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sharedcompute.engines.fits.loop import Loop
-from sharedcompute.engines.fits.rounds import iterate
-from sharedcompute.engines.units.threads import Claims, do_units
-from sharedcompute.engines.units.work import Deliver, Work
-from sharedcompute.events import BlockDone, Event, Listener, StateTaken
+from sharedcompute.engines.alone import note_rows, run_alone
+from sharedcompute.engines.claims import Claims
+from sharedcompute.engines.engine import Deliver, Left, Program, Work
+from sharedcompute.engines.units.threads import do_units
+from sharedcompute.engines.units.unnamed import unnamed_file
+from sharedcompute.events import Listener, StateTaken
 from sharedcompute.operations.specs import Array, DType
-from sharedcompute.rows import Blocks, Rows
+from sharedcompute.options import RunOptions
+from sharedcompute.plan.in_memory import FileArray
+from sharedcompute.traits import traits_of
 
 
 class Serial:
-    """Runs passes in this process.
+    """Does units of work in this process.
 
     Parameters
     ----------
@@ -26,21 +31,28 @@ class Serial:
     """
 
     name = "serial"
-    workers = 1
+    traits = traits_of(name)
+    runners = 1
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
 
     def allocate(self, shape: tuple[int, ...], dtype: DType) -> Array:
-        """Private memory."""
+        """Return private memory."""
         return np.empty(shape, dtype)
 
+    def room(
+        self, shape: tuple[int, ...], dtype: DType, folder: Path
+    ) -> AbstractContextManager[FileArray]:
+        """Make room in a file without a name."""
+        return unnamed_file(shape, dtype, folder)
+
     def share(self, array: Array) -> Array:
-        """As it is."""
+        """Return the array as it is."""
         return array
 
     def reach(self, source: Any) -> Any:
-        """Any source can be opened here."""
+        """Return the source as it is: any can be opened here."""
         return source
 
     def run(
@@ -51,59 +63,39 @@ class Serial:
         claims = Claims(iter(numbers), work.rows)
         slots = range(self.threads if work.side_by_side else 1)
         try:
-            do_units(work, slots, claims, _Desk(deliver, listen))
+            do_units(work, slots, claims, _Desk(work, deliver, listen))
         except Exception as problem:
-            if claims.failed is not None:
-                problem.add_note("raised on rows {}:{}".format(*claims.failed))
+            note_rows(problem, claims.failed)
             raise
-        work.combine(0, 1)
 
-    def iterate(self, loop: Loop, again: Callable[[], None], listen: Listener) -> None:
-        """Do the rounds here."""
+    def together(
+        self, program: Program, listen: Listener, again: Callable[[], None] = lambda: None
+    ) -> None:
+        """Run a program as the one rank that there is."""
         del again
-        from sharedcompute.sync import alone  # noqa: PLC0415 - 18 ms that only fits need
-
-        party = Alone(alone(), self.threads, listen)
-        try:
-            iterate(party, loop)
-        except Exception as problem:
-            if party.failed is not None:
-                problem.add_note("raised on rows {}:{}".format(*party.failed))
-            raise
+        run_alone(program, self.threads, listen)
 
 
 class _Desk:
-    """Hands on at once."""
+    """Hands on at once what units leave."""
 
-    def __init__(self, deliver: Deliver, listen: Listener) -> None:
+    def __init__(self, work: Work, deliver: Deliver, listen: Listener) -> None:
+        self._work = work
         self.deliver = deliver
         self._listen = listen
 
-    def done(self, event: BlockDone, taken: StateTaken | None) -> None:
-        """Tell the listener."""
-        self._listen(event)
-        if taken is not None:
-            self._listen(taken)
+    def done(self, left: Left) -> None:
+        """Put in place what is not there yet, and call the listener."""
+        self._work.accept(left)
+        self._listen(left.event)
+
+    def take(self, taken: StateTaken) -> None:
+        """Call the listener, which adds it up."""
+        self._listen(taken)
 
 
-class Alone:
-    """The one rank of the serial engine."""
-
-    rank, size = 0, 1
-
-    def __init__(self, control: Any, threads: int, tell: Callable[[Event], None]) -> None:
-        self.control = control
-        self.threads = threads
-        self.tell = tell
-        self.failed: Rows | None = None
-        """What it had in hand when it failed."""
-
-    def barrier(self) -> None:
-        """Nobody is waited for."""
-
-    def claims(self, blocks: Blocks) -> Claims:
-        """All blocks, in order."""
-        return Claims(iter(range(len(blocks))), blocks.__getitem__, self._note)
-
-    def _note(self, rows: Rows) -> None:
-        self.failed = rows
+@contextmanager
+def opened(workers: int, options: RunOptions, team: object) -> Iterator[Serial]:
+    """Open the engine for one run."""
+    del workers, team
+    yield Serial(options.threads)

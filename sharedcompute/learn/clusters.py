@@ -18,8 +18,8 @@ from sharedcompute.learn.foundation import (
     TransformerMixin,
 )
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import EngineName
 from sharedcompute.team import Team
+from sharedcompute.traits import EngineName
 
 SCORED_ROWS = 1 << 16
 """Rows that `KMeans.score` reads at a time."""

@@ -17,8 +17,8 @@ from sharedcompute.learn.foundation import (
     check_is_fitted,
 )
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import EngineName
 from sharedcompute.team import Team
+from sharedcompute.traits import EngineName
 
 SOLVERS = {"covariance_eigh": "covariance", "randomized": "randomized"}
 

@@ -18,8 +18,8 @@ from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
 from sharedcompute.operations.specs import Array, DType
-from sharedcompute.options import EngineName
 from sharedcompute.shm.shared_array import SharedArray
+from sharedcompute.traits import EngineName
 from sharedcompute.validation.arrays import refuse_meaning
 
 FLOATS = (np.float64, np.float32)

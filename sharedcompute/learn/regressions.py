@@ -13,8 +13,8 @@ from sharedcompute.events import Listener
 from sharedcompute.learn.estimator import Estimator, in_memory
 from sharedcompute.learn.foundation import RegressorMixin, check_is_fitted
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import EngineName
 from sharedcompute.team import Team
+from sharedcompute.traits import EngineName
 
 
 class _Regression(RegressorMixin, Estimator):

@@ -77,7 +77,7 @@ def _all(opened: h5py.File, file: str, describer: Inspector) -> dict[int, Found]
     """Find all datasets of the file, in its order: small ones in brief, where there are many."""
     briefer = Briefer(file, SMALL_NBYTES)
     found: dict[int, Found] = {}
-    small: dict[int, h5d.DatasetID | None] = {}
+    small: dict[int, h5d.DatasetID] = {}
     for path, item, at in walk_objects(opened.id):
         if not isinstance(item, h5d.DatasetID):
             continue
@@ -88,7 +88,9 @@ def _all(opened: h5py.File, file: str, describer: Inspector) -> dict[int, Found]
             found[at] = _one(name, dataset, describer, elsewhere=False)
         else:
             found[at] = Found(name, brief, 1.0, small=True)
-            small[at] = item if len(small) < MANY else None
+            # No more than are looked at again below.
+            if len(small) < MANY:
+                small[at] = item
     if len(small) < MANY:
         for at, item in small.items():
             assert item is not None

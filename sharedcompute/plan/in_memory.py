@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
+from sharedcompute.errors import ProgramError
 from sharedcompute.hdf5.format.chunks import box_at
 from sharedcompute.operations.specs import Array, DType
+from sharedcompute.shm.shared_array import segment_of
 
 RING_NBYTES = 8 << 20
 """Shared memory in which one worker's encoded chunks wait for the writer of the file."""
@@ -28,6 +31,14 @@ class FileArray:
     def open(self) -> Array:
         """Map it, to be read and written."""
         return np.memmap(self.file, self.dtype, "r+", shape=self.shape)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Stands for an array that lies in another process: values for it have to travel there."""
+
+    shape: tuple[int, ...]
+    dtype: DType
 
 
 Buffer = Array | FileArray
@@ -97,33 +108,81 @@ class ArrayReader:
 
 @dataclass(frozen=True)
 class ArraySink:
-    """Rows into an array in memory, in place.
+    """Rows into an array: in place, or collected for it.
 
     Parameters
     ----------
-    array : SharedArray, ndarray or FileArray
+    array : SharedArray, ndarray, FileArray or Elsewhere
     stored_dtype : numpy.dtype or None
         The dtype that the rows get in the file which they go to in the end.
     """
 
-    array: Buffer
+    array: Buffer | Elsewhere
     stored_dtype: DType | None = None
 
     def open(self) -> ArrayWriter:
-        """Return a writer: there is nothing to open."""
-        return ArrayWriter(opened(self.array))
+        """Return a writer for this thread."""
+        return ArrayWriter(self.array)
+
+    def detached(self) -> Self:
+        """Return the same for a process that does not have the array. A file it has."""
+        if isinstance(self.array, FileArray):
+            return self
+        return replace(self, array=Elsewhere(self.array.shape, self.array.dtype))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what travels."""
+        expect_reachable(self.array)
+        return vars(self)
 
 
 class ArrayWriter:
-    """A writer that copies rows which could not be computed in place."""
+    """Gives the places that rows are written to: views of the array, or buffers of its own."""
 
-    def __init__(self, array: Array) -> None:
-        self.array = array
+    def __init__(self, target: Buffer | Elsewhere) -> None:
+        self._array = None if isinstance(target, Elsewhere) else opened(target)
+        self._shape, self._dtype = target.shape, target.dtype
+        self._first = 0
+        self._place = np.empty(0, self._dtype)
+
+    def begin(self, box: tuple[slice, ...]) -> Array:
+        """Return the place for a box; all of the axes that are not named belong to it."""
+        self._first = box[0].start if box else 0
+        if self._array is not None:
+            self._place = self._array[box]
+        else:
+            # Fresh memory: the values may still be on their way when the next box begins.
+            sides = (side.stop - side.start for side in box)
+            self._place = np.empty((*sides, *self._shape[len(box) :]), self._dtype)
+        return self._place
+
+    def place(self, start: int, stop: int) -> Array:
+        """Return the place of some rows of the box."""
+        return self._place[start - self._first : stop - self._first]
 
     def write(self, start: int, rows: Array) -> tuple[()]:
-        """Copy rows."""
-        self.array[start : start + len(rows)] = rows
+        """Copy rows that could not be computed in place."""
+        self.place(start, start + len(rows))[...] = rows
         return ()
 
+    def left(self) -> Array | None:
+        """Return the values of the box, if they have to travel."""
+        return None if self._array is not None else self._place
+
     def close(self) -> None:
-        """Do nothing: nothing is open."""
+        """Let go of nothing."""
+
+
+def expect_reachable(array: Buffer | Elsewhere) -> None:
+    """Refuse to send an array that is to be written to, and of which the receiver gets a copy.
+
+    Raises
+    ------
+    ProgramError
+        It is in private memory: all that is written to the copy would be lost, silently.
+    """
+    if isinstance(array, np.ndarray) and segment_of(array) is None:
+        raise ProgramError(
+            "expected an array in shared memory for workers to write to, got one in private "
+            "memory, of which each would fill in a copy: send the work detached"
+        )

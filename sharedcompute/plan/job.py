@@ -1,4 +1,4 @@
-"""What a user asks for: a source, steps one after the other, and where results go."""
+"""A job: a source, steps one after the other, and where results go."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import normal_path
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.operations.declarations import (
-    Map,
-    Operation,
-    Reduce,
-    Scan,
-)
+from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
@@ -143,14 +138,14 @@ class Job:
 
 
 def operations_of(step: Step) -> list[tuple[Operation | Iterative, Mapping[str, Any]]]:
-    """The operations of a step, with their parameters."""
+    """Return the operations of a step, with their parameters."""
     if isinstance(step, ReduceStep):
         return list(step.operations)
     return [(step.operation, step.params)]
 
 
 def saved(step: Step) -> list[str]:
-    """The paths of the datasets that a step puts into the output."""
+    """Return the paths of the datasets that a step puts into the output."""
     if step.save is None:
         return []
     if isinstance(step, ReduceStep):
@@ -161,7 +156,7 @@ def saved(step: Step) -> list[str]:
 
 
 def transform(operation: Operation, given: Mapping[str, Any], save: str | None) -> MapStep:
-    """A step of a map, stencil or scan."""
+    """Return a step of a map, stencil or scan."""
     if isinstance(operation, Reduce | Iterative):
         kind = operation.kind
         raise InputError(f"{operation.name} is a {kind}, expected a map, stencil or scan")
@@ -170,7 +165,7 @@ def transform(operation: Operation, given: Mapping[str, Any], save: str | None) 
 
 
 def fitting(operation: Iterative, given: Mapping[str, Any], save: str | None) -> FitStep:
-    """A step of a fit."""
+    """Return a step of a fit."""
     params = bind(operation.name, operation.parameters, given)
     return FitStep(operation, params, save, {name: params[name] for name in given})
 
@@ -187,7 +182,7 @@ def _axis(axis: Axis) -> str:
 def summary(
     operations: tuple[Operation, ...], given: Mapping[str, Any], axis: Axis, save: str | None
 ) -> ReduceStep:
-    """A step of reductions that share what parameters they have in common.
+    """Return a step of reductions that share the parameters they have in common.
 
     Each parameter must belong to one of them at least.
     """

@@ -38,8 +38,7 @@ class Plan:
     projection : Projection
         Bytes it will take.
     reads : InputFiles
-        All files that are read: those of arrays given as parameters, and behind links and virtual
-        datasets, too.
+        All files that are read, those too that parameters, links and virtual datasets name.
     """
 
     task: Job | Repack

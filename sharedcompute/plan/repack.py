@@ -30,6 +30,7 @@ from sharedcompute.plan.proof import samples_of
 from sharedcompute.plan.recode import Recoding, StorageRequest, plan_recoding
 from sharedcompute.plan.structure import Repack
 from sharedcompute.system.machine import is_tmpfs
+from sharedcompute.traits import AUTO, IN_PROCESS, must_be_alone, traits_of, with_processes
 
 CODE_RATE = 0.1e9
 """Bytes per second of one core, decoding and encoding, within a factor of a few."""
@@ -170,14 +171,14 @@ def _size(changes: list[Change], options: RunOptions, output: OutputSpec) -> Siz
     file first: fewer workers with a box each are faster than that detour. Else as many as fit.
     """
     work = sum(change.source.nbytes for change in changes)
-    small = options.engine == "auto" and work < CODE_RATE * START_SECONDS
-    alone = options.engine == "serial" or options.team_size == 1 or small
+    small = options.engine == AUTO and work < CODE_RATE * START_SECONDS
+    alone = must_be_alone(options.engine) or options.team_size == 1 or small
     if alone or must_run_here(options):
-        return _sized("serial", 1, changes, options, output)
+        return _sized(IN_PROCESS, 1, changes, options, output)
     counts = range(options.team_size, 0, -1)
     fitting = None
     for count in counts if options.workers is None else counts[:1]:
-        sized = _sized("local", count, changes, options, output)
+        sized = _sized(with_processes(options.engine), count, changes, options, output)
         if sized.projection.fits(options.memory):
             fitting = fitting or sized
             if all(made.load != "file" for made in sized.recodings.values()):
@@ -235,14 +236,15 @@ def _project(
     engine: str, workers: int, threads: int, recodings: list[Recoding], files_are_memory: bool
 ) -> Projection:
     """Return the peak: datasets are stored one after the other."""
+    traits = traits_of(engine)
     file = max([0, *(made.file for made in recodings)])
     return Projection(
         engine,
         workers,
         threads * max([0, *(made.scratch for made in recodings)]),
-        HELD_BYTES if engine == "local" else 0,
+        HELD_BYTES if traits.processes else 0,
         max([0, *(made.shared for made in recodings)])
-        + (workers * RING_NBYTES if engine == "local" else 0)
+        + (workers * RING_NBYTES if traits.segments else 0)
         + (file if files_are_memory else 0),
         max([0, *(made.source.nbytes for made in recodings)]),
         sum(made.source.nbytes for made in recodings),

@@ -33,6 +33,7 @@ import numpy as np
 from sharedcompute.errors import InputError, MemoryBudgetError
 from sharedcompute.shm import janitor
 from sharedcompute.system import faults, machine
+from sharedcompute.traits import IN_PROCESS
 from sharedcompute.wording import option
 
 _PREFIX = "sc_"
@@ -214,7 +215,7 @@ def _make(name: str) -> int:
         raise MemoryBudgetError(
             f"expected to make a block of shared memory in {machine.SHM}, got "
             f"{os.strerror(number)!r}; {_CURE.get(number, _MOUNT)}, or do without "
-            f"workers: {option('engine', 'serial')}"
+            f"workers: {option('engine', IN_PROCESS)}"
         ) from None
 
 
@@ -241,7 +242,7 @@ def _allocate(descriptor: int, size: int) -> None:
             longest = machine.format_size(machine.file_size_limit() or 0)
             raise MemoryBudgetError(
                 f"expected {need} of shared memory, blocks are limited to {longest}; raise the "
-                f"limit on the size of files (ulimit -f), or use {option('engine', 'serial')}"
+                f"limit on the size of files (ulimit -f), or use {option('engine', IN_PROCESS)}"
             ) from None
         raise MemoryBudgetError(
             f"expected {need} of shared memory, {machine.SHM} has {have} free; "

@@ -116,6 +116,7 @@ def bits(x: np.ndarray) -> list[list[int]]:
 
 
 @pytest.mark.parametrize(("dtype", "attributes"), CASES, ids=str)
+@pytest.mark.sample(12)
 def test_decoded_numbers_are_xarrays_to_the_bit(
     dtype: str, attributes: Attributes, tmp_path: Path
 ) -> None:

@@ -175,6 +175,7 @@ def test_options_found_in_a_file_give_what_is_stored_again(filter):
 
 
 @pytest.mark.parametrize("filter", GONE)
+@pytest.mark.sample(2)
 def test_a_filter_without_a_way_back_is_refused_in_a_line_that_names_another(tmp_path, filter):
     old, new = tmp_path / "in.h5", tmp_path / "out.h5"
     dtype, chunks = ("u1", (16, 16)) if filter == "fcidecomp" else ("f4", (16, 16))

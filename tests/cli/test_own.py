@@ -70,6 +70,7 @@ ENGINES = [["--engine", "serial"], ["--engine", "local", "-j", "2", "--block-row
 
 
 @pytest.mark.parametrize("how", ENGINES, ids=["serial", "local"])
+@pytest.mark.sample(1)
 def test_maps_stencils_and_reductions_of_ones_own(
     cli: Cli, sample: Path, own: str, how: list[str]
 ) -> None:

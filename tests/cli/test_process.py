@@ -51,6 +51,7 @@ ENGINES = [["--engine", "serial"], ["--engine", "local", "-j", "2", "--block-row
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
 )
 @pytest.mark.parametrize("engine", ENGINES, ids=["serial", "local"])
+@pytest.mark.sample(1)
 def test_a_signal_ends_a_job_and_leaves_nothing(
     slow: Path, engine: list[str], number: signal.Signals, code: int, word: str
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_signal_ends_a_job_and_leaves_nothing(
     assert [b for b in arrays.list_blocks() if b.pid == process.pid] == []
 
 
+@pytest.mark.slow
 def test_two_jobs_cannot_write_one_output(slow: Path) -> None:
     words = ["map", "--op-from", "slow.py:op", "in.h5::/x", "new.h5", "--engine", "serial"]
     first = start(slow, *words)

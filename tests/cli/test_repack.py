@@ -58,6 +58,7 @@ def stored(file: str, path: str) -> tuple[tuple[int, ...] | None, str | None, bo
         ("--chunks 100,100,100", (24, 18, 6), "gzip", False),
     ],
 )
+@pytest.mark.sample(6)
 def test_options_say_how_it_is_stored(
     cli: Cli, old: Path, words: str, chunks: tuple[int, ...], compression: str, shuffle: bool
 ) -> None:
@@ -210,6 +211,7 @@ main()
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
+@pytest.mark.sample(1)
 def test_a_signal_leaves_the_output_as_it_was(old: Path, number: signal.Signals, code: int) -> None:
     Path("slow.py").write_text(SLOW)
     Path("out.h5").write_text("precious")

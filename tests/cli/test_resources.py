@@ -84,6 +84,7 @@ def script(
 
 
 @pytest.mark.parametrize("job", JOBS)
+@pytest.mark.sample(3)
 def test_a_full_disk_at_any_write_is_one_line_and_keeps_the_old_output(
     cli: Cli, jobs: Path, script: Callable[..., None], job: str
 ) -> None:
@@ -162,6 +163,7 @@ def test_too_low_a_limit_on_memory_is_refused_at_once(
 
 
 @pytest.mark.parametrize("engine", ["serial", "local"])
+@pytest.mark.sample(1)
 def test_too_low_a_limit_on_files_is_no_signal_but_a_line(jobs: Path, engine: str) -> None:
     old = (jobs / "out.h5").read_bytes()
     said = limited(resource.RLIMIT_FSIZE, 20_000, words("map", "--engine", engine, "-j", "2"))
@@ -251,6 +253,7 @@ def small_sweep(jobs: Path, mounted: Path, sizes: list[int], command: list[str])
 
 
 @needs_mounts
+@pytest.mark.slow
 def test_a_small_disk_and_small_shared_memory_are_a_line_each(jobs: Path, tmp_path: Path) -> None:
     disk = tmp_path.with_name(tmp_path.name + ".disk")
     disk.mkdir()

@@ -58,6 +58,7 @@ def test_the_variable_is_what_a_team_has_by_default(monkeypatch: pytest.MonkeyPa
         sc.Team()
 
 
+@pytest.mark.slow
 def test_a_job_is_measured_and_its_output_is_left_alone(cli: Cli, sample: Path) -> None:
     Path("out.h5").write_text("precious")
     said = cli("scaling", "--json", "-j1", "--repeats", 1, "reduce", "mean", "in.h5::/x", "out.h5")

@@ -59,6 +59,7 @@ QUICK = (("<&-", ">&-", "2>&-"),)
         for c in CLOSED
     ],
 )
+@pytest.mark.slow
 def test_a_command_whose_streams_are_closed_does_what_it_does(
     here: Path, closed: tuple[str, ...]
 ) -> None:

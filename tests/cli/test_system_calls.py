@@ -98,5 +98,6 @@ def test_an_error_at_any_call(place: Path, name: str, error: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["contiguous", "gzip"])
+@pytest.mark.slow
 def test_a_kill_at_some_calls(place: Path, name: str) -> None:
     assert sweep(place, name, "signal=SIGKILL", range(9, 12)) == 3

@@ -9,10 +9,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import h5py
 import pytest
 
+from sharedcompute import traits
+
+from . import apart as third
 from .stopping import write_input
 
 
@@ -32,6 +37,19 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with h5py.File(folder / "in.h5", "r+") as file:
         file.create_dataset("chunks", data=file["plain"][...], chunks=(5, 40))
     return folder
+
+
+@pytest.fixture(scope="session")
+def apart() -> Iterator[dict[str, Any]]:
+    """Options that run a job on processes without shared memory."""
+    nodes = third.Nodes(3)
+    third.NODES.append(nodes)
+    with pytest.MonkeyPatch.context() as patch:
+        known = {**traits.ENGINES, third.Apart.name: third.REGISTERED}
+        patch.setattr(traits, "ENGINES", MappingProxyType(known))
+        yield {"engine": third.Apart.name, "workers": 3}
+    third.NODES.clear()
+    nodes.close()
 
 
 @pytest.fixture

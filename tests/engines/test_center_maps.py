@@ -20,6 +20,7 @@ def distances(x, centers):
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.sample(1)
 def test_rows_are_measured_from_centres_and_labelled_by_the_nearest(dtype):
     x, centers = X.astype(dtype), CENTERS.astype(dtype)
     far = sc.map("center_distances", x, centers=centers, engine="serial", block_rows=3)
@@ -31,6 +32,7 @@ def test_rows_are_measured_from_centres_and_labelled_by_the_nearest(dtype):
 
 
 @pytest.mark.parametrize("name", ["nearest_center", "center_distances"])
+@pytest.mark.sample(1)
 def test_maps_to_centres_have_the_same_bits_on_every_team(name, teams):
     want = sc.map(name, X, centers=CENTERS, engine="serial", block_rows=301)
     shared = sc.asarray(X)

@@ -131,6 +131,7 @@ JOBS: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("change", [replace, overwrite])
 @pytest.mark.parametrize("job", JOBS)
+@pytest.mark.sample(4)
 def test_in_the_midst_of_a_pass(home: Path, how: dict[str, Any], job: str, change: Change) -> None:
     kind = events.RoundDone if job == "fit" else events.BlockDone
     listen = At(kind, change, home / "in.h5")
@@ -177,6 +178,7 @@ def test_a_worker_that_takes_a_dead_ones_place_opens_no_other_file(
         )  # fmt: skip
 
 
+@pytest.mark.sample(1)
 def test_all_that_an_input_leads_to_counts(home: Path, how: dict[str, Any]) -> None:
     """Links, virtual sources, numbered ones, external storage, files of a glob."""
     for number in range(3):
@@ -229,6 +231,7 @@ PARAMETERS: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.sample(2)
 def test_an_array_that_a_parameter_names_is_an_input(
     home: Path, name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

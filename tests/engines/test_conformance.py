@@ -1,6 +1,7 @@
 """The serial engine agrees with NumPy and SciPy, and every other engine with the serial one.
 
-The first to a stated tolerance; the second to the bit, for any number of workers and any schedule.
+The first to a stated tolerance; the second to the bit, for any number of workers and any schedule,
+and where no memory is shared.
 """
 
 from __future__ import annotations
@@ -17,9 +18,15 @@ from tests.operations import reference
 Array = np.ndarray[Any, Any]
 
 ROWWISE = [(name, params) for name, many in TRANSFORMS.items() for params in many]
-ENGINES = [(size, schedule) for size in (1, 2, 5) for schedule in ("static", "dynamic", "guided")]
+TEAMS = [(size, schedule) for size in (1, 2, 5) for schedule in ("static", "dynamic", "guided")]
 # Blocks of three rows: even the smallest data have a last block that is cut short.
 BLOCK = 3
+
+
+@pytest.fixture
+def ways(teams: dict[int, sc.Team], apart: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every other way to run a job."""
+    return [apart, *({"team": teams[size], "schedule": schedule} for size, schedule in TEAMS)]
 
 
 def assert_same_bits(got: Array, want: Array) -> None:
@@ -82,50 +89,51 @@ def test_a_reduction_treats_nan_as_numpy_does(name: str, skipna: bool) -> None:
 
 @pytest.mark.parametrize(("name", "params"), ROWWISE)
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[1], SHAPES[4], SHAPES[5], SHAPES[7]], ids=str)
-def test_a_map_has_the_same_bits_on_every_team(
-    name: str, params: dict[str, Any], shape: tuple[int, ...], teams: dict[int, sc.Team]
+def test_a_map_has_the_same_bits_on_every_engine(
+    name: str, params: dict[str, Any], shape: tuple[int, ...], ways: list[dict[str, Any]]
 ) -> None:
     x = sc.asarray(data(shape))
     want = sc.map(name, x, engine="serial", block_rows=BLOCK, **params)
-    for size, schedule in ENGINES:
-        got = sc.map(name, x, team=teams[size], schedule=schedule, block_rows=BLOCK, **params)
+    for how in ways:
+        got = sc.map(name, x, block_rows=BLOCK, **how, **params)
         assert_same_bits(got, want)
 
 
 @pytest.mark.parametrize("axis", ["rows", "all"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_reductions_have_the_same_bits_on_every_team(
-    axis: str, shape: tuple[int, ...], teams: dict[int, sc.Team]
+def test_reductions_have_the_same_bits_on_every_engine(
+    axis: str, shape: tuple[int, ...], ways: list[dict[str, Any]]
 ) -> None:
     x = sc.asarray(data(shape))
     want = sc.reduce(REDUCTIONS, x, axis=axis, engine="serial", block_rows=BLOCK)
-    for size, schedule in ENGINES:
-        got = sc.reduce(
-            REDUCTIONS, x, axis=axis, team=teams[size], schedule=schedule, block_rows=BLOCK
-        )
+    for how in ways:
+        got = sc.reduce(REDUCTIONS, x, axis=axis, block_rows=BLOCK, **how)
         for name in REDUCTIONS:
             assert_same_bits(got[name], want[name])
 
 
 @pytest.mark.parametrize("name", SCANS)
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[2], SHAPES[4], SHAPES[5]], ids=str)
-def test_a_scan_has_the_same_bits_on_every_team(
-    name: str, shape: tuple[int, ...], teams: dict[int, sc.Team]
+def test_a_scan_has_the_same_bits_on_every_engine(
+    name: str, shape: tuple[int, ...], ways: list[dict[str, Any]]
 ) -> None:
     x = sc.asarray(data(shape))
     want = sc.scan(name, x, engine="serial", block_rows=BLOCK)
-    for size, schedule in ENGINES:
-        got = sc.scan(name, x, team=teams[size], schedule=schedule, block_rows=BLOCK)
+    for how in ways:
+        got = sc.scan(name, x, block_rows=BLOCK, **how)
         assert_same_bits(got, want)
 
 
 @pytest.mark.parametrize("shape", EMPTY, ids=str)
-@pytest.mark.parametrize("engine", ["serial", "local"])
+@pytest.mark.parametrize("engine", ["serial", "local", "apart"])
 def test_data_without_elements_give_results_without_elements(
-    shape: tuple[int, ...], engine: str, team: sc.Team
+    shape: tuple[int, ...], engine: str, team: sc.Team, apart: dict[str, Any]
 ) -> None:
     x = data(shape)
-    how: dict[str, Any] = {"team": team} if engine == "local" else {"engine": engine}
+    known: dict[str, dict[str, Any]] = {
+        "serial": {"engine": engine}, "local": {"team": team}, "apart": apart,
+    }  # fmt: skip
+    how = known[engine]
     for name in ("scale", "gaussian", "anomaly", "median"):
         params = {"sigma": 1.0} if name == "gaussian" else {}
         assert sc.map(name, x, **how, **params).shape == shape
@@ -142,10 +150,12 @@ def test_a_result_does_not_depend_on_what_else_the_pass_computes() -> None:
     assert_same_bits(alone, sc.reduce(["std", "mean"], x, engine="serial")["mean"])
 
 
-def test_the_variance_of_small_noise_on_a_large_offset_is_right(team: sc.Team) -> None:
+def test_the_variance_of_small_noise_on_a_large_offset_is_right(
+    team: sc.Team, apart: dict[str, Any]
+) -> None:
     x = 1e8 + np.random.default_rng(0).normal(size=(10_000, 3))
     x[0] = 0  # a first row that would ruin a method that shifts by it
-    for how in ({"engine": "serial"}, {"team": team}):
+    for how in ({"engine": "serial"}, {"team": team}, apart):
         np.testing.assert_allclose(sc.reduce("var", x, **how), x.var(axis=0), rtol=1e-12)
     np.testing.assert_allclose(sc.reduce("var", x[1:]), x[1:].var(axis=0), rtol=1e-9)
 

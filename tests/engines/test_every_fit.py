@@ -38,6 +38,9 @@ CASES: dict[str, Case] = {
     "jacobi": ("jacobi", GRID, {"max_iter": 400, "tol": 1e-9}),
     "jacobi with a source": ("jacobi", GRID, {"max_iter": 200, "source": 0.5}),
 }
+FIRST = {op: name for name, (op, *_) in reversed(CASES.items())}.values()
+NAMES = [n if n in FIRST else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+"""One case of each fit for every run."""
 
 
 def fitted(name: str, x: Any = None, **how: Any) -> sc.Fitted:
@@ -57,7 +60,7 @@ def test_every_fit_has_a_case() -> None:
     assert {op for op, _, _ in CASES.values()} == set(ITERATIVE)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_fit_is_the_same_bits_for_any_engine_team_and_schedule(
     teams: dict[int, sc.Team], name: str
 ) -> None:
@@ -76,14 +79,14 @@ def threaded() -> Any:
         yield team
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_fit_is_the_same_bits_for_any_number_of_threads(threaded: sc.Team, name: str) -> None:
     alone = fitted(name, engine="serial")
     assert same(fitted(name, engine="serial", threads=3), alone)
     assert same(fitted(name, team=threaded), alone)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_fit_of_a_compressed_file_is_the_same_bits_and_is_written(
     tmp_path: Path, team: sc.Team, name: str
 ) -> None:

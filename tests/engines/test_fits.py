@@ -11,7 +11,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute import events
-from sharedcompute.engines.durability.runs import stopped
+from sharedcompute.engines.durability.stopped import stopped
 from sharedcompute.engines.fits import rounds
 from sharedcompute.plan.budget import staging
 
@@ -160,6 +160,7 @@ def fit_of(path: str, **how: Any) -> Job:
 
 @pytest.mark.parametrize("point", ["round", "checkpoint.write", "journal.append", "output.rename"])
 @pytest.mark.parametrize("filter", [None, "gzip:1"])
+@pytest.mark.sample(2)
 def test_a_fit_that_is_killed_goes_on_to_the_same_bytes(
     place: Path, monkeypatch: pytest.MonkeyPatch, point: str, filter: str | None
 ) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.engines.durability import in_order, journal, states
-from sharedcompute.engines.durability.runs import stopped
+from sharedcompute.engines.durability.stopped import stopped
 from sharedcompute.engines.fits import rounds
 from sharedcompute.engines.units import threads
 from sharedcompute.errors import Error
@@ -300,6 +300,7 @@ FORGED = ["contiguous", "gzip", "one state a block", "one state a worker"]
 
 
 @pytest.mark.parametrize("name", FORGED)
+@pytest.mark.sample(2)
 def test_forged_notes_are_refused_or_computed_again(field: Path, name: str) -> None:
     check_forgeries(field, name, 15)
 

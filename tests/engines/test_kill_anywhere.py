@@ -37,6 +37,7 @@ KINDS = ("contiguous", "gzip", "scan", "one state a worker", "repack a file")
 
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("name", KINDS)
+@pytest.mark.sample(4)
 def test_a_job_killed_at_any_point_goes_on_to_the_same_bytes(
     place: Path, name: str, point: str
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_job_killed_at_any_point_goes_on_to_the_same_bytes(
         pytest.fail(f"{point} has no end")
 
 
+@pytest.mark.slow
 def test_a_job_killed_again_and_again_comes_to_its_end(place: Path) -> None:
     """Also while it takes over what the runs before have left."""
     for name in ("gzip", "contiguous", "scan"):
@@ -112,6 +114,7 @@ def test_a_dataset_is_added_to_a_file_all_or_nothing(place: Path) -> None:
 
 
 @pytest.mark.parametrize("point", ["journal.append", "chunk.store", "output.fsync"])
+@pytest.mark.sample(1)
 def test_a_parent_that_is_killed_with_a_team_goes_on_too(place: Path, point: str) -> None:
     job = JOBS["gzip"]
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
+from sharedcompute import events
 from sharedcompute.cli.main import invoke
 from sharedcompute.engines.serial import Serial
 from sharedcompute.hdf5.filters.decode import Decoder
@@ -83,6 +84,7 @@ JOBS = {
 
 @pytest.mark.parametrize("job", JOBS)
 @pytest.mark.parametrize("case", [name for name in CASES if name != "all rows, few columns"])
+@pytest.mark.sample(4)
 def test_the_bits_do_not_depend_on_what_is_decoded_first(path, teams, how, case, job):
     finite(path, CASES[case])
     address = f"{path}::x"
@@ -96,7 +98,7 @@ def test_the_bits_do_not_depend_on_what_is_decoded_first(path, teams, how, case,
         how(load)
         for run in ({"engine": "serial"}, {"team": teams[2]}, {"team": teams[5]}):
             got = JOBS[job](address, block_rows=30, **run)
-            made.add(b"".join(np.asarray(g).tobytes() for g in got))
+            made.add(b"".join(np.asarray(g).tobytes() for g in got))  # type: ignore[attr-defined]
     assert len(made) == 1
     for one, other in zip(got, want, strict=True):
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-4, atol=1e-4)
@@ -148,6 +150,7 @@ def test_memory_decides_where_chunks_are_decoded_to(path, tmp_path, teams, capsy
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 5])
+@pytest.mark.sample(2)
 def test_stripes_of_columns_give_the_same_bits(path, teams, how, size):
     want = finite(path, TALL)
     names = ["mean", "std", "min", "argmax", "sum", "nan_count"]
@@ -196,6 +199,7 @@ centred = sc.Map("centred", centre)
 
 
 @pytest.mark.parametrize("step", BESIDE)
+@pytest.mark.sample(2)
 def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     finite(path, TALL)
     monkeypatch.chdir(path.parent)
@@ -235,6 +239,29 @@ def test_results_in_a_file_are_the_same_bytes(path, teams, how, tmp_path):
             sc.map("gaussian", f"{path}::x", out, sigma=1.0, overwrite=True, **run)
             made.add(out.read_bytes())
     assert len(made) == 1
+
+
+def test_a_job_goes_on_where_one_that_decoded_nothing_first_was_stopped(path, how, tmp_path):
+    class Stopped(Exception):
+        pass
+
+    def stop(event):
+        if isinstance(event, events.BlockDone) and event.block == 3:
+            raise Stopped
+
+    finite(path, TALL)
+    job = {"sigma": 1.0, "engine": "serial", "block_rows": 50, "chunks": "contiguous"}
+    how(None)
+    sc.map("gaussian", f"{path}::x", tmp_path / "whole.h5", **job)
+    for number, load in enumerate(loads(open_source(f"{path}::x"))):
+        out, heard = tmp_path / f"out{number}.h5", []
+        how(None)
+        with pytest.raises(Stopped):
+            sc.map("gaussian", f"{path}::x", out, listen=stop, **job)
+        how(load)
+        sc.map("gaussian", f"{path}::x", out, resume=True, listen=heard.append, **job)
+        assert any(isinstance(event, events.BlocksRestored) for event in heard)
+        assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
 def test_rows_that_were_held_are_in_the_output_alone(path, monkeypatch):

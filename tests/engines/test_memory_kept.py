@@ -106,6 +106,7 @@ def words_of(job: str, engine: str) -> list[str]:
     return [*JOBS[job].split(), "--overwrite", *engine.split()]
 
 
+@pytest.mark.slow
 def test_a_job_takes_no_more_memory_than_it_was_given(inputs: Path) -> None:
     needed, most = kept(inputs, words_of("load and held", "--engine local -j 2"))
     assert 0 < most <= needed

@@ -51,6 +51,7 @@ def test_chunks_are_stored_in_the_order_of_their_blocks(
 
 
 @pytest.mark.parametrize("schedule", ["static", "dynamic", "guided"])
+@pytest.mark.sample(1)
 def test_a_compressed_file_has_the_same_bytes_for_any_team(
     schedule: str, tmp_path: Path, teams: dict[int, sc.Team]
 ) -> None:

@@ -53,6 +53,7 @@ def numbers(file):
 
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize(("filter", "chunks"), STORED)
+@pytest.mark.sample(5)
 def test_results_are_the_same_however_they_are_stored(folder, teams, name, filter, chunks):
     out, plain = folder / "out.h5", folder / f"{name}.h5"
     made = set()
@@ -91,6 +92,7 @@ def test_xarray_reads_results(folder, tmp_path, filter):
 
 
 @pytest.mark.parametrize("name", [n for n in FILTERS if n != "szip"])
+@pytest.mark.sample(6)
 def test_a_result_is_stored_as_its_input_was(tmp_path, name):
     case = Case((40, 16), (9, 8), "i4", name)
     want = case.write(tmp_path / "in.h5")

@@ -15,7 +15,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.engines.durability import states
-from sharedcompute.engines.durability.runs import stopped
+from sharedcompute.engines.durability.stopped import stopped
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.operations.reductions.tally import Tally
 

@@ -18,7 +18,7 @@ from sharedcompute import events
 from sharedcompute.api.settings import Settings
 from sharedcompute.engines import local
 from sharedcompute.engines.durability import in_order, journal, sections, states
-from sharedcompute.engines.durability.runs import stopped
+from sharedcompute.engines.durability.stopped import stopped
 from sharedcompute.engines.units import threads
 from sharedcompute.system import faults
 
@@ -46,6 +46,7 @@ def crew() -> Iterator[sc.Team]:
 @pytest.mark.parametrize("after", [0, 1, 3, 12])
 @pytest.mark.parametrize("engine", ["serial", "local"])
 @pytest.mark.parametrize("name", JOBS)
+@pytest.mark.sample(6)
 def test_a_stopped_job_goes_on_to_the_same_bytes(
     field: Path, crew: sc.Team, name: str, engine: str, after: int
 ) -> None:
@@ -303,6 +304,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 @pytest.mark.parametrize("name", JOBS)
 @pytest.mark.parametrize("where", ["unit.0:1:kill", "unit:1:kill unit:9:exit", "combine:1:kill"])
+@pytest.mark.sample(4)
 def test_rows_whose_worker_died_are_done_again_bit_for_bit(
     field: Path, failing: Callable[[str], None], name: str, where: str
 ) -> None:

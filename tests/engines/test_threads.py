@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
+from sharedcompute.engines.claims import Claims
 from sharedcompute.engines.units import threads as engine_threads
-from sharedcompute.engines.units.threads import Claims, side_by_side
+from sharedcompute.engines.units.threads import side_by_side
 from sharedcompute.rows import Rows
 from tests.engines.cases import REDUCTIONS, data
 from tests.engines.stopping import JOBS
@@ -89,6 +90,7 @@ def test_a_scan_has_the_same_bits_for_any_threads(hybrid: dict[tuple[int, int], 
 
 
 @pytest.mark.parametrize("filter", ["gzip:4", "isal:1", "lz4", "zstd:3", "blosc2-zstd:5", "none"])
+@pytest.mark.sample(2)
 def test_files_have_the_same_bytes_for_any_threads(
     filter: str, hybrid: dict[tuple[int, int], sc.Team], tmp_path: Path
 ) -> None:
@@ -155,6 +157,7 @@ def test_an_error_in_a_thread_names_its_rows(size: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["gzip", "contiguous", "one state a worker", "repack a file"])
 @pytest.mark.parametrize("where", ["unit.7:1:kill", "unit:1:kill unit:9:exit", "combine:1:kill"])
+@pytest.mark.sample(2)
 def test_what_dies_with_several_units_in_hand_is_done_again(
     field: Path, failing: Callable[[str], None], name: str, where: str
 ) -> None:

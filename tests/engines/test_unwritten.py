@@ -109,12 +109,13 @@ ADDING = [adds, numba.njit(adds), goes_up_to, goes_up_to_what_is_larger, adds_ne
 def test_a_kernel_that_adds_into_out_is_not_refused_whatever_it_adds(x: Any, team: sc.Team) -> None:
     for kernel in ADDING:
         want = np.zeros_like(x)
-        getattr(kernel, "py_func", kernel)(x, want)
+        getattr(kernel, "py_func", kernel)(x, want)  # type: ignore[operator]
         np.testing.assert_array_equal(sc.map(kernel, x, engine="serial"), want)
     np.testing.assert_array_equal(team.map(adds, x), x)
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "u2", "i8", "f4", "f8", "c16"])
+@pytest.mark.sample(3)
 def test_a_compiled_kernel_that_never_writes_is_refused(dtype: str, team: sc.Team) -> None:
     x = np.ones((3, 2), dtype)
     with pytest.raises(sc.InputError, match="wrote nothing to out"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sharedcompute.hdf5.format.calendars import CALENDARS, SAME, TimeUnits
+from sharedcompute.hdf5.format.calendars import CALENDARS, SYNONYMS, TimeUnits
 
 UNITS = [
     "days since 2001-01-01",
@@ -28,7 +28,7 @@ UNITS = [
 ]
 
 
-@pytest.mark.parametrize("calendar", [*CALENDARS, *SAME])
+@pytest.mark.parametrize("calendar", [*CALENDARS, *SYNONYMS])
 def test_times_are_rebased_as_cftime_does(calendar: str) -> None:
     parsed = {}
     for units in UNITS:

@@ -38,6 +38,7 @@ def want_of(values):
 
 @RUNS
 @given(case=cases(), data=st.data())
+@pytest.mark.slow
 def test_rows_are_those_that_h5py_reads_in_any_order(path, case, data):
     want = want_of(case.write(path))
     source = open_source(f"{path}::x")
@@ -49,6 +50,7 @@ def test_rows_are_those_that_h5py_reads_in_any_order(path, case, data):
 
 @RUNS
 @given(case=cases(), data=st.data())
+@pytest.mark.slow
 def test_boxes_are_those_that_h5py_reads(path, case, data):
     want = want_of(case.write(path))
     with open_source(f"{path}::x").open() as reader:
@@ -121,7 +123,7 @@ def test_chunks_stored_without_some_of_the_filters(path):
     with h5py.File(path) as file:
         np.testing.assert_array_equal(file["x"][...], want)
     with open_source(f"{path}::x").open() as reader:
-        assert reader.name == "chunks"
+        assert reader.name == "chunks"  # type: ignore[attr-defined]
         assert_same(reader.read(0, 12), want)
     assert chunk_of(path, "x", (8, 0))[0] == 5
 
@@ -135,7 +137,7 @@ def test_every_index_of_chunks_that_hdf5_has(path, libver, limits, name):
         case = Case((40, 30), chunks, "f8", name, libver, extra={"maxshape": limits})
         want = case.write(path)
         with open_source(f"{path}::x").open() as reader:
-            assert reader.name in ("chunks", "preadv")
+            assert reader.name in ("chunks", "preadv")  # type: ignore[attr-defined]
             assert_same(reader.read(3, 39), want[3:39])
 
 

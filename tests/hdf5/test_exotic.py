@@ -115,6 +115,7 @@ BITS = [(bits, order) for bits in (8, 16, 32, 64) for order in ("LE", "BE")]
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "chunked", "gzip", "compact"])
+@pytest.mark.sample(2)
 def test_fields_of_bits_are_unsigned_integers_in_either_byte_order(tmp_path, layout):
     file = tmp_path / "in.h5"
     with h5py.File(file, "w") as opened:

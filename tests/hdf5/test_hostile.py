@@ -123,6 +123,7 @@ def test_another_folder_is_read_only_when_that_is_allowed(folder, kind):
 
 
 @pytest.mark.parametrize("kind", ["link", "virtual", "numbered", "storage"])
+@pytest.mark.sample(2)
 def test_every_command_has_the_option(folder, kind, capsys):
     outward(folder, kind)
     for words in (
@@ -235,6 +236,7 @@ def test_cycles_end(folder):
     assert found["/a"].read_path is None
 
 
+@pytest.mark.slow
 def test_virtual_datasets_in_layers_are_looked_at_once_each(folder):
     """Eight layers of eight that each map all eight below: 16 million ways."""
     with h5py.File("in.h5", "w") as file:
@@ -416,6 +418,7 @@ def check_damaged(path):
 @pytest.mark.filterwarnings("ignore::sharedcompute.api.notices.UnappliedAttributes")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("how", small_files())
+@pytest.mark.slow
 def test_flipped_bytes_give_what_hdf5_gives_or_an_error(folder, how):
     flip_and_check(how, range(8))
 
@@ -445,6 +448,7 @@ def flip_and_check(how, seeds):
 
 
 @pytest.mark.parametrize("how", small_files())
+@pytest.mark.sample(1)
 def test_a_file_that_was_cut_anywhere_is_refused(folder, how):
     write_small("good.h5", how)
     whole = Path("good.h5").read_bytes()

@@ -110,6 +110,7 @@ def test_a_cycle_of_groups_is_linked_and_not_copied_for_ever(paths):
 
 @pytest.mark.parametrize("libver", LIBVERS)
 @pytest.mark.parametrize("track_order", [False, True])
+@pytest.mark.sample(1)
 def test_groups_of_many_links_are_copied(paths, libver, track_order):
     with h5py.File(paths[0], "w", libver=(libver, "latest"), track_order=track_order) as file:
         for group in (file, file.create_group("g", track_order=track_order)):
@@ -347,6 +348,7 @@ NETCDF = Path(iris_sample_data.__file__).parent / "sample_data"
 
 
 @pytest.mark.parametrize("name", sorted(item.name for item in NETCDF.glob("*.nc")))
+@pytest.mark.sample(4)
 def test_a_netcdf_file_is_equal_for_xarray_and_h5diff(tmp_path, name):
     source, target = NETCDF / name, tmp_path / name
     if not h5py.is_hdf5(source):

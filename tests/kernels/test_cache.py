@@ -248,6 +248,7 @@ def at_once(folder: Path, count: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_processes_that_compile_at_once_leave_a_cache_that_is_right(tmp_path: Path) -> None:
     at_once(tmp_path, 2)
     assert at_once(tmp_path, 1) == [4]
@@ -327,6 +328,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_users_kernels_are_compiled_again_too(tmp_path: Path) -> None:
     (tmp_path / "own_kernels.py").write_text(OWN)
     (tmp_path / "job.py").write_text(BY_MAP)

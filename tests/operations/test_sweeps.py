@@ -17,7 +17,7 @@ from scipy.sparse.linalg import spsolve
 
 import sharedcompute as sc
 from sharedcompute.errors import InputError, WorkerDied
-from sharedcompute.operations.fits import sweeps
+from sharedcompute.operations.fits import relaxation
 from sharedcompute.operations.fits.declaration import Fit, Step, Sweeps
 from sharedcompute.operations.fits.relaxation import Relaxation
 from sharedcompute.operations.fits.sweeps import HEAT, JACOBI
@@ -125,9 +125,9 @@ def test_any_number_of_ranks_gives_the_same_bits(shape: tuple[int, ...], dtype: 
 def test_any_number_of_sweeps_at_once_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     x = noise((300, 20))
     expected = iterate(HEAT, x, 1, sweeps=60)
-    monkeypatch.setattr(sweeps, "BORDER", 2)  # the thickest borders that fit
+    monkeypatch.setattr(relaxation, "BORDER", 2)  # the thickest borders that fit
     for depth in (1, 2, 3, 7, 31):
-        monkeypatch.setattr(sweeps, "DEEPEST", depth)
+        monkeypatch.setattr(relaxation, "DEEPEST", depth)
         for size in SIZES:
             found = iterate(HEAT, x, size, sweeps=60)
             np.testing.assert_array_equal(found["grid"], expected["grid"])

@@ -213,6 +213,7 @@ def test_a_script_without_a_main_guard_runs_once_with_its_own_kernels(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["pass", "sys.exit(5)", "raise LookupError('x')", "del x, team"])
+@pytest.mark.sample(2)
 def test_a_script_that_ends_leaves_no_process_and_no_block(tmp_path, ending):
     code, out, err = run(
         tmp_path,
@@ -281,6 +282,7 @@ def script(tmp_path):
 
 
 @pytest.mark.parametrize("job", JOBS)
+@pytest.mark.sample(2)
 def test_control_c_ends_a_script_soon_and_leaves_nothing(script, job):
     made, pid, workers = script(job)
     os.killpg(pid, signal.SIGINT)  # as a terminal does
@@ -297,6 +299,7 @@ def test_control_c_ends_a_script_soon_and_leaves_nothing(script, job):
     ("job", "options"),
     [("kernel", "nogil=True"), ("kernel", ""), ("python", ""), ("barrier", ""), ("idle", "")],
 )
+@pytest.mark.sample(2)
 def test_a_killed_parent_leaves_no_process_and_no_block(script, job, options):
     made, pid, workers = script(job, options)
     made.process.kill()

@@ -13,7 +13,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.cli.main import invoke
-from sharedcompute.engines.durability.runs import Stopped
+from sharedcompute.engines.durability.stopped import Stopped
 from sharedcompute.errors import OutputExists, StaleResumeError
 from sharedcompute.options import NAMES, ReadOptions, StorageOptions
 from sharedcompute.wording import flag, in_python, on_command_line, option, parameter

@@ -22,6 +22,7 @@ from sharedcompute.cli.scaling.laws import Run, job_parts, program_parts
 from sharedcompute.errors import Error, InputError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.system.machine import WORKERS_VARIABLE
+from sharedcompute.traits import ON_TEAM
 
 PLACEHOLDER = "{workers}"
 
@@ -114,7 +115,7 @@ class Job:
 
     def _words(self, workers: int, output: Address | None) -> list[str]:
         rest = list(self.words[1:])
-        ours = ["--workers", str(workers), "--engine", "local", "--json", "--quiet"]
+        ours = ["--workers", str(workers), "--engine", ON_TEAM, "--json", "--quiet"]
         if output is not None and self.place is None:
             ours += ["--output", str(output)]
         elif output is not None and self.place is not None:
@@ -168,10 +169,10 @@ def _check_options(context: click.Context) -> None:
         raise InputError(
             "-j/--workers in COMMAND: scaling sets it; give `scaling --workers 1,2,4 COMMAND`"
         )
-    if given.get("engine", "local") != "local":
+    if given.get("engine", ON_TEAM) != ON_TEAM:
         raise InputError(
-            f"--engine {given['engine']} in COMMAND: workers are varied with --engine local alone; "
-            "leave it out"
+            f"--engine {given['engine']} in COMMAND: workers are varied with --engine {ON_TEAM} "
+            "alone; leave it out"
         )
     for name in ("resume", "dry_run"):
         if given.get(name):

@@ -22,7 +22,7 @@ from sharedcompute.system import faults
 
 @dataclass(frozen=True)
 class Reached:
-    """Where a fit had come to.
+    """The last saved state of a fit.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Reached:
         Rounds that were done.
     model : State
     values : list of list of float
-        What each of them said, in the order of the names that the fit watches.
+        Of each of them, in the order of the names that the fit watches.
     """
 
     run: int
@@ -42,7 +42,7 @@ class Reached:
 
 
 class Checkpoints:
-    """Brings the model that holds to the disk, to two places by turns: one is always whole.
+    """Saves the current model, to two places by turns: one is always whole.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Checkpoints:
         self._noted = len(values)
 
     def restore(self) -> Reached | None:
-        """Find where the run before has come to, and let what it left go."""
+        """Find the model that the run before has saved last, and let the files of that run go."""
         with understood(self._section.run.folder):
             reached = self._find()
         if reached is not None:
@@ -90,7 +90,7 @@ class Checkpoints:
         return reached
 
     def latest(self) -> tuple[int, State] | None:
-        """The rounds and the model that were saved last, or found."""
+        """Return the rounds and the model that were saved last, or found."""
         model = self._read(self._section.run, self._last) if self._last is not None else None
         return None if self._last is None or model is None else (self._last["rounds"], model)
 
@@ -102,16 +102,16 @@ class Checkpoints:
                 continue
             self._turn, self._last = int(record["place"] == 0), record
             values: list[list[float]] = []
-            for told in (r for other, r in reversed(records[at:]) if other is run):
-                # A record before whose model is lost may have told of rounds that came again.
-                values[told["rounds"] - len(told["values"]) :] = told["values"]
+            for noted in (r for other, r in reversed(records[at:]) if other is run):
+                # A record before whose model is lost may have noted rounds that were run again.
+                values[noted["rounds"] - len(noted["values"]) :] = noted["values"]
             if len(values) != record["rounds"]:
-                raise ValueError(f"{len(values)} rounds told, and {record['rounds']} done")
+                raise ValueError(f"{len(values)} rounds noted, and {record['rounds']} done")
             return Reached(run.number, record["rounds"], model, values)
         return None
 
     def _read(self, run: Run, record: Record) -> State | None:
-        """The model as a record says it; None where the file has something else."""
+        """Read the model that a record notes; None where the file has something else."""
         path = run.states(self._section.name)
         file = open_to_read(path)
         if file is None:

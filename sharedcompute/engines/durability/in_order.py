@@ -1,6 +1,6 @@
 """Chunks in the order of their blocks, whichever worker is done first.
 
-HDF5 puts each chunk behind the last one that was stored. Stored as they come, the same data would
+HDF5 puts each chunk after the last one that was stored. Stored as they come, the same data would
 give another file with every run; in order, the file's bytes do not depend on the workers.
 """
 
@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 import deflate
 
 from sharedcompute.engines.durability.sections import Section
-from sharedcompute.engines.units.work import TAKE_SECONDS
+from sharedcompute.engines.engine import TAKE_SECONDS
 from sharedcompute.hdf5.safety.ownership import open_own
 from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.plan.in_memory import HELD_BYTES
@@ -43,7 +43,7 @@ class InOrder:
     Parameters
     ----------
     store : callable
-        ``store(number, chunks)`` puts chunks of keep `number` into the file.
+        ``store(number, chunks)`` puts chunks of store `number` into the file.
     section : Section
         Takes the notes.
     """
@@ -71,7 +71,7 @@ class InOrder:
             waiting.extend(self._keep(number, chunk) for chunk in chunks)
 
     def done(self, block: int, checksums: tuple[int, ...] = ()) -> None:
-        """Note that all chunks of a block have come."""
+        """Note that all chunks of a block are here."""
         if block < self._turn:
             return
         self._done[block] = checksums
@@ -88,7 +88,7 @@ class InOrder:
             self._end_turn()
 
     def restart(self) -> None:
-        """Forget what has come of blocks that are not done: it will come again."""
+        """Drop the chunks of blocks that are not done: they will be sent again."""
         for block in self._waiting.keys() - self._done.keys():
             self._held -= sum(len(w.chunk.data) for w in self._waiting.pop(block))
         # What is stored already will be stored again at its place.
@@ -143,7 +143,7 @@ class InOrder:
         return waiting if self._held <= HELD_BYTES else self._spilled(waiting)
 
     def _spilled(self, waiting: _Waiting) -> _Waiting:
-        """The same, with its data in the file."""
+        """Return the same chunk, with its data in the file."""
         if waiting.position >= 0:
             return waiting
         if self._spill is None:
@@ -168,13 +168,13 @@ class InOrder:
 
 
 def checksum(number: int, chunk: EncodedChunk) -> int:
-    """Of all that is stored of a chunk: its data, and where and how they are stored."""
+    """Return the checksum of all that is stored of a chunk: its data, their place and filters."""
     how = ",".join(str(int(value)) for value in (number, chunk.mask, *chunk.offset))
     data = deflate.crc32(chunk.data) if chunk.crc is None else chunk.crc
     return int(deflate.crc32(how.encode(), data))
 
 
 def _note(number: int, chunk: EncodedChunk) -> list[Any]:
-    """What a later run has to know of a chunk."""
+    """Return what a later run has to know of a chunk."""
     crc = checksum(number, chunk)
     return [number, chunk.mask, len(chunk.data), crc, list(chunk.offset)]

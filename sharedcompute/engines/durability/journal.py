@@ -1,4 +1,4 @@
-"""What a job has done, a line for each thing, so that another run can go on after it.
+"""The journal of a job, a line for each thing that is done, so that another run can go on.
 
 A line is a CRC-32 in hexadecimal, a space, and JSON. The checksum is of all JSON up to the line's
 end, so that a line counts only where it stands. Lines are appended by one process and never
@@ -62,12 +62,12 @@ class Journal:
 
 
 def read(path: Path) -> list[Record]:
-    """The records of a journal, up to the first that is damaged; none where there is no journal."""
+    """Read a journal up to the first record that is damaged; nothing where there is no journal."""
     return _read(path)[0]
 
 
 def _read(path: Path) -> tuple[list[Record], int, int]:
-    """The whole records, how many bytes they take, and their checksum."""
+    """Read the whole records, the bytes that they take, and their checksum."""
     records: list[Record] = []
     length = crc = 0
     file = open_to_read(path)
@@ -76,9 +76,9 @@ def _read(path: Path) -> tuple[list[Record], int, int]:
     with file:
         data = file.read()
     for line in data.splitlines(keepends=True):
-        told, _, text = line.rstrip(b"\n").partition(b" ")
+        noted, _, text = line.rstrip(b"\n").partition(b" ")
         after = deflate.crc32(text, crc)
-        record = _record(text) if line.endswith(b"\n") and told == b"%08x" % after else None
+        record = _record(text) if line.endswith(b"\n") and noted == b"%08x" % after else None
         if record is None:
             break
         records.append(record)

@@ -1,4 +1,4 @@
-"""What made a result, and of what: the record that goes into the output."""
+"""The lineage of a result: the record of its input and steps that goes into the output."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from sharedcompute.plan.job import Job, ReduceStep, operations_of
 
 
 def is_own(op: Operation | Iterative) -> bool:
-    """Whether an operation is a user's, and not of the catalogue."""
+    """Return whether an operation is a user's, and not of the catalogue."""
     return op not in (CATALOGUE.get(op.name), ITERATIVE.get(op.name))
 
 
 def record(job: Job, number: int) -> dict[str, Any]:
-    """What made the result of a step: its input, and the steps up to it."""
+    """Return the input of a step's result, and the steps up to it."""
     steps = []
     for step in job.steps[: number + 1]:
         ops = [op for op, _ in operations_of(step)]
         if isinstance(step, ReduceStep) and step is not job.steps[number]:
             continue
         own = {op.name: fingerprint(op) for op in ops if is_own(op)}
-        told = {"operation": ",".join(op.name for op in ops), **({"code": own} if own else {})}
-        steps.append({**told, **_plain(step.given)})
+        made = {"operation": ",".join(op.name for op in ops), **({"code": own} if own else {})}
+        steps.append({**made, **_plain(step.given)})
     source = job.source
     if isinstance(source, DatasetSource):
         # The name without its folder: the same job elsewhere writes the same bytes.
@@ -43,7 +43,7 @@ def record(job: Job, number: int) -> dict[str, Any]:
 
 
 def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON takes them: an array by what tells it apart, a file without its folder."""
+    """Return parameters as JSON takes them: an array by its digest, a file without its folder."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):

@@ -1,17 +1,17 @@
-"""What of a section is done, from the events of its run: stored, noted, and found again."""
+"""The notes on a section: what is done, by the events of its run, is stored and noted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from sharedcompute.engines.durability.in_order import InOrder
 from sharedcompute.engines.durability.restore import restore
 from sharedcompute.engines.durability.runs import understood
 from sharedcompute.engines.durability.sections import Section
 from sharedcompute.engines.durability.states import SavedStates
-from sharedcompute.engines.units.work import LastingWork
+from sharedcompute.engines.engine import LastingWork
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.events import (
     BlockDone,
@@ -21,6 +21,7 @@ from sharedcompute.events import (
     StateTaken,
     WorkerReplaced,
 )
+from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.hdf5.writing.sink import Created
 from sharedcompute.operations.specs import Array
 
@@ -72,7 +73,7 @@ class Notes:
             self._states.close()
 
     def left(self, listen: Listener) -> Sequence[int]:
-        """Take over what runs before have left, and give the units that are still to be done."""
+        """Take over what runs before have left, and return the units that are still to be done."""
         with understood(self._section.run.folder):
             kept = restore(
                 self._section, self._created, self._order, self._work.box, sparse=self._work.sparse
@@ -90,12 +91,12 @@ class Notes:
             [n for n in range(len(self._work)) if n not in done] if done else range(len(self._work))
         )
 
-    def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
+    def deliver(self, block: int, number: int, chunks: Sequence[EncodedChunk]) -> None:
         """Take in encoded chunks; called in the parent only: one writer."""
         self._order.add(block, number, chunks)
 
     def watch(self, listen: Listener) -> Callable[[Event], None]:
-        """A listener that notes what is done, before `listen` hears of it."""
+        """Return a listener that notes what is done, before `listen` gets the event."""
 
         def note(event: Event) -> None:
             if isinstance(event, BlockDone) and self._created:

@@ -3,7 +3,7 @@
 HDF5's index of a file that a killed job has left is not to be trusted, and where chunks lie was not
 noted as they were stored: to ask HDF5 takes a time that grows with the file (it walks the index).
 But what HDF5 hands out depends on nothing but the calls before, so chunks of the same lengths,
-stored in the same order in a new file, come to lie where they lay in the old one. The checksum of
+stored in the same order in a new file, get the places that they had in the old one. The checksum of
 each tells whether that is so.
 """
 
@@ -13,6 +13,7 @@ import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import deflate
@@ -26,6 +27,7 @@ from sharedcompute.hdf5.safety.ownership import is_own, open_to_read
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
 from sharedcompute.hdf5.writing.row_writer import ContiguousTarget, EncodedChunk
 from sharedcompute.hdf5.writing.sink import Created
+from sharedcompute.operations.specs import Array
 from sharedcompute.rows import Rows
 
 Places = dict[tuple[int, ...], int]
@@ -34,7 +36,7 @@ Places = dict[tuple[int, ...], int]
 Kept = tuple[Run, Record]
 
 Box = tuple[slice, ...]
-"""What a unit of work is of a dataset."""
+"""The part of a dataset that a unit of work is."""
 
 
 def restore(
@@ -45,7 +47,7 @@ def restore(
     *,
     sparse: bool = False,
 ) -> dict[int, tuple[int, ...]]:
-    """Take over the blocks that were kept, and give their checksums.
+    """Take over the blocks that were kept, and return their checksums.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ def restore(
     order : InOrder
         Stores what is not in this run's file.
     box_of : callable
-        What a block is of each dataset: its rows at least, and all of the axes that are not told.
+        The part of each dataset that a block is: its rows at least, and all of axes not named.
     sparse : bool
         Chunks of a block may be missing: nothing was written to the input's.
     """
@@ -115,6 +117,7 @@ def _take_over(
         order.present(block)
         return True
     for target, data in plain if not here else ():
+        assert data is not None
         with target.open() as writer:
             writer.write(rows.start, data)
     for number, chunk in chunks:
@@ -125,7 +128,7 @@ def _take_over(
 
 
 def _is_whole(record: Record, box: Box, created: Sequence[Created], sparse: bool) -> bool:
-    """Whether a note is of all that a block leaves, and of nothing else."""
+    """Return whether a note is of all that a block leaves, and of nothing else."""
     if record["crcs"] and len(record["crcs"]) != len(created):
         return False
     noted = [(note[0], tuple(note[4])) for note in record["chunks"]]
@@ -155,7 +158,7 @@ def _lay_out(kept: Sequence[Kept], section: Section, created: Sequence[Created])
         size = run.output.lstat().st_size if is_own(run.output) else 0
         for made, mask, length, _, offset in record["chunks"]:
             if not 0 <= length <= size:
-                return  # it was cut short: nothing comes to lie where it lay
+                return  # it was cut short: nothing gets the place that it had
             created[made].store([EncodedChunk(tuple(offset), mask, bytes(length))])
 
 
@@ -181,10 +184,10 @@ class _Files:
 
     def __init__(self, places: Sequence[Places]) -> None:
         self._places = places
-        self._files: dict[Any, IO[bytes] | None] = {}
+        self._files: dict[Path, IO[bytes] | None] = {}
 
     def chunk(self, run: Run, where: str, note: list[Any]) -> EncodedChunk | None:
-        """An encoded chunk; None where it is not what was noted."""
+        """Read an encoded chunk; None where it is not what was noted."""
         number, mask, length, crc, offset, *position = note
         if where == "waiting":
             data = self._read(run.waiting, position[0], length)
@@ -196,8 +199,8 @@ class _Files:
         found = EncodedChunk(tuple(offset), mask, data)
         return found if checksum(number, found) == crc else None
 
-    def rows(self, run: Run, target: ContiguousTarget, rows: Rows, crc: int) -> Any:
-        """Rows of a contiguous dataset; None where they are not what was noted."""
+    def rows(self, run: Run, target: ContiguousTarget, rows: Rows, crc: int) -> Array | None:
+        """Read rows of a contiguous dataset; None where they are not what was noted."""
         assert target.offset is not None
         row = int(np.prod(target.shape[1:], dtype=np.int64)) * target.stored_dtype.itemsize
         place = target.offset + rows.start * row
@@ -206,7 +209,7 @@ class _Files:
             return None
         return np.frombuffer(data, target.stored_dtype).reshape(rows.size, *target.shape[1:])
 
-    def _read(self, path: Any, place: int, length: int) -> bytes | None:
+    def _read(self, path: Path, place: int, length: int) -> bytes | None:
         if path not in self._files:
             self._files[path] = open_to_read(path)
         file = self._files[path]

@@ -1,11 +1,10 @@
-"""What the runs of a job before this one have left in the folder beside its output."""
+"""Earlier runs of a job: what they have left in the folder beside its output."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sharedcompute.engines.durability.journal import Record, read
-from sharedcompute.errors import Error, InputError, OutputExists, StaleResumeError
+from sharedcompute.errors import Error, InputError, StaleResumeError
 from sharedcompute.hdf5.safety.ownership import is_own, is_own_folder
 from sharedcompute.hdf5.writing.new_file import open_written
-from sharedcompute.hdf5.writing.state_folder import StateFolder
 from sharedcompute.system import faults
-from sharedcompute.wording import flag, in_python
+from sharedcompute.wording import flag
 
 FORMAT = 2
 """Of the journal's records."""
@@ -26,7 +24,7 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Run:
-    """What one run has left in the folder.
+    """One run, and what it has left in the folder.
 
     Parameters
     ----------
@@ -67,11 +65,11 @@ class Run:
         return self.folder / f"waiting-{self.number}"
 
     def states(self, section: str) -> Path:
-        """Its file of the states of a section's reductions."""
+        """Return its file of the states of a section's reductions."""
         return self.folder / f"states-{self.number}-{section}"
 
     def of(self, section: str, kind: str) -> list[Record]:
-        """The records of a kind of a section."""
+        """Return the records of a kind of a section."""
         return [record for record in self._sections.get(section, ()) if kind in record]
 
     @cached_property
@@ -94,7 +92,7 @@ class Run:
 
 
 def state_of(file: Path) -> list[int]:
-    """Size and time of a file, as a record has them."""
+    """Return size and time of a file, as a record has them."""
     found = file.lstat()
     return [found.st_size, found.st_mtime_ns]
 
@@ -117,7 +115,7 @@ def removed(file: Path) -> None:
 
 
 def runs(folder: Path) -> list[Run]:
-    """What stopped jobs have left in a folder, the oldest first; nothing where it is not ours."""
+    """Return what stopped jobs have left in a folder, the oldest first, if it is ours."""
     found: list[Run] = []
     if not is_own_folder(folder):
         return found
@@ -131,92 +129,20 @@ def runs(folder: Path) -> list[Run]:
 
 
 def _is_header(record: Record) -> bool:
-    """Whether a record is what the journal of a job begins with."""
+    """Return whether a record is what the journal of a job begins with."""
     kinds = {"format": int, "identity": dict, "what": str, "overwrite": bool}
-    told = all(isinstance(record.get(name), kind) for name, kind in kinds.items())
-    return told and record["format"] == FORMAT
+    whole = all(isinstance(record.get(name), kind) for name, kind in kinds.items())
+    return whole and record["format"] == FORMAT
 
 
 def _has_place(record: Record) -> bool:
-    """Whether a record says to which section it belongs, if it must."""
+    """Return whether a record names the section to which it belongs, if it must."""
     return isinstance(record.get("section", None if is_done(record) else ""), str)
 
 
 def was_overwriting(folder: Path) -> bool:
-    """Whether the stopped job in a folder was allowed to replace its output."""
+    """Return whether the stopped job in a folder was allowed to replace its output."""
     return any(run.header["overwrite"] for run in runs(folder))
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """A job that has not come to its end.
-
-    Parameters
-    ----------
-    folder : Path
-        Where what it has done lies.
-    what : str
-        The job, for a person.
-    done, units : int
-        Blocks, as far as they are known: of passes that have begun.
-    rounds : int
-        Of a fit.
-    running : bool
-        Another process is at work on it.
-    """
-
-    folder: Path
-    what: str
-    done: int
-    units: int
-    rounds: int
-    running: bool
-
-    def __str__(self) -> str:
-        return in_python(self.text)
-
-    @property
-    def text(self) -> str:
-        """What is told of it, its options not spelled yet."""
-        share = f"{self.done} of {self.units} blocks"
-        if self.rounds:
-            share = f"{self.rounds} rounds" + (f" and {share}" if self.units else "")
-        if self.running:
-            return f"{self.folder.name}: a job is at work ({self.what}), {share} are done"
-        return (
-            f"{self.folder.name}: a job was stopped ({self.what}), {share} are kept; run it again "
-            f"with {flag('resume')} to go on, or without to begin anew"
-        )
-
-
-def stopped(output: Path) -> Stopped | None:
-    """The job whose output this path is to be, if it has begun and not ended."""
-    state = StateFolder(Path(os.path.realpath(output)))
-    found = runs(state.path)
-    if not found:
-        return None
-    try:
-        state.check()
-    except OutputExists:
-        running = True
-    else:
-        running = False
-    with understood(state.path):
-        done, units, rounds = _counted([record for run in found for record in run.records])
-    return Stopped(state.path, found[-1].header["what"], done, units, rounds, running)
-
-
-def _counted(records: list[Record]) -> tuple[int, int, int]:
-    """Blocks that are done, blocks in all, and rounds."""
-    units: dict[str, int] = {}
-    done: dict[str, set[int]] = {}
-    for record in records:
-        if "units" in record:
-            units[record["section"]] = int(record["units"])
-        elif is_done(record):
-            done.setdefault(record["section"], set()).update(_blocks(record))
-    rounds = max((int(record.get("rounds", 0)) for record in records), default=0)
-    return sum(map(len, done.values())), sum(units.values()), rounds
 
 
 NONSENSE = (
@@ -228,7 +154,7 @@ NONSENSE = (
     TypeError,
     ValueError,
 )
-"""What is raised on the way from notes that no job has written."""
+"""Raised by notes that no job has written."""
 
 
 @contextlib.contextmanager
@@ -254,7 +180,7 @@ def understood(folder: Path) -> Iterator[None]:
 
 
 def _opens(file: Path) -> bool:
-    """Whether HDF5 opens a file that a killed job has left.
+    """Return whether HDF5 opens a file that a killed job has left.
 
     It refuses one that began as a copy of a file in the format of HDF5 1.10: a mark in it says that
     somebody writes it.
@@ -269,17 +195,8 @@ def _opens(file: Path) -> bool:
 
 
 def is_done(record: Record) -> bool:
-    """Whether a record says that blocks, or rounds of a fit, are done."""
+    """Return whether a record is of blocks, or rounds of a fit, that are done."""
     return not {"kept", "states", "taken", "rounds"}.isdisjoint(record)
-
-
-def _blocks(record: Record) -> list[int]:
-    """The blocks that a record says are done."""
-    if "kept" in record:
-        return [record["kept"]]
-    if "states" in record:
-        return [block for block, _ in record["states"]]
-    return [block for first, end in record.get("taken", ()) for block in range(first, end)]
 
 
 def check_same(folder: Path, then: Record, now: Record) -> None:

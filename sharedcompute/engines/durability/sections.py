@@ -1,6 +1,6 @@
-"""What of a job is done and lasts: noted in a journal as it goes, and found again by a later run.
+"""The progress of a job: noted in its journal as it goes, and found again by a later run.
 
-All of it lies in the folder beside the output. Each run has files of its own, told apart by a
+All of it lies in the folder beside the output. Each run has files of its own, with its
 number: ``journal-1``, ``output-1.h5`` and so on. Where the output has no filters a later run opens
 the same files and goes on in them. Chunks with filters are found through HDF5's index alone, which
 is in order only once the file is closed, and a killed job closes nothing: then a later run begins
@@ -47,7 +47,7 @@ class Progress:
     goes_on : bool
         In the files of the run before.
     any_done : bool
-        There is something to go on with.
+        Something is done that a later run can go on with.
 
     Raises
     ------
@@ -105,7 +105,7 @@ class Progress:
         self.any_done = True
 
     def section(self, name: str, units: int, *, noted: bool = True) -> Section:
-        """The notes on one run of units.
+        """Return what takes the notes on one run of units.
 
         Parameters
         ----------
@@ -166,7 +166,7 @@ class Section:
             self._progress.append({"section": self.name, **record})
 
     def found(self, kind: str) -> Iterator[tuple[Run, Record]]:
-        """The records of a kind that runs before have left, the newest first."""
+        """Yield the records of a kind that runs before have left, the newest first."""
         for run in reversed(self._progress.earlier) if self._noted else ():
             for record in reversed(run.of(self.name, kind)):
                 yield run, record

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any
 
 import deflate
 import numpy as np
 
+from sharedcompute.engines.durability.runs import Run
 from sharedcompute.engines.durability.sections import Section
-from sharedcompute.engines.units.work import TAKE_SECONDS, Work
+from sharedcompute.engines.engine import TAKE_SECONDS, Work
 from sharedcompute.events import BlockDone, Event, StateTaken
 from sharedcompute.hdf5.safety.ownership import open_own, open_to_read
 from sharedcompute.hdf5.writing.row_writer import write_all
@@ -19,12 +19,15 @@ from sharedcompute.operations.specs import Array, State
 from sharedcompute.system import faults
 from sharedcompute.system.shortage import full_disk_named
 
+Ranges = list[list[int]]
+"""Half-open ranges of blocks, as a record has them."""
+
 SMALL_NBYTES = 1 << 16
 """A state up to here is written as soon as its block is done: that takes 20 us."""
 
 
 class SavedStates:
-    """Brings the states of blocks that are done to the disk.
+    """Saves the states of blocks that are done.
 
     Those of single blocks have a place each in the file. What was taken over from workers is one
     state, which is written to two places by turns: one of them is always whole.
@@ -42,7 +45,7 @@ class SavedStates:
         self._each = [_fields(s) for t, s in work.reduced if not t.exact]
         self._exact = [(t, s) for t, s in work.reduced if t.exact]
         self._taken = [_fields(s) for _, s in self._exact]
-        self._behind = len(work) * _nbytes(self._each)
+        self._end = len(work) * _nbytes(self._each)
         self._pending: set[int] = set()
         self._blocks: set[int] = set()
         self._dirty = False
@@ -81,7 +84,7 @@ class SavedStates:
             self._section.append(states=notes)
             self._pending = set()
         if self._dirty and self._whole:
-            place = self._behind + self._turn * _nbytes(self._taken)
+            place = self._end + self._turn * _nbytes(self._taken)
             ranges = _ranges(self._blocks)
             crc = self._write(self._taken, -2, place, ranges)
             self._section.append(taken=ranges, place=place, crc=crc)
@@ -90,7 +93,7 @@ class SavedStates:
         self._saved = time.monotonic()
 
     def restore(self, kept: set[int] | None) -> set[int]:
-        """Read back what runs before have left; the blocks that need not be done again.
+        """Read back what runs before have left; return the blocks that need not be done again.
 
         Parameters
         ----------
@@ -132,7 +135,7 @@ class SavedStates:
     def _restore_taken(self) -> set[int]:
         for run, record in self._section.found("taken"):
             if self._read(run, self._taken, -2, record["place"], record["crc"], record["taken"]):
-                self._turn = int(record["place"] == self._behind)
+                self._turn = int(record["place"] == self._end)
                 return {n for first, end in record["taken"] for n in range(first, end)}
         return set()
 
@@ -140,8 +143,10 @@ class SavedStates:
         for tally, state in self._exact:
             tally.reset({name: field.view(np.ndarray)[-2] for name, field in state.items()})
 
-    def _write(self, states: list[list[Array]], slot: int, place: int, blocks: Any = None) -> int:
-        """Write the states of a slot, and give the checksum of them and of what they are of."""
+    def _write(
+        self, states: list[list[Array]], slot: int, place: int, blocks: Ranges | None = None
+    ) -> int:
+        """Write the states of a slot; return the checksum of them and of their blocks."""
         path = self._section.run.states(self._section.name)
         if self._fd < 0:
             self._fd = open_own(path, os.O_RDWR)
@@ -153,14 +158,14 @@ class SavedStates:
 
     def _read(
         self,
-        run: Any,
+        run: Run,
         states: list[list[Array]],
         slot: int,
         place: int,
         crc: int,
-        blocks: Any = None,
+        blocks: Ranges | None = None,
     ) -> bool:
-        """Read the states of a slot; whether they are what was noted."""
+        """Read the states of a slot; return whether they are what was noted."""
         path = run.states(self._section.name)
         file = open_to_read(path)
         if file is None:
@@ -178,7 +183,7 @@ class SavedStates:
         return True
 
 
-def _checksum(data: bytes, blocks: Any) -> int:
+def _checksum(data: bytes, blocks: Ranges | None) -> int:
     return int(deflate.crc32(data, deflate.crc32(json.dumps(blocks).encode())))
 
 
@@ -187,13 +192,13 @@ def _fields(state: State) -> list[Array]:
 
 
 def _nbytes(states: list[list[Array]]) -> int:
-    """Bytes of one slot."""
+    """Return the bytes of one slot."""
     return sum(field[0].nbytes for fields in states for field in fields)
 
 
-def _ranges(numbers: set[int]) -> list[list[int]]:
-    """Numbers as half-open ranges."""
-    found: list[list[int]] = []
+def _ranges(numbers: set[int]) -> Ranges:
+    """Return numbers as half-open ranges."""
+    found: Ranges = []
     for number in sorted(numbers):
         if found and found[-1][1] == number:
             found[-1][1] += 1

@@ -1,4 +1,4 @@
-"""Running a fit: its rounds on an engine, until it has converged or is told to stop."""
+"""Running a fit: its rounds on an engine, until it has converged or is asked to stop."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 
 from sharedcompute.engines.durability.checkpoint import Checkpoints
 from sharedcompute.engines.durability.sections import Section
+from sharedcompute.engines.engine import Engine, undeliverable
+from sharedcompute.engines.fits.contribution import check_finite
 from sharedcompute.engines.fits.loop import CONVERGED, DROPPED, ROUNDS_DONE, Loop
-from sharedcompute.engines.fits.rounds import check_finite
+from sharedcompute.engines.fits.rounds import Iteration, drive
 from sharedcompute.engines.units.block import BlockRunner
-from sharedcompute.engines.units.work import Engine, undeliverable
 from sharedcompute.events import Event, Listener, RoundDone
 from sharedcompute.operations.fits.declaration import RowsAt, Sweeps
 from sharedcompute.operations.specs import Array, State
@@ -22,7 +23,7 @@ from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows
 
 Values = list[list[float]]
-"""What each round said of itself, in the order of the names that the fit watches."""
+"""The values of each round, in the order of the names that the fit watches."""
 
 OWN_NBYTES = 1 << 20
 """Results up to here are copied: a model that is kept is not to keep a shared block each."""
@@ -30,18 +31,18 @@ OWN_NBYTES = 1 << 20
 
 @dataclass(frozen=True)
 class FitOutcome:
-    """What a fit came to.
+    """The result of a fit.
 
     Parameters
     ----------
     results : mapping of str to ndarray
     history : mapping of str to ndarray, shape (rounds,)
-        What each round said of itself.
+        The values of each round.
     converged : bool
     stopped : bool
-        Somebody stopped it: this is the best so far.
+        It was asked to stop: this is the best so far.
     model : State
-        What the stage behind the fit takes.
+        What the stage after the fit takes.
     """
 
     results: Mapping[str, Array]
@@ -66,7 +67,7 @@ def run_fit(
     work : Pass
         Gives the rows that the fit sees; bound.
     listen : callable
-        Raises StopIteration to stop the fit: what it has come to then is its result.
+        Raises StopIteration to stop the fit: the current model is its result then.
     section : Section or None
         Takes the notes of what is saved, and has those of an earlier run.
     """
@@ -89,20 +90,38 @@ def run_fit(
 
         watch.history = [] if reached is None else [list(row) for row in reached.values]
         begin()
-        engine.iterate(loop, begin, watch)
+        _iterate(loop, engine, watch, begin)
         results = _results(loop)
-    # Sweeps that began again after a death may have been stopped before they came as far.
-    told = watch.history[: int(loop.words[ROUNDS_DONE])]
-    table = np.array(told, np.float64).reshape(-1, len(part.operation.watched))
+    # Sweeps that began again after a death may have been stopped before they got as far.
+    reported = watch.history[: int(loop.words[ROUNDS_DONE])]
+    table = np.array(reported, np.float64).reshape(-1, len(part.operation.watched))
     history = dict(zip(part.operation.watched, table.T, strict=True))
     converged = bool(loop.words[CONVERGED])
-    # Not whether somebody asked for it: it may have come to its end in that very round.
+    # Not whether it was asked to: it may have ended in that very round.
     stopped = bool(loop.words[DROPPED])
     return FitOutcome(results, history, converged, stopped, loop.model)
 
 
+def _iterate(loop: Loop, engine: Engine, listen: Listener, begin: Callable[[], None]) -> None:
+    """Do the rounds as the engine can.
+
+    Sweeps work in place with barriers: an engine without these does them in this process.
+    """
+    rounds = loop.part.rounds
+    if rounds is not None and not engine.traits.steps_together:
+        drive(loop, rounds, engine, listen)
+        return
+
+    def again() -> None:
+        # Rounds go on from the last model. Nobody knows what a dead worker's sweep left.
+        if rounds is None and not loop.finished:
+            begin()
+
+    engine.together(Iteration(loop), listen, again)
+
+
 class _Watch:
-    """What the parent hears of the rounds: each of them once, with the history.
+    """Hears of the rounds in the parent, and passes each on once, with the history.
 
     Parameters
     ----------
@@ -121,9 +140,9 @@ class _Watch:
         self.history: Values = []
 
     def __call__(self, event: Event) -> None:
-        """Note an event, and tell it."""
+        """Note an event, and pass it on."""
         if isinstance(event, RoundDone):
-            # Told again where its process died before it held, or where sweeps began anew.
+            # Published again where its process died before the commit, or sweeps began anew.
             if event.number <= len(self.history):
                 return
             watched = self._loop.part.operation.watched
@@ -138,12 +157,12 @@ class _Watch:
 
 
 def _unsaved(_model: State, _values: Values) -> None:
-    """Nobody asks for models where there is no output."""
+    """Refuse a model: without an output nothing is saved."""
     raise AssertionError("no output, nothing to be saved beside it")
 
 
 def _results(loop: Loop) -> dict[str, Array]:
-    """What the fit gives; what is small in memory of its own."""
+    """Return the results of the fit; small ones in memory of their own."""
     algorithm = loop.part.algorithm
     if isinstance(algorithm, Sweeps):
         found = algorithm.results(loop.model)
@@ -157,7 +176,7 @@ def _results(loop: Loop) -> dict[str, Array]:
 
 @contextmanager
 def _reading(part: FitPart, work: Pass) -> Iterator[RowsAt]:
-    """What gives rows to an algorithm's `begin`, here."""
+    """Open the source here, for an algorithm's `begin`."""
     runner = BlockRunner(work, (), undeliverable)
 
     def read(start: int, stop: int) -> Array:

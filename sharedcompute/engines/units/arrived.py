@@ -1,4 +1,4 @@
-"""Whether the parent sees in shared memory what its workers left there.
+"""Comparing shared memory as the parent sees it with what its workers left there.
 
 Both make a checksum of it. Results that the parent works out of what workers left get checksums
 that `verify` compares: these would hold for a buffer that was lost or is stale as well.
@@ -14,13 +14,14 @@ import numpy as np
 from sharedcompute.errors import ProgramError
 from sharedcompute.operations.specs import Array
 from sharedcompute.system.machine import SHM
+from sharedcompute.traits import IN_PROCESS
 
 _PAGES, _PAGE = 64, 4096
-"""What is looked at of a long array: so many places, so many bytes at each."""
+"""Of a long array so many places are compared, so many bytes at each."""
 
 
 def crc_of(parts: Iterable[Array]) -> int:
-    """The checksum of arrays, one after the other."""
+    """Return the checksum of arrays, one after the other."""
     crc = 0
     for part in parts:
         if part.size:
@@ -30,7 +31,7 @@ def crc_of(parts: Iterable[Array]) -> int:
 
 
 def sample(array: Array) -> Iterator[Array]:
-    """A contiguous array, or places all over it where it is long."""
+    """Yield the bytes of a contiguous array, or of places all over it where it is long."""
     data = array.reshape(-1).view(np.uint8)
     if data.size <= _PAGES * _PAGE:
         yield data
@@ -39,16 +40,16 @@ def sample(array: Array) -> Iterator[Array]:
         yield data[place : place + _PAGE]
 
 
-def check(rank: int, told: int | None, here: int | None) -> None:
-    """Compare the checksum that a worker told with that of what is here.
+def check(rank: int, reported: int | None, here: int | None) -> None:
+    """Compare the checksum that a worker reported with that of the memory here.
 
     Raises
     ------
     ProgramError
         A buffer was lost on its way between a worker and this process.
     """
-    if told is not None and told != here:
+    if reported is not None and reported != here:
         raise ProgramError(
             f"expected in shared memory what worker {rank} left there, got something else; no "
-            f"result was made of it: look for what else writes to {SHM}, or use engine serial"
+            f"result was made of it: look for what else writes to {SHM}, or use engine {IN_PROCESS}"
         )

@@ -1,4 +1,4 @@
-"""Running one block of a pass. Both engines do it with this, so both give the same bits."""
+"""Running one block of a pass. All engines do it with this, so all give the same bits."""
 
 from __future__ import annotations
 
@@ -9,23 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.engines.units.work import Deliver
+from sharedcompute.engines.engine import Deliver, Left
+from sharedcompute.engines.units.ports import Ported
 from sharedcompute.events import BlockDone, StateTaken
 from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.kernels.cache import protect
-from sharedcompute.operations.reductions.accumulator import Accumulator
-from sharedcompute.operations.specs import Array, ArraySpec, State
+from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.operations.stages import Stage, is_ours
 from sharedcompute.plan.in_memory import ArrayWriter
 from sharedcompute.plan.passes import BlockCarry, Pass, Store
 from sharedcompute.rows import CONSTANT, Rows, extension, row_runs
 from sharedcompute.validation.kernels import check_returned, check_written
-
-
-def accumulators(work: Pass, states: list[State], rank: int) -> list[tuple[int, Accumulator]]:
-    """What adds up the rows of each tally of a pass, with the depth at which it looks."""
-    pairs = zip(work.tallies, states, strict=True)
-    return [(depth, Accumulator(tally, state, rank)) for (depth, tally), state in pairs]
 
 
 class Scratch:
@@ -35,7 +29,7 @@ class Scratch:
         self._buffers: dict[Any, Array] = {}
 
     def take(self, key: Any, rows: int, spec: ArraySpec) -> Array:
-        """An uninitialised array of `rows` rows of `spec`; the last one under `key` is gone."""
+        """Return an uninitialised array of rows; the last one under `key` is gone."""
         size = rows * spec.row_size
         buffer = self._buffers.get(key)
         if buffer is None or buffer.size < size:
@@ -56,14 +50,24 @@ class _Kept:
         self.number = number
         self.depth = keep.depth
         self.writer = keep.target.open()
-        self.array = self.writer.array if isinstance(self.writer, ArrayWriter) else None
+        self.array = self.writer if isinstance(self.writer, ArrayWriter) else None
         self.stored_dtype = getattr(keep.sink, "stored_dtype", None)
         self.crc = 0
+
+    def begin(self, rows: Rows) -> None:
+        """Begin a block."""
+        self.crc = 0
+        if self.array is not None:
+            self.array.begin((slice(*rows),))
 
     def write(self, start: int, rows: Array) -> Sequence[Any]:
         """Write rows, and add them to the checksum."""
         self.check(rows)
         return self.writer.write(start, rows)
+
+    def left(self) -> Array | None:
+        """Return the rows of the block, if they have to travel."""
+        return None if self.array is None else self.array.left()
 
     def check(self, rows: Array) -> None:
         """Add rows to the checksum if they go to a file."""
@@ -78,10 +82,10 @@ class BlockRunner:
     ----------
     work : Pass
         With all arguments bound.
-    accumulators : sequence of (int, Accumulator)
-        What rows are added to, with the depth at which it looks.
+    ports : sequence of (int, StatePort)
+        Take the rows of their depths.
     deliver : callable
-        Takes what a sink's writer could not write itself.
+        Takes chunks, which a sink's writer cannot write itself.
     rank : int
         Of this thread, among those of all processes.
     """
@@ -89,7 +93,7 @@ class BlockRunner:
     def __init__(
         self,
         work: Pass,
-        accumulators: Sequence[tuple[int, Any]],
+        ports: Sequence[Ported],
         deliver: Deliver,
         rank: int = 0,
     ) -> None:
@@ -100,8 +104,8 @@ class BlockRunner:
         self._scratch = Scratch()
         self._clock = _Clock()
         self._latest: dict[int, tuple[Rows, Array]] = {}
-        self._accumulators = accumulators
-        self._top = max([0] + [k.depth for k in work.stores] + [d for d, _ in accumulators])
+        self._ports = ports
+        self._top = max([0] + [k.depth for k in work.stores] + [d for d, _ in ports])
         self._kept = [_Kept(i, keep) for i, keep in enumerate(work.stores)]
         at_top = [k for k in self._kept if k.depth == self._top and k.array is not None]
         self._direct = at_top[0] if at_top and self._top > 0 else None
@@ -118,20 +122,21 @@ class BlockRunner:
         self._unseen = {i for i, s in enumerate(work.stages) if not is_ours(s.kernel)}
 
     def take(self) -> StateTaken | None:
-        """What the blocks since the last time were reduced to, where that is kept by worker."""
-        exact = [accumulator for _, accumulator in self._accumulators if accumulator.exact]
+        """Return and reset the state of the blocks since the last call, where blocks share one."""
+        exact = [port for _, port in self._ports if port.exact]
         if not exact or not self._since:
             return None
-        taken = StateTaken(
-            self._rank, tuple(self._since), tuple(accumulator.take() for accumulator in exact)
-        )
+        taken = StateTaken(self._rank, tuple(self._since), tuple(port.take() for port in exact))
         self._since = []
         return taken
 
-    def finish(self) -> None:
-        """Leave in the states what all blocks added up to."""
-        for _, accumulator in self._accumulators:
-            accumulator.finish()
+    def finish(self) -> StateTaken | None:
+        """Leave the state of the blocks since the last call of `take` in place, or return it."""
+        if not all(port.in_place for _, port in self._ports):
+            return self.take()
+        for _, port in self._ports:
+            port.finish()
+        return None
 
     def close(self) -> None:
         """Close what was opened."""
@@ -140,7 +145,7 @@ class BlockRunner:
             kept.writer.close()
         self._reader.close()
 
-    def run(self, block: int) -> BlockDone:
+    def run(self, block: int) -> Left:
         """Read, compute, reduce and write one block."""
         began = time.monotonic()
         self._clock = _Clock()
@@ -148,9 +153,16 @@ class BlockRunner:
         self._begin(block)
         for start in range(rows.start, rows.stop, self._work.strip):
             self._run_strip(Rows(start, min(start + self._work.strip, rows.stop)))
-        for _, accumulator in self._accumulators:
-            accumulator.end()
+        for _, port in self._ports:
+            port.end()
         self._since.append(block)
+        return Left(
+            self._event(block, rows, began),
+            tuple(kept.left() for kept in self._kept),
+            tuple(port.left() for _, port in self._ports),
+        )
+
+    def _event(self, block: int, rows: Rows, began: float) -> BlockDone:
         clock = self._clock
         return BlockDone(
             self._rank,
@@ -165,16 +177,16 @@ class BlockRunner:
         )
 
     def rows_at(self, depth: int, rows: Rows) -> Array:
-        """Rows after the first `depth` stages, whatever blocks they are of."""
+        """Return rows after the first `depth` stages, whatever blocks they are of."""
         self._latest.clear()
         return self._rows(depth, rows)
 
     def _begin(self, block: int) -> None:
         self._block = block
-        for _, accumulator in self._accumulators:
-            accumulator.begin(block)
+        for _, port in self._ports:
+            port.begin(block)
         for kept in self._kept:
-            kept.crc = 0
+            kept.begin(self._work.blocks[block])
         for i, stage in enumerate(self._work.stages):
             for argument in stage.args:
                 if isinstance(argument, BlockCarry):
@@ -184,8 +196,8 @@ class BlockRunner:
         self._latest.clear()
         self._strip = strip
         self._rows(self._top, strip)
-        for depth, accumulator in self._accumulators:
-            accumulator.add(self._at(depth, strip), strip.start)
+        for depth, port in self._ports:
+            port.add(self._at(depth, strip), strip.start)
         for kept in self._kept:
             rows = self._at(kept.depth, strip)
             if kept is self._direct:
@@ -198,7 +210,7 @@ class BlockRunner:
             self._clock.write += time.monotonic() - began
 
     def _at(self, depth: int, strip: Rows) -> Array:
-        """Rows at a depth that the way to the top passed, perhaps with a halo around them."""
+        """Return rows at a depth that the way to the top passed, perhaps with a halo around."""
         have = self._latest.get(depth)
         if have is not None and have[0].start <= strip.start and strip.stop <= have[0].stop:
             first = strip.start - have[0].start
@@ -206,7 +218,7 @@ class BlockRunner:
         return self._rows(depth, strip)
 
     def _rows(self, depth: int, rows: Rows) -> Array:
-        """Rows after the first `depth` stages."""
+        """Return rows after the first `depth` stages."""
         if depth == 0:
             began = time.monotonic()
             out = self._reader.read(*rows)
@@ -226,7 +238,7 @@ class BlockRunner:
         return out
 
     def _extended(self, depth: int, rows: Rows, stage: Stage) -> Array:
-        """Rows with the halo of `stage`, made up where it reaches over an edge."""
+        """Return rows with the halo of `stage`, made up where it reaches over an edge."""
         lo, hi = rows.start - stage.halo, rows.stop + stage.halo
         if lo >= 0 and hi <= self._rows_in_all:
             return self._rows(depth, Rows(lo, hi))
@@ -240,10 +252,10 @@ class BlockRunner:
         return out
 
     def _target(self, depth: int, rows: Rows) -> Array:
-        """Where a stage writes: into the array that keeps it where it can."""
+        """Return the place that a stage writes to: in the array that keeps it, where it can."""
         if self._direct is not None and depth == self._top and rows == self._strip:
             assert self._direct.array is not None
-            return self._direct.array[rows.start : rows.stop]
+            return self._direct.array.place(*rows)
         return self._scratch.take(depth, rows.size, self._work.spec(depth))
 
     def _call(self, index: int, stage: Stage, x: Array, out: Array, first: bool) -> None:
@@ -256,7 +268,7 @@ class BlockRunner:
             out[...] = 0
         returned: Any = stage.kernel(x, out, *args)  # type: ignore[func-returns-value]
         check_returned(returned, out, stage.label)
-        # The first rows of all: whoever has these, in whatever engine, gives the same judgement.
+        # The first rows of all: whichever runner has these, on any engine, judges the same.
         if first and index in self._unseen:
             self._unseen.remove(index)
             check_written(stage.kernel, x, out, args, stage.halo, stage.label)

@@ -1,12 +1,13 @@
-"""What all work on boxes of chunks has in common: each stands for itself."""
+"""Work on boxes of chunks: each is independent of all others."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+from sharedcompute.engines.engine import Left
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.operations.specs import State
 from sharedcompute.rows import Rows
@@ -34,28 +35,32 @@ class BoxWork:
         return len(self.boxes)
 
     def rows(self, number: int) -> Rows:
-        """The rows of a box."""
+        """Return the rows of a box."""
         first = self.boxes.box(number)[0]
         return Rows(first.start, first.stop)
 
     def box(self, number: int) -> tuple[slice, ...]:
-        """One box."""
+        """Return one box."""
         return self.boxes.box(number)
 
     def nbytes(self, number: int) -> int:
-        """The bytes of a box."""
+        """Return the bytes of a box."""
         sides = [side.stop - side.start for side in self.boxes.box(number)]
         nbytes: int = math.prod(sides) * self.source.dtype.itemsize
         return nbytes
 
-    def fold(self, states: Sequence[State]) -> None:
-        """Nothing is taken over."""
+    def detached(self) -> Self:
+        """Return the work as it is: what boxes leave is in chunks or in a file."""
+        return self
 
-    def combine(self, rank: int, size: int) -> None:
-        """Boxes stand for themselves."""
+    def accept(self, left: Left) -> None:
+        """Put nothing in place: what boxes leave is in chunks or in a file."""
+
+    def fold(self, states: Sequence[State]) -> None:
+        """Add nothing: there are no states."""
 
     def left(self) -> int | None:
-        """What is written has gone to a file."""
+        """Return None: what is written has gone to a file."""
         return None
 
 
@@ -63,7 +68,7 @@ class BoxRunner:
     """Does boxes in one thread."""
 
     def take(self) -> None:
-        """Nothing is kept of a box here."""
+        """Return nothing: there are no states."""
 
     def finish(self) -> None:
-        """Every box is where it belongs."""
+        """Return nothing: every box is where it belongs."""

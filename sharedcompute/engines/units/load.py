@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-import tempfile
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
-import numpy as np
-
+from sharedcompute.engines.engine import Deliver, Engine, Left, undeliverable
 from sharedcompute.engines.units.arrived import crc_of, sample
 from sharedcompute.engines.units.boxes import BoxRunner, BoxWork
-from sharedcompute.engines.units.work import Deliver, Engine, undeliverable, warm_up_coding
+from sharedcompute.engines.units.warm_up import warm_up_coding
 from sharedcompute.events import BlockDone, Listener
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.specs import DType
 from sharedcompute.plan.budget.loading import load_boxes
-from sharedcompute.plan.in_memory import ArraySource, Buffer, FileArray, opened
+from sharedcompute.plan.in_memory import (
+    ArraySink,
+    ArraySource,
+    Buffer,
+    Elsewhere,
+    FileArray,
+    opened,
+)
 from sharedcompute.plan.planned import Into, stripe_shape
-from sharedcompute.system.shortage import full_disk_named
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,12 @@ class LoadWork(BoxWork):
     ----------
     first : int
         Where on axis 1 the stripe begins that is loaded.
-    target : SharedArray, ndarray or FileArray
+    target : ArraySink
+        Takes the boxes.
     """
 
     first: int
-    target: Buffer
+    target: ArraySink
 
     ordered = False
 
@@ -45,9 +50,20 @@ class LoadWork(BoxWork):
         """Compile what decodes."""
         warm_up_coding(self.source)
 
+    def detached(self) -> Self:
+        """Return the work without the array that it loads into."""
+        return replace(self, target=self.target.detached())
+
+    def accept(self, left: Left) -> None:
+        """Put a box that travelled in its place."""
+        for values in left.rows:
+            if values is not None:
+                self.target.open().begin(self.box(left.event.block))[...] = values
+
     def left(self) -> int | None:
-        """The checksum of the rows."""
-        return crc_of(sample(opened(self.target)))
+        """Return the checksum of the rows."""
+        target = self.target.array
+        return None if isinstance(target, Elsewhere) else crc_of(sample(opened(target)))
 
     def open(self, rank: int, deliver: Deliver) -> Loader:
         """Open the source and the target."""
@@ -61,21 +77,22 @@ class Loader(BoxRunner):
     def __init__(self, work: LoadWork, rank: int) -> None:
         self._work = work
         self._rank = rank
-        self._out = opened(work.target)
+        self._out = work.target.open()
         self._reader = work.source.open()
 
-    def run(self, number: int) -> BlockDone:
+    def run(self, number: int) -> Left:
         """Decode one box."""
         began = time.monotonic()
         box = self._work.boxes.box(number)
-        out = self._out[box]
+        out = self._out.begin(box)
         corner = [side.start for side in box]
         if len(corner) > 1:
             corner[1] += self._work.first
         self._reader.read_box(tuple(corner), out)
         seconds = time.monotonic() - began
         rows = self._work.rows(number)
-        return BlockDone(self._rank, number, *rows, out.nbytes, began, seconds, 0.0, 0.0)
+        event = BlockDone(self._rank, number, *rows, out.nbytes, began, seconds, 0.0, 0.0)
+        return Left(event, (self._out.left(),))
 
     def close(self) -> None:
         """Close the source."""
@@ -85,7 +102,7 @@ class Loader(BoxRunner):
 def loaded(
     source: DatasetSource, stripe: tuple[int, int], held: Buffer, engine: Engine, listen: Listener
 ) -> ArraySource:
-    """Decode all chunks of a stripe of axis 1, and give the source that rows then come from.
+    """Decode all chunks of a stripe of axis 1, and return the source that rows then come from.
 
     Parameters
     ----------
@@ -96,7 +113,7 @@ def loaded(
     shape = stripe_shape(source, stripe)
     grid = load_boxes(source, shape)
     target = _begin_of(held, shape)
-    engine.run(LoadWork(grid, source, stripe[0], target), undeliverable, listen)
+    engine.run(LoadWork(grid, source, stripe[0], ArraySink(target)), undeliverable, listen)
     return ArraySource(target)
 
 
@@ -106,30 +123,10 @@ def _begin_of(held: Buffer, shape: tuple[int, ...]) -> Buffer:
     return held[: math.prod(shape)].reshape(shape)
 
 
-@contextlib.contextmanager
 def room(
     into: Into, shape: tuple[int, ...], dtype: DType, folder: Path, engine: Engine
-) -> Iterator[Buffer]:
-    """Room for rows that whoever runs units can reach."""
+) -> AbstractContextManager[Buffer]:
+    """Make room for rows where the plan wants them, so that units can reach it."""
     if into == "memory":
-        yield engine.allocate(shape, dtype)
-    else:
-        with unnamed_file(shape, dtype, folder) as file:
-            yield file
-
-
-@contextlib.contextmanager
-def unnamed_file(shape: tuple[int, ...], dtype: DType, folder: Path) -> Iterator[FileArray]:
-    """Room for an array in a file that ends with this process, however that ends.
-
-    Raises
-    ------
-    MemoryBudgetError
-        The disk is full.
-    """
-    with tempfile.TemporaryFile(dir=folder) as file:
-        nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        with full_disk_named(str(folder)):
-            os.posix_fallocate(file.fileno(), 0, max(1, nbytes))
-        # Workers are other processes of the same user, and reach it by this name.
-        yield FileArray(f"/proc/{os.getpid()}/fd/{file.fileno()}", shape, dtype)
+        return contextlib.nullcontext(engine.allocate(shape, dtype))
+    return engine.room(shape, dtype, folder)

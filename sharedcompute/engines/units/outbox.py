@@ -22,14 +22,14 @@ from sharedcompute.sync import atomics
 from sharedcompute.team import Worker
 
 SENT_NBYTES = 1 << 20
-"""Bytes that one message tells of: each costs the parent 0.1 ms. A longer chunk travels in one."""
+"""Bytes of chunks that one message lists, as it costs 0.1 ms. A longer chunk travels inside one."""
 
 _LINE = 8
 """Words from one worker's counter to the next: each has a cache line for itself."""
 
 
 class Sent(NamedTuple):
-    """What a message tells of chunks.
+    """A list of chunks: a message to the parent.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Sent(NamedTuple):
     places : sequence of (int, int)
         Where in the ring the bytes of each begin and end; (0, 0) where they are in the message.
     end : int
-        What the counter of bytes taken comes to once all of them are stored.
+        The value of the counter of bytes taken once all of them are stored.
     """
 
     block: int
@@ -70,12 +70,12 @@ class Rings(NamedTuple):
         return cls(data, arrays.zeros((workers * _LINE,), np.int64))
 
     def take(self, rank: int, message: Sent) -> list[EncodedChunk]:
-        """The chunks of a message; their bytes are valid until `free`.
+        """Return the chunks of a message; their bytes are valid until `free`.
 
         Raises
         ------
         ProgramError
-            They are not what the worker has put there.
+            They are not those that the worker has put there.
         """
         ring = self.data[rank].view(np.ndarray)
         chunks = [
@@ -122,7 +122,7 @@ class Outbox:
             self._places.append(self._place(data) if size <= SENT_NBYTES else (0, 0))
 
     def send(self) -> None:
-        """Tell the parent of all that was put in."""
+        """Send the parent the list of all that was put in."""
         if self._chunks:
             self._worker.post(Sent(*self._of, self._chunks, self._places, self._put))
         self._chunks, self._places, self._size = [], [], 0

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
+from sharedcompute.engines.engine import Deliver, Engine, Left, Party
 from sharedcompute.engines.units.arrived import crc_of, sample
-from sharedcompute.engines.units.block import BlockRunner, accumulators
-from sharedcompute.engines.units.warm_up import warm_up
-from sharedcompute.engines.units.work import Deliver, warm_up_coding
+from sharedcompute.engines.units.block import BlockRunner
+from sharedcompute.engines.units.ports import state_ports
+from sharedcompute.engines.units.warm_up import warm_up, warm_up_coding
+from sharedcompute.events import Listener
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
 from sharedcompute.operations.reductions.tally import Tally
 from sharedcompute.operations.specs import State
+from sharedcompute.plan.in_memory import ArraySink, expect_reachable
 from sharedcompute.plan.passes import Pass
 from sharedcompute.rows import Rows
+from sharedcompute.system import faults
 
 
 @dataclass(frozen=True)
@@ -24,12 +29,13 @@ class PassWork:
     ----------
     work : Pass
         With all arguments bound.
-    states : list of State
-        One for each of the pass's tallies, fields of shape (slots, width).
+    states : sequence of State or None
+        One for each of the pass's tallies, fields of shape (slots, width); None where they lie in
+        another process, and units return theirs.
     """
 
     work: Pass
-    states: list[State]
+    states: Sequence[State] | None
 
     @property
     def ordered(self) -> bool:
@@ -38,13 +44,39 @@ class PassWork:
 
     @property
     def taken(self) -> bool:
-        """Where a state belongs to a worker, blocks are done once it is taken over."""
+        """True if some state belongs to a worker: blocks are done once it is taken over."""
         return any(tally.exact for _, tally in self.work.tallies)
 
     @property
     def reduced(self) -> Sequence[tuple[Tally, State]]:
         """The tallies, with their states."""
-        return [(t, s) for (_, t), s in zip(self.work.tallies, self.states, strict=True)]
+        states = self.states or ()
+        return [(t, s) for (_, t), s in zip(self.work.tallies, states, strict=True)]
+
+    def detached(self) -> Self:
+        """Return the pass without the arrays of its states and results."""
+        keeps = tuple(
+            replace(keep, sink=keep.sink.detached()) if isinstance(keep.sink, ArraySink) else keep
+            for keep in self.work.stores
+        )
+        return replace(self, work=replace(self.work, stores=keeps), states=None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what travels."""
+        for state in self.states or ():
+            for field in state.values():
+                expect_reachable(field)
+        return vars(self)
+
+    def accept(self, left: Left) -> None:
+        """Put rows and states of a block that travelled in their places."""
+        block = left.event.block
+        for keep, rows in zip(self.work.stores, left.rows, strict=False):
+            if rows is not None and isinstance(keep.sink, ArraySink):
+                keep.sink.open().begin(self.box(block))[...] = rows
+        for mine, theirs in zip(self.states or (), left.states, strict=False):
+            for name, values in (theirs or {}).items():
+                mine[name][block] = values
 
     def fold(self, states: Sequence[State]) -> None:
         """Add what was taken over from a worker."""
@@ -54,24 +86,24 @@ class PassWork:
 
     @property
     def side_by_side(self) -> bool:
-        """Where all kernels are ours."""
+        """True if all kernels are ours."""
         return self.work.side_by_side
 
     def __len__(self) -> int:
         return len(self.work.blocks)
 
     def rows(self, number: int) -> Rows:
-        """The rows of a block."""
+        """Return the rows of a block."""
         return self.work.blocks[number]
 
     sparse = False
 
     def box(self, number: int) -> tuple[slice, ...]:
-        """The rows of a block, with all their columns."""
+        """Return the rows of a block, with all their columns."""
         return (slice(*self.rows(number)),)
 
     def nbytes(self, number: int) -> int:
-        """The bytes of a block in the source."""
+        """Return the bytes of a block in the source."""
         return self.work.block_nbytes(number)
 
     def warm_up(self) -> None:
@@ -81,15 +113,42 @@ class PassWork:
 
     def open(self, rank: int, deliver: Deliver) -> BlockRunner:
         """Open source and sinks."""
-        return BlockRunner(self.work, accumulators(self.work, self.states, rank), deliver, rank)
-
-    def combine(self, rank: int, size: int) -> None:
-        """Combine the states of all blocks, or of all workers."""
-        for tally, state in self.reduced:
-            tally.combine_slots(state, rank, size)
+        return BlockRunner(self.work, state_ports(self.work, self.states, rank), deliver, rank)
 
     def left(self) -> int | None:
-        """The checksum of the states. Kept rows have checksums of their own, block by block."""
-        # But for the total, and for what the parent adds to meanwhile.
+        """Return the checksum of the states. Rows have checksums of their own, block by block."""
+        # But for the total, and for the slot that the parent adds to meanwhile.
         own = [s[: -2 if t.exact else -1] for t, state in self.reduced for s in state.values()]
         return crc_of(part for s in own for part in sample(s)) if own else None
+
+
+@dataclass(frozen=True)
+class CombineStates:
+    """A program: the states of all blocks, or of all workers, are combined in their fixed tree.
+
+    Parameters
+    ----------
+    work : PassWork
+        All of whose units are done.
+    """
+
+    work: PassWork
+
+    def warm_up(self) -> None:
+        """Compile nothing: the blocks have called it."""
+
+    def run(self, party: Party) -> None:
+        """Combine the columns that fall to one rank."""
+        faults.point("combine")
+        for tally, state in self.work.reduced:
+            tally.combine_slots(state, party.rank, party.size)
+
+    def left(self) -> int | None:
+        """Return None: the states that are combined stay as they are, and were compared before."""
+        return None
+
+
+def combine(work: PassWork, engine: Engine, listen: Listener) -> None:
+    """Combine the states of a pass whose units are all done."""
+    if any(not tally.running for tally, _ in work.reduced):
+        engine.together(CombineStates(work), listen)

@@ -1,4 +1,4 @@
-"""A repacked file read back, by HDF5 and not by us, and compared with what went in."""
+"""Proof of a repacked file: HDF5 reads it back, and its numbers are compared with the input's."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import h5py
 import numpy as np
 from h5py import h5d, h5s, h5t
 
+from sharedcompute.engines.engine import Deliver, Left
 from sharedcompute.engines.units.boxes import BoxRunner
-from sharedcompute.engines.units.work import Deliver
 from sharedcompute.errors import ReadBackError
 from sharedcompute.events import BlockDone
 from sharedcompute.hdf5.filters.available import available
@@ -32,7 +32,7 @@ from sharedcompute.rows import Rows
 from sharedcompute.wording import option
 
 UNIT_NBYTES, UNIT_BOXES = 4 << 20, 64
-"""What a worker takes at a time is at least so large, or of so many boxes."""
+"""A unit is at least so large, or of so many boxes."""
 
 CACHE_NBYTES = 16 << 20
 """Decoded chunks of the input that are kept: those of the output do not follow them."""
@@ -106,7 +106,7 @@ class ProofWork:
         return len(self.units)
 
     def place(self, dataset: int, number: int) -> Box:
-        """Where a box lies in its dataset."""
+        """Return the box of a sample in its dataset."""
         return self.written[dataset].sample.boxes.box(number)
 
     def box(self, number: int) -> Box:
@@ -114,30 +114,34 @@ class ProofWork:
         return self.place(*self.units[number][0])
 
     def rows(self, number: int) -> Rows:
-        """The rows of a unit's first box."""
+        """Return the rows of a unit's first box."""
         first = self.box(number)[0]
         return Rows(first.start, first.stop)
 
     def nbytes(self, number: int) -> int:  # noqa: ARG002
-        """Nothing that progress counts."""
+        """Return 0: progress does not count it."""
         return 0
 
     def warm_up(self) -> None:
-        """Nothing is compiled."""
+        """Compile nothing."""
 
     def open(self, rank: int, deliver: Deliver) -> Prover:
         """Open the output."""
         del deliver
         return Prover(self, rank)
 
-    def fold(self, states: Sequence[State]) -> None:
-        """Nothing is taken over."""
+    def detached(self) -> Self:
+        """Return the work as it is: it has no memory."""
+        return self
 
-    def combine(self, rank: int, size: int) -> None:
-        """Boxes stand for themselves."""
+    def accept(self, left: Left) -> None:
+        """Put nothing in place: what differs is an error."""
+
+    def fold(self, states: Sequence[State]) -> None:
+        """Add nothing: there are no states."""
 
     def left(self) -> int | None:
-        """Nothing is left: what differs is an error."""
+        """Return None: nothing is left in memory."""
         return None
 
 
@@ -154,14 +158,14 @@ class Prover(BoxRunner):
         self._input: h5py.File | None = None
         self._named = ""
 
-    def run(self, number: int) -> BlockDone:
+    def run(self, number: int) -> Left:
         """Compare the boxes of one unit."""
         began = time.monotonic()
         for place, box in self._work.units[number]:
             self._compare(self._work.written[place], self._work.place(place, box))
         seconds = time.monotonic() - began
         rows = self._work.rows(number)
-        return BlockDone(self._rank, number, *rows, 0, began, seconds, 0.0, 0.0)
+        return Left(BlockDone(self._rank, number, *rows, 0, began, seconds, 0.0, 0.0))
 
     def _compare(self, made: Written, box: Box) -> None:
         for step in made.filters:
@@ -189,7 +193,7 @@ class Prover(BoxRunner):
         return _read(self._input, source.path, box, source.dtype)
 
     def _holds(self, made: Written, found: Array, want: Array) -> bool:
-        """Whether `found` is what the filters make of `want`."""
+        """Return whether the filters give `found` for `want`."""
         if _same(found, want):
             return True
         tolerances = [step.tolerance for step in made.filters if step.lossy]
@@ -200,7 +204,7 @@ class Prover(BoxRunner):
         return _near(found, want, sum(t for t in tolerances if t is not None))
 
     def _coded(self, made: Written, want: Array) -> Iterator[tuple[Box, Array]]:
-        """What the encoder makes of each chunk: of what it does to a number nothing is promised."""
+        """Yield each chunk encoded and decoded: lossy filters promise nothing of single numbers."""
         dcpl = self._output[raw(made.path)].id.get_create_plist()
         assert made.chunks is not None
         stored, dtype = stored_filters(dcpl), made.source.stored_dtype
@@ -228,7 +232,7 @@ class Prover(BoxRunner):
 
 
 def _read(file: h5py.File, path: str, box: Box, dtype: np.dtype[Any]) -> Array:
-    """A box by HDF5; zeros where it leaves memory as it was."""
+    """Read a box by HDF5; zeros where it leaves memory as it was."""
     values = np.zeros([side.stop - side.start for side in box], dtype)
     # Low-level throughout: there may be thousands of a few numbers each.
     dataset = h5d.open(file.id, raw(path))
@@ -242,12 +246,12 @@ def _read(file: h5py.File, path: str, box: Box, dtype: np.dtype[Any]) -> Array:
 
 
 def _same(found: Array, want: Array) -> bool:
-    """Whether all bits are the same, those of NaN too."""
+    """Return whether all bits are the same, those of NaN too."""
     return found.tobytes() == want.tobytes()
 
 
 def _near(found: Array, want: Array, tolerance: float) -> bool:
-    """Whether numbers are within `tolerance`, but for the rounding of their dtype."""
+    """Return whether numbers are within `tolerance`, but for the rounding of their dtype."""
     with np.errstate(invalid="ignore"):
         away = np.abs(found.astype("f8") - want.astype("f8"))
         rounding = 8 * np.finfo(want.dtype).eps * np.abs(want) if want.dtype.kind == "f" else 0
@@ -255,11 +259,11 @@ def _near(found: Array, want: Array, tolerance: float) -> bool:
         return bool(np.all((away <= tolerance + rounding) | equal))
 
 
-def _wrong(made: Written, box: Box, told: str) -> ReadBackError:
+def _wrong(made: Written, box: Box, problem: str) -> ReadBackError:
     names = ", ".join(step.name for step in made.filters) or "no filter"
     corner = tuple(side.start for side in box)
     return ReadBackError(
-        f"expected HDF5 to read back what {made.source} holds, got {told} from {made.path} at "
+        f"expected HDF5 to read back what {made.source} holds, got {problem} from {made.path} at "
         f"{corner}, stored with {names}; give another filter, as in "
         f"{option('filter', 'gzip:4')}"
     )

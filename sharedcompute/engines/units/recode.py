@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sharedcompute.engines.engine import Deliver, Left
 from sharedcompute.engines.units.boxes import BoxRunner, BoxWork
-from sharedcompute.engines.units.work import Deliver, warm_up_coding
+from sharedcompute.engines.units.warm_up import warm_up_coding
 from sharedcompute.events import BlockDone
 from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
@@ -56,7 +57,7 @@ class Recoder(BoxRunner):
         # Used again, as fresh memory costs page faults.
         self._buffer = np.empty(0, work.source.dtype)
 
-    def run(self, number: int) -> BlockDone:
+    def run(self, number: int) -> Left:
         """Decode and encode one box."""
         began = time.monotonic()
         box = self._work.boxes.box(number)
@@ -75,7 +76,7 @@ class Recoder(BoxRunner):
         written = time.monotonic()
         rows, nbytes = self._work.rows(number), self._work.nbytes(number)
         times = began, read - began, 0.0, written - read
-        return BlockDone(self._rank, number, *rows, nbytes, *times, checksums)
+        return Left(BlockDone(self._rank, number, *rows, nbytes, *times, checksums))
 
     def _room(self, shape: tuple[int, ...]) -> Array:
         size = int(np.prod(shape, dtype=np.int64))

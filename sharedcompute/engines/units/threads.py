@@ -1,17 +1,16 @@
-"""Several units at a time in one process: threads that share its claims and its way out."""
+"""Several units at a time in one process: threads that share its claims and its desk."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from sharedcompute.engines.units.work import TAKE_SECONDS, Work
+from sharedcompute.engines.claims import Claims
+from sharedcompute.engines.engine import TAKE_SECONDS, Left, Work
 from sharedcompute.errors import MemoryBudgetError
-from sharedcompute.events import BlockDone, StateTaken
-from sharedcompute.rows import Rows, hull
-from sharedcompute.system import faults
+from sharedcompute.events import StateTaken
 from sharedcompute.wording import option
 
 
@@ -26,8 +25,8 @@ def side_by_side(
         With 1, no thread is started.
     body : callable
     stop : callable
-        Called in the thread that raises: it makes the others come to their ends, be it at the end
-        of what they have in hand. All have ended when this function returns or raises.
+        Called in the thread that raises: it makes the others end, be it after what they have in
+        hand. All have ended when this function returns or raises.
 
     Raises
     ------
@@ -80,74 +79,16 @@ def _start(threads: int, run: Callable[[int], None], others: list[threading.Thre
 
 
 class Desk(Protocol):
-    """Where what the threads of a process do goes. One thread at a time comes here."""
+    """Takes what the units of a process leave. One thread at a time calls it."""
 
     def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
         """Take encoded chunks, as `Deliver`."""
 
-    def done(self, event: BlockDone, taken: StateTaken | None) -> None:
-        """Hear that a unit is done, and now and then what came of several."""
+    def done(self, left: Left) -> None:
+        """Take what a unit leaves; all its chunks are delivered."""
 
-
-class Claims:
-    """The units that fall to a process, for its threads to take one after the other.
-
-    Parameters
-    ----------
-    numbers : iterator of int
-        Asked by one thread at a time.
-    rows : callable
-        The rows of a unit.
-    note : callable
-        Told of the rows in hand before a unit is given out, and once more where one fails. With
-        several units in hand these are all rows from the first one's to the last one's.
-
-    Attributes
-    ----------
-    failed : Rows or None
-        What the thread had in hand that failed first.
-    """
-
-    def __init__(
-        self,
-        numbers: Iterator[int],
-        rows: Callable[[int], Rows],
-        note: Callable[[Rows], None] = lambda _: None,
-    ) -> None:
-        self._numbers = numbers
-        self._rows = rows
-        self._note = note
-        self._lock = threading.Lock()
-        self._in_hand: dict[int, Rows] = {}
-        self._stopped = False
-        self.failed: Rows | None = None
-
-    def of(self, thread: int) -> Iterator[int]:
-        """Units for one of the threads; it is done with one when it asks for the next."""
-        while (number := self._take(thread)) is not None:
-            yield number
-
-    def stop(self) -> None:
-        """Give out no more."""
-        self._stopped = True
-
-    def blame(self, thread: int) -> None:
-        """Stop, as a thread has failed, and note the rows that it alone had in hand."""
-        with self._lock:
-            if self.failed is None:
-                self.failed = self._in_hand[thread]
-                self._note(self.failed)
-            self._stopped = True
-
-    def _take(self, thread: int) -> int | None:
-        with self._lock:
-            self._in_hand.pop(thread, None)
-            number = None if self._stopped else next(self._numbers, None)
-            if number is not None:
-                self._in_hand[thread] = self._rows(number)
-                self._note(hull(self._in_hand.values()))
-                faults.point("unit", number)
-            return number
+    def take(self, taken: StateTaken) -> None:
+        """Take the state of several units, which are done."""
 
 
 def do_units(work: Work, slots: range, claims: Claims, desk: Desk) -> None:
@@ -170,7 +111,7 @@ def do_units(work: Work, slots: range, claims: Claims, desk: Desk) -> None:
         try:
             for number in claims.of(thread):
                 try:
-                    done = runner.run(number)
+                    left = runner.run(number)
                 except Exception:
                     claims.blame(thread)
                     raise
@@ -179,8 +120,13 @@ def do_units(work: Work, slots: range, claims: Claims, desk: Desk) -> None:
                     taken = runner.take()
                     due = time.monotonic() + TAKE_SECONDS
                 with lock:
-                    desk.done(done, taken)
-            runner.finish()
+                    desk.done(left)
+                    if taken is not None:
+                        desk.take(taken)
+            rest = runner.finish()
+            if rest is not None:
+                with lock:
+                    desk.take(rest)
         finally:
             runner.close()
 

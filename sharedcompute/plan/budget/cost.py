@@ -19,6 +19,7 @@ from sharedcompute.plan.passes import Pass, needs
 from sharedcompute.plan.planned import Into
 from sharedcompute.plan.ports import Source
 from sharedcompute.shm.shared_array import handle
+from sharedcompute.traits import traits_of
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,17 @@ def project(
     scratch = max(_scratch(p, p.strip, ready) * p.threads(threads) for p in passes)
     scratch += 0 if fit is None else _fit_scratch(last, fit) * last.threads(threads)
     filed = _filed(last)
-    parent, shared = _reduced(passes), _states(passes, workers, threads) + _results(last)
+    traits = traits_of(engine)
+    runners = workers if traits.shares_memory else 0
+    parent, shared = _reduced(passes), _states(passes, runners, threads) + _results(last)
     shared += 0 if fit is None else fit.shared_nbytes(len(last.blocks))
-    if engine == "local":
+    if traits.segments:
         shared += _copied(last) + parent + (workers * RING_NBYTES if _encodes(last) else 0)
+        shared += 0 if fit is None else fit.given_nbytes
+    if traits.processes:
         # It compiles with one made-up row.
         parent += max(_scratch(work, 1, True) for work in passes)
         parent += min(HELD_BYTES, sum(nbytes for nbytes, sink in filed if sink.chunks))
-        shared += 0 if fit is None else fit.given_nbytes
     if fit is not None:
         parent += fit.given_nbytes + fit.update_nbytes
     return Projection(
@@ -115,10 +119,10 @@ def _encodes(last: Pass) -> bool:
     return any(sink.chunks for _, sink in _filed(last))
 
 
-def _states(passes: tuple[Pass, ...], workers: int, threads: int) -> int:
+def _states(passes: tuple[Pass, ...], runners: int, threads: int) -> int:
     """Return the bytes that blocks keep for reductions, at most, and that scans carry over."""
     kept = max(
-        sum(t.nbytes * t.slots(len(p.blocks), workers * p.threads(threads)) for _, t in p.tallies)
+        sum(t.nbytes * t.slots(len(p.blocks), runners * p.threads(threads)) for _, t in p.tallies)
         for p in passes
     )
     last = passes[-1]

@@ -11,6 +11,7 @@ from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.fit import ROUNDS, FitPart
 from sharedcompute.plan.passes import Pass
+from sharedcompute.traits import AUTO, IN_PROCESS, ON_TEAM, must_be_alone, with_processes
 from sharedcompute.wording import option
 
 START_SECONDS = 1.0
@@ -52,11 +53,11 @@ def must_run_here(options: RunOptions) -> bool:
     Workers of pools, of Dask and of our own teams are daemonic: multiprocessing lets them start no
     process. Who asks for an engine by its name gets the error.
     """
-    if options.engine != "auto" or not current_process().daemon:
+    if options.engine != AUTO or not current_process().daemon:
         return False
     warnings.warn(
         "this process may start no others, as it is a worker of a pool itself: the job runs in it "
-        f"alone; {option('engine', 'serial')} says so without this note",
+        f"alone; {option('engine', IN_PROCESS)} says so without this note",
         NoWorkersWarning,
         stacklevel=2,
     )
@@ -69,10 +70,13 @@ def choose_engine(
     """Choose the engine and how many workers it has; one without a block would only wait."""
     parts = len(passes[-1].blocks) if fit is None or fit.rounds else passes[-1].source.shape[0]
     workers = max(1, min(options.team_size, parts))
-    if options.engine == "local" or have_team:
-        return "local", workers
+    if have_team:
+        return ON_TEAM, workers
+    asked = options.engine
+    if asked != AUTO and not must_be_alone(asked):
+        return asked, workers
     seconds = sum(map(serial_seconds, passes)) + (0.0 if fit is None else _fit_seconds(passes[-1]))
     gains = workers > 1 and seconds > START_SECONDS
-    if options.engine == "serial" or not gains or must_run_here(options):
-        return "serial", 1
-    return "local", workers
+    if must_be_alone(asked) or not gains or must_run_here(options):
+        return IN_PROCESS, 1
+    return with_processes(asked), workers

@@ -12,6 +12,7 @@ from sharedcompute.system.machine import (
     memory_available,
     shm_free,
 )
+from sharedcompute.traits import IN_PROCESS, Traits, traits_of
 from sharedcompute.wording import option
 
 PARENT_BYTES = 144 * 1024**2
@@ -37,7 +38,7 @@ class Projection:
         Private buffers of the process that runs the job: results, chunks that wait for their turn.
     shared : int
         What exists once: states of reductions, results and chunks that stay in memory, files
-        without names where those are memory. In shared blocks, but for the serial engine.
+        without names where those are memory. In shared blocks, where workers share memory.
     mapped : int
         Files that each process maps. They take address space only.
     disk, disk_needed : int
@@ -55,9 +56,14 @@ class Projection:
     disk_needed: int
 
     @property
+    def traits(self) -> Traits:
+        """Those of the engine."""
+        return traits_of(self.engine)
+
+    @property
     def processes(self) -> int:
         """Interpreters and libraries; beside the workers there is the server that forks them."""
-        others = self.workers + 1 if self.engine == "local" else 0
+        others = self.workers + 1 if self.traits.processes else 0
         return PARENT_BYTES + others * WORKER_BYTES
 
     @property
@@ -77,7 +83,7 @@ class Projection:
     def left(self, budget: int | None) -> tuple[int, int]:
         """Return the bytes that this leaves of the memory given, and of that for shared blocks."""
         have = memory_available() if budget is None else budget
-        shared_room = shm_free() if self.engine == "local" else have
+        shared_room = shm_free() if self.traits.segments else have
         return have - self.memory, shared_room - self.shared
 
     def check(self, budget: int | None) -> None:
@@ -96,12 +102,15 @@ class Projection:
                 f"{given}: use fewer workers ({option('workers')}), or give more "
                 f"({option('memory')})"
             )
-        if self.engine == "local" and self.shared > shm_free():
+        if self.traits.segments and self.shared > shm_free():
             raise MemoryBudgetError(
                 f"the job needs {format_size(self.shared)} of shared memory and "
                 f"{format_size(shm_free())} is free in {SHM}: make it larger (docker run "
-                f"--shm-size), or use {option('engine', 'serial')}"
+                f"--shm-size), or use {option('engine', IN_PROCESS)}"
             )
-        serial = self.engine == "serial"
-        own = self.scratch + self.parent + self.shared if serial else max(self.scratch, self.parent)
-        check_process_limits(own, own + self.mapped + (0 if serial else self.shared))
+        # Units in this process: all buffers are its own. Without blocks, so is what exists once.
+        parent = self.parent + (0 if self.traits.segments else self.shared)
+        here = not self.traits.processes
+        own = self.scratch + parent if here else max(self.scratch, parent)
+        shared = self.shared if self.traits.segments else 0
+        check_process_limits(own, own + self.mapped + shared)

@@ -26,8 +26,9 @@ from sharedcompute.team.messaging.callables import (
 )
 
 Refer = Callable[[Any], Any]
-Own = Literal["handle", "copy", "read-only copy"]
-"""How arrays in blocks of the sender itself are sent; those of others go as handles."""
+Own = Literal["handle", "copy", "read-only copy", "value"]
+"""How arrays in blocks of the sender itself are sent; those of others go as handles. With
+``"value"`` all arrays are sent as read-only copies, to a process that shares no memory."""
 BytesLike = bytes | bytearray | memoryview
 
 _LONG = 1 << 16
@@ -127,7 +128,7 @@ def _shared(array: np.ndarray[Any, Any], own: Own) -> Any:
             f"expected a plain array in shared memory, got a {type(array).__name__} over it; its "
             "mask or unit would be lost: send its parts, or a copy in private memory"
         )
-    if segment.remove is not None and own != "handle":
+    if own == "value" or (segment.remove is not None and own != "handle"):
         copy = np.array(array, subok=False)
         copy.flags.writeable = own == "copy"
         return "value", copy
@@ -140,7 +141,7 @@ def dumps(obj: Any, own: Own, refer: Refer = name_of) -> tuple[bytes, list[memor
 
     Parameters
     ----------
-    own : {"handle", "copy", "read-only copy"}
+    own : {"handle", "copy", "read-only copy", "value"}
         How arrays in blocks of this process are sent. A caller that keeps them until the receiver
         is done, as the parent of a team, passes ``"handle"``. Those of a worker end with it, or
         when it releases them, so it passes ``"copy"``; or ``"read-only copy"`` if the receiver

@@ -24,6 +24,7 @@ from sharedcompute.system.signal_mask import blocked
 from sharedcompute.team.messaging.callables import send_main_by_value
 from sharedcompute.team.messaging.channel import BufferPool, Channel
 from sharedcompute.team.processes import forked
+from sharedcompute.traits import IN_PROCESS
 from sharedcompute.wording import option
 
 _PRELOAD = ["sharedcompute.team.processes.preload"]
@@ -167,7 +168,7 @@ def start_worker(chosen: Any, config: Any, rank: int, pool: BufferPool) -> Worke
         raise InputError(
             "expected a process that may start others, got a worker of a team or a pool; make the "
             "Team in the main program, or run the job in this process: "
-            f"{option('engine', 'serial')}"
+            f"{option('engine', IN_PROCESS)}"
         )
 
     for _ in range(_TRIES):
