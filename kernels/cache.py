@@ -1,6 +1,6 @@
 """Compiled kernels on disk, each under a checksum.
 
-numba believes its cache. A damaged index is an unpickling error at the first call, damaged machine
+numba trusts its cache. A damaged index is an unpickling error at the first call, damaged machine
 code runs as it is, and two processes that compile two signatures of a function at once can leave an
 index in which one names the code of the other.
 
@@ -28,13 +28,13 @@ from numba.core.serialize import dumps
 F = TypeVar("F", bound=Callable[..., Any])
 
 DIGEST = 16
-"""Bytes of the BLAKE2 that a file begins with."""
+"""Bytes of the BLAKE2 hash at the beginning of a file."""
 LARGEST = 2**28
-"""Bytes of a file that is read; our kernels' have 10 to 200 kB."""
+"""The largest file that is read, in bytes; those of our kernels have 10 to 200 kB."""
 
 
 def cached(jit: Any) -> Callable[[F], F]:
-    """Give what a decorator such as ``njit(nogil=True)`` compiles a `CheckedCache`.
+    """Decorate like ``njit(nogil=True)`` and its like, and cache in a `CheckedCache`.
 
     With NUMBA_DISABLE_JIT numba's decorators, and this one, give the plain function.
     """
@@ -49,9 +49,9 @@ def cached(jit: Any) -> Callable[[F], F]:
 
 
 def protect(kernel: Any) -> None:
-    """Give what was compiled by ``njit(cache=True)``, and what it calls, a `CheckedCache`.
+    """Give a function of ``njit(cache=True)``, and the functions that it calls, a `CheckedCache`.
 
-    What it calls is found among its globals and in its closure.
+    These are found among its globals and in its closure.
     """
     if type(getattr(kernel, "_cache", None)) is not FunctionCache:
         return
@@ -64,7 +64,7 @@ def protect(kernel: Any) -> None:
 
 
 def is_kept() -> bool:
-    """Whether there is a folder for what is compiled; without one every process compiles."""
+    """Return whether there is a folder for compiled code; without one every process compiles."""
     try:
         FunctionCache(is_kept)
     except RuntimeError:
@@ -73,7 +73,7 @@ def is_kept() -> bool:
 
 
 def _give_cache(dispatcher: Any) -> None:
-    # Without a folder that can be written numba refuses to cache: then each process compiles.
+    # Without a writable folder numba refuses to cache: then each process compiles.
     with suppress(RuntimeError):
         dispatcher._cache = CheckedCache(dispatcher.py_func)
 
@@ -86,7 +86,7 @@ class CheckedCache(FunctionCache):
         self._made_of = (numba.__version__, self._impl.locator.get_source_stamp())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Load a signature that was compiled before; None if there is none that is whole."""
+        """Load a signature that was compiled before; return None if no intact file has it."""
         target_context.refresh()
         path = self._path(sig, target_context.codegen())
         content = _read(path) if path else b""
@@ -94,11 +94,11 @@ class CheckedCache(FunctionCache):
             return None
         try:
             return self._impl.rebuild(target_context, pickle.loads(memoryview(content)[DIGEST:]))
-        except Exception:  # noqa: BLE001 - whatever it is, compiling helps
+        except Exception:  # noqa: BLE001 - any broken file is compiled again
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Write a compiled signature, if there is a place for it."""
+        """Write a compiled signature, if it can be cached."""
         path = self._path(sig, data.codegen)
         if not path or not self._impl.check_cachable(data):
             return
@@ -147,7 +147,7 @@ def _read(path: Path) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Put a file in its place in one step, so that others see the old one or the new one."""
+    """Replace a file atomically: others see the old one or the new one."""
     made = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
     try:
         made.write_bytes(content)

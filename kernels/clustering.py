@@ -39,7 +39,7 @@ kernel = cached(njit(nogil=True, error_model="numpy"))
 
 @kernel
 def _aligned(size: int, like: Array) -> Array:
-    """Zeros in the dtype of `like` that begin at a cache line."""
+    """Allocate zeros in the dtype of `like` that begin at a cache line."""
     made = np.zeros(size + 64 // like.itemsize, like.dtype)
     first = (-made.ctypes.data % 64) // like.itemsize
     return made[first : first + size]

@@ -37,7 +37,7 @@ def cast(x: Array, out: Array) -> None:
 
 @kernel
 def all_finite(x: Array) -> bool:
-    """Whether no element of `x`, shape (n,), is NaN or infinite.
+    """Return whether no element of `x`, shape (n,), is NaN or infinite.
 
     What is finite gives 0 times itself, and NaN stays NaN in a sum. In eight sums, which are one
     vector: no branch, so it runs as fast as memory does.
@@ -81,7 +81,7 @@ def wrap(x: Array, out: Array) -> None:
 
 @kernel
 def scale(x: Array, out: Array, factor: float, offset: float) -> None:
-    """``out = x * factor + offset``."""
+    """Compute ``out = x * factor + offset``."""
     v, w = x.reshape(x.size), out.reshape(out.size)
     a, b = np.float64(factor), np.float64(offset)
     for p in range(v.size):
@@ -90,7 +90,7 @@ def scale(x: Array, out: Array, factor: float, offset: float) -> None:
 
 @kernel
 def clip(x: Array, out: Array, lower: Any, upper: Any) -> None:
-    """``numpy.clip(x, lower, upper)``: NaN stays NaN, `upper` wins where it is below `lower`.
+    """Clip as `numpy.clip`: NaN stays NaN, `upper` wins where it is below `lower`.
 
     `lower` and `upper` are scalars of the dtype of `x`.
     """
@@ -102,7 +102,7 @@ def clip(x: Array, out: Array, lower: Any, upper: Any) -> None:
 
 @kernel
 def threshold(x: Array, out: Array, level: Any, value: Any) -> None:
-    """`x` where it is above `level`, else `value`; NaN stays NaN.
+    """Copy `x` where it is above `level`, and write `value` elsewhere; NaN stays NaN.
 
     `level` and `value` are scalars of the dtype of `x`, so that large integers keep their bits.
     """
@@ -113,7 +113,7 @@ def threshold(x: Array, out: Array, level: Any, value: Any) -> None:
 
 @kernel
 def subtract_row(x: Array, out: Array, row: Array) -> None:
-    """``out = x - row`` with `row` float64 or complex128 of shape (cols,)."""
+    """Compute ``out = x - row`` with `row` float64 or complex128 of shape (cols,)."""
     for i in range(x.shape[0]):
         a, b = x[i], out[i]
         for j in range(row.size):
@@ -122,7 +122,7 @@ def subtract_row(x: Array, out: Array, row: Array) -> None:
 
 @kernel
 def flatfield(x: Array, out: Array, dark: Floats, gain: Floats) -> None:
-    """``out = (x - dark) * gain`` with `dark` and `gain` of shape (cols,)."""
+    """Compute ``out = (x - dark) * gain`` with `dark` and `gain` of shape (cols,)."""
     for i in range(x.shape[0]):
         a, b = x[i], out[i]
         for j in range(dark.size):
@@ -131,7 +131,7 @@ def flatfield(x: Array, out: Array, dark: Floats, gain: Floats) -> None:
 
 @kernel
 def standardise(x: Array, out: Array, mean: Floats, std: Floats) -> None:
-    """``out = (x - mean) / std`` with `mean` and `std` of shape (cols,), as `scipy.stats.zscore`.
+    """Compute ``out = (x - mean) / std`` as `scipy.stats.zscore`; both have shape (cols,).
 
     A column whose deviation is no more than the rounding of its mean gives NaN. Complex `x` is for
     the caller to view as pairs of floats: numba raises on complex division by zero in every error

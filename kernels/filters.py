@@ -112,7 +112,7 @@ def fletcher32(data: Bytes) -> Any:
 
 @kernel
 def _fold(total: Any) -> Any:
-    """`total` modulo 65535, as sums with the carry added give it: 65535 in place of 0."""
+    """Reduce `total` modulo 65535, as sums with end-around carry do: 65535 in place of 0."""
     while total > np.uint64(0xFFFF):
         total = (total & np.uint64(0xFFFF)) + (total >> np.uint64(16))
     return total
@@ -120,7 +120,7 @@ def _fold(total: Any) -> Any:
 
 @kernel
 def sized_blocks(data: Bytes, itemsize: int, room: int) -> Any:
-    """Whether data of the LZ4 filter, or of bitshuffle, hold all blocks that they say they hold.
+    """Return whether data of the LZ4 filter, or of bitshuffle, hold all blocks that they declare.
 
     Both begin with the count of decoded bytes (8), that of a block (4), and have its stored bytes
     (4) before each block; big-endian.

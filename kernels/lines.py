@@ -84,7 +84,7 @@ def correlate_lines(x: Array, out: Array, weights: Floats, table: Ints, cval: fl
 
 @kernel
 def _aligned(n: int) -> Floats:
-    """`n` float64 that begin a cache line: twice as fast, as panels are whole lines wide."""
+    """Allocate `n` float64 from a cache line on: twice as fast, as panels are whole lines wide."""
     room = np.empty(n + 8)
     begin = -(room.ctypes.data // 8) % 8
     return room[begin : begin + n]
@@ -112,7 +112,7 @@ def _panel(m: int, inner: int, taps: int) -> tuple[int, int]:
 
 @kernel
 def _runs(table: Ints) -> Ints:
-    """How many positions from each one on are neighbours in `x` too, itself included."""
+    """Count the positions from each one on that are neighbours in `x` too, itself included."""
     run = np.ones_like(table)
     for i in range(table.size - 2, -1, -1):
         if table[i] >= 0 and table[i + 1] == table[i] + 1:
@@ -275,7 +275,7 @@ def uniform_lines(x: Array, out: Array, size: int, table: Ints, cval: float) -> 
 
 @kernel
 def _windows(sums: Floats, other: Floats, step: int, size: int, acc: Floats) -> None:
-    """Means of `size` positions `step` apart; `sums` and `other`, of its size, are overwritten."""
+    """Compute means of `size` positions `step` apart; `sums` and `other` are overwritten."""
     acc[:] = 0.0
     begin, bit = 0, 1
     while bit <= size:

@@ -101,7 +101,7 @@ def pool(
 
 @kernel
 def affine(x: Array, out: Array, shift: Floats, matrix: Floats, offset: Floats) -> None:
-    """``out = (x - shift) @ matrix + offset``, the bits of each row by that row alone.
+    """Compute ``out = (x - shift) @ matrix + offset``, the bits of a row from that row alone.
 
     A BLAS picks its order of additions by the number of rows. Here a row is added up along its
     columns, always; four rows at a time share what is read of `matrix`.
@@ -146,7 +146,7 @@ def affine(x: Array, out: Array, shift: Floats, matrix: Floats, offset: Floats) 
 
 @kernel
 def row_products(x: Array, v: Floats, out: Floats) -> None:
-    """``out = x @ v``, each row in eight sums side by side, the same for every cut into strips.
+    """Compute ``out = x @ v``, each row in eight parallel sums, the same for any cut into strips.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ kernel = cached(njit(nogil=True, error_model="numpy"))
 
 @kernel
 def mask(x: Array, out: Array, missing: Array, instead: Any) -> None:
-    """`x` in the dtype of `out`, and `instead` where it is one of `missing`."""
+    """Copy `x` in the dtype of `out`, and write `instead` where it is one of `missing`."""
     v, w = x.reshape(x.size).view(missing.dtype), out.reshape(out.size)
     for p in range(v.size):
         w[p] = v[p]
@@ -38,7 +38,7 @@ def mask(x: Array, out: Array, missing: Array, instead: Any) -> None:
 
 @kernel
 def unpack(x: Array, out: Array, missing: Array, factor: float, offset: float) -> None:
-    """``out = x * factor + offset``, NaN where `x` is one of `missing`.
+    """Compute ``out = x * factor + offset``, NaN where `x` is one of `missing`.
 
     As NumPy does it in place: `x` is first converted to the dtype of `out`, and each of the two
     results is rounded to that dtype, also where `factor` and `offset` are more precise.

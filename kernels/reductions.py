@@ -313,7 +313,7 @@ def _merge(
     rest_b: Array,
     m2_b: Floats,
 ) -> None:
-    """`merge_moments`, but for the counts; they have a number for each column, or one for all."""
+    """Merge as `merge_moments`, except counts, of which there is one a column or one for all."""
     each = count.size == m2.size
     if each:
         for j in range(m2.size):

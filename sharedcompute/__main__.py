@@ -12,13 +12,13 @@ from sharedcompute.system.descriptors import occupy_standard
 
 
 def _give_streams() -> None:
-    """Read nothing, and print to nowhere, where a stream was closed (``>&-``): Python has None."""
+    """Open standard streams that were closed (``>&-``), for which Python has None, to nowhere."""
     occupy_standard()
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names in files need not be UTF-8; they are printed as the bytes that they are.
+        # Names in files need not be UTF-8; they are printed as their bytes.
         sys.stdout.reconfigure(errors="surrogateescape")
 
 
@@ -27,7 +27,7 @@ def main() -> NoReturn:
     signals = Signals()
     signals.install()
     _give_streams()
-    # After that: a Ctrl-C while this imports shall not print where.
+    # After that: a Ctrl-C during this import must not print a traceback.
     from sharedcompute.cli.main import invoke  # noqa: PLC0415
 
     code = invoke(sys.argv[1:], signals)

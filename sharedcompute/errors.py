@@ -1,22 +1,22 @@
-"""What can go wrong, named by what the caller should do about it."""
+"""The exceptions of sharedcompute, named by what the caller should do about them."""
 
 from __future__ import annotations
 
 from sharedcompute.wording import flag, in_python
 
 KEPT = "what is done is kept in"
-"""How the note begins on an exception that stopped a job which can be gone on with."""
+"""The beginning of the note on an exception that stopped a job that can be resumed."""
 GOES_ON = f": {flag('resume')} goes on with it"
-"""How it ends. Notes are in Python's words, as Python shows them."""
+"""The end of the note. Notes name options as Python does, since Python prints them."""
 
 
 class Worded(Exception):
-    """What is told with options by their names: as text they are keyword arguments of Python.
+    """An exception whose message names options; as a string it has Python keyword arguments.
 
     Parameters
     ----------
     text : str
-        What is told, its options not spelled yet: see `sharedcompute.wording`.
+        The message with unspelled options: see `sharedcompute.wording`.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -25,64 +25,64 @@ class Worded(Exception):
 
 
 class Error(Worded):
-    """The base of every error that sharedcompute raises on purpose.
+    """The base class of the errors that sharedcompute raises.
 
-    ``exit_code`` is what the command line ends with when the error reaches it.
+    ``exit_code`` is the exit code of the command line for the error.
     """
 
     exit_code = 1
 
 
 class InputError(Error, ValueError):
-    """An argument or an input file cannot be used: mend it and call again."""
+    """An argument or an input file cannot be used: correct it and call again."""
 
     exit_code = 2
 
 
 class DecodeError(InputError):
-    """A stored chunk is not what its filters can have written: the file is damaged."""
+    """A stored chunk cannot be the output of its filters: the file is damaged."""
 
 
 class InputChanged(Error, RuntimeError):
-    """A file was changed or replaced while a job read it: nothing made of it is kept."""
+    """A file was changed or replaced while a job read it: no result of it is kept."""
 
 
 class OutputExists(Error, FileExistsError):
-    """The output is there already, or another job is writing it."""
+    """The output exists already, or another job is writing it."""
 
     exit_code = 3
 
 
 class ReadBackError(Error, RuntimeError):
-    """HDF5 reads other numbers from an output than were put into it; the output is not kept."""
+    """HDF5 reads other numbers from an output than were written; the output is not kept."""
 
 
 class StaleResumeError(Error):
-    """What a stopped job left belongs to another job: something of it has changed since."""
+    """The files of a stopped job belong to another job: something has changed since."""
 
     exit_code = 2
 
 
 class MemoryBudgetError(Error, MemoryError):
-    """The job would not fit the memory, the disk or the files that it was given."""
+    """The job does not fit the memory, the disk or the limits on files."""
 
     exit_code = 4
 
 
 class NoWorkersWarning(Worded, UserWarning):
-    """A job runs in this process alone, as it may start no others that would be its workers."""
+    """A job runs in this process alone, as it may not start worker processes."""
 
 
 class ProgramError(Error, RuntimeError):
-    """A worker raised something that could not be sent back as it was."""
+    """A worker raised an exception that could not be pickled."""
 
 
 class WaitTimeoutError(Error, TimeoutError):
-    """A wait for another rank took longer than the caller allowed."""
+    """A wait for another rank timed out."""
 
 
 class ProgramLeftError(Error, RuntimeError):
-    """What is waited for can never come: another rank has returned from the program."""
+    """A wait cannot end: another rank has returned from the program."""
 
 
 class DeadlockError(Error, RuntimeError):
@@ -90,25 +90,25 @@ class DeadlockError(Error, RuntimeError):
 
 
 class QueueClosedError(Error, RuntimeError):
-    """A queue is closed: nothing more will come out of it, or may be put in."""
+    """A queue is closed: no more objects can be put in, or taken out once it is empty."""
 
 
 class WorkerDied(Error, RuntimeError):
-    """A worker process ended while it was at work.
+    """A worker process ended while it was running a job.
 
     Parameters
     ----------
     rank, pid : int
-        Which worker.
+        The worker.
     signal : int or None
-        The signal that killed it; None when it exited by itself.
+        The signal that killed it; None if it exited by itself.
     rows : tuple of int or None
-        The half-open row range ``(start, stop)`` that it had in hand; with several threads, from
-        the first rows of any to the last.
+        The half-open row range ``(start, stop)`` that it worked on; with several threads, from the
+        first rows of any to the last.
     exitcode : int or None
-        What it exited with, when no signal killed it. Where this is None as well nobody knows.
+        Its exit code, if no signal killed it. If this is None as well the cause is unknown.
     starting : bool
-        Whether it had not come so far as to take a job.
+        Whether it had not been ready for jobs yet.
     times : int
         How many workers have died on these rows.
     """
@@ -139,7 +139,7 @@ class WorkerDied(Error, RuntimeError):
         super().__init__(f"worker {rank} (pid {pid}) {how}{where}{again}; {cure}")
 
     def again(self, times: int, rows: tuple[int, int] | None = None) -> WorkerDied:
-        """The same of a worker that was the last of several, which all had `rows` in hand."""
+        """Return the error for the last of several workers, which all worked on `rows`."""
         how = self.signal, rows or self.rows, self.exitcode, self.starting
         return WorkerDied(self.rank, self.pid, *how, times)
 
@@ -150,4 +150,4 @@ class WorkerDied(Error, RuntimeError):
 
 
 class ConvergenceWarning(UserWarning):
-    """A fit has ended and is not what was asked for. scikit-learn's, where that is installed."""
+    """A fit has ended without convergence. It is the class of scikit-learn if that is installed."""

@@ -1,4 +1,4 @@
-"""What happens while a job runs, as data: progress bars and reports listen to these."""
+"""Events of a running job, as data: progress bars and reports listen to these."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PassStarted:
-    """A pass over all rows begins; or a fit, which makes many, and can be stopped."""
+    """A pass over all rows begins; or a fit, which makes many passes, and can be stopped."""
 
     number: int
     passes: int
@@ -26,11 +26,11 @@ class BlockDone:
     Parameters
     ----------
     rank, block : int
-        Which worker, which block.
+        The worker and the block.
     start, stop : int
-        Its rows.
+        The rows of the block.
     nbytes : int
-        Bytes of the source that these rows are.
+        Bytes of these rows in the source.
     began : float
         `time.monotonic` when the worker took it, in seconds.
     read, compute, write : float
@@ -53,14 +53,14 @@ class BlockDone:
 
 @dataclass(frozen=True)
 class StateTaken:
-    """What some blocks were reduced to was taken over from their worker.
+    """The reduced states of some blocks were received from their worker.
 
     Parameters
     ----------
     rank : int
     blocks : tuple of int
     states : tuple
-        One for each reduction that keeps a state for each worker.
+        One for each reduction that has a state for each worker.
     """
 
     rank: int
@@ -77,12 +77,12 @@ class RoundDone:
     number : int
         From 1.
     values : mapping of str to float
-        What the fit says of itself: its inertia, how far it moved.
+        Figures of the fit: its inertia, how far it moved.
     done : bool
-        It was the last one.
+        It was the last round.
     converged : bool
     model : mapping of str to ndarray or None
-        Now and then what the fit has come to, to be saved; listeners get none.
+        Now and then the state of the fit, to be saved; listeners get none.
     """
 
     number: int
@@ -94,14 +94,14 @@ class RoundDone:
 
 @dataclass(frozen=True)
 class WorkerReplaced:
-    """A worker died; what it had in hand is done again.
+    """A worker died; the block that it worked on is done again.
 
     Parameters
     ----------
     rank, pid : int
     signal : int or None
     rows : tuple of int or None
-        What it had in hand.
+        The rows that it worked on.
     """
 
     rank: int
@@ -112,14 +112,14 @@ class WorkerReplaced:
 
 @dataclass(frozen=True)
 class BlocksRestored:
-    """Blocks were done by a run before this one.
+    """Blocks were done by an earlier run.
 
     Parameters
     ----------
     blocks : int
-        How many.
+        The number of blocks.
     nbytes : int
-        Bytes of the source that they are.
+        Their bytes in the source.
     """
 
     blocks: int
@@ -140,4 +140,4 @@ Listener = Callable[[Event], None]
 
 
 def ignore(_: Event) -> None:
-    """The listener of a job that nobody watches."""
+    """Ignore an event: the listener of a job without one."""

@@ -1,7 +1,7 @@
-"""Row ranges: pure integers that say which rows are whose.
+"""Row ranges: the partition of rows into shares and blocks, as plain integers.
 
 A row is one index of axis 0. Ranges are half-open. Nothing here knows arrays, files or processes,
-so that a serial run, a team and a cluster cut the same work the same way.
+so that a serial run, a team and a cluster partition the same work in the same way.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Mode = Literal["reflect", "constant", "nearest", "mirror", "wrap"]
 MODES: tuple[str, ...] = get_args(Mode)
 
 CONSTANT = -1
-"""In `extension`: a row that lies outside and holds the constant value."""
+"""In `extension`: a row outside of the array, which has the constant value."""
 
 
 class Rows(NamedTuple):
@@ -33,15 +33,15 @@ class Rows(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many rows."""
+        """The number of rows."""
         return self.stop - self.start
 
 
 def share(n: int, parts: int, rank: int) -> Rows:
-    """Range number `rank` of `n` rows in `parts` balanced ranges.
+    """Return range number `rank` of `n` rows in `parts` balanced ranges.
 
-    Sizes differ by at most one, larger ranges first, as OpenMP's static schedule and
-    `numpy.array_split` cut.
+    Sizes differ by at most one, larger ranges first, as in OpenMP's static schedule and in
+    `numpy.array_split`.
     """
     size, larger = divmod(n, parts)
     start = rank * size + min(rank, larger)
@@ -49,19 +49,19 @@ def share(n: int, parts: int, rank: int) -> Rows:
 
 
 def split(n: int, parts: int) -> list[Rows]:
-    """`n` rows in `parts` balanced ranges; the last ones are empty where rows are few."""
+    """Split `n` rows into `parts` balanced ranges; the last ones are empty if rows are few."""
     return [share(n, parts, rank) for rank in range(parts)]
 
 
 def split_weighted(weights: Sequence[float] | NDArray[np.generic], parts: int) -> list[Rows]:
-    """Rows of uneven cost in `parts` ranges of about equal cost.
+    """Split rows of uneven cost into `parts` ranges of about equal cost.
 
-    Cut ``k`` lies at the row where the running cost is nearest to ``k / parts`` of the whole.
+    Cut ``k`` is at the row where the cumulative cost is nearest to ``k / parts`` of the total.
 
     Parameters
     ----------
     weights : array_like, shape (n,)
-        The cost of each row, not negative. All zero means all equal.
+        The cost of each row, not negative. All zero means equal costs.
     """
     cost = np.concatenate([[0.0], np.cumsum(np.asarray(weights, dtype=np.float64))])
     n = len(cost) - 1
@@ -76,10 +76,10 @@ def split_weighted(weights: Sequence[float] | NDArray[np.generic], parts: int) -
 
 @dataclass(frozen=True)
 class Blocks:
-    """`n` rows in consecutive blocks of `rows` rows, the last one cut short.
+    """`n` rows in consecutive blocks of `rows` rows; the last one may be shorter.
 
-    A sequence of `Rows`. Blocks come from the data alone, never from the number of workers:
-    reductions combine over block numbers, so that is what keeps the bits the same.
+    A sequence of `Rows`. Blocks depend on the data alone, never on the number of workers:
+    reductions combine over block numbers, so results have the same bits for any number.
     """
 
     n: int
@@ -99,12 +99,12 @@ class Blocks:
 
 
 def align(rows: int, chunk: int) -> int:
-    """`rows` rounded up to whole chunks, at least one."""
+    """Round `rows` up to whole chunks, at least one."""
     return max(1, math.ceil(rows / chunk)) * chunk
 
 
 def extension(start: int, stop: int, n: int, mode: Mode) -> NDArray[np.int64]:
-    """Which rows of an array of `n` stand at the positions `start` to `stop`, edges extended.
+    """Return the rows of an array of `n` at the positions `start` to `stop`, with extended edges.
 
     Positions below 0 and from `n` on are extended as `scipy.ndimage` does, with the same names:
     ``reflect`` (d c b a | a b c d | d c b a), ``mirror`` (d c b | a b c d | c b a), ``nearest``,
@@ -125,11 +125,11 @@ def extension(start: int, stop: int, n: int, mode: Mode) -> NDArray[np.int64]:
     return np.where(at < n, at, 2 * n - 1 - at)
 
 
-def runs(at: NDArray[np.int64]) -> Iterator[tuple[slice, Rows]]:
-    """The positions of `extension` in runs of neighbouring rows.
+def row_runs(at: NDArray[np.int64]) -> Iterator[tuple[slice, Rows]]:
+    """Iterate over the runs of neighbouring rows in positions of `extension`.
 
-    Yields where each run stands and the row range that covers it, so that an edge block reads
-    the few ranges it needs and not all that lies between. Constant rows are in no run.
+    Yields the slice of each run and the row range that covers it, so that an edge block reads the
+    few ranges that it needs and not all rows between them. Constant rows are in no run.
     """
     if not len(at):
         return
@@ -142,6 +142,6 @@ def runs(at: NDArray[np.int64]) -> Iterator[tuple[slice, Rows]]:
 
 
 def hull(several: Iterable[tuple[int, int]]) -> Rows:
-    """From the first of several ranges to the last."""
+    """Return the range from the first of several ranges to the last."""
     starts, stops = zip(*several, strict=True)
     return Rows(min(starts), max(stops))

@@ -99,7 +99,7 @@ def _claims(worker: Worker, work: Work, left: Sequence[int], schedule: Schedule)
 
 def _places(worker: Worker, count: int, schedule: Schedule) -> Iterator[int]:
     """Return which of `count` units fall to this worker."""
-    return (claimed.start for claimed in worker.agreed(count, 1, schedule))
+    return (claimed.start for claimed in worker.claim_agreed(count, 1, schedule))
 
 
 class _Ranked:

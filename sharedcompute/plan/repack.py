@@ -29,7 +29,7 @@ from sharedcompute.plan.plan import Plan
 from sharedcompute.plan.proof import samples_of
 from sharedcompute.plan.recode import Recoding, StorageRequest, plan_recoding
 from sharedcompute.plan.structure import Repack
-from sharedcompute.system.machine import in_memory
+from sharedcompute.system.machine import is_tmpfs
 from sharedcompute.traits import AUTO, IN_PROCESS, must_be_alone, traits_of, with_processes
 
 CODE_RATE = 0.1e9
@@ -193,7 +193,7 @@ def _sized(
     room, shared_room = _project(engine, workers, threads, [], False).left(options.memory)
     runners = workers * threads
     made = {c.at: plan_recoding(c.source, c.storage, runners, room, shared_room) for c in changes}
-    files_are_memory = in_memory(Path(output.address.file).absolute().parent)
+    files_are_memory = is_tmpfs(Path(output.address.file).absolute().parent)
     projection = _project(engine, workers, threads, list(made.values()), files_are_memory)
     return Sized(engine, workers, made, projection)
 

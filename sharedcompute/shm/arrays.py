@@ -1,4 +1,4 @@
-"""Shared arrays as they are made: NumPy's constructors, in memory that every process can map."""
+"""Creation of shared arrays: the constructors of NumPy, in memory that every process can map."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Order = Literal["C", "F", "A", "K"]
 
 
 def empty(shape: Shape, dtype: DTypeLike = float, order: Literal["C", "F"] = "C") -> SharedArray:
-    """Return a new shared array of zeros: the system hands out memory cleared.
+    """Return a new shared array of zeros: the system clears new memory.
 
     Parameters
     ----------
@@ -58,30 +58,58 @@ def empty(shape: Shape, dtype: DTypeLike = float, order: Literal["C", "F"] = "C"
     dtype : dtype
         Anything of fixed size: numeric, boolean, complex, structured, dates, fixed strings.
     order : {"C", "F"}
-        Whether rows or columns lie together.
+        Row-major or column-major.
+
+    Returns
+    -------
+    SharedArray
 
     Raises
     ------
     InputError
         For object dtypes, whose elements are pointers into one process, and for bad shapes.
     MemoryBudgetError
-        Where the room for shared memory does not hold it.
+        If it does not fit the memory that is available for shared blocks.
     """
     kind = _checked_dtype(dtype)
     sizes = _checked_shape(shape)
     if order not in ("C", "F"):
         raise InputError(f"expected the order 'C' or 'F', got {order!r}")
-    segment = segments.create(math.prod(sizes) * kind.itemsize)
+    segment = segments.create_segment(math.prod(sizes) * kind.itemsize)
     return SharedArray(sizes, kind, buffer=segment, order=order)
 
 
 def zeros(shape: Shape, dtype: DTypeLike = float, order: Literal["C", "F"] = "C") -> SharedArray:
-    """Return a new shared array of zeros. See `empty`."""
+    """Return a new shared array of zeros.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : dtype
+    order : {"C", "F"}
+        As for `empty`.
+
+    Returns
+    -------
+    SharedArray
+    """
     return empty(shape, dtype, order)
 
 
 def ones(shape: Shape, dtype: DTypeLike = float, order: Literal["C", "F"] = "C") -> SharedArray:
-    """Return a new shared array of ones. See `empty`."""
+    """Return a new shared array of ones.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : dtype
+    order : {"C", "F"}
+        As for `empty`.
+
+    Returns
+    -------
+    SharedArray
+    """
     return full(shape, 1, dtype, order)
 
 
@@ -91,7 +119,22 @@ def full(
     dtype: DTypeLike | None = None,
     order: Literal["C", "F"] = "C",
 ) -> SharedArray:
-    """Return a new shared array filled with `fill_value`. See `empty`."""
+    """Return a new shared array filled with `fill_value`.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    fill_value : scalar or array_like
+        An array is broadcast to `shape`.
+    dtype : dtype, optional
+        By default that of `fill_value`.
+    order : {"C", "F"}
+        As for `empty`.
+
+    Returns
+    -------
+    SharedArray
+    """
     value = plain_array(fill_value)
     array = empty(shape, value.dtype if dtype is None else dtype, order)
     np.copyto(array, value, casting="unsafe")
@@ -101,7 +144,17 @@ def full(
 def arange(
     start: Any, stop: Any = None, step: Any = None, dtype: DTypeLike | None = None
 ) -> SharedArray:
-    """Return a new shared array of evenly spaced numbers, as `numpy.arange`."""
+    """Return a new shared array of evenly spaced numbers, as `numpy.arange`.
+
+    Parameters
+    ----------
+    start, stop, step, dtype
+        As for `numpy.arange`.
+
+    Returns
+    -------
+    SharedArray
+    """
     bounds = (start,) if stop is None and step is None else (start, stop)
     if step == 0:
         raise InputError("expected a step above or below 0, got 0")
@@ -111,7 +164,19 @@ def arange(
 def empty_like(
     a: ArrayLike, dtype: DTypeLike | None = None, order: Order = "K", shape: Shape | None = None
 ) -> SharedArray:
-    """Return a new shared array like `a`, as `numpy.empty_like`: of zeros. See `empty`."""
+    """Return a new shared array like `a`, as `numpy.empty_like`: of zeros, see `empty`.
+
+    Parameters
+    ----------
+    a : array_like
+        The array whose shape and dtype are the defaults.
+    dtype, order, shape : optional
+        As for `numpy.empty_like`.
+
+    Returns
+    -------
+    SharedArray
+    """
     source = plain_array(a)
     kind = source.dtype if dtype is None else _checked_dtype(dtype)
     return _laid_out(source, source.shape if shape is None else shape, kind, order)
@@ -120,14 +185,38 @@ def empty_like(
 def zeros_like(
     a: ArrayLike, dtype: DTypeLike | None = None, order: Order = "K", shape: Shape | None = None
 ) -> SharedArray:
-    """Return a new shared array of zeros like `a`, as `numpy.zeros_like`."""
+    """Return a new shared array of zeros like `a`, as `numpy.zeros_like`.
+
+    Parameters
+    ----------
+    a : array_like
+        The array whose shape and dtype are the defaults.
+    dtype, order, shape : optional
+        As for `numpy.zeros_like`.
+
+    Returns
+    -------
+    SharedArray
+    """
     return empty_like(a, dtype, order, shape)
 
 
 def ones_like(
     a: ArrayLike, dtype: DTypeLike | None = None, order: Order = "K", shape: Shape | None = None
 ) -> SharedArray:
-    """Return a new shared array of ones like `a`, as `numpy.ones_like`."""
+    """Return a new shared array of ones like `a`, as `numpy.ones_like`.
+
+    Parameters
+    ----------
+    a : array_like
+        The array whose shape and dtype are the defaults.
+    dtype, order, shape : optional
+        As for `numpy.ones_like`.
+
+    Returns
+    -------
+    SharedArray
+    """
     return full_like(a, 1, dtype, order, shape)
 
 
@@ -138,7 +227,20 @@ def full_like(
     order: Order = "K",
     shape: Shape | None = None,
 ) -> SharedArray:
-    """Return a new shared array like `a`, filled with `fill_value`, as `numpy.full_like`."""
+    """Return a new shared array like `a`, filled with `fill_value`, as `numpy.full_like`.
+
+    Parameters
+    ----------
+    a : array_like
+        The array whose shape and dtype are the defaults.
+    fill_value : scalar or array_like
+    dtype, order, shape : optional
+        As for `numpy.full_like`.
+
+    Returns
+    -------
+    SharedArray
+    """
     value = plain_array(fill_value)
     array = empty_like(a, dtype, order, shape)
     np.copyto(array, value, casting="unsafe")
@@ -153,21 +255,25 @@ def asarray(
     copy: bool | None = None,
     fill_value: Any = None,
 ) -> SharedArray:
-    """Return `a` in shared memory: itself where it is there and fits, else a copy.
+    """Return `a` in shared memory: itself if it is there and fits, else a copy.
 
     Parameters
     ----------
     a : array_like
-        Numbers without mask and without units.
+        An array without mask and without units.
     dtype, order, copy : optional
-        As for `numpy.asarray`. By default those of `a`, and a copy is made where it must be.
+        As for `numpy.asarray`. By default those of `a`, and a copy only if needed.
     fill_value : optional
-        What takes the place of the masked elements of a masked array, which is refused without.
+        The value for masked elements of a masked array, which is refused without.
+
+    Returns
+    -------
+    SharedArray
 
     Raises
     ------
     InputError
-        `a` would lose its meaning; a copy is needed, and `copy` is False. And as `empty`.
+        `a` would lose its mask or units; or a copy is needed, and `copy` is False. Also as `empty`.
     """
     source = plain_array(a if fill_value is None else _filled(a, dtype, fill_value))
     kind = source.dtype if dtype is None else _checked_dtype(dtype)
@@ -201,7 +307,7 @@ def _filled(a: Any, dtype: DTypeLike | None, fill_value: Any) -> Any:
 
 
 def _laid_out(source: NDArray[Any], shape: Shape, kind: np.dtype[Any], order: Order) -> SharedArray:
-    """Return a new array whose axes lie in memory as `order` says, perhaps as those of `source`."""
+    """Return a new array with the memory layout `order`, of `source` for "A" and "K"."""
     sizes = _checked_shape(shape)
     flags = source.flags
     if order == "A":

@@ -1,4 +1,4 @@
-"""Blocks of shared memory: made, mapped, found, removed; for the arrays in them see `arrays`.
+"""Blocks of shared memory: created, mapped, listed, removed; for the arrays in them see `arrays`.
 
 A block is a POSIX shared-memory object. It is opened with ``_posixshmem``, the C module under
 `multiprocessing.shared_memory`, and not with its ``SharedMemory`` class, because that class
@@ -6,11 +6,11 @@ A block is a POSIX shared-memory object. It is opened with ``_posixshmem``, the 
 - cannot be closed while a view exists, and prints "cannot close exported pointers exist" then;
 - before Python 3.13 registers a block at every attach, so that an unrelated reader that ends
   unlinks a live block (python/cpython#82300);
-- maps at once, with no room for `os.posix_fallocate` first: where ``/dev/shm`` is too small, the
+- maps at once, without `os.posix_fallocate` before: where ``/dev/shm`` is too small, the
   first touch is then a SIGBUS instead of an error.
 
-The process that makes a block owns it, and unlinks its name when its last view there is gone, or
-at exit. Others only map. Where it is killed, its `sharedcompute.shm.janitor` does that.
+The process that creates a block owns it, and unlinks its name when its last view in that process
+is gone, or at exit. Others only map. If it is killed, its `sharedcompute.shm.janitor` does that.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from sharedcompute.wording import option
 
 _PREFIX = "sc_"
 _NAME = re.compile(r"sc_(\d+)_(\d+)_([0-9a-f]+)_\d+_[0-9a-f]+")
-"""The owner's pid, when it started, the PID namespace that both are of, a number, random digits."""
+"""The owner's pid and start time, the PID namespace of both, a number, random digits."""
 
 NAME_NBYTES = 56
-"""No name is longer."""
+"""The longest name, in bytes."""
 _serial = itertools.count()
 
 
 class Segment(mmap.mmap):
-    """A mapped block. `owner` is the pid of the process that made it."""
+    """A mapped block. `owner` is the pid of the process that created it."""
 
     name: str
     owner: int
@@ -55,13 +55,13 @@ class Segment(mmap.mmap):
     """Removes the name; None in a process that only attached."""
 
 
-# Every segment mapped here, so that a block is mapped once and an array that comes back to its
-# owner is the owner's memory. Weak: views alone decide how long a segment lives.
+# Every segment mapped here, so that a block is mapped once and an array that is sent back to its
+# owner is the owner's memory. Weak references: views alone decide how long a segment lives.
 _mapped: weakref.WeakValueDictionary[str, Segment] = weakref.WeakValueDictionary()
 
 
-def create(nbytes: int) -> Segment:
-    """Make a block of `nbytes` (a mapping cannot be empty, so at least one) that we own."""
+def create_segment(nbytes: int) -> Segment:
+    """Create a block of `nbytes`, at least 1: a mapping cannot be empty. This process owns it."""
     size = max(1, nbytes)
     pid = os.getpid()
     name = f"{_own_prefix(pid)}{next(_serial)}_{secrets.token_hex(4)}"
@@ -78,7 +78,7 @@ def create(nbytes: int) -> Segment:
 
 
 def open_segment(name: str, size: int) -> Segment:
-    """Map the block `name`, or find it where this process has it mapped."""
+    """Map the block `name`, or return its mapping if this process has one."""
     segment = _mapped.get(name)
     if segment is not None:
         return segment
@@ -93,7 +93,7 @@ def open_segment(name: str, size: int) -> Segment:
 
 
 def exists(name: str) -> bool:
-    """Whether the block `name` has not been removed."""
+    """Return whether the block `name` exists."""
     try:
         os.close(_posixshmem.shm_open("/" + name, os.O_RDONLY))
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def exists(name: str) -> bool:
 
 
 def remove_own() -> None:
-    """Remove the names of all blocks that this process made. For a process about to `os._exit`."""
+    """Remove the names of all blocks of this process. For a process about to call `os._exit`."""
     for segment in list(_mapped.values()):
         if segment.remove is not None:
             segment.remove()
@@ -111,8 +111,8 @@ def remove_own() -> None:
 class BlockInfo(NamedTuple):
     """A block in ``/dev/shm``: its size in bytes, its owner's pid, whether the owner is alive.
 
-    `alive` is None where nobody can tell here: containers that share their IPC each have pids of
-    their own, and so the owner is another process than that which has its pid here, or none.
+    `alive` is None if it is unknown: containers that share their IPC have pid namespaces of their
+    own, in which the pid of the owner is another process, or none.
     """
 
     name: str
@@ -122,7 +122,12 @@ class BlockInfo(NamedTuple):
 
 
 def list_blocks() -> list[BlockInfo]:
-    """List the shared blocks of this user, by name. Empty where blocks have no file system."""
+    """List the shared blocks of this user, by name. Empty if blocks have no file system.
+
+    Returns
+    -------
+    list of BlockInfo
+    """
     found = []
     for path in sorted(machine.SHM.glob(_PREFIX + "*")) if machine.SHM.is_dir() else []:
         match = _NAME.fullmatch(path.name)
@@ -137,12 +142,16 @@ def list_blocks() -> list[BlockInfo]:
 
 
 def clean(pid: int | None = None) -> list[str]:
-    """Remove the blocks whose owner is known to be gone and return their names.
+    """Remove the blocks whose owner is known to have ended, and return their names.
 
     Parameters
     ----------
     pid : int, optional
         Only those of this owner.
+
+    Returns
+    -------
+    list of str
     """
     gone = [b.name for b in list_blocks() if b.alive is False and pid in (None, b.pid)]
     for name in gone:
@@ -152,10 +161,10 @@ def clean(pid: int | None = None) -> list[str]:
 
 
 def start_time(pid: int) -> int | None:
-    """When process `pid` started, in clock ticks since boot; None where there is no such process.
+    """Return when process `pid` started, in clock ticks since boot; None if there is none.
 
-    With the pid it names a process for ever: pids are used again, pairs are not. A zombie counts
-    as gone, since nobody can use its blocks through it any more.
+    Pid and start time identify a process: pids are reused, pairs are not. A zombie counts as ended,
+    since it cannot use its blocks any more.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
@@ -165,7 +174,7 @@ def start_time(pid: int) -> int | None:
 
 
 def _pid_namespace() -> int:
-    """The inode of the PID namespace that this process is in; 0 where there is no such thing."""
+    """Return the inode of the PID namespace of this process; 0 if the system has none."""
     try:
         return Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
@@ -183,20 +192,20 @@ def _start_time_elsewhere(pid: int) -> int | None:
 
 @lru_cache(maxsize=1)
 def _own_prefix(pid: int) -> str:
-    """How the names of this process's blocks begin.
+    """Return the prefix of the names of this process's blocks.
 
-    Asked for once, before the first block is made: so here what killed processes left, whose
-    janitors were killed as well, is removed, and a janitor started.
+    It is computed once, before the first block is created: so this is where blocks of killed
+    processes, whose janitors were killed as well, are removed, and a janitor is started.
     """
     prefix = f"{_PREFIX}{pid}_{start_time(pid)}_{_pid_namespace():x}_"
     if machine.SHM.is_dir():
         clean()
-        janitor.start(machine.SHM, prefix)
+        janitor.start_janitor(machine.SHM, prefix)
     return prefix
 
 
 def _make(name: str) -> int:
-    """Make an empty block; its descriptor."""
+    """Create an empty block; return its descriptor."""
     try:
         faults.point("segment.create")
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
@@ -256,7 +265,7 @@ def _map(descriptor: int, name: str, size: int, owner: int) -> Segment:
 
 
 def _remove(name: str, owner: int) -> None:
-    """Unlink the name, once, and only in the process that made it and not in its forks."""
+    """Unlink the name, once, and only in the process that created it, not in its forks."""
     if os.getpid() != owner:
         return
     with contextlib.suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
 """The class of shared arrays: ndarrays whose memory every process of this machine can map.
 
-An array's chain of ``base`` ends at its `Segment`, so every view, also a plain ndarray, keeps the
-block alive. The process that made the block removes it when the last view there is gone.
+The chain of ``base`` of an array ends at its `Segment`, so every view, also a plain ndarray, keeps
+the block alive. The process that created the block removes it when its last view there is gone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ndarray: Any = np.ndarray
 
 
 class Handle(NamedTuple):
-    """What travels instead of an array: where it lies in which block."""
+    """The place of an array in a block: it is sent instead of the array."""
 
     name: str
     size: int
@@ -33,7 +33,7 @@ class Handle(NamedTuple):
 
 
 def _with_plain_results(cls: type[Any]) -> type[Any]:
-    """Let all methods of ndarray give plain arrays for what is private of their results."""
+    """Make all methods of ndarray return plain arrays for results in private memory."""
 
     def plainly(method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
@@ -43,7 +43,7 @@ def _with_plain_results(cls: type[Any]) -> type[Any]:
         return call
 
     for name, method in vars(np.ndarray).items():
-        # A view is a view always, and taken for each call of a kernel.
+        # A view is always a view, and is taken for each call of a kernel.
         if callable(method) and not name.startswith("_") and name not in (*vars(cls), "view"):
             setattr(cls, name, plainly(method))
     return cls
@@ -64,16 +64,16 @@ class SharedArray(np.ndarray[Any, Any]):
 
     As with `numpy.memmap`, views are shared arrays and results are not: arithmetic, `copy`,
     `astype`, ``numpy.zeros_like`` and fancy indexing give plain arrays, reductions give scalars.
-    In a ``with`` block it is closed at the end.
+    A ``with`` block closes it at the end.
     """
 
     def __array_finalize__(self, obj: Any) -> None:
-        """Give up the name of a shared array where NumPy has made one in memory of its own."""
+        """Change the class of an array that NumPy has created in private memory."""
         if segment_of(self) is None:
             self.__class__ = _Private  # type: ignore[assignment]
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        """Give a ufunc's result as a plain array or a scalar."""
+        """Return the result of a ufunc as a plain array or a scalar."""
         if self is array or type(self) is not SharedArray:
             return array
         if return_scalar or array.shape == ():
@@ -81,16 +81,16 @@ class SharedArray(np.ndarray[Any, Any]):
         return array.view(np.ndarray)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """Call a function of NumPy; what is private of its results comes as plain arrays."""
+        """Call a function of NumPy; return results in private memory as plain arrays."""
         return _plain(super().__array_function__(func, types, args, kwargs))
 
     def __getitem__(self, index: Any) -> Any:
-        """Index; what is a copy and not a view comes as a plain array."""
+        """Index; return a copy, as opposed to a view, as a plain array."""
         return _plain(super().__getitem__(index))
 
     @property
     def imag(self) -> NDArray[Any]:
-        """The imaginary parts: a view; of real numbers zeros, a plain array."""
+        """The imaginary parts: a view; for real numbers zeros, a plain array."""
         found: NDArray[Any] = _plain(_ndarray.imag.__get__(self))
         return found
 
@@ -107,7 +107,7 @@ class SharedArray(np.ndarray[Any, Any]):
         return self.view(np.ndarray).__deepcopy__(memo)
 
     def __enter__(self) -> Self:
-        """Give the array; leaving the block closes it."""
+        """Return the array; leaving the block closes it."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,15 +125,15 @@ class SharedArray(np.ndarray[Any, Any]):
         return attach, (handle(self),)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """As `__reduce__`: ndarray's own would send the data."""
+        """Pickle the handle: ndarray's own method would send the data."""
         del protocol
         return self.__reduce__()
 
 
 class _Private(np.ndarray[Any, Any]):
-    """What NumPy makes like a shared array in memory of its own: a plain array under another name.
+    """An array that NumPy has created like a shared one in private memory: otherwise a plain array.
 
-    Users meet it where nobody is asked for the class, as in ``numpy.array(x, subok=True)``.
+    Users see it where NumPy does not call the class, as in ``numpy.array(x, subok=True)``.
     """
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -142,7 +142,7 @@ class _Private(np.ndarray[Any, Any]):
 
 
 def segment_of(array: NDArray[Any]) -> Segment | None:
-    """Find the segment that `array`, or what it is a view of, lies in."""
+    """Find the segment in which `array`, or the array that it is a view of, lies."""
     base: Any = array
     while base is not None:
         if isinstance(base, Segment):
@@ -153,7 +153,7 @@ def segment_of(array: NDArray[Any]) -> Segment | None:
 
 
 def expect_shared(array: NDArray[Any]) -> None:
-    """Refuse an array in private memory where others are to see what is written to it.
+    """Check that an array is in shared memory, so that other processes see what is written to it.
 
     Raises
     ------
@@ -167,12 +167,12 @@ def expect_shared(array: NDArray[Any]) -> None:
 
 
 def handle(array: NDArray[Any]) -> Handle | None:
-    """Return what another process needs to map `array`; None where it is private memory.
+    """Return the handle with which another process maps `array`; None for private memory.
 
     Raises
     ------
     InputError
-        Where the array was closed: nobody else can open it any more.
+        If the array is closed: no other process can open it any more.
     """
     segment = segment_of(array)
     if segment is None:
@@ -185,7 +185,7 @@ def handle(array: NDArray[Any]) -> Handle | None:
         _address(array) - segment.address if array.size else 0,
         array.shape,
         array.strides,
-        # Its name pickles ten times as fast as a dtype, but tells a plain one only.
+        # Its name pickles ten times as fast as a dtype, but serves plain ones only.
         array.dtype.str if array.dtype.isbuiltin else array.dtype,
         array.flags.writeable,
     )
@@ -206,7 +206,7 @@ def attach(handle: Handle) -> SharedArray:
     Raises
     ------
     InputError
-        Where its block is gone.
+        If its block was removed.
     """
     return view(segments.open_segment(handle.name, handle.size), handle)
 

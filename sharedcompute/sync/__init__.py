@@ -1,15 +1,16 @@
-"""What the workers of a team synchronise through: a block of words in shared memory.
+"""Synchronisation of the workers of a team: barriers, locks, semaphores, counters and events.
 
-The words are worked on with atomic instructions by functions that compile with numba, so that a
-barrier costs less than a microsecond and can stand inside a kernel: all that is exported here takes
-the `ControlBlock` of a worker first, in Python and in nopython code alike.
+Their state is a block of words in shared memory. Functions that numba compiles work on it with
+atomic instructions, so that a barrier costs less than a microsecond and can be called in a kernel:
+the functions exported here take the `ControlBlock` of a worker as first argument, in Python and in
+nopython code.
 
-Every wait spins a little, then sleeps in slices (a futex on Linux, else a short sleep), and looks
-at the abort word between slices: whoever waits learns within a slice that the job is over. So
-nobody hangs on a dead worker, as they would on `multiprocessing.Lock` or `Barrier`.
+Every wait spins a little, then sleeps in slices (a futex on Linux, else a short sleep), and checks
+the abort word between slices: a waiter learns within a slice that the job is over. So nobody hangs
+on a dead worker, as with `multiprocessing.Lock` or `Barrier`.
 
-An exception that goes through compiled code leaves references behind (numba 0.68): a worker that
-came out of a wait in such code keeps the arrays of that call mapped until its team is closed.
+An exception that passes through compiled code leaks references (numba 0.68): a worker that left a
+wait in such code by one keeps the arrays of that call mapped until its team is closed.
 """
 
 from sharedcompute.errors import DeadlockError, ProgramLeftError, WaitTimeoutError

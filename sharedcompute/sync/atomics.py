@@ -1,4 +1,4 @@
-"""Atomic operations on words of shared memory, and sleeping on them: what `sync` is made of.
+"""Atomic operations on words of shared memory, and futexes: the basis of `sync`.
 
 numba has no atomics on the CPU, so they are intrinsics that emit LLVM's instructions.
 """
@@ -16,6 +16,8 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.base import BaseContext
+from numba.core.typing import Signature
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -23,14 +25,16 @@ from sharedcompute.kernels.cache import cached
 
 Words = NDArray[np.int64]
 Block = Words | int
-"""Words to work on: an array, or in compiled code the address of the first. With an array numba
-counts references at each call, by two atomic instructions: as much again as a lock takes."""
+"""Words to operate on: an array, or in compiled code the address of the first. With an array numba
+counts references at each call, by two atomic instructions: as much again as a lock costs."""
 F = TypeVar("F", bound=Callable[..., Any])
 
-_untyped: Any = cgutils
+Args = tuple[ir.Value, ...]
+Code = Callable[[BaseContext, ir.IRBuilder, Signature, Args], ir.Value]
+"""The code generator of an intrinsic."""
 
 SLICE_NS = 20_000_000
-"""The longest sleep before a waiter looks at the abort word again."""
+"""The longest sleep before a waiter checks the abort word again."""
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if sys.platform == "linux" else None
 FUTEX = _FUTEX or 0
@@ -38,74 +42,87 @@ FUTEX = _FUTEX or 0
 FUTEX_WAIT, FUTEX_WAKE, EVERYONE = 0, 1, 1 << 30
 
 
-def _intrinsic(function: Callable[..., Any]) -> Any:
-    return intrinsic(function)
-
-
 def compiled(function: F, inline: bool = False) -> F:
-    """`numba.njit`, also where NUMBA_DISABLE_JIT is set: intrinsics have no Python form.
+    """Compile by `numba.njit`, even if NUMBA_DISABLE_JIT is set: intrinsics have no Python form.
 
-    With `inline` the machine code goes into that of compiled callers, in place of a call.
+    With `inline` the machine code is inlined into that of compiled callers.
     """
-    config: Any = numba.config
-    disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
+    disabled, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, 0
     try:
         return cached(numba.njit(nogil=True, forceinline=inline))(function)
     finally:
-        config.DISABLE_JIT = disabled
+        numba.config.DISABLE_JIT = disabled
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+def _pointer(
+    context: BaseContext,
+    builder: ir.IRBuilder,
+    array_type: types.Type,
+    array: ir.Value,
+    index: ir.Value,
+) -> ir.Value:
     if isinstance(array_type, types.Integer):
         word = ir.IntType(64)
         offset = builder.mul(index, ir.Constant(word, 8))
         return builder.inttoptr(builder.add(array, offset), word.as_pointer())
     made = context.make_array(array_type)(context, builder, array)
-    return _untyped.get_item_pointer(context, builder, array_type, made, [index])
+    return cgutils.get_item_pointer(context, builder, array_type, made, [index])
 
 
-def _check_whole(*kinds: Any) -> None:
-    """Refuse floats: numba would cut them off without a word."""
+def _check_whole(*kinds: types.Type) -> None:
+    """Refuse floats: numba would truncate them silently."""
     for kind in kinds:
         if not isinstance(kind, types.Integer | types.Boolean):
             raise numba.TypingError(f"expected a whole number, got {kind}")
 
 
 def inlined(function: F) -> F:
-    """`compiled`, for a few lines that are called often."""
+    """Compile and inline: for a few lines that are called often."""
     return compiled(function, inline=True)
 
 
-@_intrinsic
-def add(typing: Any, words: Any, at: Any, value: Any) -> Any:
-    """Add to a word; gives what was there before."""
+@intrinsic
+def add(
+    typing: object, words: types.Type, at: types.Type, value: types.Type
+) -> tuple[Signature, Code]:
+    """Add to a word; return its value before."""
     _check_whole(at, value)
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def code(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
+    ) -> ir.Value:
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
         return builder.atomic_rmw("add", pointer, args[2], "seq_cst")
 
     return types.int64(words, types.intp, types.int64), code
 
 
-@_intrinsic
-def exchange(typing: Any, words: Any, at: Any, value: Any) -> Any:
-    """Set a word; gives what was there before."""
+@intrinsic
+def exchange(
+    typing: object, words: types.Type, at: types.Type, value: types.Type
+) -> tuple[Signature, Code]:
+    """Set a word; return its value before."""
     _check_whole(at, value)
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def code(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
+    ) -> ir.Value:
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
         return builder.atomic_rmw("xchg", pointer, args[2], "seq_cst")
 
     return types.int64(words, types.intp, types.int64), code
 
 
-@_intrinsic
-def swap(typing: Any, words: Any, at: Any, expected: Any, value: Any) -> Any:
-    """Compare and swap; gives what was there before."""
+@intrinsic
+def swap(
+    typing: object, words: types.Type, at: types.Type, expected: types.Type, value: types.Type
+) -> tuple[Signature, Code]:
+    """Compare and swap; return the value before."""
     _check_whole(at, expected, value)
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def code(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
+    ) -> ir.Value:
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
         result = builder.cmpxchg(pointer, args[2], args[3], "seq_cst", "seq_cst")
         return builder.extract_value(result, 0)
@@ -113,43 +130,52 @@ def swap(typing: Any, words: Any, at: Any, expected: Any, value: Any) -> Any:
     return types.int64(words, types.intp, types.int64, types.int64), code
 
 
-@_intrinsic
-def _load(typing: Any, words: Any, at: Any) -> Any:
+@intrinsic
+def _load(typing: object, words: types.Type, at: types.Type) -> tuple[Signature, Code]:
     _check_whole(at)
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def code(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
+    ) -> ir.Value:
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
         return builder.load_atomic(pointer, "seq_cst", 8)
 
     return types.int64(words, types.intp), code
 
 
-@_intrinsic
-def pause(typing: Any) -> Any:
-    """Tell the processor that this is a loop that waits: it saves power, and leaves it sooner."""
+@intrinsic
+def pause(typing: object) -> tuple[Signature, Code]:
+    """Hint to the processor that this is a spin loop: it saves power, and leaves it sooner."""
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        hint = {"x86_64": ("llvm.x86.sse2.pause", []), "aarch64": ("llvm.aarch64.hint", [1])}
-        name, values = hint.get(platform.machine(), ("", []))
+    def code(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
+    ) -> ir.Value:
+        hints: dict[str, tuple[str, list[int]]]
+        hints = {"x86_64": ("llvm.x86.sse2.pause", []), "aarch64": ("llvm.aarch64.hint", [1])}
+        name, values = hints.get(platform.machine(), ("", []))
         if name:  # LLVM's own functions for this: numba sets up no parser for inline assembly
             given = [ir.Constant(ir.IntType(32), value) for value in values]
             prototype = ir.FunctionType(ir.VoidType(), [value.type for value in given])
-            builder.call(_untyped.get_or_insert_function(builder.module, prototype, name), given)
+            builder.call(cgutils.get_or_insert_function(builder.module, prototype, name), given)
         return context.get_dummy_value()
 
     return types.void(), code
 
 
-@_intrinsic
-def _futex(typing: Any, words: Any, at: Any, operation: Any, value: Any) -> Any:
-    """`futex(2)` on a word, with a time limit of `SLICE_NS`."""
+@intrinsic
+def _futex(
+    typing: object, words: types.Type, at: types.Type, operation: types.Type, value: types.Type
+) -> tuple[Signature, Code]:
+    """Call `futex(2)` on a word, with a timeout of `SLICE_NS`."""
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def code(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
+    ) -> ir.Value:
         word = ir.IntType(64)
         prototype = ir.FunctionType(word, [word], var_arg=True)
-        function = _untyped.get_or_insert_function(builder.module, prototype, "syscall")
+        function = cgutils.get_or_insert_function(builder.module, prototype, "syscall")
         pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
-        limit = _untyped.alloca_once_value(builder, ir.Constant.literal_array(_limit(word)))
+        limit = cgutils.alloca_once_value(builder, ir.Constant.literal_array(_limit(word)))
         none = ir.Constant(word, 0)
         rest = [builder.ptrtoint(limit, word), none, none]
         number = ir.Constant(word, FUTEX)
@@ -159,19 +185,21 @@ def _futex(typing: Any, words: Any, at: Any, operation: Any, value: Any) -> Any:
     return types.int64(words, types.intp, types.int64, types.int64), code
 
 
-def _limit(word: Any) -> list[Any]:
+def _limit(word: ir.IntType) -> list[ir.Constant]:
     return [ir.Constant(word, 0), ir.Constant(word, SLICE_NS)]  # struct timespec
 
 
-@_intrinsic
-def now_ns(typing: Any) -> Any:
-    """The nanoseconds of `time.monotonic`."""
+@intrinsic
+def now_ns(typing: object) -> tuple[Signature, Code]:
+    """Return the nanoseconds of `time.monotonic`."""
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def code(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
+    ) -> ir.Value:
         word = ir.IntType(64)
         prototype = ir.FunctionType(ir.IntType(32), [ir.IntType(32), word.as_pointer()])
-        function = _untyped.get_or_insert_function(builder.module, prototype, "clock_gettime")
-        found = _untyped.alloca_once_value(builder, ir.Constant.literal_array(_limit(word)))
+        function = cgutils.get_or_insert_function(builder.module, prototype, "clock_gettime")
+        found = cgutils.alloca_once_value(builder, ir.Constant.literal_array(_limit(word)))
         first = builder.bitcast(found, word.as_pointer())
         builder.call(function, [ir.Constant(ir.IntType(32), time.CLOCK_MONOTONIC), first])
         seconds, rest = (builder.extract_value(builder.load(found), k) for k in (0, 1))
@@ -180,47 +208,48 @@ def now_ns(typing: Any) -> Any:
     return types.int64(), code
 
 
-def raising(error: type[BaseException]) -> Any:
-    """Return an intrinsic that raises `error` where its argument is true.
+def raising(error: type[BaseException]) -> Callable[[bool], object]:
+    """Return an intrinsic that raises `error` if its argument is true.
 
-    numba's own ``raise`` refuses what is no `Exception`; the code that it makes takes any.
+    numba's own ``raise`` refuses classes that are no `Exception`; the code that it generates takes
+    any.
     """
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def code(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Args
+    ) -> ir.Value:
         with builder.if_then(args[0], likely=False):
             context.call_conv.return_user_exc(builder, error)
         return context.get_dummy_value()
 
-    @_intrinsic
-    def raise_if(typing: Any, condition: Any) -> Any:
+    @intrinsic
+    def raise_if(typing: object, condition: types.Type) -> tuple[Signature, Code]:
         return types.void(types.boolean), code
 
     return raise_if
 
 
-_usleep: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
-_poll: Any = types.ExternalFunction("poll", types.int32(types.int64, types.uint64, types.int32))
-_exit: Any = types.ExternalFunction("_exit", types.void(types.int32))
-sched_yield: Any = types.ExternalFunction("sched_yield", types.int32())
+_usleep = types.ExternalFunction("usleep", types.int32(types.uint32))
+_poll = types.ExternalFunction("poll", types.int32(types.int64, types.uint64, types.int32))
+_exit = types.ExternalFunction("_exit", types.void(types.int32))
+sched_yield = types.ExternalFunction("sched_yield", types.int32())
 
 
 @compiled
 def fetch_add(words: Block, at: int, value: int) -> int:
     """Add `value` to a word and return what it was before."""
-    before: int = add(words, at, value)
-    return before
+    return add(words, at, value)
 
 
 @compiled
 def load(words: Block, at: int) -> int:
-    """Read a word that others write. A plain read in a loop would be moved out of the loop."""
-    value: int = _load(words, at)
-    return value
+    """Read a word that others write: a plain read would be moved out of a loop."""
+    return _load(words, at)
 
 
 @compiled
 def wake(words: Block, at: int, count: int) -> None:
-    """Wake up to `count` of those who sleep on a word by a futex."""
+    """Wake up to `count` sleepers on the futex of a word."""
     if FUTEX != 0:
         _futex(words, at, FUTEX_WAKE, count)
 
@@ -229,9 +258,9 @@ def wake(words: Block, at: int, count: int) -> None:
 def sleep_on(words: Block, at: int, seen: int, turn: int = -1) -> None:
     """Sleep while a word is `seen`, one slice at most.
 
-    A futex has 32 bits: the low half of the word on a little-endian machine. Where there is none,
-    and with `turn` from 0 up, how often the waiter has slept already, it is a short sleep that
-    knows nothing of the word.
+    A futex has 32 bits: the low half of the word on a little-endian machine. Without futexes, and
+    with `turn` from 0 up, the number of sleeps before this one, it is a short sleep that does not
+    depend on the word.
     """
     if turn < 0 and FUTEX != 0:
         _futex(words, at, FUTEX_WAIT, seen)
@@ -243,7 +272,7 @@ def sleep_on(words: Block, at: int, seen: int, turn: int = -1) -> None:
 def exit_after(descriptor: int, grace_us: int) -> None:
     """Wait until a descriptor is readable, then a moment, then end this process.
 
-    For a thread: it needs no interpreter, so a kernel that holds the GIL does not keep it waiting.
+    For a thread: it does not need the GIL, so a kernel that holds it does not delay the end.
     """
     entry = np.zeros(2, np.int32)  # struct pollfd
     entry[0] = descriptor

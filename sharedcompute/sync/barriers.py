@@ -1,4 +1,4 @@
-"""The barrier: nobody goes on until all are here."""
+"""The barrier: every rank waits until all have reached it."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _LATE = (
 
 @compiled
 def barrier(control: ControlBlock, timeout: float = -1.0) -> None:
-    """Wait until all ranks are here.
+    """Wait until all ranks have reached the barrier.
 
-    What a rank has written before it, all ranks see after it.
+    After it all ranks see the memory writes of every rank before it.
 
     Parameters
     ----------
     control : ControlBlock
         `Worker.control`, or `alone`.
     timeout : float
-        Seconds; below 0 there is no limit.
+        The longest wait, in seconds; below 0 there is no limit.
 
     Raises
     ------
@@ -55,13 +55,13 @@ def barrier(control: ControlBlock, timeout: float = -1.0) -> None:
     ProgramLeftError
         Another rank has returned from the program.
     WaitTimeoutError
-        At least one rank's limit is over. The barrier does not open any more in this job.
+        The wait of at least one rank has timed out. The barrier stays broken in this job.
 
     References
     ----------
     The sense-reversing barrier of J. Mellor-Crummey and M. Scott, "Algorithms for scalable
     synchronization on shared-memory multiprocessors", ACM TOCS 9 (1991), with a number for the
-    sense: a rank that is a whole barrier late can tell them apart.
+    sense: a rank that is a whole barrier late can distinguish them.
     """
     status = _wait_for_all(control, timeout)
     leave_if(status == ABORTED)
@@ -100,7 +100,7 @@ def _sleep_for_all(control: ControlBlock, generation: int, timeout: float) -> in
     status = OK
     while load(words, GENERATION) == generation:
         status = look(control, deadline)
-        # Who has left came through this barrier or never will: the generation decides which.
+        # A rank that has left either passed this barrier or never will: the generation decides.
         left = load(words, FINISHED) != 0
         broken = status == TIMED_OUT or load(words, BROKEN) != 0
         if load(words, GENERATION) != generation:
@@ -110,7 +110,7 @@ def _sleep_for_all(control: ControlBlock, generation: int, timeout: float) -> in
             exchange(words, BROKEN, 1)
             status = TIMED_OUT
         elif status == OK and left:
-            # Who has raised has set the abort word before it left.
+            # A rank that raised has set the abort word before it left.
             status = ABORTED if load(words, ABORT) != 0 else LEFT
         if status != OK:
             break
@@ -122,6 +122,5 @@ def _sleep_for_all(control: ControlBlock, generation: int, timeout: float) -> in
 
 @compiled
 def leave(control: ControlBlock) -> int:
-    """Note that this rank is out of the program; how many were out before."""
-    before: int = add(control.words, FINISHED, 1)
-    return before
+    """Record that this rank has left the program; return how many had left before."""
+    return add(control.words, FINISHED, 1)

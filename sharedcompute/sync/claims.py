@@ -1,7 +1,7 @@
-"""Who takes which rows of a dynamic schedule: one atomic step a claim.
+"""Dynamic schedules: ranks claim blocks of rows, each by one atomic operation.
 
 Every rank makes the same claims in the same order, which numbers them from 1. Claims share a few
-words: a word of a later claim means that an earlier one was used up.
+words: a word of a later claim means that the earlier one is exhausted.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from sharedcompute.sync.layout import (
 )
 
 CLAIM_BITS = 36
-"""A claim word holds the claim's number above and the next block below: 2**36 blocks."""
+"""A claim word has the next block in its low bits, up to 2**36, and the claim's number above."""
 MOST_BLOCKS = (1 << CLAIM_BITS) - 1
 """Blocks in a claim."""
 
 SHARE_BITS = 22
-"""A share word holds how often its slot was used, then the first block and the end."""
+"""A share word has the number of uses of its slot, then the first block and the end."""
 MOST_SHARED = (1 << SHARE_BITS) - 1
-"""Blocks in a claim from which others steal."""
+"""Blocks in a claim with stealing."""
 MOST_CLAIMS = (CLAIM_SLOTS << (63 - 2 * SHARE_BITS)) - 2 * CLAIM_SLOTS
-"""Claims from which others steal, in a program."""
+"""Claims with stealing in a program."""
 
 
 @compiled
 def agree(control: ControlBlock, number: int, code: int) -> int:
-    """Settle what all ranks claim as claim `number`; gives the code of who came first, or -1.
+    """Agree on claim `number`; return the code of the rank that was first, -1 for this one.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def agree(control: ControlBlock, number: int, code: int) -> int:
     number : int
         From 1 up.
     code : int
-        Of 32 bits, for rows, blocks and schedule. Where the words serve a later claim already it
-        counts as agreed on: others have done with this one.
+        A hash of rows, blocks and schedule, of 32 bits. If the words serve a later claim already it
+        counts as agreed on: others are done with this one.
     """
     words = control.words
     at = RANKS + RANK_WORDS * control.size + PLAN_WORDS * (number % CLAIM_SLOTS)
@@ -61,7 +61,7 @@ def agree(control: ControlBlock, number: int, code: int) -> int:
 def claim(control: ControlBlock, number: int, blocks: int, parts: int) -> tuple[int, int]:
     """Take the next blocks of claim `number`: ``(first, end)``, empty at the end or after an abort.
 
-    With `parts` 0 one block at a time, else half of a fair share (guided).
+    One block at a time if `parts` is 0, else half of a fair share (guided).
     """
     return claim_up_to(control, number, blocks, blocks if parts else 1, parts)
 
@@ -70,7 +70,7 @@ def claim(control: ControlBlock, number: int, blocks: int, parts: int) -> tuple[
 def claim_up_to(
     control: ControlBlock, number: int, blocks: int, most: int, parts: int
 ) -> tuple[int, int]:
-    """Take the next blocks, up to `most`, and up to half of a fair share where `parts` is not 0."""
+    """Take up to `most` blocks, and up to half of a fair share unless `parts` is 0."""
     words, at = control.words, CLAIMS + number % CLAIM_SLOTS
     while load(words, ABORT) == 0:
         seen = load(words, at)
@@ -87,13 +87,13 @@ def claim_up_to(
 
 @compiled
 def claim_or_steal(control: ControlBlock, number: int, blocks: int) -> tuple[int, int]:
-    """Take the next block of the own share of claim `number`, or from the rank that has most left.
+    """Take the next block of the own share of claim `number`, or steal from the largest share.
 
     Parameters
     ----------
     control : ControlBlock
     number : int
-        From 1 to `MOST_CLAIMS`; of the claims from which others steal.
+        From 1 to `MOST_CLAIMS`; counts the claims with stealing only.
     blocks : int
         Up to `MOST_SHARED`. At first each rank has its static share of them.
 
@@ -105,12 +105,12 @@ def claim_or_steal(control: ControlBlock, number: int, blocks: int) -> tuple[int
     Notes
     -----
     A share shrinks and never grows: so a rank that found all empty has seen the end of the claim,
-    and the words can serve a later one. The owner takes from the front, others from the back.
+    and the words can serve a later one. The owner takes from the front, thieves from the back.
 
     References
     ----------
     R. Blumofe and C. Leiserson, "Scheduling multithreaded computations by work stealing", J. ACM 46
-    (1999); there the rank stolen from is chosen by chance.
+    (1999); there the victim is random.
     """
     while load(control.words, ABORT) == 0:
         victim = control.rank
@@ -130,7 +130,10 @@ def claim_or_steal(control: ControlBlock, number: int, blocks: int) -> tuple[int
 
 @compiled
 def _share(control: ControlBlock, rank: int, number: int, blocks: int) -> tuple[int, int, int]:
-    """What a rank has left of a claim, and its word. One of an earlier claim: nobody took yet."""
+    """Return the remaining share of a rank, ``first, end``, and its word.
+
+    With the word of an earlier claim the share is untouched.
+    """
     at = RANKS + RANK_WORDS * rank + SHARES + number % CLAIM_SLOTS
     seen = load(control.words, at)
     owner, tag = seen >> (2 * SHARE_BITS), number // CLAIM_SLOTS + 1
@@ -151,12 +154,11 @@ def _set_share(
     at = RANKS + RANK_WORDS * rank + SHARES + number % CLAIM_SLOTS
     tag = number // CLAIM_SLOTS + 1
     word = (((tag << SHARE_BITS) + first) << SHARE_BITS) + end
-    found: int = swap(control.words, at, seen, word)
-    return found == seen
+    return swap(control.words, at, seen, word) == seen
 
 
 def check_blocks(blocks: int) -> None:
-    """Refuse more blocks than a claim word holds.
+    """Check that a claim word holds the number of blocks.
 
     Raises
     ------
@@ -170,7 +172,7 @@ def check_blocks(blocks: int) -> None:
 
 
 def check_steal(number: int, blocks: int) -> None:
-    """Refuse what the words cannot hold.
+    """Check that the words hold the number of a claim with stealing, and its blocks.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One rank's hold on the control block, for Python: what a worker and its parent do with it."""
+"""The control block for Python code: used by each worker and by the parent."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ from sharedcompute.system import faults
 
 _NOT_HERE = -1
 _BLOCK_ROWS: dict[Any, Any] = {None: 0, "auto": -1}
-"""How claims without a number of rows in a block are written down."""
+"""The codes of claims without a number of rows in a block."""
 _LONGEST = 1e9
 """Seconds of the longest wait: 30 years."""
 
 
 class Control:
-    """One rank's hold on the control block of its team. The parent's rank is -1.
+    """One rank's access to the control block of its team. The parent's rank is -1.
 
     Parameters
     ----------
     words : ndarray of int64, shape (`Control.size_for(size)`,)
         The block, in shared memory.
     size, rank, cores : int
-        With more ranks than cores nobody spins: the one waited for needs the core.
+        With more ranks than cores nobody spins: the awaited rank needs the core.
     """
 
     def __init__(self, words: Words, size: int, rank: int = -1, cores: int = 1) -> None:
@@ -67,73 +67,73 @@ class Control:
 
     @staticmethod
     def size_for(size: int) -> int:
-        """How many words a team of `size` needs."""
+        """Return the number of words for a team of `size`."""
         return words_for(size)
 
     def settle(self) -> None:
-        """Settle how waits sleep: ``SHAREDCOMPUTE_WAIT=sleep`` is for systems without a futex."""
+        """Set how waits sleep: ``SHAREDCOMPUTE_WAIT=sleep`` is for systems without a futex."""
         self.words[SHORT_SLEEPS] = os.environ.get("SHAREDCOMPUTE_WAIT") == "sleep"
 
     @property
     def generation(self) -> int:
-        """How often all ranks were at the barrier, in this job."""
+        """The number of completed barriers in this job."""
         return int(self.words[GENERATION])
 
     def reset(self) -> None:
-        """Make ready for a job. Only while every rank is idle."""
+        """Prepare for a job. Only while every rank is idle."""
         self.words[ABORT] = 0
-        self.words[FINISHED:RANKS] = 0  # claims count from 1: a word of 0 belongs to none of them
+        self.words[FINISHED:RANKS] = 0  # claims count from 1: 0 belongs to none of them
         self.words[plans_at(self.size) :] = 0
         lines = lines_of(self.words)
         lines[:, :JOB_DONE] = -1
         lines[:, JOB_DONE + 1 :] = 0
 
     def abort(self) -> None:
-        """End the job: whoever waits, or comes to wait, raises `Aborted`.
+        """End the job: every wait raises `Aborted` from now on.
 
-        Sleepers look within a slice. To wake them at once the parent would need compiled code,
+        Sleepers check within a slice. To wake them at once the parent would need compiled code,
         which takes numba 0.4 s to set up in a process.
         """
         self.words[ABORT] = 1
 
     def check(self) -> None:
-        """Raise `Aborted` where the job is over."""
+        """Raise `Aborted` if the job is over."""
         if self.words[ABORT]:
             raise Aborted
 
     def at(self, start: int, stop: int) -> None:
-        """Note the rows that this rank has in hand."""
-        self.words[self._row] = -1  # a death in between must not leave the ends of two ranges
+        """Record the rows that this rank works on."""
+        self.words[self._row] = -1  # a death in between must not mix two ranges
         self.words[self._row + ROW_STOP] = stop
         self.words[self._row] = start
 
     def rows_of(self, rank: int) -> Rows | None:
-        """Return the rows that a rank noted."""
+        """Return the rows that a rank has recorded."""
         start, stop = self.words[_line(rank) :][:2].tolist()
         return Rows(start, stop) if start >= 0 else None
 
     def leave(self) -> bool:
-        """Note that this rank is out of the program; whether it was the last one."""
+        """Record that this rank has left the program; return whether it was the last one."""
         return int(leave(self.block)) == self.size - 1
 
     def done(self, job: int) -> None:
-        """Note that this rank will touch nothing of `job` any more."""
+        """Record that this rank will not touch anything of `job` any more."""
         self.words[self._row + JOB_DONE] = job
 
     def vacate(self, rank: int) -> None:
-        """Note that a process is only about to begin as `rank`."""
+        """Record that the process of `rank` is only about to start."""
         self.words[_line(rank) + JOB_DONE] = _NOT_HERE
 
     def begin(self) -> None:
-        """Note that this rank is ready for jobs."""
+        """Record that this rank is ready for jobs."""
         self.done(0)
 
     def has_begun(self, rank: int) -> bool:
-        """Whether a rank has been ready for jobs."""
+        """Return whether a rank has been ready for jobs."""
         return bool(self.words[_line(rank) + JOB_DONE] != _NOT_HERE)
 
     def is_done(self, rank: int, job: int) -> bool:
-        """Whether a rank is done with `job`."""
+        """Return whether a rank is done with `job`."""
         return bool(self.words[_line(rank) + JOB_DONE] == job)
 
     def barrier(self, timeout: float | None = None) -> None:
@@ -143,20 +143,20 @@ class Control:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[Callable[[], None]]:
-        """Note that this rank waits, for a wait that is none of this package's.
+        """Record that this rank waits, in a wait outside of this package.
 
         Parameters
         ----------
         what : str
-            What for, in a word or two, to go after "waits for": ``"an object from rank 2"``.
+            What is waited for, as in "waits for ...": ``"an object from rank 2"``.
 
         Yields
         ------
         callable
-            To be called again and again, some ten times a second, each time after a look that was
-            in vain. Raises `Aborted` where the job is over. When all ranks that still run wait
-            like that the job ends with a `DeadlockError` that says what each waits for. So another
-            rank must be able to end the wait, and nobody else.
+            To call again and again, some ten times a second, each time after an unsuccessful
+            attempt. It raises `Aborted` if the job is over. When all ranks that still run wait like
+            that the job ends with a `DeadlockError` that says what each waits for. So only another
+            rank may be able to end the wait.
         """
         note = self.words[self._row + NOTE :][:LINE].view(np.uint8)
         text = what.encode()[: note.size].ljust(note.size, b"\0")
@@ -172,12 +172,12 @@ class Control:
         self.words[self._row + LOOKS] += 1
 
     def agree(self, number: int, n: int, block_rows: int | str | None, schedule: str) -> None:
-        """Settle with the other ranks what claim `number` (from 1 up) is of.
+        """Agree with the other ranks on claim `number`, from 1 up.
 
         Raises
         ------
         InputError
-            Another one claims other rows, in other blocks or by another schedule.
+            Another rank claims other rows, in other blocks or by another schedule.
         """
         plan = n, _BLOCK_ROWS.get(block_rows, block_rows), SCHEDULES.index(schedule)
         code = _code(plan)
@@ -194,7 +194,7 @@ class Control:
             )
 
     def _plan_of(self, at: int, code: int) -> str:
-        """What the rank claims that came first, which may just be about to write it."""
+        """Describe the claim of the rank that was first, which may still be about to write it."""
         for _ in range(100):
             plan = tuple(self.words[at + 1 : at + PLAN_WORDS].tolist())
             if _code(plan) == code:
@@ -203,7 +203,7 @@ class Control:
         return "another one"
 
     def claim(self, number: int, blocks: int, guided: bool) -> tuple[int, int]:
-        """Take blocks of claim `number` (from 1 up): ``(first, end)``, empty at the end."""
+        """Take blocks of claim `number`, from 1 up: ``(first, end)``, empty at the end."""
         return self._checked(claim(self.block, number, blocks, self.size if guided else 0))
 
     def claim_up_to(self, number: int, blocks: int, most: int) -> tuple[int, int]:
@@ -211,7 +211,7 @@ class Control:
         return self._checked(claim_up_to(self.block, number, blocks, most, self.size))
 
     def claim_or_steal(self, number: int, blocks: int) -> tuple[int, int]:
-        """Take a block of claim `number` of those from which others steal, numbered apart."""
+        """Take a block of claim `number` with stealing; these are counted separately."""
         return self._checked(claim_or_steal(self.block, number, blocks))
 
     def _checked(self, claimed: tuple[int, int]) -> tuple[int, int]:
@@ -236,7 +236,7 @@ def _say(plan: tuple[Any, ...]) -> str:
 
 
 def check_timeout(timeout: float | None) -> None:
-    """Refuse what is no number of seconds."""
+    """Check that a timeout is None or a number of seconds."""
     try:
         fits = timeout is None or timeout >= 0
     except TypeError:
@@ -246,6 +246,6 @@ def check_timeout(timeout: float | None) -> None:
 
 
 def no_limit(timeout: float | None) -> float:
-    """A time limit as compiled code takes it, which knows no None."""
+    """Return a timeout for compiled code, which knows no None: -1 for no limit."""
     check_timeout(timeout)
     return -1.0 if timeout is None else float(min(timeout, _LONGEST))

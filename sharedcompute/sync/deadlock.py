@@ -1,4 +1,4 @@
-"""What the parent of a team does about ranks that wait for each other."""
+"""Detection of deadlocks, by the parent of a team."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sharedcompute.sync.layout import (
 from sharedcompute.sync.waiting import BARRIER, EVENT, LOCK, NOTED, SEMAPHORE
 
 _NAMED = 8
-"""As many ranks as an error names."""
+"""How many ranks an error names."""
 
 
 class DeadlockWatch:
-    """Looks at what the ranks of a job wait for.
+    """Detects ranks of a job that wait for each other.
 
-    Two looks at least are needed. All waits at the second are those of the first, so nobody has
-    done anything between the two; and each rank has begun and ended a look of its own in between,
-    in vain. So nothing that a rank waits for is there, and no rank is left to bring it: this is a
-    proof, however slow the machine is, for waits that only ranks can end.
+    It takes two looks at least. All waits at the second are those of the first, so nobody has done
+    anything between the two; and each rank has begun and ended a check of its own in between,
+    without success. So nothing that a rank waits for has happened, and no rank is left that could
+    do it: this is a proof, however slow the machine is, for waits that only ranks can end.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ class DeadlockWatch:
         self._looks: dict[int, int] = {}
 
     def look(self) -> None:
-        """Look at all ranks.
+        """Compare the waits of all ranks with those of the last call.
 
         Raises
         ------
         DeadlockError
-            It says where each rank waits.
+            All wait for each other; it says what each rank waits for.
         """
         lines = self._lines.copy()
         running = [rank for rank, line in enumerate(lines) if line[JOB_DONE] != self._job]
@@ -57,7 +57,7 @@ class DeadlockWatch:
         looks = {rank: int(lines[rank, LOOKS]) for rank in running}
         if waits != self._waits or not all(what for what, *_ in waits.values()):
             self._waits, self._looks = waits, looks
-        # The look that a rank was in at the first may have begun before: the one after it counts.
+        # The check that a rank was in at the first look may have begun before: the next one counts.
         elif waits and all(looks[rank] >= self._looks[rank] + 2 for rank in running):
             raise DeadlockError(self._message(waits))
 

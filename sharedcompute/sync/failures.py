@@ -1,4 +1,4 @@
-"""What a wait can end with instead of what was waited for."""
+"""Failures of waits: the codes of compiled code, and the errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Aborted(BaseException):
 
 
 OK, ABORTED, LEFT, TIMED_OUT, STUCK, MISUSED = range(6)
-"""How a wait ends: the functions that wait give these, and those that users call raise."""
+"""The outcome of a wait: internal functions return these, public ones raise."""
 
 leave_if = raising(Aborted)
-"""Raise `Aborted` in nopython code, where the argument is true."""
+"""Raise `Aborted` in nopython code if the argument is true."""

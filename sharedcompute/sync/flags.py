@@ -1,4 +1,4 @@
-"""Counters that all ranks add to, and events that some wait for."""
+"""Counters and events that all ranks share."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NOBODY = "expected the event to be set by another rank, there is none; set it b
 
 @compiled
 def fetch_add(control: ControlBlock, counter: int, value: int) -> int:
-    """Add to a shared counter; gives what it was before.
+    """Add to a shared counter, atomically, and return its value before.
 
     Parameters
     ----------
@@ -46,25 +46,47 @@ def fetch_add(control: ControlBlock, counter: int, value: int) -> int:
         From 0 to 63. All are 0 when a program begins.
     value : int
         64 bits; sums wrap around.
+
+    Returns
+    -------
+    int
     """
     if counter < 0 or counter >= COUNTERS_IN_ALL:
         raise InputError(_NO_COUNTER)
-    before: int = add(control.words, COUNTERS + LINE * counter, value)
-    return before
+    return add(control.words, COUNTERS + LINE * counter, value)
 
 
 @compiled
 def load(control: ControlBlock, counter: int) -> int:
-    """Give what a shared counter is."""
+    """Return the value of a shared counter.
+
+    Parameters
+    ----------
+    control : ControlBlock
+    counter : int
+        From 0 to 63.
+
+    Returns
+    -------
+    int
+    """
     if counter < 0 or counter >= COUNTERS_IN_ALL:
         raise InputError(_NO_COUNTER)
-    value: int = atomics.load(control.words, COUNTERS + LINE * counter)
-    return value
+    return atomics.load(control.words, COUNTERS + LINE * counter)
 
 
 @compiled
 def store(control: ControlBlock, counter: int, value: int) -> None:
-    """Set a shared counter."""
+    """Set a shared counter.
+
+    Parameters
+    ----------
+    control : ControlBlock
+    counter : int
+        From 0 to 63.
+    value : int
+        64 bits.
+    """
     if counter < 0 or counter >= COUNTERS_IN_ALL:
         raise InputError(_NO_COUNTER)
     exchange(control.words, COUNTERS + LINE * counter, value)
@@ -72,7 +94,7 @@ def store(control: ControlBlock, counter: int, value: int) -> None:
 
 @compiled
 def set_event(control: ControlBlock, event: int) -> None:
-    """Set an event: those who wait for it go on, and nobody waits until it is cleared.
+    """Set an event: its waiters continue, and nobody waits for it until it is cleared.
 
     Parameters
     ----------
@@ -90,7 +112,14 @@ def set_event(control: ControlBlock, event: int) -> None:
 
 @compiled
 def clear_event(control: ControlBlock, event: int) -> None:
-    """Clear an event: who comes to wait for it waits."""
+    """Clear an event: waits for it block from now on.
+
+    Parameters
+    ----------
+    control : ControlBlock
+    event : int
+        From 0 to 15.
+    """
     if event < 0 or event >= EVENTS_IN_ALL:
         raise InputError(_NO_EVENT)
     exchange(control.words, EVENTS + LINE * event, 0)
@@ -98,11 +127,21 @@ def clear_event(control: ControlBlock, event: int) -> None:
 
 @compiled
 def is_set(control: ControlBlock, event: int) -> bool:
-    """Whether an event is set."""
+    """Return whether an event is set.
+
+    Parameters
+    ----------
+    control : ControlBlock
+    event : int
+        From 0 to 15.
+
+    Returns
+    -------
+    bool
+    """
     if event < 0 or event >= EVENTS_IN_ALL:
         raise InputError(_NO_EVENT)
-    value: int = atomics.load(control.words, EVENTS + LINE * event)
-    return value != 0
+    return atomics.load(control.words, EVENTS + LINE * event) != 0
 
 
 @compiled
@@ -115,7 +154,7 @@ def wait_event(control: ControlBlock, event: int, timeout: float = -1.0) -> None
     event : int
         From 0 to 15.
     timeout : float
-        Seconds; below 0 there is no limit.
+        The longest wait, in seconds; below 0 there is no limit.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Locks, semaphores, counters and events as Python objects, in `threading`'s manner."""
+"""Locks, semaphores, counters and events as Python objects, like those of `threading`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sharedcompute.sync.layout import COUNTERS_IN_ALL, EVENTS_IN_ALL, LOCKS_IN_A
 from sharedcompute.system import faults
 from sharedcompute.validation.integers import whole
 
-# Python's int: for each other class of numbers the compiled functions would be compiled again.
+# Python's int: the compiled functions would be compiled again for each other class of numbers.
 _settle = object.__setattr__
 
 
@@ -20,7 +20,7 @@ def _word(value: int) -> int:
 
 @dataclass(frozen=True)
 class Lock:
-    """One of the team's locks, for a ``with`` block. Held by a rank, not by a thread of it."""
+    """One of the locks of a team, for a ``with`` block. A rank holds it, not one of its threads."""
 
     control: ControlBlock
     number: int
@@ -29,27 +29,37 @@ class Lock:
         _settle(self, "number", whole("a lock's number", self.number, 0, LOCKS_IN_ALL - 1))
 
     def acquire(self, timeout: float | None = None) -> None:
-        """Take it. Raises `WaitTimeoutError` where that takes longer than `timeout` seconds."""
+        """Acquire the lock, waiting while another rank holds it.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            The longest wait, in seconds.
+
+        Raises
+        ------
+        WaitTimeoutError
+        """
         locks.lock(self.control, self.number, no_limit(timeout))
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock."""
         locks.unlock(self.control, self.number)
 
     def __enter__(self) -> None:
-        """Take it."""
+        """Acquire the lock."""
         locks.lock(self.control, self.number, -1.0)
         if faults.SCRIPT:
             faults.point("worker.lock", self.control.rank)
 
     def __exit__(self, *_: object) -> None:
-        """Give it back."""
+        """Release the lock."""
         locks.unlock(self.control, self.number)
 
 
 @dataclass(frozen=True)
 class Semaphore:
-    """Lets as many in at a time as it has permits, for a ``with`` block."""
+    """A semaphore: as many ranks hold it at a time as it has permits. For a ``with`` block."""
 
     control: ControlBlock
     permits: int
@@ -58,27 +68,37 @@ class Semaphore:
         _settle(self, "permits", whole("a semaphore's permits", self.permits, 1))
 
     def acquire(self, timeout: float | None = None) -> None:
-        """Take a permit; `WaitTimeoutError` where that takes longer than `timeout` seconds."""
+        """Acquire a permit, waiting while all are taken.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            The longest wait, in seconds.
+
+        Raises
+        ------
+        WaitTimeoutError
+        """
         locks.acquire(self.control, self.permits, no_limit(timeout))
 
     def release(self) -> None:
-        """Give a permit back."""
+        """Release a permit."""
         locks.release(self.control, self.permits)
 
     def __enter__(self) -> None:
-        """Take a permit."""
+        """Acquire a permit."""
         locks.acquire(self.control, self.permits, -1.0)
         if faults.SCRIPT:
             faults.point("worker.semaphore", self.control.rank)
 
     def __exit__(self, *_: object) -> None:
-        """Give it back."""
+        """Release the permit."""
         locks.release(self.control, self.permits)
 
 
 @dataclass(frozen=True)
 class Counter:
-    """One of the team's counters: 64 bits, 0 when a program begins."""
+    """One of the counters of a team: 64 bits, 0 when a program begins."""
 
     control: ControlBlock
     number: int
@@ -87,21 +107,42 @@ class Counter:
         _settle(self, "number", whole("a counter's number", self.number, 0, COUNTERS_IN_ALL - 1))
 
     def fetch_add(self, value: int = 1) -> int:
-        """Add, in one step that no other rank can come between; gives what it was before."""
+        """Add atomically, and return the value before.
+
+        Parameters
+        ----------
+        value : int
+            64 bits; sums wrap around.
+
+        Returns
+        -------
+        int
+        """
         return flags.fetch_add(self.control, self.number, _word(value))
 
     def load(self) -> int:
-        """Give what it is."""
+        """Return the value.
+
+        Returns
+        -------
+        int
+        """
         return flags.load(self.control, self.number)
 
     def store(self, value: int) -> None:
-        """Set it."""
+        """Set the value.
+
+        Parameters
+        ----------
+        value : int
+            64 bits.
+        """
         flags.store(self.control, self.number, _word(value))
 
 
 @dataclass(frozen=True)
 class Event:
-    """One of the team's events, clear when a program begins."""
+    """One of the events of a team, clear when a program begins."""
 
     control: ControlBlock
     number: int
@@ -110,17 +151,32 @@ class Event:
         _settle(self, "number", whole("an event's number", self.number, 0, EVENTS_IN_ALL - 1))
 
     def set(self) -> None:
-        """Let all go on that wait for it."""
+        """Set the event: its waiters continue."""
         flags.set_event(self.control, self.number)
 
     def clear(self) -> None:
-        """Let wait who comes to wait for it."""
+        """Clear the event: waits for it block from now on."""
         flags.clear_event(self.control, self.number)
 
     def is_set(self) -> bool:
-        """Whether it is set."""
+        """Return whether the event is set.
+
+        Returns
+        -------
+        bool
+        """
         return flags.is_set(self.control, self.number)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until it is set; `WaitTimeoutError` after `timeout` seconds."""
+        """Wait until the event is set.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            The longest wait, in seconds.
+
+        Raises
+        ------
+        WaitTimeoutError
+        """
         flags.wait_event(self.control, self.number, no_limit(timeout))

@@ -1,4 +1,4 @@
-"""Locks: one rank at a time. And semaphores: a few at a time."""
+"""Locks and semaphores."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ _ALL_MINE = (
 )
 _NOT_TAKEN = "expected a semaphore of which a permit is held, none is; acquire it first"
 
-# A lock's word is 0 where it is free, else 2 * (holder + 1), and 1 more where others wait for it.
+# The word of a lock is 0 if it is free, else 2 * (holder + 1), plus 1 if others wait for it.
 
 
 @inlined
 def lock(control: ControlBlock, number: int, timeout: float = -1.0) -> None:
-    """Take lock `number`, waiting while another rank holds it.
+    """Acquire lock `number`, waiting while another rank holds it.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def lock(control: ControlBlock, number: int, timeout: float = -1.0) -> None:
     number : int
         From 0 to 15. Number 0 is `Worker.lock`.
     timeout : float
-        Seconds; below 0 there is no limit.
+        The longest wait, in seconds; below 0 there is no limit.
 
     Raises
     ------
@@ -94,7 +94,13 @@ def _lock_later(control: ControlBlock, number: int, timeout: float) -> None:
 
 @inlined
 def unlock(control: ControlBlock, number: int) -> None:
-    """Give lock `number` back.
+    """Release lock `number`.
+
+    Parameters
+    ----------
+    control : ControlBlock
+    number : int
+        From 0 to 15.
 
     Raises
     ------
@@ -124,14 +130,14 @@ def _wait_for_lock(control: ControlBlock, number: int, timeout: float) -> int:
     seen = load(words, at)
     if seen | 1 == mine + 1:
         return STUCK
-    if seen != 0:  # else it was given back just now
+    if seen != 0:  # else it was released just now
         linger(control, at, seen)
     if swap(words, at, 0, mine) == 0:
         return OK
     deadline = begin_wait(control, LOCK, number, timeout)
     turn = first_turn(control)
     status = OK
-    # Whoever has slept takes it as one that others wait for: it cannot know that none do.
+    # A rank that has slept marks the lock as awaited: it cannot know that no other rank waits.
     while swap(words, at, 0, mine + 1) != 0:
         seen = load(words, at)
         if seen == 0 or (seen & 1 == 0 and swap(words, at, seen, seen + 1) != seen):
@@ -146,10 +152,10 @@ def _wait_for_lock(control: ControlBlock, number: int, timeout: float) -> int:
 
 @compiled
 def acquire(control: ControlBlock, permits: int, timeout: float = -1.0) -> None:
-    """Take one of the `permits` of a semaphore, waiting while all are taken.
+    """Acquire one of the `permits` of a semaphore, waiting while all are taken.
 
-    Calls with the same number of permits mean the same semaphore. One with more than there are
-    ranks never waits.
+    Calls with the same number of permits use the same semaphore. One with more permits than there
+    are ranks never waits.
 
     Parameters
     ----------
@@ -157,7 +163,7 @@ def acquire(control: ControlBlock, permits: int, timeout: float = -1.0) -> None:
     permits : int
         From 1 up.
     timeout : float
-        Seconds; below 0 there is no limit.
+        The longest wait, in seconds; below 0 there is no limit.
 
     Raises
     ------
@@ -179,12 +185,18 @@ def acquire(control: ControlBlock, permits: int, timeout: float = -1.0) -> None:
 
 @compiled
 def release(control: ControlBlock, permits: int) -> None:
-    """Give back a permit of the semaphore of `permits`.
+    """Release a permit of the semaphore of `permits`.
+
+    Parameters
+    ----------
+    control : ControlBlock
+    permits : int
+        From 1 up.
 
     Raises
     ------
     InputError
-        None is taken.
+        No permit is taken.
     """
     if permits < 1:
         raise InputError(_NO_SEMAPHORE)

@@ -1,19 +1,19 @@
-"""How a rank waits: it looks for some microseconds, then sleeps in slices, and says so.
+"""Waits of a rank: it spins for some microseconds, then sleeps in slices, and records that.
 
-Each wait is a loop of the caller's::
+Each wait is a loop of the caller::
 
     linger(control, at, seen)            # spins, or yields the core, until the word is not `seen`
     deadline = begin_wait(control, what, number, timeout)
     turn = first_turn(control)
-    while (what is waited for has not come):
+    while (the condition is false):
         status = look(control, deadline)
         if status != OK: ...
         turn = nap(control, at, seen, turn)
     end_wait(control)
 
-Whoever waits without a time limit notes what for in its line, and counts how often it has looked in
-vain. When all ranks that run wait, and each of them has looked since the last of them began to,
-then nobody is left who could end a wait: `deadlock` finds that.
+A rank that waits without a timeout records what it waits for in its line, and counts its checks.
+When all ranks that run wait, and each of them has checked since the last of them began to wait,
+then no rank is left that could end a wait: `deadlock` detects that.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ from sharedcompute.sync.layout import (
 )
 
 BARRIER, LOCK, SEMAPHORE, EVENT, NOTED = range(1, 6)
-"""What ranks wait for; `NOTED` is said in words."""
+"""What ranks wait for; `NOTED` is described by a text."""
 
 SPINS, YIELDS = 40, 20
-"""First 1 us awake, longer than a barrier takes when all have a core. Then the core is offered to
-others, as the one waited for may need this one, and so on: a barrier of two that others had crowded
-onto one core took 7 us with one long spin. A `sched_yield` costs a tenth of a sleep and wake."""
+"""First spin for 1 us, longer than a barrier takes when all have a core. Then yield the core, as
+the awaited rank may need it, and so on: a barrier of two ranks that others had crowded onto one
+core took 7 us with one long spin. A `sched_yield` costs a tenth of a sleep and wake."""
 
 
 @compiled
 def linger(control: ControlBlock, at: int, seen: int) -> None:
-    """Look at a word for a while, until it is not `seen`."""
+    """Spin for a while, until a word is not `seen`."""
     words = control.words
     for _ in range(YIELDS):
         for _ in range(control.spins):
@@ -68,13 +68,12 @@ def linger(control: ControlBlock, at: int, seen: int) -> None:
 
 @compiled
 def begin_wait(control: ControlBlock, what: int, number: int, timeout: float) -> int:
-    """Note what this rank waits for; the time until which it does, in ns, -1 for ever.
+    """Record what this rank waits for; return the deadline in ns, -1 for none.
 
-    A wait with a limit ends by itself, so it is nobody's deadlock and not noted.
+    A wait with a timeout ends by itself, so it is no deadlock and is not recorded.
     """
     if timeout >= 0:
-        deadline: int = now_ns() + int(timeout * 1e9)
-        return deadline
+        return now_ns() + int(timeout * 1e9)
     me = RANKS + RANK_WORDS * control.rank
     add(control.words, me + WAITS, 1)
     exchange(control.words, me + WAIT_NUMBER, number)
@@ -84,13 +83,13 @@ def begin_wait(control: ControlBlock, what: int, number: int, timeout: float) ->
 
 @compiled
 def end_wait(control: ControlBlock) -> None:
-    """Note that this rank goes on."""
+    """Record that this rank continues."""
     exchange(control.words, RANKS + RANK_WORDS * control.rank + WAITS_FOR, 0)
 
 
 @compiled
 def look(control: ControlBlock, deadline: int) -> int:
-    """To be called each time that what is waited for has not come: whether to go on waiting."""
+    """Check whether to go on waiting, after each unsuccessful attempt."""
     if load(control.words, ABORT) != 0:
         return ABORTED
     if deadline >= 0:
@@ -101,19 +100,19 @@ def look(control: ControlBlock, deadline: int) -> int:
 
 @compiled
 def first_turn(control: ControlBlock) -> int:
-    """What `nap` counts with: below 0 for a futex."""
+    """Return the first turn for `nap`: below 0 for a futex."""
     return 0 if FUTEX == 0 or load(control.words, SHORT_SLEEPS) != 0 else -1
 
 
 @compiled
 def nap(control: ControlBlock, at: int, seen: int, turn: int) -> int:
-    """Sleep while a word is `seen`, a slice at most; gives the next turn."""
+    """Sleep while a word is `seen`, a slice at most; return the next turn."""
     sleep_on(control.words, at, seen, turn)
     return turn + 1 if turn >= 0 else turn
 
 
 @compiled
 def rouse(control: ControlBlock, at: int, count: int) -> None:
-    """Wake up to `count` of those who nap on a word."""
+    """Wake up to `count` ranks that nap on a word."""
     if load(control.words, SHORT_SLEEPS) == 0:
         wake(control.words, at, count)

@@ -1,4 +1,4 @@
-"""All that synchronises, compiled or loaded: for the process that all workers are forked from."""
+"""Warm-up of the synchronisation functions, in the process that all workers are forked from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sharedcompute.sync.handles import Counter, Event, Lock, Semaphore
 
 
 def warm_up() -> None:
-    """Call each function once, in a party of one, so that no worker has to compile it."""
+    """Call each function once, with one rank, so that no worker has to compile it."""
     control = Control(np.zeros(Control.size_for(1), np.int64), 1, 0)
     control.claim(1, 1, guided=False)
     control.claim_up_to(2, 1, 1)

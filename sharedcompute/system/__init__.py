@@ -1,1 +1,1 @@
-"""What the operating system gives and takes: cores, memory, signals, processes that may be lost."""
+"""Resources of the operating system: cores, memory, signals, disposable processes."""

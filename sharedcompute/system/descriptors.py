@@ -1,4 +1,4 @@
-"""Descriptors 0, 1 and 2: standard input, output and error, or nothing."""
+"""Descriptors 0, 1 and 2: standard input, output and error, which may be closed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ STANDARD = (0, 1, 2)
 
 
 def occupy_standard() -> None:
-    """Open ``/dev/null`` where standard input, output or error is closed (``>&-``).
+    """Open ``/dev/null`` in place of a closed standard input, output or error (``>&-``).
 
-    The next file, pipe or socket would be given that number, and be written to by whatever prints,
-    or be replaced where a process is made silent.
+    Otherwise the next file, pipe or socket would get that number, and be written to by anything
+    that prints, or be replaced in a process whose output is redirected.
     """
     for number in STANDARD:
         try:

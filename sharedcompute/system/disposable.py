@@ -1,7 +1,7 @@
-"""A function run in a process that may be lost: what it calls may crash, hang, or eat memory.
+"""Disposable processes: a function runs in one because it may crash, hang or exhaust memory.
 
-The process is a fork, made for one call and thrown away: nothing is imported or sent to it, and it
-costs a few milliseconds. h5py holds its lock while a process forks, so HDF5 is whole in it.
+The process is a fork, created for one call: nothing is imported in it or sent to it, and it costs a
+few milliseconds. h5py holds its lock while a process forks, so HDF5 is consistent in it.
 """
 
 from __future__ import annotations
@@ -31,44 +31,49 @@ T = TypeVar("T")
 
 
 class LostError(InputError):
-    """A disposable process crashed, or came to no end."""
+    """A disposable process crashed, or did not end in time."""
 
 
 SILENCE_SECONDS = 60
-"""A function with a limit may wait so long for a disk or a network, which burns none of it."""
+"""How long a function with a limit may wait for a disk or a network, which takes no CPU time."""
 
 _UNFIT = 125
-"""What a process exits with that could not be set up: no file is to blame for that."""
+"""The exit code of a process that could not be set up: no file is the cause."""
 
 _PR_SET_PDEATHSIG = 1
 _LENGTH_NBYTES = 8
 
-# Set in a disposable process alone, for as long as it lives.
+# Set only in a disposable process.
 _limit: ContextVar[int | None] = ContextVar("limit", default=None)
 
 
 def run(what: str, f: Callable[..., T], *args: Any, seconds: int | None = None) -> T:
-    """``f(*args)``, worked out in a process of its own.
+    """Call ``f(*args)`` in a process of its own.
 
-    It sees all that this process has, and changes nothing of it. What it prints is dropped. It is
-    gone when this function is left, also by an exception such as KeyboardInterrupt.
+    It sees all objects of this process, and changes none of them. Its output is discarded. It has
+    ended when this function returns or raises, also on KeyboardInterrupt.
 
     Parameters
     ----------
     what : str
-        What is looked at, for the errors: a file.
+        What is examined, for the errors: a file.
     f : callable
-        What it returns must pickle.
+        Its result must be picklable.
     seconds : int, optional
-        Seconds of computing that `f` may take, from its beginning or from the last `progress`.
-        Waiting for a disk is no computing. Without it: as long as it takes.
+        CPU time that `f` may take, from its beginning or from the last `progress`. Waits for a
+        disk do not count. By default there is no limit.
+
+    Returns
+    -------
+    object
+        The result of `f`.
 
     Raises
     ------
     LostError
-        The process crashed, or was still at work after `seconds`.
+        The process crashed, or was still running after `seconds`.
     Exception
-        What `f` raised; the traceback is in a note, unless it is an error of ours.
+        The exception that `f` raised, with its traceback in a note unless it is an `Error`.
     """
     return _run(lambda: what, f, args, seconds)
 
@@ -76,26 +81,31 @@ def run(what: str, f: Callable[..., T], *args: Any, seconds: int | None = None) 
 def run_each(
     f: Callable[..., T], calls: Sequence[tuple[str, tuple[Any, ...]]], seconds: int | None = None
 ) -> list[T]:
-    """What `f` gives for each of many arguments, worked out one after the other in one process.
+    """Call `f` for each of many arguments, one after the other, in one process.
 
-    A process takes some 10 ms to make and to lose; a file may have thousands of objects.
+    A process takes some 10 ms to create and to end; a file may have thousands of objects.
 
     Parameters
     ----------
     f : callable
     calls : sequence of (str, tuple)
-        What is looked at, for the errors, and the arguments.
+        What is examined, for the errors, and the arguments.
     seconds : int, optional
-        For each of them, as in `run`.
+        For each call, as in `run`.
+
+    Returns
+    -------
+    list
+        The results of `f`.
 
     Raises
     ------
     LostError
-        It names the call that the process was lost in.
+        It names the call in which the process was lost.
     Exception
         As `run`.
     """
-    # Memory that is shared with the fork, which has nobody to tell where it is when it crashes.
+    # Memory shared with the fork, which cannot report its position when it crashes.
     at = mmap.mmap(-1, _LENGTH_NBYTES)
 
     def all_of_them() -> list[T]:
@@ -123,7 +133,7 @@ def _run(
         try:
             answer = _received(reading)
         finally:
-            # Whatever ended the wait, Ctrl-C too. One that has answered is at its end.
+            # Whatever ended the wait, also Ctrl-C. A process that has answered ends by itself.
             code = _end(pid, kill=answer is None)
     finally:
         os.close(reading)
@@ -142,7 +152,7 @@ def _run(
 
 
 def progress() -> None:
-    """Say that a part is done: the limit of this process, if it has one, begins anew."""
+    """Report progress: the limit of this process, if it has one, starts again."""
     seconds = _limit.get()
     if seconds is None:
         return
@@ -153,13 +163,13 @@ def progress() -> None:
 
 
 def _forked(serve: Callable[[], None]) -> int:
-    """Run `serve` in a fork of this process, which ends with it; the fork's pid."""
+    """Run `serve` in a fork of this process, which ends with it; return its pid."""
     parent = os.getpid()
-    # Until the fork has let go of this process's handlers, they would run in it.
+    # Until the fork has reset the signal handlers of this process, they would run in it.
     with blocked(signal.valid_signals()):
         with warnings.catch_warnings():
-            # Python 3.12 warns that other threads may hold locks which the fork waits for. HDF5's
-            # is h5py's, and malloc's the C library's to take care of; nothing else is needed.
+            # Python 3.12 warns that other threads may hold locks that the fork waits for. h5py
+            # takes care of the lock of HDF5, and the C library of malloc's; no other is needed.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = _fork()
         if pid == 0:
@@ -178,7 +188,7 @@ def _fork() -> int:
 
 
 def _leave_after(parent: int, serve: Callable[[], None]) -> NoReturn:
-    """The life of the fork. It ends by `os._exit`: nothing of the parent's is closed or removed."""
+    """Run the fork, and end it by `os._exit`: nothing of the parent is closed or removed."""
     code = _UNFIT
     try:
         _isolate(parent)
@@ -190,7 +200,7 @@ def _leave_after(parent: int, serve: Callable[[], None]) -> NoReturn:
 
 
 def _isolate(parent: int) -> None:
-    """Let go of what belongs to the parent, and die with it."""
+    """Release what belongs to the parent, and end when it ends."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -204,7 +214,7 @@ def _isolate(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with contextlib.suppress(OSError):
-        # Should memory run out, this is the process to take.
+        # If memory runs out, the kernel should kill this process first.
         Path("/proc/self/oom_score_adj").write_text("1000")
     quiet = os.open(os.devnull, os.O_RDWR)
     for fd in (1, 2):
@@ -213,7 +223,7 @@ def _isolate(parent: int) -> None:
 
 
 def _serve(writing: int, seconds: int | None, f: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """Work out the answer and send it."""
+    """Compute the answer and send it."""
     _limit.set(seconds)
     progress()
     answer = _answer(f, args)
@@ -238,7 +248,7 @@ def _answer(f: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
 
 
 def _received(reading: int) -> bytes | None:
-    """The answer; None where the process was lost before it was complete."""
+    """Receive the answer; None if the process was lost before it was complete."""
     # Not until the end of the file: another thread's fork may hold the writing end as well.
     with open(reading, "rb", closefd=False) as pipe:
         head = pipe.read(_LENGTH_NBYTES)
@@ -248,19 +258,19 @@ def _received(reading: int) -> bytes | None:
 
 
 def _end(pid: int, kill: bool) -> int:
-    """Wait for the process, after killing it if `kill`; its exit code, or the negative signal."""
+    """Wait for the process, after killing it if `kill`; return its exit code or negative signal."""
     if kill:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     try:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     except ChildProcessError:
-        # This program ignores SIGCHLD, so nobody knows.
+        # This program ignores SIGCHLD, so the exit code is unknown.
         return 0
 
 
 def _lost(what: str, code: int, seconds: int | None) -> str:
-    """Why there is no answer."""
+    """Describe why there is no answer."""
     if code in (-signal.SIGXCPU, -signal.SIGALRM):
         found = f"nothing was found in it within {seconds} s of work"
         cure = "check it with h5dump: it may be damaged, or made so"

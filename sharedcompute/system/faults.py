@@ -1,12 +1,12 @@
-"""Failures on purpose, for tests: named points at which a script makes this process fail.
+"""Fault injection, for tests: named points at which a script makes this process fail.
 
 ``SHAREDCOMPUTE_FAULTS`` is the script: words ``POINT:COUNT:ACTION``. When the processes of a job
-come to POINT for the COUNT-th time, all together, ACTION happens to the one that does. COUNT is
-``3``, ``3+`` (the third time and ever after) or ``*``. ACTION is ``kill``, ``stop``, ``exit``,
+reach POINT for the COUNT-th time in total, ACTION happens to the one that does. COUNT is ``3``,
+``3+`` (the third time and after) or ``*``. ACTION is ``kill``, ``stop``, ``exit``,
 ``hang``, another signal such as ``SIGSEGV``, or an error number such as ``ENOSPC``, to be raised.
 
 ``SHAREDCOMPUTE_FAULTS_FOLDER`` is where the times are counted: a file for each point, with a byte
-for each time, since a worker that takes a dead one's place knows nothing of it.
+for each time, since a worker that replaces a dead one does not know its counts.
 
 Without a script a point costs 50 ns.
 """
@@ -22,11 +22,11 @@ from pathlib import Path
 SCRIPT = tuple(
     tuple(word.split(":")) for word in os.environ.get("SHAREDCOMPUTE_FAULTS", "").split()
 )
-"""What was asked for when this process began."""
+"""The script at the start of this process."""
 
 
 def point(name: str, number: int | None = None) -> None:
-    """Fail here if the script says so; `number` makes a second name, as ``unit.7``."""
+    """Fail here if the script says so; `number` adds a second name, as ``unit.7``."""
     if not SCRIPT:
         return
     for called in (name, f"{name}.{number}"):
@@ -39,7 +39,7 @@ def point(name: str, number: int | None = None) -> None:
 
 
 def _count(name: str) -> int:
-    """How many times the point was come to, this one included."""
+    """Count this time, and return how many times the point was reached."""
     folder = Path(os.environ["SHAREDCOMPUTE_FAULTS_FOLDER"])
     fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:

@@ -1,4 +1,4 @@
-"""What this process may use of the machine: cores, memory, room for shared blocks."""
+"""The resources of the machine that this process may use: cores, memory, shared memory, disk."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sharedcompute.errors import InputError, MemoryBudgetError
 SHM = Path("/dev/shm")
 
 WORKERS_VARIABLE = "SHAREDCOMPUTE_WORKERS"
-"""The environment variable that says how many workers there are where the caller does not."""
+"""The environment variable with the default number of workers."""
 
 LEAST_ADDRESS_SPACE = 1 << 30
-"""Bytes that numba, LLVM, h5py and OpenBLAS map in one process, most of it never touched: 640 MB at
-rest. With 800 MB a worker that compiled was still killed by LLVM."""
+"""Bytes that numba, LLVM, h5py and OpenBLAS map in one process, most of it never touched: 640 MB
+when idle. With 800 MB a worker that compiled was still killed by LLVM."""
 
 LEAST_DATA = 640 << 20
-"""What of it is private: 250 MB at rest, and 400 MB were too few to compile with."""
+"""The private part of it: 250 MB when idle, and 400 MB were not enough to compile."""
 
 
 def cores() -> int:
-    """How many cores this process may use: its affinity, and a cgroup's CPU quota if lower."""
+    """Return the number of cores for this process: its affinity, or a lower cgroup CPU quota."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     count = allowed or 1
     for group in cgroups("cpu"):
@@ -37,12 +37,12 @@ def cores() -> int:
 
 
 def default_workers(each: int = 1) -> int:
-    """How many workers there are where nobody says: `WORKERS_VARIABLE`, else one for `each` cores.
+    """Return the default number of workers: `WORKERS_VARIABLE`, else one for `each` cores.
 
     Raises
     ------
     InputError
-        The variable is no whole number of at least 1.
+        The variable is not a whole number of at least 1.
     """
     given = os.environ.get(WORKERS_VARIABLE)
     if given is None:
@@ -53,10 +53,10 @@ def default_workers(each: int = 1) -> int:
 
 
 def memory_available() -> int:
-    """Bytes of memory that can be had without swapping.
+    """Return the bytes of memory that are available without swapping.
 
-    The limits of this process's cgroups and of those above them count; the page cache, which gives
-    way, does not count as used.
+    The limits of this process's cgroups and of their parents count; the page cache, which can be
+    reclaimed, does not count as used.
     """
     import psutil  # noqa: PLC0415 - 20 ms, and most callers need no memory figure
 
@@ -76,10 +76,10 @@ def memory_available() -> int:
 
 
 def process_limits() -> dict[str, int]:
-    """What ``ulimit`` lets one process have, in bytes, by its option; only what is limited.
+    """Return the memory limits of one process in bytes, by the option of ``ulimit``.
 
-    ``-v`` counts all that is mapped: libraries, files, shared blocks. ``-d`` counts private memory.
-    Workers inherit both.
+    ``-v`` counts all mapped memory: libraries, files, shared blocks. ``-d`` counts private memory.
+    Workers inherit both. Absent limits are left out.
     """
     limits = {"-v": resource.RLIMIT_AS, "-d": resource.RLIMIT_DATA}
     soft = {option: resource.getrlimit(limit)[0] for option, limit in limits.items()}
@@ -87,20 +87,20 @@ def process_limits() -> dict[str, int]:
 
 
 def check_process_limits(private: int = 0, mapped: int = 0) -> None:
-    """Refuse limits in which a process with our libraries would not live.
+    """Check that the memory limits leave room for a process with our libraries.
 
-    Before the libraries are loaded, as nothing can be done later: under limits a little too low
-    OpenBLAS tries again for ever, in C, and LLVM aborts.
+    Before the libraries are loaded, as it is too late then: under limits a little too low OpenBLAS
+    retries for ever, in C, and LLVM aborts.
 
     Parameters
     ----------
     private, mapped : int
-        Bytes that one process takes beside the libraries, of its own and in all.
+        Bytes that one process needs besides the libraries, private and in total.
 
     Raises
     ------
     MemoryBudgetError
-        With need and have.
+        It names the needed and the allowed memory.
     """
     needed = {"-v": LEAST_ADDRESS_SPACE + mapped, "-d": LEAST_DATA + private}
     for option, have in process_limits().items():
@@ -112,18 +112,18 @@ def check_process_limits(private: int = 0, mapped: int = 0) -> None:
 
 
 def file_size_limit() -> int | None:
-    """How long a file may become (``ulimit -f``), shared blocks included; None without a limit."""
+    """Return the largest size of a file or shared block (``ulimit -f``); None for no limit."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     return None if limit == resource.RLIM_INFINITY else limit
 
 
 def shm_free() -> int:
-    """Bytes free for shared blocks; as much as memory where they have no file system."""
+    """Return the bytes free for shared blocks; the free memory if they have no file system."""
     return disk_free(SHM) if SHM.is_dir() else memory_available()
 
 
-def in_memory(folder: Path) -> bool:
-    """Whether files in `folder` take memory and not a disk: a tmpfs."""
+def is_tmpfs(folder: Path) -> bool:
+    """Return whether `folder` is on a tmpfs, whose files take memory and not a disk."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
         device = folder.stat().st_dev
@@ -136,12 +136,12 @@ def in_memory(folder: Path) -> bool:
 
 
 def disk_free(folder: Path) -> int:
-    """Bytes free on the file system of `folder`."""
+    """Return the bytes free on the file system of `folder`."""
     return shutil.disk_usage(folder).free
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size such as ``512M``, ``1.5GiB`` or ``1e9``; K, M, G and T are powers of 1024."""
+    """Return the bytes of a size such as ``512M``, ``1.5GiB`` or ``1e9``: powers of 1024."""
     match = re.fullmatch(r"\s*([0-9.eE+]+)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
     try:
         number = float(match[1]) if match else math.nan
@@ -153,7 +153,7 @@ def parse_size(text: str) -> int:
 
 
 def format_size(size: float) -> str:
-    """`size` bytes for a person: ``7.3 MB``, in powers of 1000."""
+    """Format a size in bytes: ``7.3 MB``, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB"):
         if abs(size) < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
@@ -162,10 +162,10 @@ def format_size(size: float) -> str:
 
 
 def cgroups(controller: str) -> list[Path]:
-    """The folders of this process's cgroups that may have a limit, and of those above them.
+    """Return the directories of this process's cgroups that may have a limit, and of their parents.
 
-    That of version 2, and of version 1 that of the controller. In a container what is mounted at
-    the root may be the process's own group already, whatever name it has outside.
+    That of version 2, and of version 1 that of the controller. In a container the mount at the root
+    may be the process's own group already, whatever name it has outside.
     """
     root = Path("/sys/fs/cgroup")
     try:
@@ -183,7 +183,7 @@ def cgroups(controller: str) -> list[Path]:
 
 
 def _control(group: Path, name: str) -> str:
-    """The text of a control file of a cgroup, else an empty one."""
+    """Read a control file of a cgroup; return an empty text if there is none."""
     try:
         return (group / name).read_text().strip()
     except OSError:

@@ -1,7 +1,7 @@
-"""Running out of disk or memory: the many ways to say so become one error.
+"""Shortage of disk or memory: the many errors for it become one.
 
-What can be known is refused before anything is computed (`sharedcompute.plan.budget.cost`); this
-is for what cannot: a quota, a disk that somebody else fills, memory that somebody else takes.
+Jobs that need too much are refused before the start (`sharedcompute.plan.budget.cost`); this is for
+the rest: a quota, a disk that another process fills, memory that another process takes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ CURE = {
     errno.EDQUOT: "free some of your quota or choose another folder",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
 }
-"""What the kernel says of a full disk, a full quota, and a limit on a file's size; what to do."""
+"""The error numbers of a full disk, a full quota, and a limit on the size of files; what to do."""
 
 _UNLOADED = re.compile(r"failed to map segment|[Cc]annot allocate memory|libllvmlite")
-"""How the loader says that a library did not fit; numba has a text of its own for LLVM."""
+"""The messages of the loader for a library that did not fit; numba has its own for LLVM."""
 
 
 _HDF5 = (OSError, RuntimeError, ValueError)
@@ -33,12 +33,12 @@ _HDF5 = (OSError, RuntimeError, ValueError)
 
 @contextlib.contextmanager
 def full_disk_named(file: str) -> Iterator[None]:
-    """Turn the many errors for a full disk into one.
+    """Turn the errors for a full disk into one, a context manager.
 
     Raises
     ------
     MemoryBudgetError
-        The disk or the quota is full, or the file would be longer than is allowed.
+        The disk or the quota is full, or the file would exceed the limit on its size.
     """
     try:
         faults.point("disk")
@@ -56,7 +56,7 @@ def full_disk_named(file: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def shortage_named() -> Iterator[None]:
-    """Turn the many errors for too little memory into one, and those of a disk that nobody named.
+    """Turn the errors for too little memory into one, and those of a disk without a file name.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def shortage_named() -> Iterator[None]:
 
 
 def _with_notes(text: str, error: BaseException) -> MemoryBudgetError:
-    """The error, with what was noted on the one that it stands for: that the job can go on."""
+    """Return the error with the notes of the one that it replaces, as for a job to resume."""
     made = MemoryBudgetError(text)
     for note in getattr(error, "__notes__", ()):
         made.add_note(note)
@@ -94,13 +94,13 @@ def _with_notes(text: str, error: BaseException) -> MemoryBudgetError:
 
 
 def _number(error: BaseException) -> int:
-    """The kernel's number of an error, 0 where there is none. HDF5 gives it in its text only."""
+    """Return the errno of an error, 0 if there is none. HDF5 has it in its text only."""
     found = re.search(r"errno = (\d+)", str(error)) if isinstance(error, _HDF5) else None
     return int(found[1]) if found else getattr(error, "errno", None) or 0
 
 
 def _is_memory(error: BaseException | None) -> bool:
-    """Whether it, or what it came from, is for want of memory. numba wraps what it meets."""
+    """Return whether an error, or its cause, is a lack of memory. numba wraps errors."""
     if error is None:
         return False
     if isinstance(error, MemoryError):

@@ -1,4 +1,4 @@
-"""Signals that wait."""
+"""Blocked signals."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 
 @contextlib.contextmanager
 def blocked(signals: Iterable[int]) -> Iterator[None]:
-    """Let signals to this thread wait until the end.
+    """Block signals in this thread, a context manager.
 
-    A process that is started meanwhile begins with them blocked.
+    A process that is started in the block begins with them blocked.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:

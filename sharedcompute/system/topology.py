@@ -1,4 +1,4 @@
-"""Which cores belong together, and which of them each worker is pinned to."""
+"""The topology of cores, and the pinning of workers to them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Cores = frozenset[int]
 class Topology:
     """The cores of a machine, by the kernel's numbers.
 
-    A core here is what the kernel schedules on: a hardware thread.
+    A core here is a CPU of the kernel: a hardware thread.
 
     Parameters
     ----------
     nodes : tuple of frozenset of int
         The cores of each NUMA node.
     siblings : tuple of frozenset of int
-        Those that are one physical core.
+        The hardware threads of each physical core.
     """
 
     nodes: tuple[Cores, ...] = ()
@@ -36,12 +36,12 @@ class Topology:
 
     @classmethod
     def read(cls, system: Path = SYSTEM) -> Topology:
-        """What the kernel says of this machine; where it says nothing, nothing."""
+        """Read the topology from the kernel; it is empty if the kernel does not publish it."""
         nodes = _lists(system, "node/node[0-9]*/cpulist")
         return cls(nodes, _lists(system, "cpu/cpu[0-9]*/topology/thread_siblings_list"))
 
     def physical(self, allowed: Set[int]) -> list[list[list[int]]]:
-        """The allowed cores: by node, and there by physical core."""
+        """Return the allowed cores by NUMA node, and there by physical core."""
         known = [node & allowed for node in self.nodes]
         rest = frozenset(allowed).difference(*known)
         found = []
@@ -52,17 +52,19 @@ class Topology:
         return [node for node in found if node]
 
 
-def place(allowed: Set[int], topology: Topology, workers: int, threads: int) -> tuple[Cores, ...]:
+def assign_cores(
+    allowed: Set[int], topology: Topology, workers: int, threads: int
+) -> tuple[Cores, ...]:
     """Choose the cores of each worker, by rank: `threads` each, disjoint.
 
-    One thread on each physical core comes before a second on any. A node is filled before the next,
-    and a worker stays inside one: what it touches first is then memory near to all its threads.
-    Only those for which no node has enough cores left get some of several.
+    Physical cores get one thread each before any gets a second. Nodes are filled one by one, and a
+    worker stays inside one: memory that it touches first is then local to all its threads. Only
+    workers for which no node has enough cores left get cores of several.
 
     Parameters
     ----------
     allowed : set of int
-        At least ``workers * threads``.
+        At least ``workers * threads`` cores.
     """
     nodes = topology.physical(allowed)
     counts = [0] * len(nodes)
@@ -73,7 +75,7 @@ def place(allowed: Set[int], topology: Topology, workers: int, threads: int) -> 
     placed: list[Cores] = []
     left: list[int] = []
     for node, count in zip(nodes, counts, strict=True):
-        # First ones of all physical cores, then second ones.
+        # The first threads of all physical cores, then the second ones.
         order = [core for level in zip_longest(*node) for core in level if core is not None]
         taken = set(order[: count * threads])
         placed += _cut([core for cores in node for core in cores if core in taken], threads)
@@ -83,18 +85,18 @@ def place(allowed: Set[int], topology: Topology, workers: int, threads: int) -> 
 
 
 def pins(workers: int, threads: int) -> tuple[Cores, ...]:
-    """The cores of each worker out of those that this process may use.
+    """Choose the cores of each worker among those that this process may use.
 
     Raises
     ------
     InputError
-        There are too few, or the system pins nothing.
+        There are too few cores, or the system cannot pin.
     """
-    return place(_allowed(workers, threads), Topology.read(), workers, threads)
+    return assign_cores(_allowed(workers, threads), Topology.read(), workers, threads)
 
 
 def check_pins(workers: int, threads: int) -> None:
-    """Refuse more workers and threads than can be pinned.
+    """Check that there are cores for all workers and threads.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def check_pins(workers: int, threads: int) -> None:
 
 
 def pin(cores: Set[int]) -> None:
-    """Let this process run on `cores` only, with the threads that it has and will have."""
+    """Pin this process to `cores`, with its present and future threads."""
     for thread in Path("/proc/self/task").iterdir():
         with suppress(ProcessLookupError):  # it has ended
             os.sched_setaffinity(int(thread.name), cores)
@@ -131,13 +133,13 @@ def _cut(cores: list[int], threads: int) -> list[Cores]:
 
 
 def _lists(system: Path, pattern: str) -> tuple[Cores, ...]:
-    """The different lists of cores in files, in the order of their first cores."""
+    """Read the distinct lists of cores in files, in the order of their first cores."""
     found = {_parsed(file) for file in system.glob(pattern)}
     return tuple(sorted((cores for cores in found if cores), key=min))
 
 
 def _parsed(file: Path) -> Cores:
-    """Cores as the kernel lists them: ``0-3,8``."""
+    """Parse a list of cores of the kernel: ``0-3,8``."""
     try:
         text = file.read_text().strip()
         ranges = [part.split("-") for part in text.split(",") if part]

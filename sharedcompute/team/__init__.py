@@ -13,7 +13,7 @@ __all__ = ["Team", "Worker"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Worker` when it is asked for: its module needs numba, which takes 0.4 s."""
+    """Import `Worker` on first use: its module needs numba, which takes 0.4 s."""
     if name == "Worker":
         from sharedcompute.team.programs.worker import Worker  # noqa: PLC0415
 

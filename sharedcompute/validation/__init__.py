@@ -1,1 +1,1 @@
-"""Checks of arguments that users give: integers, arrays, kernels."""
+"""Validation of users' arguments: integers, arrays, kernels."""

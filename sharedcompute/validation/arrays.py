@@ -1,8 +1,8 @@
-"""What comes in as an array, where users hand arrays over: nothing of its meaning is dropped.
+"""Validation of arrays: input whose meaning would be lost is refused.
 
-Numbers in shared memory are bare. What `numpy.asarray` would make of a masked array, of a quantity
-with units or of a sparse matrix are other numbers than were meant, and so is refused. Labels (of
-pandas and xarray) say where numbers stand and not what they are: they stay behind, as in NumPy.
+Shared memory holds plain numbers. `numpy.asarray` would change the meaning of a masked array, of a
+quantity with units or of a sparse matrix, so these are refused. Labels (of pandas and xarray) say
+where numbers are and not what they mean: they are dropped, as in NumPy.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from sharedcompute.errors import InputError
 
 
 def plain_array(given: Any) -> NDArray[Any]:
-    """What is given as an array, of whatever class. No copy where it is one.
+    """Return the input as an array, of any class, without a copy if it is one.
 
     Raises
     ------
     InputError
-        It would lose its mask or its units; it is sparse, or no array at all.
+        It would lose its mask or its units; it is sparse, or not an array at all.
     """
     if type(given) is np.ndarray:
         return cast(NDArray[Any], given)
@@ -37,13 +37,13 @@ def plain_array(given: Any) -> NDArray[Any]:
     except (TypeError, ValueError) as problem:
         text = " ".join(str(problem).split())
         raise InputError(f"expected an array, got what makes none: {text}") from None
-    # What gives an array when it is asked, such as a variable of netCDF4, may give one with a mask.
+    # An object with `__array__`, such as a variable of netCDF4, may return a masked array.
     refuse_meaning(array)
     return array
 
 
 def refuse_meaning(given: Any) -> None:
-    """Refuse what means more than its numbers: those with a mask or with units.
+    """Refuse arrays with a mask or with units.
 
     Raises
     ------
@@ -62,14 +62,14 @@ def refuse_meaning(given: Any) -> None:
 
 
 def is_masked(given: Any) -> bool:
-    """Whether it is a masked array, also one in which nothing is masked."""
-    # Where nobody has imported it there is none, and to import it takes 20 ms.
+    """Return whether the input is a masked array, also one without masked elements."""
+    # If it is not imported there is no masked array, and the import takes 20 ms.
     ma = sys.modules.get("numpy.ma")
     return ma is not None and bool(isinstance(given, ma.MaskedArray))
 
 
 def has_units(given: Any) -> bool:
-    """Whether it is a quantity: of astropy or unyt, whose are arrays, or of pint."""
+    """Return whether the input is a quantity: of astropy or unyt, which are arrays, or of pint."""
     kind = type(given)
     if kind is np.ndarray:
         return False

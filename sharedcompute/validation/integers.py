@@ -1,4 +1,4 @@
-"""Whole numbers that users give: how many, and which one."""
+"""Validation of integers: counts and indices."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sharedcompute.errors import InputError
 
 
 def whole(what: str, value: Any, least: int = 0, most: int | None = None) -> int:
-    """What is given as a number of rows, ranks or permits, as an int.
+    """Return a number of rows, ranks or permits as an int.
 
-    Also one of NumPy's, but no float, not even 3.0, and no truth value: these come of a slip.
+    NumPy integers are accepted; floats, even 3.0, and booleans are refused as likely mistakes.
 
     Raises
     ------
     InputError
-        It is none, or not from `least` to `most`.
+        It is no integer, or not from `least` to `most`.
     """
     if type(value) is not int:
         try:

@@ -1,9 +1,10 @@
-"""Whether a function that is to fill its output has done so.
+"""Checks that a kernel has written all of its output.
 
-A user's kernel finds 0 in its output. What is 0 afterwards may be its result, or was never written.
-Which of the two, more calls on a few of these rows tell, in memory that holds something else
-before: what still holds that was left alone, or something that changes nothing was added to it. A
-kernel that may do the latter is never refused. Most kernels are never called again.
+The output of a user's kernel is 0 before the call. An element that is 0 after it may be a result,
+or was never written. More calls on a few of these rows decide, with output that holds another
+pattern: an element that still holds it was not written, or the kernel added something to it that
+changes nothing. A kernel that may do the latter is never refused. Most kernels are never called
+again.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from sharedcompute.errors import InputError
 Array = NDArray[Any]
 
 _ROWS, _NBYTES = 64, 1 << 20
-"""No more is looked at, at each end of the rows of one call."""
+"""The most rows and bytes that are checked, at each end of the rows of one call."""
 
 _FILLS = (0xA5, 0x5A, 0xC3, 0x3C)
-"""What elements hold before a call, byte by byte. Noise of 8 bits is this by chance, but not each
-time: so there are as many calls before a kernel is refused."""
+"""The bytes of elements before a call, one for each call. Noise of 8 bits may equal one by chance,
+but not each time: so there are this many calls before a kernel is refused."""
 
 _SIGNALLING = {2: 0x7D00, 4: 0x7FA00000, 8: 0x7FF4 << 48}
-"""Floats hold NaN that arithmetic changes, so that what ``out += 0`` leaves counts as written. For
-the last two calls they hold numbers below and above all others, which a maximum or minimum of
-`out` and something does not leave both."""
+"""Floats hold signalling NaN, which arithmetic changes, so that elements after ``out += 0`` count
+as written. In the last two calls they hold numbers below and above all others, of which a maximum
+or minimum with `out` changes at least one."""
 
 
 def check_returned(returned: Any, out: Array, kernel: str) -> None:
-    """Refuse a kernel that returns its result, and so has not written it to `out`.
+    """Refuse a kernel that returns its result, as it has not written it to `out`.
 
     ``lambda x, out: np.sqrt(x, out=out)`` returns `out`, and that is fine.
     """
@@ -50,17 +51,17 @@ def check_returned(returned: Any, out: Array, kernel: str) -> None:
 def check_written(
     kernel: Callable[..., Any], x: Array, out: Array, args: tuple[Any, ...], halo: int, name: str
 ) -> None:
-    """Refuse a kernel that has left elements of `out` as they were.
+    """Refuse a kernel that has not written all elements of `out`.
 
     Parameters
     ----------
     kernel : callable
-        It was called as ``kernel(x, out, *args)``, and may be again: with copies of the arrays that
-        it could write to, and a few rows.
+        It was called as ``kernel(x, out, *args)``, and may be called again, with a few rows and
+        with copies of the arrays that it could write to.
     x, out : ndarray
-        `x` has `halo` rows more on each side. `out` was 0.
+        `x` has `halo` rows more on each side. `out` was 0 before the call.
     name : str
-        What the error calls the kernel.
+        The name of the kernel, for the error.
 
     Raises
     ------
@@ -82,12 +83,12 @@ def check_written(
 
 @dataclass(frozen=True)
 class _Leaf:
-    """What can be written by itself: a field of structures, a part of complex numbers.
+    """A part of an array that can be written separately: a field, a real or imaginary part.
 
     Parameters
     ----------
     name : str
-        What stands behind ``out`` to reach it.
+        The expression for it, after ``out``.
     array : ndarray
     """
 
@@ -96,21 +97,21 @@ class _Leaf:
 
     @cached_property
     def bits(self) -> Array:
-        """The same elements as plain bits, which compare as they stand."""
+        """The same elements as plain bits, for exact comparison."""
         size = self.array.dtype.itemsize
         return self.array.view(f"u{size}" if size in (1, 2, 4, 8) else f"V{size}")
 
     @property
     def tells(self) -> bool:
-        """Whether what is added to an element shows, whatever it is."""
+        """Whether any addition to an element changes its bits."""
         return self.array.dtype.kind == "f" and self.array.dtype.itemsize in _SIGNALLING
 
     def holds(self, pattern: bytes) -> NDArray[np.bool_]:
-        """Which elements hold these bits."""
+        """Return which elements hold a pattern."""
         return np.asarray(self.bits == np.frombuffer(pattern, self.bits.dtype)[0])
 
     def fill(self, call: int) -> bytes:
-        """Make all elements hold what they are to hold before a call, which is returned."""
+        """Fill all elements with the pattern for a call, and return the pattern."""
         dtype = self.array.dtype
         if not self.tells:
             pattern = bytes([_FILLS[call]]) * dtype.itemsize
@@ -136,11 +137,11 @@ def _leaves(array: Array, name: str = "") -> Iterator[_Leaf]:
 def _left_alone(
     kernel: Callable[..., Any], x: Array, like: Array, args: tuple[Any, ...], first: int
 ) -> str | None:
-    """What a kernel leaves of rows from `first` on, in words; None where it may well write all.
+    """Describe what a kernel leaves of rows from `first` on; None if it may well write all.
 
-    Elements are left that hold what they held before, while all others become the same, whatever
-    they held: a kernel whose results depend on that adds to `out`, and may have added nothing.
-    Integers hide it all the same, so of those only a kernel that never writes is found.
+    Elements are left if they keep each pattern, while all others get the same values with every
+    pattern: a kernel whose results depend on the pattern adds to `out`, and may have added nothing.
+    Integers can hide even that, so for them only a kernel that never writes is found.
     """
     out = np.empty(like.shape, like.dtype)
     leaves = list(_leaves(out))
@@ -179,9 +180,9 @@ def _first_left(leaves: list[_Leaf], left: list[NDArray[np.bool_]], ndim: int, f
 
 
 def _writes(kernel: Callable[..., Any], x: Array, out: Array, args: tuple[Any, ...]) -> bool:
-    """Whether a kernel would write to `out`: it fails where it must not, or is not compiled."""
+    """Return whether a kernel writes to `out`: it fails for a read-only one, or is not compiled."""
     if not getattr(kernel, "_can_compile", True):
-        # Its explicit signatures say nothing of read-only arrays.
+        # Its explicit signatures do not allow for read-only arrays.
         kernel = getattr(kernel, "py_func", kernel)
     out[...] = np.zeros((), out.dtype)
     out.flags.writeable = False
@@ -189,18 +190,18 @@ def _writes(kernel: Callable[..., Any], x: Array, out: Array, args: tuple[Any, .
 
 
 def _runs(kernel: Callable[..., Any], x: Array, out: Array, args: tuple[Any, ...]) -> bool:
-    """Call a kernel without a trace; whether it takes that, as it does zeros."""
+    """Call a kernel without side effects; return whether it succeeds, as it does for zeros."""
     try:
-        # Whatever it makes of what it reads there is nobody's.
+        # Its results with these patterns are discarded.
         with np.errstate(all="ignore"):
             kernel(x, out, *map(_own, args))
-    except Exception:  # noqa: BLE001 - what it cannot do with this says nothing of it
+    except Exception:  # noqa: BLE001 - a failure with these patterns proves nothing
         return False
     return True
 
 
 def _own(argument: Any) -> Any:
-    """An argument that a call may write to without a trace, and what is in it."""
+    """Return an argument, and the arrays inside of it, as copies that a call may write to."""
     if isinstance(argument, np.ndarray):
         return argument.copy("K") if argument.flags.writeable else argument
     if type(argument) in (list, tuple):

@@ -28,7 +28,7 @@ from sharedcompute.events import Listener, StateTaken
 from sharedcompute.options import RunOptions
 from sharedcompute.plan.in_memory import FileArray
 from sharedcompute.shm import segments
-from sharedcompute.team.messaging.messages import Attached, dumps, loads
+from sharedcompute.team.messaging.pickling import Attached, dumps, loads
 from sharedcompute.traits import Registered, Traits
 
 Array = np.ndarray[Any, Any]

@@ -22,7 +22,7 @@ from sharedcompute.plan.budget import staging
 from sharedcompute.plan.budget.loading import Load
 from sharedcompute.plan.in_memory import ArraySink, Elsewhere, FileArray
 from sharedcompute.shm import arrays
-from sharedcompute.team.messaging.messages import Attached, dumps, loads
+from sharedcompute.team.messaging.pickling import Attached, dumps, loads
 
 from .cases import data
 from .stopping import JOBS, Stop, Watch, whole_of

@@ -92,7 +92,7 @@ def test_a_worker_that_exits_is_named_with_its_code(crew):
 
 def test_a_worker_killed_while_idle_is_replaced(crew):
     before = crew.pids
-    process = crew._crew.seats[0].process
+    process = crew._supervisor.workers[0].process
     process.kill()
     process.join()
     assert crew.run(lambda _: os.getpid()) == [crew.pids[0], *before[1:]]

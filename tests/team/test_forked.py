@@ -102,9 +102,10 @@ def test_workers_see_their_team_closed_though_a_fork_of_its_process_lives():
         os.read(reading, 1)
         os._exit(0)
     try:
-        own._crew._clean = False  # else they would be killed at last: they are to go by themselves
-        for seat in own._crew.seats:
-            seat.channel.close()
+        # Else they would be killed at last: they are to go by themselves.
+        own._supervisor._clean = False
+        for worker in own._supervisor.workers:
+            worker.channel.close()
         assert eventually(lambda: all(map(gone, pids)))
         assert server is None or not gone(server)
     finally:

@@ -104,7 +104,7 @@ def test_a_janitor_ends_with_its_process_and_removes_only_what_is_its(tmp_path):
     from sharedcompute.shm import janitor
 
     folder = Path({str(tmp_path)!r})
-    janitor.start(folder, "sc_7_")
+    janitor.start_janitor(folder, "sc_7_")
     (folder / "sc_7_left").touch()
     print(psutil.Process().children()[0].pid)
     os._exit(0)

@@ -194,7 +194,7 @@ def test_a_repeated_call_after_a_worker_was_replaced(team):
     kernel = numba.njit(lambda x, out: twice(x, out, 1))
     x, out = arrays.asarray(np.arange(4.0)), arrays.zeros(4)
     team.map(kernel, x, out=out)
-    process = team._crew.seats[1].process
+    process = team._supervisor.workers[1].process
     process.kill()
     process.join()
     out[:] = 0

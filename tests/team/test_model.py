@@ -109,10 +109,10 @@ class Model(RuleBasedStateMachine):
     def kill(self, rank, waiting):
         victim = rank % self.team.size
         if waiting == "idle":
-            seat = self.team._crew.seats[victim]
-            if seat.alive and not seat.wait(0):  # else it is dead, and the next job replaces it
-                os.kill(seat.pid, signal.SIGKILL)
-                assert seat.wait(20)
+            worker = self.team._supervisor.workers[victim]
+            if worker.alive and not worker.wait(0):  # else it is dead, and the next job replaces it
+                os.kill(worker.pid, signal.SIGKILL)
+                assert worker.wait(20)
             return
 
         def program(worker, waiting):

@@ -13,7 +13,7 @@ import sharedcompute as sc
 from sharedcompute.errors import InputError, ProgramError
 from sharedcompute.shm import arrays
 from sharedcompute.team import Team
-from sharedcompute.team.messaging import messages
+from sharedcompute.team.messaging import pickling
 
 SCRIPT = Path(__file__).with_name("everywhere.py")
 WAYS = ("spawn", "fork", "forkserver", "pool", "os.fork")
@@ -63,7 +63,7 @@ def lost(monkeypatch):
             return None
         return "value", np.array(array, subok=False)
 
-    monkeypatch.setattr(messages, "_shared", shared)
+    monkeypatch.setattr(pickling, "_shared", shared)
 
 
 @pytest.mark.usefixtures("lost")

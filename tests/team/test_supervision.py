@@ -102,7 +102,7 @@ def test_a_worker_that_dies_while_it_sends_is_named(crew, tmp_path, end):
 def test_a_worker_that_dies_while_idle_is_replaced(crew, tmp_path, end):
     before = crew.pids
     arm(crew, tmp_path, f"worker.idle.{VICTIM}:1:{end}")
-    assert crew._crew.seats[VICTIM].wait(20)
+    assert crew._supervisor.workers[VICTIM].wait(20)
     assert crew.run(everything) == list(range(SIZE))
     assert [now == then for now, then in zip(crew.pids, before, strict=True)] == [True, False, True]
 
@@ -138,7 +138,7 @@ def test_a_kernel_that_crashes_is_named_with_its_rows(crew):
 
 
 def test_a_death_between_two_blocks_does_not_mix_their_rows(crew):
-    control = crew._crew._control
+    control = crew._supervisor._control
     control.words[control._row + 1] = 7
     control.at(1, 2)
     assert control.rows_of(-1) == (1, 2)

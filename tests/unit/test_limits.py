@@ -97,9 +97,9 @@ def test_a_limit_that_our_libraries_would_not_survive_is_refused(monkeypatch, op
 @pytest.mark.skipif(not Path("/proc/self/mountinfo").exists(), reason="needs Linux")
 def test_a_tmpfs_is_memory(tmp_path):
     proc = Path("/proc")
-    assert not machine.in_memory(proc)
-    assert not machine.in_memory(tmp_path / "missing")
-    assert machine.in_memory(Path("/dev/shm"))
+    assert not machine.is_tmpfs(proc)
+    assert not machine.is_tmpfs(tmp_path / "missing")
+    assert machine.is_tmpfs(Path("/dev/shm"))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

@@ -9,7 +9,7 @@ from sharedcompute.rows import (
     Rows,
     align,
     extension,
-    runs,
+    row_runs,
     share,
     split,
     split_weighted,
@@ -108,7 +108,7 @@ def test_an_extension_is_what_numpy_pads(n, before, after, mode):
 def test_runs_cover_each_row_that_is_not_constant_with_few_reads(n, start, size, mode):
     at = extension(start, start + size, n, mode)
     seen = np.full(size, CONSTANT)
-    for where, rows in runs(at):
+    for where, rows in row_runs(at):
         assert 0 <= rows.start < rows.stop <= n
         assert rows.size <= where.stop - where.start
         assert set(at[where]) <= set(range(*rows))

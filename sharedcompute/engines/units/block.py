@@ -18,7 +18,7 @@ from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.operations.stages import Stage, is_ours
 from sharedcompute.plan.in_memory import ArrayWriter
 from sharedcompute.plan.passes import BlockCarry, Pass, Store
-from sharedcompute.rows import CONSTANT, Rows, extension, runs
+from sharedcompute.rows import CONSTANT, Rows, extension, row_runs
 from sharedcompute.validation.kernels import check_returned, check_written
 
 
@@ -244,7 +244,7 @@ class BlockRunner:
             return self._rows(depth, Rows(lo, hi))
         at = extension(lo, hi, self._rows_in_all, stage.mode)
         out = self._scratch.take(("extended", depth), hi - lo, self._work.spec(depth))
-        for where, run in runs(at):
+        for where, run in row_runs(at):
             # "clip": with "raise" NumPy goes through a second buffer, and all rows are inside.
             np.take(self._rows(depth, run), at[where] - run.start, 0, out[where], mode="clip")
         out[at == CONSTANT] = stage.cval

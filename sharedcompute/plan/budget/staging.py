@@ -20,7 +20,7 @@ from sharedcompute.plan.budget.projection import Projection
 from sharedcompute.plan.fit import ROUNDS, FitPart
 from sharedcompute.plan.passes import Pass, Store
 from sharedcompute.plan.planned import Held, Into
-from sharedcompute.system.machine import disk_free, in_memory
+from sharedcompute.system.machine import disk_free, is_tmpfs
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ def staged_for(
         Where files may be made.
     """
     costs = partial(
-        project, passes, engine, workers, threads, fit=fit, file_is_memory=in_memory(folder)
+        project, passes, engine, workers, threads, fit=fit, file_is_memory=is_tmpfs(folder)
     )
     # What the passes leave, where readers need no room for chunks of their own.
     room, shared_room = costs(Staging(), ready=True).left(budget)
-    files = min(disk_free(folder), room) if in_memory(folder) else disk_free(folder)
+    files = min(disk_free(folder), room) if is_tmpfs(folder) else disk_free(folder)
     load = choose_load(passes, room, shared_room, files, 1 if fit is None else ROUNDS)
     room = min(room, shared_room)
     source = passes[-1].source

@@ -1,1 +1,1 @@
-"""How objects travel between the parent and its workers, and between workers."""
+"""Transport of objects between the parent and its workers, and between workers."""

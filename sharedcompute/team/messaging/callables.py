@@ -1,4 +1,4 @@
-"""How functions travel to workers.
+"""Pickling of functions: by name, by token, or by value.
 
 numba's own pickling sends a dispatcher by value, so that every worker would compile it again and
 ``cache=True`` would be lost. So a dispatcher that the worker can import goes by its name, and any
@@ -22,7 +22,7 @@ import cloudpickle
 Named = tuple[Literal["name"], str, str]
 """A function that the receiver can import: its module and qualified name."""
 Token = tuple[Literal["token"], int]
-"""A dispatcher that the receiver has been given before."""
+"""A dispatcher that the receiver has received before."""
 
 _MP_MAIN = "__mp_main__"
 """What multiprocessing calls the user's script in a process that it has started."""
@@ -31,12 +31,12 @@ _OURS = __name__.partition(".")[0] + "."
 
 
 def is_dispatcher(f: Any) -> bool:
-    """Whether `f` was made by `numba.jit`; does not import numba."""
+    """Return whether `f` was made by `numba.jit`, without importing numba."""
     return type(f).__name__ == "CPUDispatcher"
 
 
 def name_of(dispatcher: Any) -> Named | None:
-    """By which name a fresh process finds this very object, if by any."""
+    """Return the name by which a fresh process imports this very object, or None."""
     module, qualname = dispatcher.__module__, dispatcher.__qualname__
     if module in (None, "__main__", _MP_MAIN) or "<" in qualname or not _importable(module):
         return None
@@ -48,9 +48,9 @@ def name_of(dispatcher: Any) -> Named | None:
 
 
 def send_main_by_value() -> None:
-    """Make cloudpickle send what a script defines by value in a child of multiprocessing too.
+    """Make cloudpickle pickle the objects of a script by value in a child of multiprocessing too.
 
-    There the script is a module that no worker could import.
+    In such a child the script is a module that no worker could import.
     """
     main = sys.modules.get(_MP_MAIN)
     if main is not None and main.__name__ == _MP_MAIN:
@@ -69,8 +69,8 @@ def name_of_own(f: FunctionType) -> Named | None:
 
 
 @lru_cache(maxsize=256)
-def find(module: str, qualname: str) -> Any:
-    """Import what was sent by name."""
+def import_named(module: str, qualname: str) -> Any:
+    """Import an object that was sent by name."""
     found = reduce(getattr, qualname.split("."), importlib.import_module(module))
     if is_dispatcher(found):
         from sharedcompute.kernels.cache import protect  # noqa: PLC0415 - imports numba
@@ -80,9 +80,9 @@ def find(module: str, qualname: str) -> Any:
 
 
 def _importable(module: str) -> bool:
-    """Whether `import module` finds what is loaded under that name here.
+    """Return whether `import module` finds the module that is loaded under that name here.
 
-    A module that was made by hand and put in ``sys.modules`` would not be found in a worker.
+    A module that was created by hand and put in ``sys.modules`` would not be found in a worker.
     """
     package = module.partition(".")[0]
     spec = getattr(sys.modules.get(package), "__spec__", None)
@@ -94,14 +94,14 @@ def _importable(module: str) -> bool:
 
 
 class Tokens:
-    """The dispatchers that a team's workers have been given, or will be."""
+    """The dispatchers that the workers of a team have received, or will receive."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count()
         self._tokens: weakref.WeakKeyDictionary[Any, Named | Token] = weakref.WeakKeyDictionary()
 
     def refer(self, dispatcher: Any) -> Named | Token:
-        """Return what to send instead of `dispatcher`."""
+        """Return the name or token to send instead of `dispatcher`."""
         reference = self._tokens.get(dispatcher)
         if reference is None:
             reference = name_of(dispatcher) or ("token", next(self._numbers))

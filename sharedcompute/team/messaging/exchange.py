@@ -1,12 +1,12 @@
-"""Calls that all ranks make together: each says what it calls, and shows its data.
+"""Collective calls: each rank publishes the name of its call and its data, then reads the others'.
 
-A call is one barrier. Before it a rank writes its data to a block of its own and notes in its
-record on the board what it calls and where the data lie; behind it all compare the notes, so that
-wrong use is an error on every rank, and read.
+A call is one barrier. Before it a rank writes its data to a block of its own, and the names of the
+call and of the block to its call record; after it all compare the records, so that mismatched calls
+are an error on every rank, and read.
 
 Blocks and records are two for each rank, used in turn by the parity of the barrier's generation.
-So what is shown at a barrier stays as it is until all ranks have come to the next one: no second
-barrier has to say that everybody has read.
+So the data published at a barrier stay as they are until all ranks have reached the next one: no
+second barrier is needed to know that everybody has read.
 """
 
 from __future__ import annotations
@@ -19,49 +19,52 @@ from sharedcompute.errors import InputError
 from sharedcompute.shm import segments
 from sharedcompute.shm.segments import Segment
 from sharedcompute.sync import Control, ProgramLeftError
-from sharedcompute.team.messaging.board import Board
-from sharedcompute.team.messaging.letters import Blocks
-from sharedcompute.team.messaging.messages import Attached
+from sharedcompute.team.messaging.payloads import BlockPool
+from sharedcompute.team.messaging.pickling import Attached
+from sharedcompute.team.messaging.rank_areas import RankAreas
 
 Write = Callable[[memoryview], None]
 
-_CALL = struct.Struct("<qq248s")  # the job, the barrier's generation, what is called
+_CALL = struct.Struct("<qq248s")  # the job, the barrier's generation, the name of the call
 _PLACE = struct.Struct(f"<q{segments.NAME_NBYTES}s")
 """The size and the name of the block with the data."""
 
 _TEXT = 248
 _LEAST = 1 << 16
-"""Blocks are made in multiples of this, so that sizes that grow a little do not make new ones."""
+"""Blocks are allocated in multiples of this: sizes that grow a little reuse them."""
 
 _KEPT = 1 << 24
-"""Longer ones are freed after a job: fresh ones of that size take 10 ms."""
+"""Longer ones are freed after a job: new ones of that size take 10 ms."""
 
 
 class Exchange:
-    """One worker's part in the calls of all ranks. It lasts as long as the process.
+    """One worker's side of the collective calls. It lives as long as the process.
 
     Attributes
     ----------
     job : int
-        The job at work. In notes, so that those of earlier jobs do not count.
+        The number of the running job. It is part of the records, so that those of earlier jobs do
+        not count.
     blocks, attached
-        What this process keeps of blocks, lent and mapped.
+        The blocks of this process that are lent to others, and those of others that it has mapped.
     """
 
-    def __init__(self, board: Board, control: Control, rank: int, attached: Attached) -> None:
-        self.board = board
-        self._records = [[board.record(r, half) for r in range(control.size)] for half in (0, 1)]
+    def __init__(self, areas: RankAreas, control: Control, rank: int, attached: Attached) -> None:
+        self.areas = areas
+        self._records = [
+            [areas.call_record(r, half) for r in range(control.size)] for half in (0, 1)
+        ]
         self.control = control
         self.rank = rank
         self.size = control.size
         self.attached = attached
-        self.blocks = Blocks()
+        self.blocks = BlockPool()
         self.job = 0
         self._own: list[Segment | None] = [None, None]
         self._others: list[dict[int, Segment]] = [{}, {}]
 
     def begin(self, job: int) -> None:
-        """Make ready for a job: what nobody received in the last one, and long blocks, go."""
+        """Prepare for a job: free what nobody received in the last one, and long blocks."""
         self.job = job
         self.blocks.clear()
         self._own = [s if s is not None and len(s) <= _KEPT else None for s in self._own]
@@ -70,21 +73,22 @@ class Exchange:
         ]
 
     def has_left(self, rank: int) -> bool:
-        """Whether a rank has returned from the program."""
+        """Return whether a rank has returned from the program."""
         return self.control.is_done(rank, self.job)
 
     def call(self, text: str, nbytes: int = 0, write: Write | None = None) -> int:
-        """Call `text` together with all ranks, showing `nbytes` that `write` writes.
+        """Make the collective call `text`, publishing `nbytes` of data that `write` writes.
 
         Returns
         -------
         int
-            What `shown` takes, to see the data; until the next barrier.
+            Which half of the records and blocks holds the call: an argument of `shown`, which gives
+            the data until the next barrier.
 
         Raises
         ------
         InputError
-            The ranks have not called the same.
+            The ranks have made different calls.
         ProgramLeftError
         Aborted
         """
@@ -107,13 +111,13 @@ class Exchange:
         return half
 
     def shown(self, rank: int, half: int) -> memoryview:
-        """Give what a rank shows."""
+        """Return the data that a rank has published."""
         segment = self._own[half] if rank == self.rank else self._find(rank, half)
         assert segment is not None
         return memoryview(segment)
 
     def _find(self, rank: int, half: int) -> Segment:
-        """Give the block of another rank, mapped once while it is the same."""
+        """Return the block of another rank, mapped once while it is the same."""
         size, name = _PLACE.unpack_from(self._records[half][rank], _CALL.size)
         text = name.rstrip(b"\0").decode()
         known = self._others[half].get(rank)
@@ -124,8 +128,8 @@ class Exchange:
     def _room(self, half: int, nbytes: int) -> memoryview:
         own = self._own[half]
         if own is None or len(own) < nbytes:
-            self._own[half] = own = None  # first, or both would need room
-            self._own[half] = own = segments.create(-(-max(nbytes, 1) // _LEAST) * _LEAST)
+            self._own[half] = own = None  # first, or both would need memory
+            self._own[half] = own = segments.create_segment(-(-max(nbytes, 1) // _LEAST) * _LEAST)
         return memoryview(own)
 
     def _compare(self, half: int, called: bytes) -> None:
@@ -134,7 +138,7 @@ class Exchange:
             return
         ranks: dict[str, list[str]] = {}
         for rank, note in enumerate(notes):
-            ranks.setdefault(_told(note, called), []).append(str(rank))
+            ranks.setdefault(_described(note, called), []).append(str(rank))
         said = " and ".join(
             f"{text} on rank{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
             for text, numbers in ranks.items()
@@ -146,7 +150,7 @@ class Exchange:
 
 
 def _short(text: str) -> bytes:
-    """What fits a record: long texts differ in their digests."""
+    """Return the text cut to the length of a record; long ones differ in their digests."""
     data = text.encode()
     if len(data) <= _TEXT:
         return data
@@ -155,8 +159,8 @@ def _short(text: str) -> bytes:
     )
 
 
-def _told(note: bytes, called: bytes) -> str:
-    """Say what a rank did at the barrier. An old note means that it came by `Worker.barrier`."""
+def _described(note: bytes, called: bytes) -> str:
+    """Describe what a rank did at the barrier. An old record means that it called `barrier`."""
     job, generation, text = _CALL.unpack(note)
     if (job, generation) != _CALL.unpack(called)[:2]:
         return "barrier"

@@ -12,23 +12,23 @@ from sharedcompute.sync import ProgramLeftError
 from sharedcompute.sync.control import check_timeout
 from sharedcompute.team.messaging.exchange import Exchange
 from sharedcompute.team.messaging.fifo import Fifo
-from sharedcompute.team.messaging.parcels import Parcel, read
+from sharedcompute.team.messaging.serialization import Serialized, deserialize
 from sharedcompute.validation.integers import whole
 
 
 class Queue:
     """A bounded queue of Python objects, for any number of producers and consumers.
 
-    Made by `Worker.queue`, on all ranks together. Objects come out in the order in which they were
-    put in, each to one consumer. Nobody waits for ever: waits end when a worker dies, when a job is
-    over, and when nobody is left in the program who could end them.
+    Created by `Worker.queue`, a collective call. Objects are taken out in the order in which they
+    were put in, each by one consumer. Waits end when a worker dies, when the job is over, and when
+    no rank is left in the program that could end them.
 
     Attributes
     ----------
     maxsize : int
-        How many objects it holds.
+        Capacity in objects.
     producers : int
-        How many ranks have to `close` it.
+        Number of ranks that have to `close` it.
     """
 
     def __init__(self, exchange: Exchange, maxsize: int, producers: int) -> None:
@@ -46,12 +46,12 @@ class Queue:
         )
 
     def put(self, obj: Any, timeout: float | None = None) -> None:
-        """Put an object in; waits while the queue is full.
+        """Put an object in, waiting while the queue is full.
 
         Parameters
         ----------
         obj : object
-            Anything that can be pickled. Shared arrays remain the same memory, all else is copied.
+            Any object that can be pickled. Shared arrays remain the same memory, others are copied.
         timeout : float, optional
             The longest wait, in seconds.
 
@@ -60,39 +60,48 @@ class Queue:
         QueueClosedError
         WaitTimeoutError
         ProgramLeftError
-            It is full, and all other ranks have returned from the program.
+            The queue is full, and all other ranks have returned from the program.
         """
         check_timeout(timeout)
         if self._closed or self._is_closed():
             raise QueueClosedError("expected an open queue to put into, got a closed one")
-        letter = self._fifo.seal(obj)
+        payload = self._fifo.pack(obj)
         self._fifo.wait(
-            lambda: self._fifo.try_put(letter),
+            lambda: self._fifo.try_put(payload),
             lambda: self._alone("room in the queue"),
             timeout,
             "room in the queue",
         )
 
     def get(self, timeout: float | None = None) -> Any:
-        """Take the next object out; waits while the queue is empty.
+        """Take the next object out, waiting while the queue is empty.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            The longest wait, in seconds.
+
+        Returns
+        -------
+        object
 
         Raises
         ------
         QueueClosedError
-            It is closed and empty.
+            The queue is closed and empty.
         WaitTimeoutError
         ProgramLeftError
-            It is empty, and all other ranks have returned from the program.
+            The queue is empty, and all other ranks have returned from the program.
         """
         check_timeout(timeout)
         what = "an object in the queue"
         return self._fifo.wait(self._fifo.try_get, self._drained, timeout, what)[1]
 
     def close(self) -> None:
-        """Say that this rank puts nothing in any more. Closing twice is harmless.
+        """Close the queue for this rank, which puts nothing in any more. Closing twice is harmless.
 
-        When `producers` ranks have said so the queue is closed: what is in it comes out, then
-        `get` raises and iteration ends.
+        After `producers` ranks have called this the queue is closed: the objects in it can be taken
+        out, then `get` raises and iteration ends.
         """
         if not self._closed:
             self._closed = True
@@ -111,9 +120,9 @@ class Queue:
         return self._fifo.times_closed() >= self.producers
 
     def _drained(self) -> Error | None:
-        """Say why nothing will come any more, where that is so."""
+        """Return the error for a queue from which nothing will come any more, else None."""
         if self._is_closed():
-            # What is being written is to come.
+            # An object that is being written counts.
             if self._fifo.is_empty():
                 return QueueClosedError("expected an object in the queue, it is closed and empty")
             return None
@@ -131,20 +140,20 @@ class Queue:
 
 
 def _meet(exchange: Exchange, maxsize: int, producers: int) -> SharedArray:
-    """Make the words of the queue on rank 0, and map them on all others."""
+    """Allocate the words of the queue on rank 0, and map them on all others."""
     maxsize = whole("maxsize", maxsize, 1)
     producers = whole("producers", producers, 1, exchange.size)
     text = f"queue({maxsize}, producers={producers})"
     words = None
     if exchange.rank == 0:
         words = arrays.zeros(Fifo.size_for(maxsize), "i8")
-        parcel = Parcel(tuple(arrays.handle(words) or ()))
-        half = exchange.call(text, parcel.nbytes, parcel.write)
+        serialized = Serialized(tuple(arrays.handle(words) or ()))
+        half = exchange.call(text, serialized.nbytes, serialized.write)
     else:
         half = exchange.call(text)
-        handle = read(exchange.shown(0, half), exchange.attached)
+        handle = deserialize(exchange.shown(0, half), exchange.attached)
         words = arrays.attach(arrays.Handle(*handle))
     exchange.call(f"the end of {text}")
-    # All have it mapped: it needs no name any more, and goes with the last of them.
+    # All have it mapped: it needs no name any more, and is freed by the last of them.
     words.close()
     return words

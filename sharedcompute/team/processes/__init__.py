@@ -1,1 +1,1 @@
-"""Worker processes: how they start, what they set up, how they end."""
+"""Worker processes: start, set-up, main loop and end."""

@@ -1,4 +1,4 @@
-"""What a worker sets up in its process: threads, memory, an end that comes with its parent's."""
+"""Set-up of a worker process: threads, memory, and an end together with its parent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sharedcompute.shm import segments
 from sharedcompute.sync.atomics import exit_after
 
 _GRACE_US = 300_000
-"""How long a worker without a parent may take to remove its blocks."""
+"""Microseconds that a worker without a parent has to remove its blocks."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -31,9 +31,9 @@ _THREAD_VARIABLES = (
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed for the next block's temporaries.
+    """Make glibc keep freed memory for the temporaries of the next block.
 
-    It returns large memory at once otherwise, and to touch fresh memory is slower than most
+    Otherwise it returns large memory at once, and to touch fresh memory is slower than most
     kernels: 2 us for each 4 kB in a virtual machine.
     """
     with suppress(OSError, AttributeError):
@@ -43,7 +43,7 @@ def keep_freed_memory() -> None:
 
 
 def limit_threads(threads: int) -> None:
-    """Limit numba, and every BLAS and OpenMP, loaded already or yet to be."""
+    """Limit the threads of numba and of every BLAS and OpenMP, loaded now or later."""
     import threadpoolctl  # noqa: PLC0415
     from numba.core import config  # noqa: PLC0415
     from numba.np.ufunc import parallel  # noqa: PLC0415
@@ -56,37 +56,37 @@ def limit_threads(threads: int) -> None:
     try:
         settings.reload_config()
     except RuntimeError:
-        # Forked from a process whose numba threads run: the size of their pool is settled.
+        # Forked from a process whose numba threads run: the size of their pool is fixed.
         pool.set_num_threads(min(threads, settings.NUMBA_NUM_THREADS))
     else:
         # Copied from the setting when numba was imported. To call set_num_threads here would start
-        # the threads, and leak the semaphore that numba makes for that.
+        # the threads, and leak the semaphore that numba creates for that.
         pool.NUM_THREADS = threads
 
 
 def end_with(parent: int, start_time: int | None) -> None:
-    """Make this process end with its parent, in whatever it may be then.
+    """Make this process end with its parent, whatever it is doing then.
 
     Parameters
     ----------
     parent : int
-        Its pid.
+        The pid of the parent.
     start_time : int
-        As `segments.start_time` gives it.
+        When it started, see `segments.start_time`.
     """
     try:
-        # The sentinel is a pipe that a fork of the parent would hold open; this is not.
+        # The sentinel is a pipe that a fork of the parent would hold open; a pidfd is not.
         watched = os.pidfd_open(parent)
     except (AttributeError, OSError):
         watched = cast(BaseProcess, parent_process()).sentinel
     for target, args in (
         (_leave_after, (watched, parent)),
-        # For where the interpreter is not free: it does no more than to end the process.
+        # In case a kernel holds the GIL: it only ends the process.
         (exit_after, (watched, _GRACE_US)),
     ):
         threading.Thread(target=target, args=args, daemon=True).start()
     if segments.start_time(parent) != start_time:
-        os._exit(1)  # it was gone before the watch began
+        os._exit(1)  # it had ended before the watch began
 
 
 def _leave_after(watched: int, parent: int) -> None:

@@ -1,7 +1,7 @@
-"""What a fork of this process lets go of: its parent's workers, and what starts them.
+"""What a fork of this process must close: its parent's workers and fork server.
 
-A fork has its parent's descriptors and objects. Left alone it would answer the workers in its
-parent's place, keep them from seeing their team closed, end them when it ends itself, and ask for
+A fork has its parent's descriptors and objects. Otherwise it would answer the workers in its
+parent's place, keep them from seeing their team closed, kill them when it ends itself, and ask for
 new ones a fork server that is no child of its own.
 """
 
@@ -16,24 +16,24 @@ from multiprocessing import process, resource_tracker
 from typing import Any, Protocol
 
 
-class ParentsOwn(Protocol):
-    """What belongs to the process that made it alone."""
+class OwnedByParent(Protocol):
+    """An object that belongs to the process that created it, and to no fork of it."""
 
     def close(self) -> None:
-        """Let go of it here, so that the parent sees nothing of that."""
+        """Close it in this process, without effect on the parent."""
 
 
-# All that is to be closed in a fork. Weak: who made it decides how long it lives.
+# Objects to close in a fork. Weak references: their creators decide how long they live.
 _owned: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def close_in_forks(owned: ParentsOwn) -> None:
-    """Have something closed in every fork of this process, as soon as it is made."""
+def close_in_forks(owned: OwnedByParent) -> None:
+    """Register an object to be closed in every fork of this process, right after the fork."""
     _owned.add(owned)
 
 
 def forget_child(child: process.BaseProcess) -> None:
-    """Make multiprocessing forget a process that is the parent's: it would end it at exit."""
+    """Make multiprocessing forget a process of the parent: it would kill it at exit."""
     children: set[Any] = process._children  # type: ignore[attr-defined]
     children.discard(child)
 
@@ -51,11 +51,11 @@ def _let_go() -> None:
 
 
 def _forget_server(server: Any) -> None:
-    """Have the next worker here start a fork server of this process."""
+    """Make the next worker here start a fork server of this process."""
     server._lock = threading.Lock()
     if server._forkserver_pid is None:
         return
-    # It ends when nobody holds this any more.
+    # The server ends when nobody holds this open any more.
     with suppress(OSError):
         os.close(server._forkserver_alive_fd)
     server._forkserver_address = None

@@ -1,4 +1,4 @@
-"""Worker processes: how they are started, and how they end."""
+"""Start and end of worker processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sharedcompute.shm import segments
 from sharedcompute.system.descriptors import occupy_standard
 from sharedcompute.system.signal_mask import blocked
 from sharedcompute.team.messaging.callables import send_main_by_value
-from sharedcompute.team.messaging.messages import Channel, Recycled
+from sharedcompute.team.messaging.channel import BufferPool, Channel
 from sharedcompute.team.processes import forked
 from sharedcompute.traits import IN_PROCESS
 from sharedcompute.wording import option
@@ -31,18 +31,18 @@ _PRELOAD = ["sharedcompute.team.processes.preload"]
 
 
 _TRIES = 3
-"""How often a worker is started: the fork server may be killed like any process."""
+"""Attempts to start a worker: the fork server may be killed like any process."""
 
 _EACH, _SPARE = 4, 16
-"""Descriptors that the parent keeps for a worker, and that it needs to start one."""
+"""Descriptors that the parent keeps for each worker, and that it needs to start one."""
 
 
 class WorkerHandle:
-    """A rank's place in a team, and the process that sits there now.
+    """The parent's handle of the worker process of a rank.
 
     `sentinel` becomes readable when the process ends. It is a descriptor of the process itself:
     multiprocessing's own is a pipe from the fork server, and becomes readable as well when that is
-    killed, which does the workers no harm.
+    killed, which does not harm the workers.
     """
 
     def __init__(self, process: BaseProcess, channel: Channel, rank: int) -> None:
@@ -54,12 +54,12 @@ class WorkerHandle:
         self._handle = _open_process(self.pid)
         self.sentinel = process.sentinel if self._handle is None else self._handle
         self.given: set[int] = set()
-        """The tokens of the dispatchers that this process has."""
+        """The tokens of the dispatchers that the worker has received."""
         self.alive = True
         forked.close_in_forks(self)
 
     def close(self) -> None:
-        """Let go of the worker, which goes on: in a fork it is the parent's."""
+        """Release the worker without ending it: in a fork it is the parent's."""
         self.alive = False
         forked.forget_child(self.process)
         handle, self._handle = self._handle, None
@@ -67,15 +67,15 @@ class WorkerHandle:
             os.close(handle)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end of the process; whether it came."""
+        """Wait for the end of the process; return whether it ended."""
         poll = select.poll()
         poll.register(self.sentinel, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
     def end(self) -> int | None:
-        """Kill the process if it still runs, free what it had, and return its exit code.
+        """Kill the process if it still runs, free its blocks, and return its exit code.
 
-        None where nobody knows it: the fork server, whose child it was, was killed too.
+        None if it is unknown: the fork server, whose child it was, was killed too.
         """
         self.alive = False
         with suppress(OSError):
@@ -96,18 +96,18 @@ class WorkerHandle:
         if self._handle is None:
             self.process.kill()
             return
-        # Not by the pid, which may be another's by now; and multiprocessing takes a worker whose
+        # Not by the pid, which may be reused by now; and multiprocessing takes a worker whose
         # fork server is gone for dead.
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
 
 _UNKNOWN = 255
-"""What multiprocessing says where the fork server was killed, and could not tell."""
+"""The exit code that multiprocessing returns if the fork server was killed."""
 
 
 def _open_process(pid: int) -> int | None:
-    """A descriptor of a process; None where it is gone already, or the system has no such thing."""
+    """Open a pidfd of a process; None if it has ended, or the system has no pidfds."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
@@ -115,9 +115,9 @@ def _open_process(pid: int) -> int | None:
 
 
 def check_descriptors(size: int) -> None:
-    """Refuse a team for which this process may not open enough files.
+    """Check that this process may open enough files for a team.
 
-    The fork server would fail on that half-way, with a traceback of its own.
+    The fork server would fail half-way, with a traceback of its own.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def check_descriptors(size: int) -> None:
 
 
 def context(start_method: str | None) -> Any:
-    """Return the start method's context; forkserver, or spawn where there is none, by default."""
+    """Return the context of a start method; by default of forkserver, or spawn if there is none."""
     occupy_standard()
     known = multiprocessing.get_all_start_methods()
     if start_method not in (None, *known):
@@ -150,7 +150,7 @@ def context(start_method: str | None) -> Any:
     return chosen
 
 
-def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> WorkerHandle:
+def start_worker(chosen: Any, config: Any, rank: int, pool: BufferPool) -> WorkerHandle:
     """Start the worker of `rank`.
 
     Raises
@@ -158,7 +158,7 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> WorkerHand
     InputError
         This process is a worker itself.
     MemoryBudgetError
-        The system has no room for it.
+        The system has no memory, processes or files left for it.
     Error
         The fork server is killed again and again.
     """
@@ -175,12 +175,13 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> WorkerHand
         try:
             with _starting(f"worker {rank}"):
                 ours, theirs = multiprocessing.Pipe()
-                # A fork of this process, be it a worker, would keep a worker from seeing it closed.
+                # A fork of this process, such as a worker, would keep another from seeing it
+                # closed.
                 forked.close_in_forks(ours)
                 with theirs:
                     process = chosen.Process(
                         target=serve.main,
-                        args=(replace(origin, rank=rank), theirs),
+                        args=(replace(config, rank=rank), theirs),
                         name=f"sharedcompute-{rank}",
                         daemon=True,
                     )
@@ -188,7 +189,7 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> WorkerHand
         except (EOFError, ConnectionError):
             _bury_server()  # the next start begins a new one
         else:
-            return WorkerHandle(process, Channel(ours, recycled), rank)
+            return WorkerHandle(process, Channel(ours, pool), rank)
     raise Error(
         f"expected to start worker {rank}, the process that starts workers died {_TRIES} times; "
         "look at what it printed, and at the limits on memory and processes (ulimit -u)"
@@ -197,7 +198,7 @@ def start(chosen: Any, origin: Any, rank: int, recycled: Recycled) -> WorkerHand
 
 @contextmanager
 def _in_some_folder() -> Iterator[None]:
-    """Start a process although the working folder is deleted, which multiprocessing asks for."""
+    """Start a process although the working directory is deleted, which multiprocessing reads."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -214,7 +215,7 @@ def _in_some_folder() -> Iterator[None]:
 
 @contextmanager
 def _starting(what: str) -> Iterator[None]:
-    """Start a process; say which limit it may be where the system does not."""
+    """Start a process; raise an error that names the likely limit if the system has no room."""
     try:
         with _in_some_folder():
             yield
@@ -232,8 +233,8 @@ def _start(process: BaseProcess, start_method: str) -> None:
         with _hidden_main(), _blocked_interrupt():
             process.start()
         return
-    # The first worker waits until the fork server has imported all: Ctrl-C has to end that. Its
-    # own mask, which the workers inherit, was set when it was started.
+    # The first worker waits until the fork server has imported everything: Ctrl-C has to end that.
+    # Its own signal mask, which the workers inherit, was set when it was started.
     _ensure_forkserver()
     with _hidden_main():
         process.start()
@@ -247,7 +248,7 @@ def _server_pid() -> int | None:
 
 
 def _bury_server() -> None:
-    """Wait until the fork server, which has closed its connections, is seen to be dead."""
+    """Wait for the end of the fork server, which has closed its connections."""
     pid = _server_pid()
     if pid is not None:
         with suppress(ChildProcessError):
@@ -255,9 +256,9 @@ def _bury_server() -> None:
 
 
 def _ensure_forkserver() -> None:
-    """Start the fork server; it imports while we go on.
+    """Start the fork server; it imports while this process continues.
 
-    There is one in a process: where the user has set it up, or runs it, it stays as it is.
+    There is one in a process: if the user has set it up, or runs it, it stays as it is.
     """
     from multiprocessing import forkserver  # noqa: PLC0415 - not on every system
 
@@ -272,9 +273,9 @@ def _ensure_forkserver() -> None:
 def _blocked_interrupt() -> Iterator[None]:
     """Start a process so that it does not see Ctrl-C.
 
-    SIGINT is blocked, and the block inherited, until the child has said that it ignores it.
+    SIGINT is blocked, and the mask inherited, until the child ignores it.
     """
-    # Before: it unblocks SIGINT when it has started its process, whatever it was (Python 3.11).
+    # Before: it unblocks SIGINT after it has started its process, whatever it was (Python 3.11).
     resource_tracker.ensure_running()
     with blocked({signal.SIGINT}):
         yield
@@ -285,7 +286,7 @@ def _hidden_main() -> Iterator[None]:
     """Start a process so that it does not see the user's script.
 
     multiprocessing would run the script again in the child, to find what its ``__main__`` defines,
-    so that a script without a guard would start teams for ever. We send such things by value.
+    so that a script without a guard would start teams for ever. Such objects are sent by value.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")

@@ -1,8 +1,9 @@
-"""The fork server's first import: it ends with its parent, and silently.
+"""The fork server's first import: it makes it end with its parent, and silently.
 
-While it imports the rest it would not notice its parent's end: for half a second after a Ctrl-C, or
-much more where kernels are to be compiled, and hold the parent's stderr open for so long. And a
-worker whose parent was interrupted before it had said what to do, would print a traceback.
+While it imports the rest it would not notice the end of its parent: for half a second after a
+Ctrl-C, or much longer if kernels are to be compiled, and would hold the parent's stderr open for as
+long. And a worker whose parent was interrupted before it had sent its configuration would print a
+traceback.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from types import TracebackType
 _LOOK_SECONDS = 0.05
 
 
-class Watch:
+class ParentWatch:
     """A thread that ends this process when its parent is gone, until it is stopped."""
 
     def __init__(self) -> None:
@@ -25,7 +26,7 @@ class Watch:
         try:
             self._thread.start()
         except RuntimeError:
-            os._exit(1)  # no room for a thread: the parent says so, in one line
+            os._exit(1)  # no room for a thread: the parent reports that, in one line
 
     def stop(self) -> None:
         """Stop watching: a process that forks should have no threads."""
@@ -43,5 +44,5 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
         sys.__excepthook__(kind, error, trace)
 
 
-WATCH = Watch()
+WATCH = ParentWatch()
 sys.excepthook = _report

@@ -1,6 +1,6 @@
-"""What the fork server imports and does once, so that no worker has to.
+"""Imports and warm-up of the fork server, done once so that no worker has to.
 
-numba's first call in a process costs 0.4 s, also where all it does is to load a cached function.
+The first call of numba in a process costs 0.4 s, even if it only loads a cached function.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import pkgutil
 from contextlib import suppress
 from typing import Any
 
-# First, while all else is to come.
+# Before all other imports.
 from sharedcompute.team.processes.orphan import WATCH  # isort: skip
 
 import numba
@@ -24,19 +24,19 @@ from sharedcompute.team.programs import mapping as _mapping  # noqa: F401
 
 
 def prepare() -> None:
-    """Import the kernels and what programs use most, and wake numba."""
+    """Import the kernels and what programs use most, and warm numba up."""
     for module in pkgutil.iter_modules(kernels.__path__, kernels.__name__ + "."):
         importlib.import_module(module.name)
     for name in ("cloudpickle", "h5py", "hdf5plugin", "threadpoolctl"):
         with suppress(ImportError):
             importlib.import_module(name)
-    _wake_numba()
+    _warm_numba_up()
 
 
-def _wake_numba() -> None:
-    """Load all that programs synchronise with; compile it here where it is not cached yet."""
+def _warm_numba_up() -> None:
+    """Load the functions that programs synchronise with; compile them if they are not cached."""
     warm_up()
-    fifo.warm_up()
+    fifo.warm_up_fifo()
     compiled: Any = exit_after
     compiled.compile((numba.int64, numba.int64))
 

@@ -1,4 +1,4 @@
-"""The loop of a worker process: take a job, run it, report."""
+"""The main loop of a worker process: receive a job, run it, report."""
 
 from __future__ import annotations
 
@@ -24,86 +24,84 @@ from sharedcompute.shm.shared_array import Handle
 from sharedcompute.sync import Aborted, Control
 from sharedcompute.system import faults
 from sharedcompute.system.topology import Cores, pin
-from sharedcompute.team.messaging.board import Board
-from sharedcompute.team.messaging.exchange import Exchange
-from sharedcompute.team.messaging.messages import (
+from sharedcompute.team.messaging.channel import (
     ALL_LEFT,
     GIVE,
     RAISED,
     REPEATABLE,
     RESULT,
     UNFIT,
-    Attached,
+    BufferPool,
     Channel,
     Message,
-    Recycled,
-    dumps,
-    loads,
 )
+from sharedcompute.team.messaging.exchange import Exchange
+from sharedcompute.team.messaging.pickling import Attached, dumps, loads
+from sharedcompute.team.messaging.rank_areas import RankAreas
 from sharedcompute.team.processes.environment import end_with, keep_freed_memory, limit_threads
 from sharedcompute.team.programs.worker import Worker
 
 _SPIN_SECONDS = 100e-6
-"""How long a worker looks for its next job before it sleeps: loops of short jobs took 55 us a job
-so, and 70 to 150 where each one had to wake the workers."""
+"""How long a worker spins for its next job before it sleeps: loops of short jobs took 55 us a job
+with it, and 70 to 150 when each one had to wake the workers."""
 
 _SWEEP_MS = 500
-"""How soon an idle worker lets go of the memory of freed arrays."""
+"""How soon an idle worker releases the memory of freed arrays."""
 
 
 class Failure(NamedTuple):
-    """What a program raised: the pickled exception, and where it was."""
+    """The error of a program: the pickled exception, and a note of where it was raised."""
 
     exception: bytes
     note: str
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Where a worker belongs: what it is told when it starts."""
+class WorkerConfig:
+    """The configuration that a worker process starts with."""
 
     rank: int
     size: int
     cores: int
     threads: int
     control: Handle
-    board: Handle
+    areas: Handle
     parent: int
     parent_start: int | None
     pins: tuple[Cores, ...] = ()
 
 
-def main(origin: Origin, connection: Connection) -> None:
+def main(config: WorkerConfig, connection: Connection) -> None:
     """Serve jobs until the parent closes the connection or is gone."""
-    faults.point("worker.start", origin.rank)
-    # Ctrl-C reaches the whole process group; the parent decides what it means. The mask was set by
-    # the parent so that nothing comes before this line.
+    faults.point("worker.start", config.rank)
+    # Ctrl-C reaches the whole process group; the parent decides what to do. It has also set the
+    # signal mask, so that no signal arrives before this line.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    channel = Channel(connection, Recycled())
+    channel = Channel(connection, BufferPool())
     with suppress(EOFError, OSError):
         try:
-            exchange = _set_up(origin)
+            exchange = _set_up(config)
         except InputError:
             return  # The team was closed before this worker had started.
-        except Exception as problem:  # noqa: BLE001 - no thread, no memory: the parent says it
-            channel.send(UNFIT, 0, _unfit(origin.rank, problem).encode())
+        except Exception as problem:  # noqa: BLE001 - no thread, no memory: the parent reports it
+            channel.send(UNFIT, 0, _unfit(config.rank, problem).encode())
             return
-        _serve(origin, exchange, channel)
+        _serve(config, exchange, channel)
     segments.remove_own()
 
 
-def _set_up(origin: Origin) -> Exchange:
-    """Make this process a worker; give its hold on what the team shares."""
-    end_with(origin.parent, origin.parent_start)
-    limit_threads(origin.threads)
-    if origin.pins:
-        pin(origin.pins[origin.rank])
+def _set_up(config: WorkerConfig) -> Exchange:
+    """Make this process a worker, and return its side of the collective calls."""
+    end_with(config.parent, config.parent_start)
+    limit_threads(config.threads)
+    if config.pins:
+        pin(config.pins[config.rank])
     keep_freed_memory()
-    faults.point("worker.attach", origin.rank)
-    words = arrays.attach(origin.control)
-    control = Control(words, origin.size, origin.rank, origin.cores)
-    exchange = Exchange(Board(arrays.attach(origin.board)), control, origin.rank, Attached())
+    faults.point("worker.attach", config.rank)
+    words = arrays.attach(config.control)
+    control = Control(words, config.size, config.rank, config.cores)
+    exchange = Exchange(RankAreas(arrays.attach(config.areas)), control, config.rank, Attached())
     control.begin()
     return exchange
 
@@ -115,19 +113,19 @@ def _unfit(rank: int, problem: Exception) -> str:
     )
 
 
-def _serve(origin: Origin, exchange: Exchange, channel: Channel) -> None:
+def _serve(config: WorkerConfig, exchange: Exchange, channel: Channel) -> None:
     attached = exchange.attached
     given: dict[int, Any] = {}
     poll = select.poll()
     poll.register(channel.descriptor, select.POLLIN)
-    spin = _SPIN_SECONDS if origin.size <= origin.cores else 0.0
+    spin = _SPIN_SECONDS if config.size <= config.cores else 0.0
     while True:
-        faults.point("worker.idle", origin.rank)
-        _look_out(poll, spin)
+        faults.point("worker.idle", config.rank)
+        _spin_for_message(poll, spin)
         while len(attached) and not poll.poll(_SWEEP_MS):
             attached.sweep()
         message = channel.receive()
-        faults.point("worker.job", origin.rank)
+        faults.point("worker.job", config.rank)
         load = partial(_load, message, attached, given)
         if message.kind == GIVE:
             given[message.number] = load()
@@ -137,8 +135,8 @@ def _serve(origin: Origin, exchange: Exchange, channel: Channel) -> None:
             attached.sweep()
 
 
-def _look_out(poll: select.poll, seconds: float) -> None:
-    """Wait awake for a message; whoever else wants the core has it."""
+def _spin_for_message(poll: select.poll, seconds: float) -> None:
+    """Spin for a message, yielding the core to whoever else needs it."""
     end = time.perf_counter() + seconds
     while not poll.poll(0) and time.perf_counter() < end:
         os.sched_yield()
@@ -154,10 +152,10 @@ def _load(message: Message, attached: Attached, given: dict[int, Any]) -> Any:
 
 
 def _run(worker: Worker, load: Callable[[], Any]) -> None:
-    """Run one program and report. Nothing is said of a result that is None.
+    """Run one program and report. A result of None is not sent.
 
-    The order matters. Results are sent before the rank counts as out, so that when the last one
-    says so all are under way; and done comes last, after which the parent may start a new job.
+    The order matters. Results are sent before the rank counts as left, so that all are on their way
+    when the last one reports that; and done is set last: then the parent may start a new job.
     """
     control, channel, job = worker._control, worker._channel, worker._job
     try:
@@ -167,10 +165,10 @@ def _run(worker: Worker, load: Callable[[], Any]) -> None:
             channel.send(RESULT, job, *dumps(result, "copy"))
     except Aborted:
         pass
-    except BaseException as error:  # noqa: BLE001 - it goes to the parent, whatever it is
+    except BaseException as error:  # noqa: BLE001 - any error is sent to the parent
         control.abort()
         channel.send(RAISED, job, *dumps(_failure(worker, error), "copy"))
-    if sys.stdout is not None:  # closed in the parent, and this is a fork of it
+    if sys.stdout is not None:  # closed in the parent, of which this is a fork
         sys.stdout.flush()
     faults.point("worker.leave", worker.rank)
     if control.leave():

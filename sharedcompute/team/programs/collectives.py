@@ -1,7 +1,7 @@
 """Collectives: calls that all ranks of a program make together.
 
-All of them are made of `Exchange.call`: show what you have, wait for all, read what the others
-show. Results are combined in rank order, so that they are the same bits on every rank.
+All of them are `Exchange.call`: publish data, wait for all ranks, read theirs. Results are combined
+in rank order, so that they are the same bits on every rank.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from numpy.typing import ArrayLike, NDArray
 from sharedcompute.errors import InputError
 from sharedcompute.rows import share
 from sharedcompute.team.messaging.exchange import Exchange
-from sharedcompute.team.messaging.parcels import Parcel, is_array, read
+from sharedcompute.team.messaging.serialization import Serialized, deserialize, is_array
 from sharedcompute.team.programs import folds
 from sharedcompute.team.programs.folds import Op
 from sharedcompute.validation.integers import whole
 
 _SHARED_WORK = 1 << 16
-"""Bytes from which it pays that each rank combines a share only, for one more barrier."""
+"""Bytes from which each rank combines only a share, at the cost of one more barrier."""
 
 
 class Collectives:
-    """What a worker can do together with all others. Every rank makes the same calls in order.
+    """The collective calls of a worker. Every rank makes the same calls in the same order.
 
-    Where they do not, all of them raise `InputError`, which says what each called.
+    If they do not, all of them raise `InputError`, which names the calls of each rank.
     """
 
     rank: int
@@ -39,19 +39,18 @@ class Collectives:
     def allreduce(
         self, value: ArrayLike, op: Op = "sum", *, out: NDArray[Any] | None = None
     ) -> Any:
-        """Combine the arrays, or the numbers, of all ranks and give everybody the result.
+        """Combine the arrays, or the numbers, of all ranks; every rank gets the result.
 
         Parameters
         ----------
         value : array_like or scalar
             Of the same dtype and shape on all ranks.
         op : {"sum", "min", "max", "prod"} or callable
-            As ``np.add``, ``np.minimum``, ``np.maximum``, ``np.multiply`` on two arrays: NaN goes
-            through. Or a function ``f(a, b)`` that is associative; it need not be commutative.
-            One rank calls it with the values in rank order, whatever can be pickled, and all get
-            what it returns.
+            ``np.add``, ``np.minimum``, ``np.maximum`` or ``np.multiply``, which propagate NaN. Or a
+            function ``f(a, b)`` that is associative; it need not be commutative. One rank calls it
+            with the values in rank order, any objects that can be pickled, and all get the result.
         out : ndarray, optional
-            Where the result goes, of its dtype and shape; not with a function. It may be `value`.
+            Array for the result, of its dtype and shape; not with a function. It may be `value`.
 
         Returns
         -------
@@ -63,7 +62,7 @@ class Collectives:
         Raises
         ------
         InputError
-            For an unknown op, for what is no number, and where the ranks have not called the same.
+            For an unknown op, for values that are no numbers, and if the ranks call differently.
         ProgramLeftError
             Another rank has returned from the program.
         """
@@ -72,21 +71,31 @@ class Collectives:
     def reduce(
         self, value: ArrayLike, op: Op = "sum", root: int = 0, *, out: NDArray[Any] | None = None
     ) -> Any:
-        """Combine as `allreduce`; the result goes to rank `root`, the others get None.
+        """Combine as `allreduce`; rank `root` gets the result, the others None.
 
-        `out` is looked at on `root` only.
+        Parameters
+        ----------
+        value, op, out
+            As for `allreduce`; `out` matters on `root` only.
+        root : int
+            The rank that gets the result.
+
+        Returns
+        -------
+        ndarray, scalar or None
         """
         self._check_rank(root)
         return self._combine(value, op, root, out if self.rank == root else None)
 
     def broadcast(self, obj: Any = None, root: int = 0) -> Any:
-        """Give everybody the object that rank `root` has.
+        """Send the object of rank `root` to every rank.
 
         Parameters
         ----------
         obj : object
-            Anything that can be pickled. Of the other ranks it is not looked at.
+            Any object that can be pickled. Ignored on the other ranks.
         root : int
+            The rank that sends.
 
         Returns
         -------
@@ -98,32 +107,54 @@ class Collectives:
         text = f"broadcast(root={root})"
         if self.rank != root:
             return self._read(root, self._exchange.call(text))
-        parcel = Parcel(obj)
-        self._exchange.call(text, parcel.nbytes, parcel.write)
+        serialized = Serialized(obj)
+        self._exchange.call(text, serialized.nbytes, serialized.write)
         return obj
 
     def gather(self, obj: Any, root: int = 0) -> list[Any] | None:
-        """Give rank `root` the objects of all ranks, as a list by rank; the others get None.
+        """Collect the objects of all ranks on rank `root`.
 
-        Arrays may differ in shape and dtype from rank to rank. They are copies.
+        Parameters
+        ----------
+        obj : object
+            Any object that can be pickled. Arrays may differ in shape and dtype from rank to rank.
+        root : int
+            The rank that collects.
+
+        Returns
+        -------
+        list or None
+            The objects by rank on `root`; arrays are copies. None on the other ranks.
         """
         self._check_rank(root)
         half = self._show(f"gather(root={root})", obj)
         return self._read_all(half) if self.rank == root else None
 
     def allgather(self, obj: Any) -> list[Any]:
-        """Give everybody the objects of all ranks, as a list by rank. See `gather`."""
+        """Collect the objects of all ranks on every rank.
+
+        Parameters
+        ----------
+        obj : object
+            As for `gather`.
+
+        Returns
+        -------
+        list
+            The objects by rank; arrays are copies.
+        """
         return self._read_all(self._show("allgather", obj))
 
     def scatter(self, values: Sequence[Any] | NDArray[Any] | None = None, root: int = 0) -> Any:
-        """Give each rank its part of what rank `root` has.
+        """Send each rank its part of the values of rank `root`.
 
         Parameters
         ----------
         values : sequence of `size` objects, or ndarray
-            An object for each rank; of an array, the rows that `Worker.rows` says. Of the other
-            ranks it is not looked at.
+            An object for each rank; of an array, each rank gets its `Worker.rows`. Ignored on the
+            other ranks.
         root : int
+            The rank that sends.
 
         Returns
         -------
@@ -140,21 +171,23 @@ class Collectives:
         if self.rank != root:
             half = self._exchange.call(text)
         else:
-            parcels = [Parcel(part) for part in self._parts(values)]
-            ends = np.cumsum([self._table.size, *(parcel.nbytes for parcel in parcels)]).tolist()
+            parts = [Serialized(part) for part in self._parts(values)]
+            ends = np.cumsum([self._table.size, *(part.nbytes for part in parts)]).tolist()
 
             def write(room: memoryview) -> None:
                 self._table.pack_into(room, 0, *ends[:-1])
-                for parcel, start, end in zip(parcels, ends, ends[1:], strict=False):
-                    parcel.write(room[start:end])
+                for part, start, end in zip(parts, ends, ends[1:], strict=False):
+                    part.write(room[start:end])
 
             half = self._exchange.call(text, ends[-1], write)
         room = self._exchange.shown(root, half)
-        return read(room[self._table.unpack_from(room)[self.rank] :], self._exchange.attached)
+        return deserialize(
+            room[self._table.unpack_from(room)[self.rank] :], self._exchange.attached
+        )
 
     @cached_property
     def _table(self) -> struct.Struct:
-        """Where the part of each rank begins."""
+        """The offsets of the parts of all ranks."""
         return struct.Struct(f"<{self.size}q")
 
     def _parts(self, values: Any) -> Sequence[Any]:
@@ -172,19 +205,19 @@ class Collectives:
         return cast(Sequence[Any], values)
 
     def _combine(self, value: Any, op: Op, root: int | None, out: NDArray[Any] | None) -> Any:
-        """Combine the values of all ranks, for `root` or, where that is None, for everybody."""
-        ufunc = folds.find(op)
+        """Combine the values of all ranks, for `root` or, if that is None, for every rank."""
+        ufunc = folds.resolve_op(op)
         if not isinstance(op, str):
             return self._combine_by(value, ufunc, root, out)
         if folds.is_integer(value):
-            half = self._show(_text(folds.name_of(op), root, "int", ""), value)
+            half = self._show(_text(folds.op_name(op), root, "int", ""), value)
             if root not in (None, self.rank):
                 return None
             return folds.fold_integers(self._read_all(half), op)
-        array = folds.numbers(value, op)
+        array = folds.numeric_array(value, op)
         if out is not None:
             folds.check_out(out, array)
-        text = _text(folds.name_of(op), root, array.dtype, array.shape)
+        text = _text(folds.op_name(op), root, array.dtype, array.shape)
         into = (
             out if out is not None and out.flags.c_contiguous else np.empty_like(array, order="C")
         )
@@ -199,9 +232,9 @@ class Collectives:
     def _fold(
         self, text: str, array: NDArray[Any], ufunc: np.ufunc, root: int | None, out: NDArray[Any]
     ) -> bool:
-        """Fold arrays of one shape: each rank all of it, or where that is long a share.
+        """Fold arrays of one shape; each rank folds all of it, or a share of a long one.
 
-        `out` may be `array`: what is combined are the copies that all ranks show.
+        `out` may be `array`: the copies that the ranks publish are combined.
         """
         exchange, n, kind = self._exchange, array.size, array.dtype
 
@@ -230,11 +263,11 @@ class Collectives:
         return True
 
     def _combine_by(self, value: Any, f: Any, root: int | None, out: NDArray[Any] | None) -> Any:
-        """Combine by a user's function, on one rank: it may give what it likes, but once."""
+        """Combine by a user's function, on one rank: it need not be deterministic."""
         if out is not None:
             raise InputError("expected no out with a function as op, got one; use what it returns")
         what = (value.dtype, value.shape) if is_array(value) else (type(value).__name__, "")
-        half = self._show(_text(folds.name_of(f), root, *what), value)
+        half = self._show(_text(folds.op_name(f), root, *what), value)
         first = root or 0
         result = None
         if self.rank == first:
@@ -242,11 +275,11 @@ class Collectives:
         return self.broadcast(result, first) if root is None else result
 
     def _show(self, text: str, obj: Any) -> int:
-        parcel = Parcel(obj)
-        return self._exchange.call(text, parcel.nbytes, parcel.write)
+        serialized = Serialized(obj)
+        return self._exchange.call(text, serialized.nbytes, serialized.write)
 
     def _read(self, rank: int, half: int) -> Any:
-        return read(self._exchange.shown(rank, half), self._exchange.attached)
+        return deserialize(self._exchange.shown(rank, half), self._exchange.attached)
 
     def _read_all(self, half: int) -> list[Any]:
         return [self._read(rank, half) for rank in range(self.size)]
@@ -257,6 +290,6 @@ class Collectives:
 
 @lru_cache(maxsize=256)
 def _text(name: str, root: int | None, kind: Any, shape: Any) -> str:
-    """Say a reduction: what all ranks have to agree on."""
+    """Describe a reduction: all ranks have to agree on this text."""
     call = f"allreduce({name})" if root is None else f"reduce({name}, root={root})"
     return f"{call} of {kind} {shape}".rstrip()

@@ -1,4 +1,4 @@
-"""What `Worker.allreduce` and `reduce` combine: arrays and numbers, always in rank order."""
+"""Reductions over ranks, for `Worker.allreduce` and `reduce`: always in rank order."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ UFUNCS: dict[str, np.ufunc] = {
     "prod": np.multiply,
 }
 _SLICE = 1 << 14
-"""Elements that are combined over all ranks before the next: they stay in the L2 cache."""
+"""Elements that are combined over all ranks at a time: they stay in the L2 cache."""
 
 
-def find(op: Op) -> np.ufunc | Combine:
-    """Return the ufunc of a name; a user's function as it is."""
+def resolve_op(op: Op) -> np.ufunc | Combine:
+    """Return the ufunc of a name; a user's function is returned as it is."""
     if isinstance(op, str) and op in UFUNCS:
         return UFUNCS[op]
     if callable(op):
@@ -37,18 +37,18 @@ def find(op: Op) -> np.ufunc | Combine:
     raise InputError(f"expected op to be {', '.join(UFUNCS)} or a function, got {op!r}{meant}")
 
 
-def name_of(op: Op) -> str:
-    """Say an op in a message."""
+def op_name(op: Op) -> str:
+    """Return the name of an op, for errors."""
     return op if isinstance(op, str) else str(getattr(op, "__qualname__", op))
 
 
-def numbers(value: Any, op: Op) -> NDArray[Any]:
-    """Return the array to be combined. Sums and products of booleans are of integers, as NumPy's.
+def numeric_array(value: Any, op: Op) -> NDArray[Any]:
+    """Return the array to combine; booleans as integers for sums and products, as in NumPy.
 
     Raises
     ------
     InputError
-        For what is no array of numbers.
+        If it is no array of numbers.
     """
     array = plain_array(value).view(np.ndarray)
     if array.dtype.kind not in "biufc":
@@ -60,12 +60,12 @@ def numbers(value: Any, op: Op) -> NDArray[Any]:
 
 
 def is_integer(value: Any) -> bool:
-    """Whether a value is a Python integer: of any size, not in an array's element."""
+    """Return whether a value is a Python integer, which has any size."""
     return isinstance(value, int) and not isinstance(value, np.generic)
 
 
 def like(value: Any, result: NDArray[Any]) -> Any:
-    """Return the result of combining what `value` is one of: a scalar for a scalar."""
+    """Return the result in the type of `value`: a scalar for a scalar."""
     if isinstance(value, np.generic):
         return result[()]
     if isinstance(value, (float, complex)):
@@ -91,8 +91,8 @@ def fold(ufunc: np.ufunc, parts: list[NDArray[Any]], out: NDArray[Any]) -> None:
         if not earlier:
             out[at] = last[at]
             continue
-        # Not into `out` each time: NumPy takes what is combined in place, where it has one element,
-        # for a reduction, and multiplies complex numbers in another way then.
+        # Not into `out` each time: NumPy treats an operation in place on one element as a
+        # reduction, and multiplies complex numbers in another way then.
         total = functools.reduce(ufunc, [part[at] for part in earlier])
         ufunc(total, last[at], out=out[at])
 
@@ -102,14 +102,14 @@ def fold_by(f: Combine, values: list[Any]) -> Any:
     result = functools.reduce(f, values)
     if result is None:
         raise InputError(
-            f"expected {name_of(f)} to return what it makes of its two arguments, got None; "
+            f"expected {op_name(f)} to return what it makes of its two arguments, got None; "
             "return it"
         )
     return result
 
 
 def check_out(out: Any, array: NDArray[Any]) -> None:
-    """Refuse an `out` that the result does not fit."""
+    """Check that the result fits `out`."""
     refuse_meaning(out)
     if isinstance(out, np.ndarray) and (out.dtype, out.shape) == (array.dtype, array.shape):
         if not out.flags.writeable:

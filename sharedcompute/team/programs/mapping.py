@@ -1,4 +1,4 @@
-"""The program behind `Team.map`: a function over row ranges, with halo."""
+"""The program of `Team.map`: a function over row ranges, with halo."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from sharedcompute.team.programs.worker import Worker
 from sharedcompute.validation.kernels import check_returned, check_written
 
 
-class Cut(NamedTuple):
-    """How the rows are dealt out and extended.
+class MapOptions(NamedTuple):
+    """How rows are assigned to workers and extended beyond the ends.
 
-    With `judge` who has the first rows looks whether `f` writes them.
+    With `verify`, the worker with the first rows checks that `f` writes them.
     """
 
     halo: int = 0
     mode: Mode = "reflect"
     schedule: Schedule = "static"
     block_rows: int | None = None
-    judge: bool = False
+    verify: bool = False
 
 
 def map_rows(
@@ -34,32 +34,32 @@ def map_rows(
     x: NDArray[Any],
     out: NDArray[Any],
     params: tuple[Any, ...],
-    as_cut: tuple[int, Mode, Schedule, int | None, bool],
+    as_options: tuple[int, Mode, Schedule, int | None, bool],
 ) -> None:
     """Call ``f(x_rows, out_rows, *params)`` on this worker's rows.
 
-    `as_cut` is a `Cut` made a plain tuple, which pickles faster.
+    `as_options` is a `MapOptions` made a plain tuple, which pickles faster.
     """
-    cut = Cut(*as_cut)
+    options = MapOptions(*as_options)
     expect_shared(out)
     # Plain arrays: numba knows their type by a fast path that subclasses miss (1 us, not 20).
     x, out = x.view(np.ndarray), out.view(np.ndarray)
-    # An explicit signature says nothing of read-only arrays and would not match one.
+    # An explicit signature does not allow for read-only arrays and would not match one.
     if not (is_dispatcher(f) and not f._can_compile):  # type: ignore[attr-defined]
         x.flags.writeable = False
     n = len(x)
-    for block in worker.agreed(n, cut.block_rows, cut.schedule):
-        for start, stop in pieces(block, n, cut.halo):
-            given, rows = extended(x, start, stop, cut), out[start:stop]
+    for block in worker.claim_agreed(n, options.block_rows, options.schedule):
+        for start, stop in pieces(block, n, options.halo):
+            given, rows = extended(x, start, stop, options), out[start:stop]
             returned = f(given, rows, *params)
             if returned is not None:
-                check_returned(returned, rows, name_of(f))
-            if cut.judge and block.start == 0:
-                check_written(f, given, rows, params, cut.halo, name_of(f))
+                check_returned(returned, rows, function_name(f))
+            if options.verify and block.start == 0:
+                check_written(f, given, rows, params, options.halo, function_name(f))
 
 
-def name_of(f: Callable[..., Any]) -> str:
-    """What errors call a function."""
+def function_name(f: Callable[..., Any]) -> str:
+    """Return the name of a function, for errors."""
     return getattr(f, "__name__", "the function")
 
 
@@ -74,12 +74,12 @@ def pieces(block: Rows, n: int, halo: int) -> Iterator[Rows]:
             yield piece
 
 
-def extended(x: NDArray[Any], start: int, stop: int, cut: Cut) -> NDArray[Any]:
-    """Rows `start` to `stop` with their halo: a view where the array has it, else a copy."""
-    first, end = start - cut.halo, stop + cut.halo
+def extended(x: NDArray[Any], start: int, stop: int, options: MapOptions) -> NDArray[Any]:
+    """Return rows `start` to `stop` with their halo: a view if the array has it, else a copy."""
+    first, end = start - options.halo, stop + options.halo
     if first >= 0 and end <= len(x):
         return x[first:end]
-    at = extension(first, end, len(x), cut.mode)
+    at = extension(first, end, len(x), options.mode)
     rows = x[at]
     rows[at == CONSTANT] = np.zeros((), x.dtype)
     rows.flags.writeable = x.flags.writeable

@@ -1,7 +1,7 @@
-"""Remembering the last map, for loops that map the same arrays again and again.
+"""The last call of `Team.map`, cached for loops that map the same arrays again and again.
 
-To check and pickle such a call took 25 of its 100 us. The same call is the same bytes, and bytes
-that a worker knows it need not unpickle.
+To check and pickle such a call took 25 of its 100 us. The same call is the same bytes, and a worker
+need not unpickle bytes that it knows.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from sharedcompute.shm.shared_array import segment_of
 from sharedcompute.team.messaging.callables import is_dispatcher
-from sharedcompute.team.messaging.messages import Encoded
+from sharedcompute.team.messaging.channel import EncodedJob
 
 _CONSTANTS = (bool, int, float, complex, str, bytes, type(None), np.number, np.bool_)
 
 
-class Call(NamedTuple):
-    """The arguments of a map: function, arrays, parameters, and how rows are dealt out."""
+class MapCall(NamedTuple):
+    """The arguments of a map: function, arrays, parameters, and how rows are assigned."""
 
     f: Callable[..., Any]
     x: Any
@@ -32,9 +32,9 @@ class Call(NamedTuple):
     cut: tuple[Any, ...]
 
     def is_repeatable(self) -> bool:
-        """Whether the same call means the same: nothing of it may change unseen.
+        """Return whether an equal call has the same effect: no part of it can change unseen.
 
-        So for compiled functions, whose globals are frozen, with parameters that are constants.
+        That is so for compiled functions, whose globals are frozen, with constant parameters.
         """
         return is_dispatcher(self.f) and all(isinstance(p, _CONSTANTS) for p in self.params)
 
@@ -42,16 +42,16 @@ class Call(NamedTuple):
 class LastMap:
     """The last repeatable call of `Team.map`, and its message.
 
-    Of the arrays, which are shared ones, it keeps no more than weak references.
+    It keeps only weak references to the arrays, which are shared ones.
     """
 
     def __init__(self) -> None:
-        self._call: Call | None = None
+        self._call: MapCall | None = None
         self._seen: tuple[Any, ...] = ()
-        self._message: Encoded | None = None
+        self._message: EncodedJob | None = None
 
-    def find(self, call: Call) -> Encoded | None:
-        """Return the message of the last call where `call` is the same."""
+    def find(self, call: MapCall) -> EncodedJob | None:
+        """Return the message of the last call if `call` is the same, else None."""
         last = self._call
         if (
             last is None
@@ -64,40 +64,40 @@ class LastMap:
             or len(call.params) != len(last.params)
             # Not by equality: 1, 1.0 and True are equal, and compile differently.
             or not all(map(is_, call.params, last.params))
-            or (*_look(call.x), *_look(call.out)) != self._seen
+            or (*_mutable_attributes(call.x), *_mutable_attributes(call.out)) != self._seen
         ):
             return None
         return self._message
 
-    def note(self, call: Call, message: Encoded) -> None:
+    def note(self, call: MapCall, message: EncodedJob) -> None:
         """Remember a repeatable call."""
         self._call = call._replace(x=weakref.ref(call.x), out=weakref.ref(call.out))
-        self._seen = (*_look(call.x), *_look(call.out))
+        self._seen = (*_mutable_attributes(call.x), *_mutable_attributes(call.out))
         self._message = message
 
 
-def _look(array: NDArray[Any]) -> tuple[Any, ...]:
-    """What of an array may be set in place."""
+def _mutable_attributes(array: NDArray[Any]) -> tuple[Any, ...]:
+    """Return the attributes of an array that may be set in place."""
     segment = segment_of(array)
     is_open = segment is not None and (segment.remove is None or segment.remove.alive)
     return array.shape, array.strides, array.dtype, array.flags.writeable, is_open
 
 
-class Judged:
-    """The functions that were seen to write all of their output, by the dtype of the input."""
+class VerifiedFunctions:
+    """The functions that were verified to write all of their output, by the dtype of the input."""
 
     def __init__(self) -> None:
         self._kinds: weakref.WeakKeyDictionary[Any, set[np.dtype[Any]]]
         self._kinds = weakref.WeakKeyDictionary()
 
     def knows(self, f: Any, kind: np.dtype[Any]) -> bool:
-        """Whether `f` was seen to do so."""
+        """Return whether `f` was verified for a dtype."""
         try:
             return kind in self._kinds.get(f, ())
         except TypeError:  # no hash, or no weak references
             return False
 
     def note(self, f: Any, kind: np.dtype[Any]) -> None:
-        """Remember that `f` does so."""
+        """Record that `f` writes all of its output."""
         with suppress(TypeError):
             self._kinds.setdefault(f, set()).add(kind)

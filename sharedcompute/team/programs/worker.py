@@ -1,26 +1,26 @@
-"""What a program gets: a worker's rank, rows, and ways to wait for the others."""
+"""`Worker`, the first argument of every program: its rank, its rows, and synchronisation."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
-from sharedcompute.rows import SCHEDULES, Blocks, Rows, Schedule, share, split_weighted
+from sharedcompute.rows import SCHEDULES, Rows, Schedule, share, split_weighted
 from sharedcompute.sync import Control, ControlBlock
-from sharedcompute.sync.claims import check_blocks, check_steal
 from sharedcompute.sync.control import check_timeout
 from sharedcompute.sync.handles import Counter, Event, Lock, Semaphore
+from sharedcompute.team.messaging.channel import POST, Channel
 from sharedcompute.team.messaging.exchange import Exchange
-from sharedcompute.team.messaging.mail import Mail
-from sharedcompute.team.messaging.messages import POST, Channel, dumps
+from sharedcompute.team.messaging.pickling import dumps
+from sharedcompute.team.messaging.point_to_point import PointToPoint
 from sharedcompute.team.messaging.queue import Queue
+from sharedcompute.team.programs.claims import RowClaims
 from sharedcompute.team.programs.collectives import Collectives
 from sharedcompute.validation.arrays import plain_array
 from sharedcompute.validation.integers import whole
@@ -28,20 +28,15 @@ from sharedcompute.validation.integers import whole
 Weights = Sequence[float] | NDArray[np.generic]
 
 _MOST = (1 << 62) - 1
-_FIRST = 64
-"""The first block that is measured is this part of a static share."""
-_BLOCK_SECONDS = 2e-3
-"""What a block should take: 500 times what a claim costs in Python, and so little that the last
-blocks end close to each other."""
 
 
 class Worker(Collectives):
-    """What a program gets: its rank, its share of the rows, and how to wait for the others.
+    """One worker of a team, as a program sees it: rank, rows, synchronisation and messages.
 
     Attributes
     ----------
     rank, size : int
-        This worker's number, from 0, and how many there are.
+        The rank of this worker, from 0, and the number of workers.
     """
 
     def __init__(self, exchange: Exchange, channel: Channel, job: int) -> None:
@@ -52,12 +47,11 @@ class Worker(Collectives):
         self._channel = channel
         self._job = job
         exchange.begin(job)
-        self._claims = 0
-        self._steals = 0
+        self._claims = RowClaims(self._control)
 
     @property
     def control(self) -> ControlBlock:
-        """The control block: what `sharedcompute.sync.barrier` takes, in nopython code too."""
+        """The control block: the first argument of the functions of `sharedcompute.sync`."""
         return self._control.block
 
     def rows(self, n: int, weights: Weights | None = None) -> Rows:
@@ -66,9 +60,14 @@ class Worker(Collectives):
         Parameters
         ----------
         n : int
-            How many rows.
+            Number of rows.
         weights : array_like, shape (n,), optional
-            What each row costs, in any unit, from 0 up. By default all cost the same.
+            The cost of each row, in any unit, from 0 up. By default all cost the same.
+
+        Returns
+        -------
+        Rows
+            The half-open range ``(start, stop)``.
         """
         n = whole("n", n)
         if weights is None:
@@ -81,29 +80,30 @@ class Worker(Collectives):
         block_rows: int | Literal["auto"] | None = None,
         schedule: Schedule = "dynamic",
     ) -> Iterator[Rows]:
-        """Iterate over the blocks of `n` rows that fall to this worker.
+        """Iterate over the blocks of `n` rows that this worker processes.
 
         Every rank must make the same claims in the same order: together they get each row once.
 
         Parameters
         ----------
         n : int
-            How many rows.
+            Number of rows.
         block_rows : int or "auto", optional
-            Rows in a block. By default a static share is one block, and other schedules cut
-            eight blocks a worker. With ``"auto"`` (dynamic only) each worker measures its blocks,
-            the first of them small, and takes as many rows as are done in 2 ms, towards the end
-            ever fewer. Then the blocks, though not the rows, differ from run to run: what is
-            combined from blocks to the bit needs a number here.
+            Rows in a block. By default a static share is one block, and other schedules have
+            eight blocks for each worker. With ``"auto"`` (dynamic only) each worker times its
+            blocks, the first of them small, and takes as many rows as take 2 ms, fewer towards the
+            end. Then the blocks, though not the rows, differ from run to run: results that combine
+            blocks and have to be the same bits need a number here.
         schedule : {"dynamic", "static", "guided", "stealing"}
-            As in OpenMP: who is free takes the next block; equal shares of neighbouring blocks;
-            or several blocks at once, ever fewer. With stealing each worker has its static share,
-            front to back, and who is done takes from the back of what most is left of.
+            As in OpenMP. ``"dynamic"``: a free worker takes the next block. ``"static"``: equal
+            shares of consecutive blocks. ``"guided"``: several blocks at a time, ever fewer.
+            ``"stealing"``: each worker has its static share, from front to back; one that is done
+            takes from the back of the largest remaining share.
 
         Yields
         ------
         Rows
-            The worker notes each as the rows it has in hand.
+            The next block; the worker records it as in progress, see `at`.
         """
         n = whole("n", n, most=_MOST)
         if schedule not in SCHEDULES:
@@ -113,106 +113,151 @@ class Worker(Collectives):
                 raise InputError(f"expected block_rows as a number for {schedule}, got 'auto'")
         elif block_rows is not None:
             block_rows = whole("block_rows (or 'auto')", block_rows, 1)
-        self._control.agree(self._claims + 1, n, block_rows, schedule)
-        return self.agreed(n, block_rows, schedule)
+        return self._claims.claim(n, block_rows, schedule)
 
-    def agreed(
+    def claim_agreed(
         self, n: int, block_rows: int | Literal["auto"] | None, schedule: Schedule
     ) -> Iterator[Rows]:
-        """Claim as `claim` does, where all ranks are known to claim alike."""
-        # Here and not in a generator, so that the order of the calls numbers the claims.
-        self._claims += 1
-        number = self._claims
-        if block_rows == "auto":
-            check_blocks(n)
-            return self._measure(n, number)
-        if schedule == "static":
-            if block_rows is None:
-                return self._hold([self.rows(n)] if self.rows(n).size else [])
-            blocks = Blocks(n, block_rows)
-            return self._hold([blocks[number] for number in range(*self.rows(len(blocks)))])
-        blocks = Blocks(n, block_rows or max(1, n // (8 * self.size)))
-        if schedule == "stealing":
-            self._steals += 1
-            check_steal(self._steals, len(blocks))
-            return self._take(blocks, partial(self._control.claim_or_steal, self._steals))
-        check_blocks(len(blocks))
-        guided = schedule == "guided"
-        return self._take(blocks, partial(self._control.claim, number, guided=guided))
+        """Iterate as `claim`, where all ranks are known to claim alike."""
+        return self._claims.claim_agreed(n, block_rows, schedule)
 
     def at(self, rows: tuple[int, int]) -> None:
-        """Note the rows in hand: errors and `WorkerDied` name them."""
+        """Record the rows in progress: errors and `WorkerDied` name them.
+
+        Parameters
+        ----------
+        rows : tuple of int
+            The half-open range ``(start, stop)``.
+        """
         start, stop = rows
         self._control.at(whole("the first row", start), whole("the row behind the last", stop))
 
     def check(self) -> None:
-        """Leave the program where the job is over because another worker failed."""
+        """Raise `sharedcompute.sync.Aborted` if the job is over because another worker failed."""
         self._control.check()
 
     def barrier(self, timeout: float | None = None) -> None:
-        """Wait until all ranks are here.
+        """Wait until all ranks have reached the barrier.
 
         Parameters
         ----------
         timeout : float, optional
-            Seconds. A barrier at which a rank's limit is over opens no more in this job.
+            The longest wait, in seconds. After a timeout of any rank the barrier stays broken for
+            the rest of the job.
 
         Raises
         ------
         ProgramLeftError
             Another rank has returned from the program.
         WaitTimeoutError
-            At least one rank's limit is over.
+            The wait of at least one rank has timed out.
         """
         self._control.barrier(timeout)
 
     @property
     def lock(self) -> Lock:
-        """The team's one lock, for a ``with`` block: number 0 of `locks`."""
+        """The first lock of the team, for a ``with`` block: number 0 of `locks`."""
         return Lock(self.control, 0)
 
     def locks(self, number: int) -> Lock:
-        """Return one of the 16 locks, for a ``with`` block."""
+        """Return one of the 16 locks of the team, for a ``with`` block.
+
+        Parameters
+        ----------
+        number : int
+            From 0 to 15.
+
+        Returns
+        -------
+        Lock
+        """
         return Lock(self.control, number)
 
     def semaphore(self, n: int) -> Semaphore:
-        """Return a semaphore that lets `n` workers in at a time, for a ``with`` block.
+        """Return a semaphore of `n` permits, for a ``with`` block.
 
-        Calls with the same `n` mean the same semaphore.
+        Parameters
+        ----------
+        n : int
+            How many workers may hold it at a time. Calls with the same `n` return the same
+            semaphore.
+
+        Returns
+        -------
+        Semaphore
         """
         return Semaphore(self.control, n)
 
     def counter(self, number: int) -> Counter:
-        """Return one of the 64 counters that all ranks share."""
+        """Return one of the 64 counters that all ranks share.
+
+        Parameters
+        ----------
+        number : int
+            From 0 to 63.
+
+        Returns
+        -------
+        Counter
+        """
         return Counter(self.control, number)
 
     def event(self, number: int) -> Event:
-        """Return one of the 16 events that all ranks share."""
+        """Return one of the 16 events that all ranks share.
+
+        Parameters
+        ----------
+        number : int
+            From 0 to 15.
+
+        Returns
+        -------
+        Event
+        """
         return Event(self.control, number)
 
     def waiting(self, what: str) -> AbstractContextManager[Callable[[], None]]:
-        """Note a wait of one's own, see `Control.waiting`: so that a deadlock is found."""
+        """Record a wait of your own, so that a deadlock is detected.
+
+        Parameters
+        ----------
+        what : str
+            What is waited for, as in "rank 1 waits for ...", for the error.
+
+        Returns
+        -------
+        context manager
+            It yields a function to call after each unsuccessful attempt, some ten times a second,
+            which raises `Aborted` when the job is over. If all ranks that still run wait like that,
+            the job ends with a `DeadlockError`: so only another rank may be able to end the wait.
+        """
         return self._control.waiting(what)
 
     def post(self, obj: Any) -> None:
         """Send an object to the parent's `on_message` while the program runs.
 
-        Waits while the parent is behind. Bytes from 64 kB up arrive as a read-only memoryview.
+        It waits while the socket is full.
+
+        Parameters
+        ----------
+        obj : object
+            Any object that can be pickled. Bytes from 64 kB up arrive as a read-only memoryview.
         """
         self._channel.send(POST, self._job, *dumps(obj, "copy"))
 
     def send(self, obj: Any, rank: int, timeout: float | None = None) -> None:
         """Send an object to another rank, or to this one.
 
-        Returns when the message is on its way: up to 32 wait for a rank that does not receive. Then
-        the sender waits for room, and takes in meanwhile what others send it, so that ranks which
-        send to each other never hang.
+        A buffered send, as in MPI: up to 32 messages wait for a rank that does not receive. Then
+        the sender waits for room, and receives in the meantime what others send it, so that ranks
+        that send to each other never block each other.
 
         Parameters
         ----------
         obj : object
-            Anything that can be pickled. Shared arrays remain the same memory, all else is copied.
+            Any object that can be pickled. Shared arrays remain the same memory, others are copied.
         rank : int
+            The rank that receives.
         timeout : float, optional
             The longest wait, in seconds.
 
@@ -220,74 +265,76 @@ class Worker(Collectives):
         ------
         WaitTimeoutError
         ProgramLeftError
-            There is no room, and `rank` has returned from the program.
+            The mailbox is full, and `rank` has returned from the program.
         """
         self._check_rank(rank)
         check_timeout(timeout)
-        self._mail.send(obj, rank, timeout)
+        self._point_to_point.send(obj, rank, timeout)
 
     def recv(self, rank: int, timeout: float | None = None) -> Any:
-        """Receive the next object that a rank has sent to this one, in the order it sent them.
+        """Receive the next object from a rank, in the order in which it sent them.
+
+        Parameters
+        ----------
+        rank : int
+            The rank that sends.
+        timeout : float, optional
+            The longest wait, in seconds.
+
+        Returns
+        -------
+        object
 
         Raises
         ------
         WaitTimeoutError
         ProgramLeftError
-            `rank` has returned from the program and sent nothing more.
+            `rank` has returned from the program and has sent nothing more.
         """
         self._check_rank(rank)
         check_timeout(timeout)
-        return self._mail.receive(rank, timeout)[1]
+        return self._point_to_point.receive(rank, timeout)[1]
 
     def recv_any(self, timeout: float | None = None) -> tuple[int, Any]:
-        """Receive the next object from whatever rank: ``(rank, obj)``. See `recv`."""
+        """Receive the next object from any rank.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            The longest wait, in seconds.
+
+        Returns
+        -------
+        rank : int
+            The sender.
+        obj : object
+        """
         check_timeout(timeout)
-        return self._mail.receive(None, timeout)
+        return self._point_to_point.receive(None, timeout)
 
     def queue(self, maxsize: int, producers: int = 1) -> Queue:
-        """Make a queue between the ranks. All of them call this together, like a collective.
+        """Create a queue between the ranks: a collective call.
 
         Parameters
         ----------
         maxsize : int
-            How many objects it holds before `Queue.put` waits.
+            Capacity in objects: `Queue.put` waits while the queue is full.
         producers : int
-            How many ranks put objects in and then `Queue.close` it.
+            Number of ranks that put objects in and then `Queue.close` it.
+
+        Returns
+        -------
+        Queue
         """
         return Queue(self._exchange, maxsize, producers)
 
     @cached_property
-    def _mail(self) -> Mail:
-        return Mail(self._exchange)
-
-    def _hold(self, blocks: list[Rows]) -> Iterator[Rows]:
-        for block in blocks:
-            self._control.check()
-            self._control.at(*block)
-            yield block
-
-    def _take(self, blocks: Blocks, claim: Callable[[int], tuple[int, int]]) -> Iterator[Rows]:
-        while True:
-            first, end = claim(len(blocks))
-            if first == end:
-                return
-            yield from self._hold([blocks[k] for k in range(first, end)])
-
-    def _measure(self, n: int, number: int) -> Iterator[Rows]:
-        most = max(1, n // (_FIRST * self.size))
-        while True:
-            start, stop = self._control.claim_up_to(number, n, most)
-            if start == stop:
-                return
-            began = time.perf_counter()
-            yield from self._hold([Rows(start, stop)])
-            seconds = time.perf_counter() - began
-            # At most eight times more at a time: a clock's grain, or one cheap row, may mislead.
-            most = max(1, min(8 * (stop - start), int(_BLOCK_SECONDS / seconds * (stop - start))))
+    def _point_to_point(self) -> PointToPoint:
+        return PointToPoint(self._exchange)
 
 
 def _checked_weights(weights: Weights, n: int) -> NDArray[np.float64]:
-    """The costs of `n` rows."""
+    """Return the costs of `n` rows as float64."""
     given = plain_array(weights)
     if given.shape != (n,) or given.dtype.kind not in "biuf":
         raise InputError(

@@ -1,7 +1,7 @@
-"""Objects in shared memory: written once by their sender, read once by each receiver.
+"""Serialization to shared memory: written once by the sender, read once by each receiver.
 
-An array goes as its bytes, anything else as a pickle with its large buffers beside it. What is
-read is a copy, private to the reader, but for shared arrays that are the same memory.
+An array is its bytes, anything else a pickle with its large buffers beside it. A reader gets a
+private copy, except for shared arrays inside of it, which are the same memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.shm.shared_array import SharedArray, segment_of
-from sharedcompute.team.messaging.messages import Attached, dumps, loads
+from sharedcompute.team.messaging.pickling import Attached, dumps, loads
 
 _HEADER = struct.Struct("<qqq")  # kind, bytes of the pickle, number of buffers
 _ARRAY, _PICKLE = range(2)
@@ -23,16 +23,16 @@ _ALIGN = 64
 _PLAIN = frozenset({bool, int, float, complex, str, type(None)})
 
 
-class Parcel:
-    """An object, packed: `nbytes` says what room `write` needs.
+class Serialized:
+    """A serialized object: `write` needs a buffer of `nbytes`.
 
     Parameters
     ----------
     obj : object
-        Shared arrays inside of it remain the same memory, but for those that this process has made:
-        the receiver gets a copy that cannot be written, as the sender would not see it.
+        Shared arrays inside of it remain the same memory, except those of this process: the
+        receiver gets a read-only copy, as the sender would not see what is written to it.
     as_data : bool
-        An array that is sent by itself is copied, a shared one too.
+        Copy an array that is sent by itself, a shared one too.
     """
 
     def __init__(self, obj: Any, *, as_data: bool = True) -> None:
@@ -40,7 +40,7 @@ class Parcel:
         self._buffers: list[memoryview] = []
         kind = _PICKLE
         if is_array(obj) and (as_data or segment_of(obj) is None):
-            # Not the dtype itself: its name pickles ten times as fast, but tells a plain one only.
+            # Not the dtype itself: its name pickles ten times as fast, but serves plain ones only.
             plain = obj.dtype.str if obj.dtype.isbuiltin else obj.dtype
             self._array, kind = obj, _ARRAY
             self._data = pickle.dumps((obj.shape, plain), protocol=5)
@@ -71,7 +71,7 @@ class Parcel:
             at += _aligned(buffer.nbytes)
 
 
-def read(room: memoryview, attached: Attached) -> Any:
+def deserialize(room: memoryview, attached: Attached) -> Any:
     """Return the object that was written at the beginning of `room`."""
     kind, size, count = _HEADER.unpack_from(room)
     start = _HEADER.size + 8 * count
@@ -85,7 +85,7 @@ def read(room: memoryview, attached: Attached) -> Any:
 
 
 def is_array(obj: Any) -> bool:
-    """Whether `obj` travels as its bytes: an array whose elements are no Python objects."""
+    """Return whether `obj` is sent as its bytes: an array without Python objects."""
     return type(obj) in (np.ndarray, SharedArray) and not obj.dtype.hasobject
 
 

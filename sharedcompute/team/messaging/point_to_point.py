@@ -1,4 +1,4 @@
-"""Messages from one rank to another: each rank has a letter box, and sorts what comes by sender."""
+"""Messages from rank to rank: each has a mailbox, and sorts what arrives by sender."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from typing import Any
 
 from sharedcompute.errors import Error
 from sharedcompute.sync import ProgramLeftError
-from sharedcompute.team.messaging.board import BOX_SLOTS
 from sharedcompute.team.messaging.exchange import Exchange
 from sharedcompute.team.messaging.fifo import Fifo
+from sharedcompute.team.messaging.rank_areas import MAILBOX_SLOTS
 
 
-class Mail:
-    """The mail of one rank during one job."""
+class PointToPoint:
+    """The messages of one rank during one job."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._boxes = [self._open(rank) for rank in range(exchange.size)]
-        self._own = self._boxes[exchange.rank]
-        self._sorted: list[deque[Any]] = [deque() for _ in self._boxes]
+        self._mailboxes = [self._open(rank) for rank in range(exchange.size)]
+        self._own = self._mailboxes[exchange.rank]
+        self._sorted: list[deque[Any]] = [deque() for _ in self._mailboxes]
         self._senders: deque[int] = deque()
-        """Of all messages in `_sorted`, in the order in which they came."""
+        """The senders of all messages in `_sorted`, in the order of arrival."""
 
     def send(self, obj: Any, rank: int, timeout: float | None) -> None:
-        """Put an object into the box of a rank.
+        """Put an object into the mailbox of a rank.
 
-        Who waits for room empties its own box meanwhile. So ranks that send to each other go on,
-        whatever they send.
+        A rank that waits for room empties its own mailbox in the meantime. So ranks that send to
+        each other never block each other.
         """
-        box = self._boxes[rank]
-        letter = box.seal(obj)
+        mailbox = self._mailboxes[rank]
+        payload = mailbox.pack(obj)
 
         def hopeless() -> Error | None:
             if not self._exchange.has_left(rank):
                 return None
             return ProgramLeftError(
                 f"expected rank {rank} to receive, it has returned from the program with "
-                f"{BOX_SLOTS} messages unread; receive as often as others send"
+                f"{MAILBOX_SLOTS} messages unread; receive as often as others send"
             )
 
         what = f"room for a message to rank {rank}"
-        box.wait(lambda: box.try_put(letter), hopeless, timeout, what, self._sort)
+        mailbox.wait(lambda: mailbox.try_put(payload), hopeless, timeout, what, self._sort)
 
     def receive(self, rank: int | None, timeout: float | None) -> tuple[int, Any]:
-        """Take the next message of a rank, or of any, after its sender."""
+        """Return the sender and the object of the next message of a rank, or of any."""
         who = "any rank" if rank is None else f"rank {rank}"
 
         def hopeless() -> Error | None:
@@ -60,7 +60,7 @@ class Mail:
         return self._own.wait(lambda: self._take(rank), hopeless, timeout, what, self._sort)
 
     def _sort(self) -> bool:
-        """Empty the own box; whether there was anything in it."""
+        """Empty the own mailbox; return whether there was anything in it."""
         before = len(self._senders)
         while (entry := self._own.try_get()) is not None:
             sender, obj = entry
@@ -77,14 +77,19 @@ class Mail:
         return rank, self._sorted[rank].popleft()
 
     def _have_left(self, rank: int | None) -> bool:
-        """Whether nobody can send any more of those waited for: the waiting rank cannot."""
+        """Return whether none of the awaited ranks can send any more; the waiting one cannot."""
         own = self._exchange.rank
         ranks = range(self._exchange.size) if rank is None else [rank]
         return all(other == own or self._exchange.has_left(other) for other in ranks)
 
     def _open(self, rank: int) -> Fifo:
         exchange = self._exchange
-        words = exchange.board.box(rank)
+        words = exchange.areas.mailbox(rank)
         return Fifo(
-            words, BOX_SLOTS, exchange.rank, exchange.control, exchange.blocks, exchange.attached
+            words,
+            MAILBOX_SLOTS,
+            exchange.rank,
+            exchange.control,
+            exchange.blocks,
+            exchange.attached,
         )
