@@ -12,7 +12,7 @@ import numpy as np
 
 import sharedcompute as sc
 from benchmarks.timing import Row, at_most_times, medians, ratio
-from sharedcompute.plan.budget import staging
+from sharedcompute.planning.budget import staging
 
 Array = np.ndarray[Any, Any]
 CLUSTERS = 16

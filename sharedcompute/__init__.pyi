@@ -69,3 +69,5 @@ from .shm.arrays import (
 from .team import Worker as Worker
 
 __version__: str
+
+__all__: list[str]

@@ -13,15 +13,15 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.budget.loading import Load
-from sharedcompute.plan.budget.projection import Projection
-from sharedcompute.plan.job import Job
-from sharedcompute.plan.passes import Pass, Store
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.planned import Held, Into
-from sharedcompute.plan.ports import Source
-from sharedcompute.plan.proof import Sample
-from sharedcompute.plan.structure import Repack
+from sharedcompute.planning.budget.loading import Load
+from sharedcompute.planning.budget.projection import Projection
+from sharedcompute.planning.job import Job
+from sharedcompute.planning.passes import Pass, Store
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.planned import Held, Into
+from sharedcompute.planning.ports import Source
+from sharedcompute.planning.proof import Sample
+from sharedcompute.planning.structure import Repack
 from sharedcompute.system.machine import format_size, memory_available
 from sharedcompute.traits import must_be_alone, traits_of
 from sharedcompute.wording import on_command_line

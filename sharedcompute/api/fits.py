@@ -21,9 +21,9 @@ from sharedcompute.operations.catalogue import expect_iterative, find_iterative
 from sharedcompute.operations.fits.declaration import Fit, Iterative
 from sharedcompute.operations.specs import Array
 from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, as_bytes, as_chunks
-from sharedcompute.plan.job import Job, fitting
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.ports import Source
+from sharedcompute.planning.job import Job, fitting
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

@@ -14,8 +14,8 @@ from sharedcompute.hdf5.format.names import path_of
 from sharedcompute.hdf5.inspection.inspector import check_size, open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.specs import Array
-from sharedcompute.plan.in_memory import ArraySource
-from sharedcompute.plan.ports import Source
+from sharedcompute.planning.in_memory import ArraySource
+from sharedcompute.planning.ports import Source
 from sharedcompute.validation.arrays import plain_array
 
 

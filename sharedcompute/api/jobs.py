@@ -15,10 +15,10 @@ from sharedcompute.events import Listener, ignore
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.rehearsal import rehearse, rehearse_all
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.build import build
-from sharedcompute.plan.job import Job, Step
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.ports import Source
+from sharedcompute.planning.build import build
+from sharedcompute.planning.job import Job, Step
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.ports import Source
 from sharedcompute.system.shortage import shortage_named
 from sharedcompute.team import Team
 from sharedcompute.traits import traits_of

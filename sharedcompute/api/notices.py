@@ -11,7 +11,7 @@ from pathlib import Path
 from sharedcompute.errors import Worded
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.rowwise.unpacking import meant_otherwise
-from sharedcompute.plan.job import Job
+from sharedcompute.planning.job import Job
 from sharedcompute.wording import flag
 
 _PACKAGE = str(Path(__file__).parent.parent)

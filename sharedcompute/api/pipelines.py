@@ -16,9 +16,9 @@ from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike
 from sharedcompute.events import Listener
-from sharedcompute.plan.job import Job
-from sharedcompute.plan.jobfile import JobFile, read_job
-from sharedcompute.plan.plan import Plan
+from sharedcompute.planning.job import Job
+from sharedcompute.planning.jobfile import JobFile, read_job
+from sharedcompute.planning.plan import Plan
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

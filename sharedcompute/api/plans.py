@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from sharedcompute import report
 from sharedcompute.events import Listener, ignore
-from sharedcompute.plan.plan import Plan
+from sharedcompute.planning.plan import Plan
 
 Result = TypeVar("Result")
 

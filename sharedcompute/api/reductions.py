@@ -26,9 +26,9 @@ from sharedcompute.options import (
     as_bytes,
     as_chunks,
 )
-from sharedcompute.plan.job import Job, summary
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.ports import Source
+from sharedcompute.planning.job import Job, summary
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

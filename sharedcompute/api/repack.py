@@ -23,9 +23,9 @@ from sharedcompute.options import (
     as_bytes,
     as_chunks,
 )
-from sharedcompute.plan.output import OutputSpec
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.repack import plan_repack
+from sharedcompute.planning.output import OutputSpec
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.repack import plan_repack
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

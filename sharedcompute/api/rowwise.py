@@ -21,9 +21,9 @@ from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
-from sharedcompute.plan.job import Job, transform
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.ports import Source
+from sharedcompute.planning.job import Job, transform
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.ports import Source
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.validation.arrays import refuse_meaning
 

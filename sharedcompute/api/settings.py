@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, build
-from sharedcompute.plan.output import OutputSpec
+from sharedcompute.planning.output import OutputSpec
 from sharedcompute.team import Team
 from sharedcompute.traits import ON_TEAM
 

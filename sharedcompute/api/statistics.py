@@ -17,8 +17,8 @@ from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
 from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, as_bytes, as_chunks
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.ports import Source
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from sharedcompute.cli.signals import Signals
     from sharedcompute.operations.declarations import Operation
     from sharedcompute.operations.fits.declaration import Iterative
-    from sharedcompute.plan.job import Job
-    from sharedcompute.plan.ports import Source
+    from sharedcompute.planning.job import Job
+    from sharedcompute.planning.ports import Source
 
 FEW = 64
 """Results that are printed rather than refused where no output is given."""
@@ -248,8 +248,8 @@ def run(job: Path, output: str | None, **options: object) -> None:
     from sharedcompute.api.pipelines import run_job  # noqa: PLC0415
     from sharedcompute.api.settings import Settings  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
-    from sharedcompute.plan.job import ReduceStep  # noqa: PLC0415
-    from sharedcompute.plan.jobfile import read_job  # noqa: PLC0415
+    from sharedcompute.planning.job import ReduceStep  # noqa: PLC0415
+    from sharedcompute.planning.jobfile import read_job  # noqa: PLC0415
 
     described = read_job(job, None if output is None else Address.parse(output))
     reduces = any(isinstance(step, ReduceStep) for step in described.steps)

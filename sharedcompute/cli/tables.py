@@ -14,7 +14,7 @@ import numpy as np
 
 from sharedcompute.engines.execute import Outcome
 from sharedcompute.operations.specs import Array
-from sharedcompute.plan.job import FitStep, Job, MapStep
+from sharedcompute.planning.job import FitStep, Job, MapStep
 from sharedcompute.report import shape
 
 GAP = "  "

@@ -20,8 +20,8 @@ from sharedcompute.engines.results import Results
 from sharedcompute.engines.structure import CopiedFile
 from sharedcompute.events import JobFinished, Listener
 from sharedcompute.operations.specs import Array
-from sharedcompute.plan.job import Job
-from sharedcompute.plan.plan import Plan
+from sharedcompute.planning.job import Job
+from sharedcompute.planning.plan import Plan
 
 StepResult = Array | Mapping[str, Array] | None
 """Rows in memory, arrays by name, or nothing: it is in the file, or only later steps want it."""

@@ -19,7 +19,7 @@ from sharedcompute.errors import WorkerDied
 from sharedcompute.events import BlockDone, Event, Listener, StateTaken, WorkerReplaced
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.in_memory import ArraySource, FileArray
+from sharedcompute.planning.in_memory import ArraySource, FileArray
 from sharedcompute.rows import Schedule, hull
 from sharedcompute.shm import arrays
 from sharedcompute.team import Team

@@ -18,10 +18,10 @@ from sharedcompute.engines.fits.run import FitOutcome
 from sharedcompute.hdf5.writing.row_writer import RowTarget
 from sharedcompute.hdf5.writing.sink import Created
 from sharedcompute.operations.specs import Array
-from sharedcompute.plan.passes import Pass, ReductionOutput
-from sharedcompute.plan.phases import Copy, Encode, Iterate, Phase
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.recode import Recoding
+from sharedcompute.planning.passes import Pass, ReductionOutput
+from sharedcompute.planning.phases import Copy, Encode, Iterate, Phase
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.recode import Recoding
 
 
 @dataclass(frozen=True)

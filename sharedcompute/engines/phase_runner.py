@@ -22,13 +22,13 @@ from sharedcompute.operations.reductions.reduction import cast_result
 from sharedcompute.operations.reductions.tally import Tally, served_by
 from sharedcompute.operations.specs import Array, State
 from sharedcompute.operations.stages import Carry, FromModel, Needed
-from sharedcompute.plan.in_memory import ArraySink, ArraySource, Buffer
-from sharedcompute.plan.passes import Pass, Store
-from sharedcompute.plan.phases import Copy, CountedPhase, Decode, Encode, Iterate, ReadBack
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.planned import Decoded, Held, Into, ToMemory, everything
-from sharedcompute.plan.ports import Sink, Source
-from sharedcompute.plan.scratch import scratch_folder
+from sharedcompute.planning.in_memory import ArraySink, ArraySource, Buffer
+from sharedcompute.planning.passes import Pass, Store
+from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Encode, Iterate, ReadBack
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.planned import Decoded, Held, Into, ToMemory, everything
+from sharedcompute.planning.ports import Sink, Source
+from sharedcompute.planning.scratch import scratch_folder
 
 
 class PhaseRunner:

@@ -22,11 +22,11 @@ from sharedcompute.hdf5.writing.sink import Created, DatasetSink, create, create
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.specs import ArraySpec
-from sharedcompute.plan.axes import axes_after, axes_of_fit
-from sharedcompute.plan.job import FitStep, Job, MapStep, saved
-from sharedcompute.plan.passes import Pass
-from sharedcompute.plan.phases import Copy, Encode, Phase
-from sharedcompute.plan.plan import Plan
+from sharedcompute.planning.axes import axes_after, axes_of_fit
+from sharedcompute.planning.job import FitStep, Job, MapStep, saved
+from sharedcompute.planning.passes import Pass
+from sharedcompute.planning.phases import Copy, Encode, Phase
+from sharedcompute.planning.plan import Plan
 
 
 class Results(PlanOutput):

@@ -17,7 +17,7 @@ from sharedcompute.engines.units.unnamed import unnamed_file
 from sharedcompute.events import Listener, StateTaken
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.in_memory import FileArray
+from sharedcompute.planning.in_memory import FileArray
 from sharedcompute.traits import traits_of
 
 

@@ -13,12 +13,12 @@ from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.writing.new_file import open_written
 from sharedcompute.hdf5.writing.sink import Created, create, created
-from sharedcompute.plan.found import place
-from sharedcompute.plan.passes import Pass
-from sharedcompute.plan.phases import Copy, Encode, Phase
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.recode import Recoding
-from sharedcompute.plan.structure import Repack
+from sharedcompute.planning.found import place
+from sharedcompute.planning.passes import Pass
+from sharedcompute.planning.phases import Copy, Encode, Phase
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.recode import Recoding
+from sharedcompute.planning.structure import Repack
 from sharedcompute.system import disposable
 
 Made = list[tuple[str, int]]

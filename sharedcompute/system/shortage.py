@@ -1,7 +1,7 @@
 """Shortage of disk or memory: the many errors for it become one.
 
-Jobs that need too much are refused before the start (`sharedcompute.plan.budget.cost`); this is for
-the rest: a quota, a disk that another process fills, memory that another process takes.
+Jobs that need too much are refused before the start (`sharedcompute.planning.budget.cost`);
+this is for the rest: a quota, a disk or memory that other processes fill.
 """
 
 from __future__ import annotations

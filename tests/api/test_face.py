@@ -41,7 +41,7 @@ import numpy as np
 import sharedcompute as sc
 from sharedcompute.cli.main import cli
 from sharedcompute.options import RESERVED
-from sharedcompute.plan.jobfile import read_job
+from sharedcompute.planning.jobfile import read_job
 
 runs = (sc.run, sc.repack, sc.plan)
 for function in (sc.map, sc.scan, sc.reduce, sc.stats, sc.fit, sc.solve, *runs):

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import sharedcompute as sc
 from sharedcompute.hdf5.inspection.inspector import open_source
-from sharedcompute.plan import recode
-from sharedcompute.plan import repack as planning
-from sharedcompute.plan.budget import loading
+from sharedcompute.planning import recode
+from sharedcompute.planning import repack as planning
+from sharedcompute.planning.budget import loading
 from tests.api.rich import CUBE, write_rich
 from tests.hdf5.copying import differences, same, tool
 from tests.hdf5.datasets import FILTERS, Case, cases, flip

@@ -26,7 +26,7 @@ from sharedcompute.engines.engine import Deliver, Left, Program, Work
 from sharedcompute.engines.units.threads import do_units
 from sharedcompute.events import Listener, StateTaken
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.in_memory import FileArray
+from sharedcompute.planning.in_memory import FileArray
 from sharedcompute.shm import segments
 from sharedcompute.team.messaging.pickling import Attached, dumps, loads
 from sharedcompute.traits import Registered, Traits

@@ -18,9 +18,9 @@ import sharedcompute as sc
 from sharedcompute import traits
 from sharedcompute.engines.fits.loop import Loop
 from sharedcompute.engines.units.pass_work import PassWork
-from sharedcompute.plan.budget import staging
-from sharedcompute.plan.budget.loading import Load
-from sharedcompute.plan.in_memory import ArraySink, Elsewhere, FileArray
+from sharedcompute.planning.budget import staging
+from sharedcompute.planning.budget.loading import Load
+from sharedcompute.planning.in_memory import ArraySink, Elsewhere, FileArray
 from sharedcompute.shm import arrays
 from sharedcompute.team.messaging.pickling import Attached, dumps, loads
 
@@ -102,7 +102,7 @@ def test_an_error_names_the_rows_that_it_was_raised_on(tmp_path: Path, apart: Ho
 
 def test_an_engine_is_planned_for_by_its_traits(tmp_path: Path, apart: How) -> None:
     """Shared blocks are for engines that have them."""
-    from sharedcompute.plan.budget.projection import Projection
+    from sharedcompute.planning.budget.projection import Projection
 
     made = Projection(apart["engine"], 3, 10, 20, 30, 0, 0, 0)
     assert made.processes > Projection("serial", 1, 10, 20, 30, 0, 0, 0).processes

@@ -13,7 +13,7 @@ import sharedcompute as sc
 from sharedcompute import events
 from sharedcompute.engines.durability.stopped import stopped
 from sharedcompute.engines.fits import rounds
-from sharedcompute.plan.budget import staging
+from sharedcompute.planning.budget import staging
 
 from .own_fit import HALVES
 from .test_kill_anywhere import run

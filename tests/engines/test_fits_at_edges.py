@@ -14,7 +14,7 @@ from sharedcompute.engines.fits import rounds
 from sharedcompute.engines.local import Local
 from sharedcompute.operations.fits.linear import LSTSQ
 from sharedcompute.operations.specs import ArraySpec
-from sharedcompute.plan.fit import FitPart
+from sharedcompute.planning.fit import FitPart
 from sharedcompute.shm import arrays
 
 from .own_fit import HALVES

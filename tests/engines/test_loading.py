@@ -18,9 +18,9 @@ from sharedcompute.cli.main import invoke
 from sharedcompute.engines.serial import Serial
 from sharedcompute.hdf5.filters.decode import Decoder
 from sharedcompute.hdf5.inspection.inspector import open_source
-from sharedcompute.plan import build
-from sharedcompute.plan.budget import staging
-from sharedcompute.plan.budget.loading import Load
+from sharedcompute.planning import build
+from sharedcompute.planning.budget import staging
+from sharedcompute.planning.budget.loading import Load
 from sharedcompute.shm import arrays
 from tests.hdf5.datasets import Case, cut
 

@@ -16,8 +16,8 @@ from sharedcompute.engines.units.outbox import SENT_NBYTES, Rings
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.operations.catalogue import find
-from sharedcompute.plan.budget import projection
-from sharedcompute.plan.in_memory import RING_NBYTES
+from sharedcompute.planning.budget import projection
+from sharedcompute.planning.in_memory import RING_NBYTES
 
 ROW = 1024
 

@@ -21,9 +21,9 @@ from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.writing import row_writer
 from sharedcompute.hdf5.writing.sink import Created
-from sharedcompute.plan import proof
-from sharedcompute.plan.proof import sample_of
-from sharedcompute.plan.recode import plan_recoding
+from sharedcompute.planning import proof
+from sharedcompute.planning.proof import sample_of
+from sharedcompute.planning.recode import plan_recoding
 
 X = np.arange(60 * 40, dtype="f4").reshape(60, 40)
 

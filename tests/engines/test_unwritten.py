@@ -325,9 +325,9 @@ def test_a_team_judges_a_function_once_for_each_dtype(team: sc.Team) -> None:
 
     for x in (X, X, X.astype("f4"), X):
         team.map(kernel, x)
-        judged.append(team._judged.knows(kernel, x.dtype))
+        judged.append(team._verified.knows(kernel, x.dtype))
     assert judged == [True] * 4
-    assert not team._judged.knows(kernel, np.dtype("i4"))
+    assert not team._verified.knows(kernel, np.dtype("i4"))
     assert team.map(np.sqrt, np.zeros(3)).tolist() == [0, 0, 0]
 
 

@@ -11,9 +11,9 @@ import pytest
 import sharedcompute as sc
 from sharedcompute.operations.catalogue import find
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.build import build
-from sharedcompute.plan.in_memory import ArraySource
-from sharedcompute.plan.job import Job, transform
+from sharedcompute.planning.build import build
+from sharedcompute.planning.in_memory import ArraySource
+from sharedcompute.planning.job import Job, transform
 
 NANOSECONDS = np.int64(1_700_000_000_000_000_000) + np.array([1, 50, 129])
 

@@ -15,8 +15,8 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.errors import InputError, NoWorkersWarning
-from sharedcompute.plan import repack
-from sharedcompute.plan.budget import engines
+from sharedcompute.planning import repack
+from sharedcompute.planning.budget import engines
 from sharedcompute.shm import arrays
 
 from .scripts import eventually, gone

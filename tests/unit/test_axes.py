@@ -8,7 +8,7 @@ import sharedcompute as sc
 from sharedcompute.hdf5.format.dimensions import axes_that_stay
 from sharedcompute.operations.catalogue import CATALOGUE, ITERATIVE
 from sharedcompute.operations.stages import Stage
-from sharedcompute.plan.axes import axes_after, axes_of_fit
+from sharedcompute.planning.axes import axes_after, axes_of_fit
 
 
 @pytest.mark.parametrize(

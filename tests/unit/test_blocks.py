@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharedcompute.plan.budget.blocks import (
+from sharedcompute.planning.budget.blocks import (
     BLOCKS,
     LEAST_BLOCKS,
     STATE_BYTES,

@@ -14,8 +14,8 @@ import pytest
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.address import Address
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.output import OutputSpec
-from sharedcompute.plan.repack import plan_repack
+from sharedcompute.planning.output import OutputSpec
+from sharedcompute.planning.repack import plan_repack
 from sharedcompute.system import machine
 from sharedcompute.system.shortage import full_disk_named, shortage_named
 

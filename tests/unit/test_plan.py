@@ -12,10 +12,10 @@ import pytest
 import sharedcompute as sc
 from sharedcompute.operations.catalogue import find
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.build import build
-from sharedcompute.plan.in_memory import ArraySource
-from sharedcompute.plan.job import Job, Step, summary, transform
-from sharedcompute.plan.plan import Plan
+from sharedcompute.planning.build import build
+from sharedcompute.planning.in_memory import ArraySource
+from sharedcompute.planning.job import Job, Step, summary, transform
+from sharedcompute.planning.plan import Plan
 
 X = np.zeros((100, 6), np.float32)
 

@@ -145,7 +145,7 @@ def job(command: click.Command, words: tuple[str, ...]) -> Job:
     context = command.make_context(name, replaced(rest, 1))
     _check_options(context)
     if name == "run":
-        from sharedcompute.plan.jobfile import read_job  # noqa: PLC0415
+        from sharedcompute.planning.jobfile import read_job  # noqa: PLC0415
 
         output = context.params["output"]
         described = read_job(context.params["job"], Address.parse(output) if output else None)

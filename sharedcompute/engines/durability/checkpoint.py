@@ -16,7 +16,7 @@ from sharedcompute.hdf5.safety.ownership import open_own, open_to_read
 from sharedcompute.hdf5.writing.row_writer import write_all
 from sharedcompute.operations.fits.declaration import Specs
 from sharedcompute.operations.specs import State
-from sharedcompute.plan.fit import nbytes
+from sharedcompute.planning.fit import nbytes
 from sharedcompute.system import faults
 
 

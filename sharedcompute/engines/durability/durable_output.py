@@ -21,8 +21,8 @@ from sharedcompute.errors import (
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
 from sharedcompute.hdf5.writing.output import OutputFile
 from sharedcompute.hdf5.writing.staging import mark_of
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.structure import Repack
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.structure import Repack
 from sharedcompute.wording import in_python
 
 Header = Callable[[Seen | None], Record]

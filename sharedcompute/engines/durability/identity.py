@@ -21,10 +21,10 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fingerprint import fingerprint
-from sharedcompute.plan.in_memory import ArraySource
-from sharedcompute.plan.job import Job, ReduceStep, operations_of
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.structure import Repack
+from sharedcompute.planning.in_memory import ArraySource
+from sharedcompute.planning.job import Job, ReduceStep, operations_of
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.structure import Repack
 
 BASE = "the file that results are added to"
 """The one entry of an identity that the job itself changes."""

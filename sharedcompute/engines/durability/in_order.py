@@ -17,7 +17,7 @@ from sharedcompute.engines.durability.sections import Section
 from sharedcompute.engines.engine import TAKE_SECONDS
 from sharedcompute.hdf5.safety.ownership import open_own
 from sharedcompute.hdf5.writing.row_writer import EncodedChunk
-from sharedcompute.plan.in_memory import HELD_BYTES
+from sharedcompute.planning.in_memory import HELD_BYTES
 from sharedcompute.system import faults
 from sharedcompute.system.shortage import full_disk_named
 

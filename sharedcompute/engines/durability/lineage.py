@@ -15,7 +15,7 @@ from sharedcompute.operations.catalogue import CATALOGUE, ITERATIVE
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.operations.fits.declaration import Iterative
-from sharedcompute.plan.job import Job, ReduceStep, operations_of
+from sharedcompute.planning.job import Job, ReduceStep, operations_of
 
 
 def is_own(op: Operation | Iterative) -> bool:

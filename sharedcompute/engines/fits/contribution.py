@@ -16,7 +16,7 @@ from sharedcompute.kernels.elementwise import all_finite
 from sharedcompute.operations.fits.declaration import Rounds
 from sharedcompute.operations.specs import Array, State
 from sharedcompute.operations.stages import is_ours
-from sharedcompute.plan.passes import Pass
+from sharedcompute.planning.passes import Pass
 from sharedcompute.rows import Rows
 
 

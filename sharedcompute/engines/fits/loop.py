@@ -11,9 +11,9 @@ from sharedcompute.engines.units.arrived import crc_of, sample
 from sharedcompute.operations.fits.declaration import RowsAt, Step
 from sharedcompute.operations.reductions.tally import Allocate
 from sharedcompute.operations.specs import Array, State
-from sharedcompute.plan.fit import FitPart
-from sharedcompute.plan.in_memory import expect_reachable
-from sharedcompute.plan.passes import Pass
+from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.in_memory import expect_reachable
+from sharedcompute.planning.passes import Pass
 
 ROUNDS_DONE, FINISHED, CONVERGED, STOP, DROPPED = range(5)
 

@@ -18,8 +18,8 @@ from sharedcompute.engines.units.block import BlockRunner
 from sharedcompute.events import Event, Listener, RoundDone
 from sharedcompute.operations.fits.declaration import RowsAt, Sweeps
 from sharedcompute.operations.specs import Array, State
-from sharedcompute.plan.fit import FitPart
-from sharedcompute.plan.passes import Pass
+from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.passes import Pass
 from sharedcompute.rows import Rows
 
 Values = list[list[float]]

@@ -16,8 +16,8 @@ from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.kernels.cache import protect
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.operations.stages import Stage, is_ours
-from sharedcompute.plan.in_memory import ArrayWriter
-from sharedcompute.plan.passes import BlockCarry, Pass, Store
+from sharedcompute.planning.in_memory import ArrayWriter
+from sharedcompute.planning.passes import BlockCarry, Pass, Store
 from sharedcompute.rows import CONSTANT, Rows, extension, row_runs
 from sharedcompute.validation.kernels import check_returned, check_written
 

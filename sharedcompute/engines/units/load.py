@@ -17,8 +17,8 @@ from sharedcompute.engines.units.warm_up import warm_up_coding
 from sharedcompute.events import BlockDone, Listener
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.specs import DType
-from sharedcompute.plan.budget.loading import load_boxes
-from sharedcompute.plan.in_memory import (
+from sharedcompute.planning.budget.loading import load_boxes
+from sharedcompute.planning.in_memory import (
     ArraySink,
     ArraySource,
     Buffer,
@@ -26,7 +26,7 @@ from sharedcompute.plan.in_memory import (
     FileArray,
     opened,
 )
-from sharedcompute.plan.planned import Into, stripe_shape
+from sharedcompute.planning.planned import Into, stripe_shape
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sharedcompute.engines.units.arrived import check
 from sharedcompute.hdf5.writing.row_writer import EncodedChunk
-from sharedcompute.plan.in_memory import RING_NBYTES
+from sharedcompute.planning.in_memory import RING_NBYTES
 from sharedcompute.shm import arrays
 from sharedcompute.sync import atomics
 from sharedcompute.team import Worker

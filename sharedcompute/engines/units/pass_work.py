@@ -16,8 +16,8 @@ from sharedcompute.events import Listener
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
 from sharedcompute.operations.reductions.tally import CACHED, Tally
 from sharedcompute.operations.specs import State
-from sharedcompute.plan.in_memory import ArraySink, expect_reachable
-from sharedcompute.plan.passes import Pass
+from sharedcompute.planning.in_memory import ArraySink, expect_reachable
+from sharedcompute.planning.passes import Pass
 from sharedcompute.rows import Rows
 from sharedcompute.system import faults
 

@@ -15,7 +15,7 @@ import numpy as np
 from sharedcompute.operations.reductions.accumulator import Accumulator
 from sharedcompute.operations.reductions.tally import Tally
 from sharedcompute.operations.specs import Array, State
-from sharedcompute.plan.passes import Pass
+from sharedcompute.planning.passes import Pass
 
 
 class StatePort(Protocol):

@@ -27,7 +27,7 @@ from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.operations.specs import Array, State
-from sharedcompute.plan.proof import Sample
+from sharedcompute.planning.proof import Sample
 from sharedcompute.rows import Rows
 from sharedcompute.wording import option
 

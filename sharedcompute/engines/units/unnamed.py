@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sharedcompute.operations.specs import DType
-from sharedcompute.plan.in_memory import FileArray
+from sharedcompute.planning.in_memory import FileArray
 from sharedcompute.system.shortage import full_disk_named
 
 

@@ -13,8 +13,8 @@ from sharedcompute.engines.units.ports import state_ports
 from sharedcompute.hdf5.filters import decode, encode
 from sharedcompute.operations.specs import Array
 from sharedcompute.operations.stages import is_ours
-from sharedcompute.plan.in_memory import ArraySource
-from sharedcompute.plan.passes import Pass, Store
+from sharedcompute.planning.in_memory import ArraySource
+from sharedcompute.planning.passes import Pass, Store
 from sharedcompute.rows import Blocks
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.specs import ArraySpec
-from sharedcompute.plan.budget.blocks import followed
-from sharedcompute.plan.budget.cost import Staging, project
-from sharedcompute.plan.budget.loading import Load, choose_load
-from sharedcompute.plan.budget.projection import Projection
-from sharedcompute.plan.fit import ROUNDS, FitPart
-from sharedcompute.plan.passes import Pass, Store
-from sharedcompute.plan.planned import Held, Into
+from sharedcompute.planning.budget.blocks import followed
+from sharedcompute.planning.budget.cost import Staging, project
+from sharedcompute.planning.budget.loading import Load, choose_load
+from sharedcompute.planning.budget.projection import Projection
+from sharedcompute.planning.fit import ROUNDS, FitPart
+from sharedcompute.planning.passes import Pass, Store
+from sharedcompute.planning.planned import Held, Into
 from sharedcompute.system.machine import disk_free, is_tmpfs
 
 

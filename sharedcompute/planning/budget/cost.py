@@ -11,13 +11,13 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
 from sharedcompute.operations.stages import Carry
-from sharedcompute.plan.budget.loading import Load, load_boxes, units
-from sharedcompute.plan.budget.projection import Projection
-from sharedcompute.plan.fit import FitPart
-from sharedcompute.plan.in_memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
-from sharedcompute.plan.passes import Pass, needs
-from sharedcompute.plan.planned import Into
-from sharedcompute.plan.ports import Source
+from sharedcompute.planning.budget.loading import Load, load_boxes, units
+from sharedcompute.planning.budget.projection import Projection
+from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.in_memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
+from sharedcompute.planning.passes import Pass, needs
+from sharedcompute.planning.planned import Into
+from sharedcompute.planning.ports import Source
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.traits import traits_of
 

@@ -8,16 +8,16 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.budget.loading import Load
-from sharedcompute.plan.budget.projection import Projection
-from sharedcompute.plan.fit import FitPart
-from sharedcompute.plan.job import Job
-from sharedcompute.plan.passes import Pass
-from sharedcompute.plan.phases import Copy, CountedPhase, Decode, Iterate, Phase, ReadBack
-from sharedcompute.plan.planned import Held
-from sharedcompute.plan.proof import Sample
-from sharedcompute.plan.recode import Recoding
-from sharedcompute.plan.structure import Repack
+from sharedcompute.planning.budget.loading import Load
+from sharedcompute.planning.budget.projection import Projection
+from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.job import Job
+from sharedcompute.planning.passes import Pass
+from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Iterate, Phase, ReadBack
+from sharedcompute.planning.planned import Held
+from sharedcompute.planning.proof import Sample
+from sharedcompute.planning.recode import Recoding
+from sharedcompute.planning.structure import Repack
 from sharedcompute.rows import Blocks
 from sharedcompute.wording import option
 

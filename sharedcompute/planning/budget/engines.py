@@ -9,8 +9,8 @@ from sharedcompute.errors import NoWorkersWarning
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.fit import ROUNDS, FitPart
-from sharedcompute.plan.passes import Pass
+from sharedcompute.planning.fit import ROUNDS, FitPart
+from sharedcompute.planning.passes import Pass
 from sharedcompute.traits import AUTO, IN_PROCESS, ON_TEAM, must_be_alone, with_processes
 from sharedcompute.wording import option
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sharedcompute.hdf5.address import Address
-from sharedcompute.plan.output import OutputSpec
-from sharedcompute.plan.recode import Recoding
+from sharedcompute.planning.output import OutputSpec
+from sharedcompute.planning.recode import Recoding
 
 
 @dataclass(frozen=True)

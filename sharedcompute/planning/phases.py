@@ -12,12 +12,12 @@ from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.operations.stages import FromModel
-from sharedcompute.plan.budget.loading import Load, stripe_of, units
-from sharedcompute.plan.fit import FitPart
-from sharedcompute.plan.passes import Pass, fitted
-from sharedcompute.plan.planned import Decoded, Held, Stripe, everything
-from sharedcompute.plan.proof import Sample
-from sharedcompute.plan.recode import Recoding
+from sharedcompute.planning.budget.loading import Load, stripe_of, units
+from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.passes import Pass, fitted
+from sharedcompute.planning.planned import Decoded, Held, Stripe, everything
+from sharedcompute.planning.proof import Sample
+from sharedcompute.planning.recode import Recoding
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sharedcompute.operations.declarations import Operation, Reduce
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
 from sharedcompute.options import NAMES
-from sharedcompute.plan.job import Step, fitting, summary, transform
+from sharedcompute.planning.job import Step, fitting, summary, transform
 from sharedcompute.validation.names import suggestion
 
 FILE_KEYS = ("input", "output", "steps", *NAMES)

@@ -25,8 +25,8 @@ from sharedcompute.hdf5.inspection.inspector import Inspector
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options import StorageOptions
-from sharedcompute.plan.budget.loading import units
-from sharedcompute.plan.planned import Into
+from sharedcompute.planning.budget.loading import units
+from sharedcompute.planning.planned import Into
 
 BOX_NBYTES = 64 * 1024**2
 """Bytes of a box up to which each worker holds one of its own."""

@@ -15,8 +15,8 @@ from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.reductions.tally import Tally, tallies
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.operations.stages import Carry, FromModel, Needed, Stage, is_ours
-from sharedcompute.plan.planned import Held, PlannedSink, ToMemory
-from sharedcompute.plan.ports import Sink, Source
+from sharedcompute.planning.planned import Held, PlannedSink, ToMemory
+from sharedcompute.planning.ports import Sink, Source
 from sharedcompute.rows import Blocks
 
 

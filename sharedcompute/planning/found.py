@@ -18,7 +18,7 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import check_file, open_file
 from sharedcompute.hdf5.safety.input_files import Seen
-from sharedcompute.plan.recode import recodable
+from sharedcompute.planning.recode import recodable
 
 SMALL_NBYTES = 128 << 10
 """Bytes of a dataset that takes longer to be handed to workers than to be encoded."""

@@ -13,20 +13,20 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.budget.blocks import choose_blocks, followed
-from sharedcompute.plan.budget.engines import choose_engine
-from sharedcompute.plan.budget.staging import Staged, followed_by, staged_for
-from sharedcompute.plan.chain import Chain
-from sharedcompute.plan.cut import Frame
-from sharedcompute.plan.fit import FitPart
-from sharedcompute.plan.in_memory import ArraySink
-from sharedcompute.plan.job import FitStep, Job, ReduceStep, operations_of
-from sharedcompute.plan.output import OutputSpec
-from sharedcompute.plan.passes import Pass, ReductionOutput, Store
-from sharedcompute.plan.phases import phases_of
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.planned import ToMemory
-from sharedcompute.plan.scratch import scratch_folder
+from sharedcompute.planning.budget.blocks import choose_blocks, followed
+from sharedcompute.planning.budget.engines import choose_engine
+from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
+from sharedcompute.planning.chain import Chain
+from sharedcompute.planning.cut import Frame
+from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.in_memory import ArraySink
+from sharedcompute.planning.job import FitStep, Job, ReduceStep, operations_of
+from sharedcompute.planning.output import OutputSpec
+from sharedcompute.planning.passes import Pass, ReductionOutput, Store
+from sharedcompute.planning.phases import phases_of
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.planned import ToMemory
+from sharedcompute.planning.scratch import scratch_folder
 from sharedcompute.rows import Blocks
 
 ALIGNED_BYTES = 64 * 1024**2

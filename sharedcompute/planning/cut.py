@@ -9,9 +9,9 @@ from sharedcompute.operations.declarations import Reduce
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.stages import Carry, Needed, Stage
-from sharedcompute.plan.fit import FitPart
-from sharedcompute.plan.passes import Pass, ReductionOutput, Store, needs, spec_after
-from sharedcompute.plan.ports import Source
+from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.passes import Pass, ReductionOutput, Store, needs, spec_after
+from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Blocks
 
 

@@ -19,16 +19,16 @@ from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.safety.sandbox import run_sandboxed
 from sharedcompute.options import RunOptions
-from sharedcompute.plan.budget.engines import START_SECONDS, must_run_here
-from sharedcompute.plan.budget.projection import Projection
-from sharedcompute.plan.found import Found, find_all
-from sharedcompute.plan.in_memory import HELD_BYTES, RING_NBYTES
-from sharedcompute.plan.output import OutputSpec
-from sharedcompute.plan.phases import Copy, Phase, ReadBack
-from sharedcompute.plan.plan import Plan
-from sharedcompute.plan.proof import samples_of
-from sharedcompute.plan.recode import Recoding, StorageRequest, plan_recoding
-from sharedcompute.plan.structure import Repack
+from sharedcompute.planning.budget.engines import START_SECONDS, must_run_here
+from sharedcompute.planning.budget.projection import Projection
+from sharedcompute.planning.found import Found, find_all
+from sharedcompute.planning.in_memory import HELD_BYTES, RING_NBYTES
+from sharedcompute.planning.output import OutputSpec
+from sharedcompute.planning.phases import Copy, Phase, ReadBack
+from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.proof import samples_of
+from sharedcompute.planning.recode import Recoding, StorageRequest, plan_recoding
+from sharedcompute.planning.structure import Repack
 from sharedcompute.system.machine import is_tmpfs
 from sharedcompute.traits import AUTO, IN_PROCESS, must_be_alone, traits_of, with_processes
 

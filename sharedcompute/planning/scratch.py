@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from sharedcompute.plan.output import OutputSpec
+from sharedcompute.planning.output import OutputSpec
 
 
 def scratch_folder(output: OutputSpec | None) -> Path:

@@ -17,8 +17,8 @@ from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.reductions.accumulator import WIDE
 from sharedcompute.operations.specs import ArraySpec
-from sharedcompute.plan.passes import Pass, needs
-from sharedcompute.plan.planned import Into, Stripe, everything, stripe_shape
+from sharedcompute.planning.passes import Pass, needs
+from sharedcompute.planning.planned import Into, Stripe, everything, stripe_shape
 
 AGAIN = 1.5
 """Times that a filtered chunk may be decoded before it pays to keep the decoded rows."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.plan.budget.loading import units
-from sharedcompute.plan.recode import Recoding
+from sharedcompute.planning.budget.loading import units
+from sharedcompute.planning.recode import Recoding
 
 ALL_NBYTES = 16 << 20
 """Datasets up to this size are read back whole."""

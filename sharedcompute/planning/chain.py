@@ -19,9 +19,9 @@ from sharedcompute.operations.reductions.tally import tallies
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.operations.stages import Stage
-from sharedcompute.plan.fit import FitPart
-from sharedcompute.plan.job import FitStep, Job, MapStep, ReduceStep, Step
-from sharedcompute.plan.passes import ReductionOutput, needs, spec_after
+from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.job import FitStep, Job, MapStep, ReduceStep, Step
+from sharedcompute.planning.passes import ReductionOutput, needs, spec_after
 
 
 class Chain:

@@ -16,8 +16,8 @@ from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
 from sharedcompute.operations.specs import Array
-from sharedcompute.plan.output import OutputSpec
-from sharedcompute.plan.ports import Source
+from sharedcompute.planning.output import OutputSpec
+from sharedcompute.planning.ports import Source
 
 AXES = ("rows", "all")
 Axis = str | int | None
