@@ -18,9 +18,6 @@ import sharedcompute
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sharedcompute"
 
-NOT_YET: frozenset[str] = frozenset()
-"""The rooms whose docstrings are still to be rewritten; modules in no room by their name."""
-
 _WORDS = """
     a about after all also an and any as at because before behind below both but by each else every
     for from has here how if in is it its itself many more most nothing nobody not of on once one
@@ -101,12 +98,7 @@ def _rooms() -> list[str]:
     return sorted({room for room, _, _ in _modules()})
 
 
-def _maybe_not_yet(room: str) -> object:
-    marks = [pytest.mark.xfail(reason="to be rewritten", strict=False)] if room in NOT_YET else []
-    return pytest.param(room, marks=marks)
-
-
-@pytest.mark.parametrize("room", [_maybe_not_yet(room) for room in _rooms()])
+@pytest.mark.parametrize("room", _rooms())
 def test_first_lines_are_imperative_sentences(room: str) -> None:
     refused = [
         f"{d.place}: {d.first}" for d in _docstrings() if d.room == room and not d.is_imperative
@@ -115,19 +107,7 @@ def test_first_lines_are_imperative_sentences(room: str) -> None:
     assert not refused, "\n".join(refused)
 
 
-def test_the_share_of_first_lines_that_are_not_imperative(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    every = list(_docstrings())
-    refused = sum(not d.is_imperative for d in every)
-    share = f"{refused / len(every):.1%}"
-    with capsys.disabled():
-        print(f"\n{refused} of {len(every)} first lines are not imperative: {share}")
-
-    assert refused == 0 or NOT_YET
-
-
-@pytest.mark.parametrize("room", [_maybe_not_yet(room) for room in _rooms()])
+@pytest.mark.parametrize("room", _rooms())
 def test_words_are_those_of_the_field(room: str) -> None:
     found = []
     for where, path, tree in _modules():

@@ -158,7 +158,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         return self._map("project", X, params, output, overwrite)
 
     def inverse_transform(self, X: ArrayInput) -> Array:
-        """Rows that have the coordinates `X`, shape (n_samples, n_components)."""
+        """Return the rows that have the coordinates `X`, shape (n_samples, n_components)."""
         check_is_fitted(self)
         x = np.asarray(X)
         if x.ndim != 2 or x.shape[1] != self.n_components_:

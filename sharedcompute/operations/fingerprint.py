@@ -1,8 +1,7 @@
-"""Fingerprints: two versions of a value are told apart, also where it is a user's function.
+"""Fingerprints of values, which differ for two versions of a user's function.
 
-Of a function everything counts that decides its result: its code, its defaults, its closure, and
-the globals that it names, functions among them. Of a module that is installed its name and version
-do.
+All that decides the result of a function counts: its code, its defaults, its closure, and the
+globals that it names, functions among them. Of an installed module its name and version count.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ def fitting(operation: Iterative, given: Mapping[str, Any], save: str | None) ->
 
 
 def _axis(axis: Axis) -> str:
-    """``rows`` or ``all``, as the record of a job has it; NumPy's words are taken too."""
+    """Return ``rows`` or ``all``, as a job's record has it; NumPy's words are taken too."""
     if axis is None or (isinstance(axis, str) and axis in AXES):
         return axis or "all"
     if isinstance(axis, Integral) and not isinstance(axis, bool) and axis == 0:

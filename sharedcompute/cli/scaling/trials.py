@@ -125,7 +125,7 @@ class Job:
 
 
 def replaced(words: Sequence[str], workers: int) -> list[str]:
-    """Words with the number of workers where it belongs."""
+    """Return the words with the number of workers in its place."""
     return [word.replace(PLACEHOLDER, str(workers)) for word in words]
 
 

@@ -28,7 +28,7 @@ from sharedcompute.operations.specs import Array, State
 def race(
     x: Array, start: int, square: Array, random_state: int, model: State, state: State
 ) -> None:
-    """With each candidate as a centre: add up the distances, and pick who might follow it.
+    """Add up the distances with each candidate as a centre, and pick its possible successors.
 
     Parameters
     ----------
