@@ -207,7 +207,7 @@ class Scaling:
         return Fit(serial, min(rounds), max(rounds), math.sqrt(misses), self.within)
 
     def _typical(self, workers: int) -> Run:
-        """Return one run, as figures of several need not fit together: the median, the faster of two."""
+        """Return one run, as figures of several need not agree: the median, the faster of two."""
         runs = sorted((r for r in self.runs if r.workers == workers), key=lambda r: r.seconds)
         return runs[(len(runs) - 1) // 2]
 
