@@ -18,14 +18,19 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
 from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from numba.core.base import BaseContext, Codegen
+    from numba.core.caching import CompileResult
+    from numba.core.typing import Signature
+
+F = TypeVar("F", bound=Callable[..., object])
 
 DIGEST = 16
 """Bytes of the BLAKE2 hash at the beginning of a file."""
@@ -33,7 +38,7 @@ LARGEST = 2**28
 """The largest file that is read, in bytes; those of our kernels have 10 to 200 kB."""
 
 
-def cached(jit: Any) -> Callable[[F], F]:
+def cached(jit: Callable[[Callable[..., object]], object]) -> Callable[[F], F]:
     """Decorate like ``njit(nogil=True)`` and its like, and cache in a `CheckedCache`.
 
     With NUMBA_DISABLE_JIT numba's decorators, and this one, give the plain function.
@@ -72,7 +77,7 @@ def is_kept() -> bool:
     return True
 
 
-def _give_cache(dispatcher: Any) -> None:
+def _give_cache(dispatcher: Dispatcher) -> None:
     # Without a writable folder numba refuses to cache: then each process compiles.
     with suppress(RuntimeError):
         dispatcher._cache = CheckedCache(dispatcher.py_func)
@@ -81,11 +86,11 @@ def _give_cache(dispatcher: Any) -> None:
 class CheckedCache(FunctionCache):
     """The compiled signatures of one function, in the folder that numba would choose."""
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         super().__init__(function)
         self._made_of = (numba.__version__, self._impl.locator.get_source_stamp())
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
+    def load_overload(self, sig: Signature, target_context: BaseContext) -> CompileResult | None:
         """Load a signature that was compiled before; return None if no intact file has it."""
         target_context.refresh()
         path = self._path(sig, target_context.codegen())
@@ -97,7 +102,7 @@ class CheckedCache(FunctionCache):
         except Exception:  # noqa: BLE001 - any broken file is compiled again
             return None
 
-    def save_overload(self, sig: Any, data: Any) -> None:
+    def save_overload(self, sig: Signature, data: CompileResult) -> None:
         """Write a compiled signature, if it can be cached."""
         path = self._path(sig, data.codegen)
         if not path or not self._impl.check_cachable(data):
@@ -115,7 +120,7 @@ class CheckedCache(FunctionCache):
                 if path.name.startswith(f"{self._impl.filename_base}."):
                     path.unlink()
 
-    def _path(self, sig: Any, codegen: Any) -> Path | None:
+    def _path(self, sig: Signature, codegen: Codegen) -> Path | None:
         """Return the file of a signature on this kind of processor."""
         key = repr(self._index_key(sig, codegen))
         if " at 0x" in key:

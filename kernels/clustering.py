@@ -17,18 +17,15 @@ full is worked on as a whole. So labels do not depend on how rows are cut into s
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from sharedcompute.kernels.cache import cached
 
-Array = NDArray[Any]
-Ints = NDArray[np.int64]
-Labels = NDArray[np.int32]
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from sharedcompute.kernels.arrays import Array, Floats, Ints, Labels, Scratch
 
 TILE = 64
 STEP = 4
@@ -38,7 +35,7 @@ kernel = cached(njit(nogil=True, error_model="numpy"))
 
 
 @kernel
-def _aligned(size: int, like: Array) -> Array:
+def _aligned(size: int, like: Scratch) -> Scratch:
     """Allocate zeros in the dtype of `like` that begin at a cache line."""
     made = np.zeros(size + 64 // like.itemsize, like.dtype)
     first = (-made.ctypes.data % 64) // like.itemsize
@@ -153,7 +150,7 @@ def assign(
     norms: Array,
     origin: Array,
     count: Ints,
-    total: Floats,
+    total: Array,
 ) -> None:
     """Find the nearest centre of each row, as `nearest`, and add the row to its cluster.
 

@@ -6,16 +6,15 @@ complex `x`) whatever the dtypes are, and the result is converted to the dtype o
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from sharedcompute.kernels.cache import cached
 
-Array = NDArray[Any]
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from sharedcompute.kernels.arrays import Array, Floats
 
 HALF, TOP = 2.0**63, np.uint64(2**63)
 
@@ -89,7 +88,7 @@ def scale(x: Array, out: Array, factor: float, offset: float) -> None:
 
 
 @kernel
-def clip(x: Array, out: Array, lower: Any, upper: Any) -> None:
+def clip(x: Array, out: Array, lower: Array, upper: Array) -> None:
     """Clip as `numpy.clip`: NaN stays NaN, `upper` wins where it is below `lower`.
 
     `lower` and `upper` are scalars of the dtype of `x`.
@@ -101,7 +100,7 @@ def clip(x: Array, out: Array, lower: Any, upper: Any) -> None:
 
 
 @kernel
-def threshold(x: Array, out: Array, level: Any, value: Any) -> None:
+def threshold(x: Array, out: Array, level: Array, value: Array) -> None:
     """Copy `x` where it is above `level`, and write `value` elsewhere; NaN stays NaN.
 
     `level` and `value` are scalars of the dtype of `x`, so that large integers keep their bits.

@@ -7,17 +7,15 @@ The conventions, and the reasons for the form of the loops, are those of `reduct
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from sharedcompute.kernels.cache import cached
 
-Array = NDArray[Any]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+if TYPE_CHECKING:
+    from sharedcompute.kernels.arrays import Array, Bools, Ints, Labels
 
 # Columns whose state is worked on at once, so that it stays in L1.
 TILE = 512
@@ -72,22 +70,22 @@ def maximum(x: Array, skipna: bool, value: Array) -> None:
 
 # `|` and not `or`: no branch, so that the comparisons become one vector select.
 @kernel
-def _min(m: Any, v: Any) -> Any:
+def _min(m: Array, v: Array) -> Array:
     return m if (m <= v) | (m != m) else v
 
 
 @kernel
-def _fmin(m: Any, v: Any) -> Any:
+def _fmin(m: Array, v: Array) -> Array:
     return v if (v < m) | (m != m) else m
 
 
 @kernel
-def _max(m: Any, v: Any) -> Any:
+def _max(m: Array, v: Array) -> Array:
     return m if (m >= v) | (m != m) else v
 
 
 @kernel
-def _fmax(m: Any, v: Any) -> Any:
+def _fmax(m: Array, v: Array) -> Array:
     return v if (v > m) | (m != m) else m
 
 
@@ -163,7 +161,7 @@ def argmax(
 
 
 @kernel
-def _begin(a: Array, skipna: bool, index: Ints, value: Array, here: NDArray[np.int32]) -> None:
+def _begin(a: Array, skipna: bool, index: Ints, value: Array, here: Labels) -> None:
     """Take the strip's first row where there is nothing yet; `here` is -1 where it is not taken."""
     for j in range(value.size):
         here[j] = -1
@@ -174,9 +172,7 @@ def _begin(a: Array, skipna: bool, index: Ints, value: Array, here: NDArray[np.i
 
 
 @kernel
-def _settle(
-    here: NDArray[np.int32], lo: int, start: int, step: int, width: int, index: Ints
-) -> None:
+def _settle(here: Labels, lo: int, start: int, step: int, width: int, index: Ints) -> None:
     for j in range(here.size):
         if here[j] >= 0:
             index[lo + j] = start + here[j] * step + (lo + j) // width

@@ -6,15 +6,15 @@ first bytes of all items first. Bytes after the last whole item stay where they 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from sharedcompute.kernels.cache import cached
 
-Bytes = NDArray[np.uint8]
+if TYPE_CHECKING:
+    from sharedcompute.kernels.arrays import Bytes
 
 kernel = cached(njit(nogil=True, boundscheck=False))
 
@@ -87,7 +87,7 @@ def shuffle(data: Bytes, itemsize: int, out: Bytes) -> None:
 
 
 @kernel
-def fletcher32(data: Bytes) -> Any:
+def fletcher32(data: Bytes) -> np.uint64:
     """HDF5's checksum: ``H5_checksum_fletcher32``, Fletcher's over big-endian words of 16 bits.
 
     An odd byte at the end is the high one of a last word.
@@ -111,7 +111,7 @@ def fletcher32(data: Bytes) -> Any:
 
 
 @kernel
-def _fold(total: Any) -> Any:
+def _fold(total: np.uint64) -> np.uint64:
     """Reduce `total` modulo 65535, as sums with end-around carry do: 65535 in place of 0."""
     while total > np.uint64(0xFFFF):
         total = (total & np.uint64(0xFFFF)) + (total >> np.uint64(16))
@@ -119,7 +119,7 @@ def _fold(total: Any) -> Any:
 
 
 @kernel
-def sized_blocks(data: Bytes, itemsize: int, room: int) -> Any:
+def sized_blocks(data: Bytes, itemsize: int, room: int) -> bool | np.bool:
     """Return whether data of the LZ4 filter, or of bitshuffle, hold all blocks that they declare.
 
     Both begin with the count of decoded bytes (8), that of a block (4), and have its stored bytes
@@ -137,11 +137,12 @@ def sized_blocks(data: Bytes, itemsize: int, room: int) -> Any:
     nbytes, block = _big_endian(data, 0, 8), _big_endian(data, 8, 4)
     if nbytes < 0 or nbytes > room or (block <= 0 and nbytes > 0):
         return False
-    raw = 0
+    raw: int | np.int64 = 0
     if itemsize > 0:
         if nbytes % itemsize or block % (8 * itemsize):
             return False
         raw = nbytes // itemsize % 8 * itemsize
+    at: int | np.int64
     at, left = 12, nbytes - raw
     while left > 0:
         if at + 4 > data.size:
@@ -152,7 +153,7 @@ def sized_blocks(data: Bytes, itemsize: int, room: int) -> Any:
 
 
 @kernel
-def _big_endian(data: Bytes, at: int, count: int) -> Any:
+def _big_endian(data: Bytes, at: int | np.int64, count: int) -> np.int64:
     value = np.int64(0)
     for i in range(at, at + count):
         value = value << np.int64(8) | np.int64(data[i])

@@ -14,17 +14,15 @@ and for wide arrays: one flat loop over neighbouring elements, which vectorises.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from sharedcompute.kernels.cache import cached
 
-Array = NDArray[Any]
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from sharedcompute.kernels.arrays import Array, Floats, Ints
 
 # float64 elements of the rows that one output row reads: 24 KiB, so that they stay in L1.
 WINDOW = 3072

@@ -6,16 +6,15 @@ half the memory for the states of all blocks, and half the time to pool them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from sharedcompute.kernels.cache import cached
 
-Array = NDArray[Any]
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from sharedcompute.kernels.arrays import Array, Floats, Vector
 
 kernel = cached(njit(nogil=True, error_model="numpy"))
 
@@ -37,7 +36,7 @@ def centre(x: Array, shift: Array, y: Array, total: Floats, squares: Floats) -> 
     for i in range(x.shape[0]):
         a, b = x[i], y[i]
         for j in range(total.size):
-            v = a[j] - shift[j]
+            v: Array | np.float64 = a[j] - shift[j]
             b[j] = v
             total[j] += v
         for j in range(squares.size):
@@ -47,7 +46,7 @@ def centre(x: Array, shift: Array, y: Array, total: Floats, squares: Floats) -> 
 
 @kernel
 def add_tile(
-    n: float, mean: Floats, scatter: Floats, m: float, shift: Floats, total: Floats, product: Array
+    n: float, mean: Array, scatter: Floats, m: float, shift: Array, total: Array, product: Array
 ) -> None:
     """Pool `n` rows with the `m` rows of a tile.
 
@@ -82,7 +81,7 @@ def add_tile(
 
 @kernel
 def pool(
-    n: float, mean: Floats, scatter: Floats, m: float, other_mean: Floats, other: Floats
+    n: float, mean: Array, scatter: Floats, m: float, other_mean: Array, other: Floats
 ) -> None:
     """Pool `n` rows with `m` others, of which there is at least one; as in `add_tile`."""
     d = mean.size
@@ -100,7 +99,7 @@ def pool(
 
 
 @kernel
-def affine(x: Array, out: Array, shift: Floats, matrix: Floats, offset: Floats) -> None:
+def affine(x: Array, out: Array, shift: Floats, matrix: Array, offset: Floats) -> None:
     """Compute ``out = (x - shift) @ matrix + offset``, the bits of a row from that row alone.
 
     A BLAS picks its order of additions by the number of rows. Here a row is added up along its
@@ -145,7 +144,7 @@ def affine(x: Array, out: Array, shift: Floats, matrix: Floats, offset: Floats) 
 
 
 @kernel
-def row_products(x: Array, v: Floats, out: Floats) -> None:
+def row_products(x: Vector[Floats], v: Floats, out: Floats) -> None:
     """Compute ``out = x @ v``, each row in eight parallel sums, the same for any cut into strips.
 
     Parameters

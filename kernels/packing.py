@@ -11,21 +11,21 @@ are vectorised, one with an inner loop over `missing` is not, and strips are in 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from sharedcompute.kernels.cache import cached
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from sharedcompute.kernels.arrays import Array
 
 kernel = cached(njit(nogil=True, error_model="numpy"))
 
 
 @kernel
-def mask(x: Array, out: Array, missing: Array, instead: Any) -> None:
+def mask(x: Array, out: Array, missing: Array, instead: Array) -> None:
     """Copy `x` in the dtype of `out`, and write `instead` where it is one of `missing`."""
     v, w = x.reshape(x.size).view(missing.dtype), out.reshape(out.size)
     for p in range(v.size):

@@ -17,17 +17,15 @@ NaN is found by ``v == v``, which LLVM folds to true for integers and booleans.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from sharedcompute.kernels.cache import cached
 
-Array = NDArray[Any]
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from sharedcompute.kernels.arrays import Array, Floats, Ints
 
 # Columns whose state is worked on at once: `moments` holds seven float64 arrays of them, 28 KiB.
 TILE = 512
@@ -296,7 +294,7 @@ def _correct(known: Ints, first: Array, second: Floats) -> None:
         above = first[j] * one
         # Rounding may leave a constant column a little below zero; NaN must stay. Where the squares
         # overflow the correction may too: inf - inf.
-        less = second[j] - (first[j] * np.conj(above)).real
+        less: Array | float = second[j] - (first[j] * np.conj(above)).real
         less = 0.0 if less < 0 else less
         second[j] = less if second[j] < np.inf else second[j]
         first[j] = above
@@ -342,8 +340,15 @@ def _merge(
 
 @kernel
 def _merged(
-    n: int, total: Any, rest: Any, m2: Any, n_b: int, total_b: Any, rest_b: Any, m2_b: Any
-) -> Any:
+    n: int,
+    total: Array,
+    rest: Array,
+    m2: float,
+    n_b: int,
+    total_b: Array,
+    rest_b: Array,
+    m2_b: float,
+) -> tuple[Array, Array, Array | float]:
     """Merge the moments of one column."""
     if n == 0:
         return total + total_b, rest_b, m2_b
@@ -360,7 +365,7 @@ def _merged(
 
 
 @kernel
-def _square(d: Any) -> Any:
+def _square(d: Array | np.float64) -> Any:
     return (d * np.conj(d)).real
 
 
@@ -390,7 +395,7 @@ def _deviate_known(x: Array, lo: int, hi: int, centre: Array, first: Array, seco
     for i in range(x.shape[0]):
         a = x[i, lo:hi]
         for j in range(centre.size):
-            p = kind(a[j]) - centre[j]
+            p: Array | np.float64 = kind(a[j]) - centre[j]
             p = p if a[j] == a[j] else kind(0)
             first[j] += p
             second[j] += _square(p)

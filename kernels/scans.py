@@ -10,14 +10,14 @@ the tiles of columns change a bit.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from numba import njit
-from numpy.typing import NDArray
 
 from sharedcompute.kernels.cache import cached
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from sharedcompute.kernels.arrays import Array
 
 # Columns whose carry stays in L1 while the rows pass.
 TILE = 1024

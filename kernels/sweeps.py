@@ -14,15 +14,16 @@ a line of one of two, a plane of one of three.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from sharedcompute.kernels.cache import cached
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from sharedcompute.kernels.arrays import Array
+
 Region = tuple[int, int, int, int]
 
 SEGMENT = 1024

@@ -4,16 +4,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from sharedcompute.kernels.cache import cached
 
-Array = NDArray[Any]
-Ints = NDArray[np.int64]
+if TYPE_CHECKING:
+    from sharedcompute.kernels.arrays import Array, Ints
 
 # Neighbouring outputs that are sorted side by side, one per lane of the buffer: as many as keep it
 # in L1 (bytes), within bounds.
@@ -131,7 +130,7 @@ def rank_keys(
 
 @kernel
 def _bisect(
-    keys: Array, begin: int, offsets: Ints, rank: int, found: Array, middle: Array, below: Array
+    keys: Array, begin: int, offsets: Ints, rank: int, found: Array, middle: Array, below: Ints
 ) -> None:
     """Find the keys of one run of outputs, whose windows begin side by side from `begin` on."""
     lanes = found.size
@@ -225,17 +224,17 @@ def _sink(buffer: Array, k: int, start: int, stop: int, greatest: bool) -> None:
 
 
 @kernel
-def _least(a: Any, b: Any) -> Any:
+def _least(a: Array, b: Array) -> Array:
     return a if (a <= b) | (b != b) else b
 
 
 @kernel
-def _greatest(a: Any, b: Any) -> Any:
+def _greatest(a: Array, b: Array) -> Array:
     return b if (a <= b) | (b != b) else a
 
 
 @kernel
-def _select(a: Array, rank: int) -> Any:
+def _select(a: Array, rank: int) -> Array:
     """Quickselect with the median of three as pivot; `a` is reordered. NaN goes last."""
     low, high = 0, _nan_last(a) - 1
     if rank > high:
@@ -262,7 +261,7 @@ def _select(a: Array, rank: int) -> Any:
 
 
 @kernel
-def _median_of_three(a: Any, b: Any, c: Any) -> Any:
+def _median_of_three(a: Array, b: Array, c: Array) -> Array:
     if b < a:
         a, b = b, a
     if c < b:

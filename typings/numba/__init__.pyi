@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 from numba.core import types
 from numba.core.config import config as config
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 
 __version__: str
 
