@@ -63,14 +63,16 @@ def split_weighted(weights: Sequence[float] | NDArray[np.generic], parts: int) -
     weights : array_like, shape (n,)
         The cost of each row, not negative. All zero means equal costs.
     """
-    cost = np.concatenate([[0.0], np.cumsum(np.asarray(weights, dtype=np.float64))])
+    cost: NDArray[np.float64] = np.concatenate(
+        [[0.0], np.cumsum(np.asarray(weights, dtype=np.float64))]
+    )
     n = len(cost) - 1
     if cost[-1] <= 0:
         return split(n, parts)
-    targets = cost[-1] * np.arange(1, parts) / parts
+    targets: NDArray[np.float64] = cost[-1] * np.arange(1, parts) / parts
     after = np.clip(np.searchsorted(cost, targets), 1, n)
     nearer_before = targets - cost[after - 1] < cost[after] - targets
-    cuts = [0, *(after - nearer_before).tolist(), n]
+    cuts: list[int] = [0, *(after - nearer_before).tolist(), n]
     return [Rows(a, b) for a, b in itertools.pairwise(cuts)]
 
 
@@ -133,9 +135,9 @@ def row_runs(at: NDArray[np.int64]) -> Iterator[tuple[slice, Rows]]:
     """
     if not len(at):
         return
-    constant = at == CONSTANT
+    constant: NDArray[np.bool_] = at == CONSTANT
     broken = (np.abs(np.diff(at)) > 1) | (constant[1:] != constant[:-1])
-    cuts = [0, *(np.flatnonzero(broken) + 1).tolist(), len(at)]
+    cuts: list[int] = [0, *(np.flatnonzero(broken) + 1).tolist(), len(at)]
     for a, b in itertools.pairwise(cuts):
         if not constant[a]:
             yield slice(a, b), Rows(int(at[a:b].min()), int(at[a:b].max()) + 1)

@@ -115,7 +115,7 @@ def ones(shape: Shape, dtype: DTypeLike = float, order: Literal["C", "F"] = "C")
 
 def full(
     shape: Shape,
-    fill_value: Any,
+    fill_value: object,
     dtype: DTypeLike | None = None,
     order: Literal["C", "F"] = "C",
 ) -> SharedArray:
@@ -222,7 +222,7 @@ def ones_like(
 
 def full_like(
     a: ArrayLike,
-    fill_value: Any,
+    fill_value: object,
     dtype: DTypeLike | None = None,
     order: Order = "K",
     shape: Shape | None = None,
@@ -253,7 +253,7 @@ def asarray(
     order: Order | None = None,
     *,
     copy: bool | None = None,
-    fill_value: Any = None,
+    fill_value: object = None,
 ) -> SharedArray:
     """Return `a` in shared memory: itself if it is there and fits, else a copy.
 
@@ -294,7 +294,7 @@ def asarray(
     return array
 
 
-def _filled(a: Any, dtype: DTypeLike | None, fill_value: Any) -> Any:
+def _filled(a: Any, dtype: DTypeLike | None, fill_value: object) -> Any:
     if not is_masked(a):
         return a
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,7 +67,7 @@ class SharedArray(np.ndarray[Any, Any]):
     A ``with`` block closes it at the end.
     """
 
-    def __array_finalize__(self, obj: Any) -> None:
+    def __array_finalize__(self, obj: object) -> None:
         """Change the class of an array that NumPy has created in private memory."""
         if segment_of(self) is None:
             self.__class__ = _Private  # type: ignore[assignment]
@@ -120,11 +120,11 @@ class SharedArray(np.ndarray[Any, Any]):
         if segment is not None and segment.remove is not None:
             segment.remove()
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         """Pickle the handle."""
         return attach, (handle(self),)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
         """Pickle the handle: ndarray's own method would send the data."""
         del protocol
         return self.__reduce__()
@@ -136,14 +136,14 @@ class _Private(np.ndarray[Any, Any]):
     Users see it where NumPy does not call the class, as in ``numpy.array(x, subok=True)``.
     """
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
         """Pickle as a plain array."""
         return self.view(np.ndarray).__reduce_ex__(protocol)
 
 
 def segment_of(array: NDArray[Any]) -> Segment | None:
     """Find the segment in which `array`, or the array that it is a view of, lies."""
-    base: Any = array
+    base: object = array
     while base is not None:
         if isinstance(base, Segment):
             return base

@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from sharedcompute.errors import Error, InputError, MemoryBudgetError, ProgramError
 from sharedcompute.system.descriptors import occupy_standard
@@ -47,7 +47,7 @@ _LENGTH_NBYTES = 8
 _limit: ContextVar[int | None] = ContextVar("limit", default=None)
 
 
-def run(what: str, f: Callable[..., T], *args: Any, seconds: int | None = None) -> T:
+def run(what: str, f: Callable[..., T], *args: object, seconds: int | None = None) -> T:
     """Call ``f(*args)`` in a process of its own.
 
     It sees all objects of this process, and changes none of them. Its output is discarded. It has
@@ -79,7 +79,7 @@ def run(what: str, f: Callable[..., T], *args: Any, seconds: int | None = None) 
 
 
 def run_each(
-    f: Callable[..., T], calls: Sequence[tuple[str, tuple[Any, ...]]], seconds: int | None = None
+    f: Callable[..., T], calls: Sequence[tuple[str, tuple[object, ...]]], seconds: int | None = None
 ) -> list[T]:
     """Call `f` for each of many arguments, one after the other, in one process.
 
@@ -120,7 +120,7 @@ def run_each(
 
 
 def _run(
-    what: Callable[[], str], f: Callable[..., T], args: tuple[Any, ...], seconds: int | None
+    what: Callable[[], str], f: Callable[..., T], args: tuple[object, ...], seconds: int | None
 ) -> T:
     occupy_standard()
     reading, writing = os.pipe()
@@ -222,7 +222,9 @@ def _isolate(parent: int) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _serve(writing: int, seconds: int | None, f: Callable[..., Any], args: tuple[Any, ...]) -> None:
+def _serve(
+    writing: int, seconds: int | None, f: Callable[..., object], args: tuple[object, ...]
+) -> None:
     """Compute the answer and send it."""
     _limit.set(seconds)
     progress()
@@ -232,7 +234,7 @@ def _serve(writing: int, seconds: int | None, f: Callable[..., Any], args: tuple
         pipe.write(answer)
 
 
-def _answer(f: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
+def _answer(f: Callable[..., object], args: tuple[object, ...]) -> bytes:
     try:
         return pickle.dumps((True, f(*args)))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in the parent

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
-from sharedcompute.rows import MODES, SCHEDULES
+from sharedcompute.rows import MODES, SCHEDULES, Mode, Schedule
 from sharedcompute.shm import arrays
 from sharedcompute.validation.arrays import plain_array, refuse_meaning
 from sharedcompute.validation.integers import whole
 
+if TYPE_CHECKING:
+    from numba.core.dispatcher import Dispatcher
 
-def input_array(x: Any) -> NDArray[Any]:
+
+def input_array(x: object) -> NDArray[Any]:
     """Return the input as an array; refuse the address of a file."""
     if isinstance(x, str | os.PathLike):
         raise InputError(
@@ -38,7 +41,7 @@ def reachable(array: NDArray[Any]) -> NDArray[Any]:
     return arrays.asarray(array, native_dtype(array), "C")
 
 
-def native_params(params: tuple[Any, ...]) -> tuple[Any, ...]:
+def native_params(params: tuple[object, ...]) -> tuple[object, ...]:
     """Return the parameters; arrays that are sent as copies in native byte order."""
     return tuple(
         p.astype(native_dtype(p))
@@ -48,7 +51,9 @@ def native_params(params: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def compile_once(f: Any, x: NDArray[Any], out: NDArray[Any], params: tuple[Any, ...]) -> None:
+def compile_once(
+    f: Dispatcher, x: NDArray[Any], out: NDArray[Any], params: tuple[object, ...]
+) -> None:
     """Compile a cached function in this process: the workers load it, and do not all compile."""
     if type(f._cache).__name__ == "NullCache" or not f._can_compile:
         return
@@ -57,15 +62,16 @@ def compile_once(f: Any, x: NDArray[Any], out: NDArray[Any], params: tuple[Any, 
     from sharedcompute.kernels.cache import protect  # noqa: PLC0415 - slow
 
     protect(f)
-    typeof: Any = numba.typeof
-
     rows, out_rows = x.view(np.ndarray), out.view(np.ndarray)
     rows.flags.writeable = False
-    f.compile(tuple(typeof(value) for value in (rows, out_rows, *params)))
+    f.compile(tuple(numba.typeof(value) for value in (rows, out_rows, *params)))
 
 
 def check_map(
-    f: Callable[..., Any], x: NDArray[Any], out: NDArray[Any] | None, cut: tuple[Any, ...]
+    f: Callable[..., object],
+    x: NDArray[Any],
+    out: NDArray[Any] | None,
+    cut: tuple[int, Mode, Schedule, int | None],
 ) -> None:
     """Check that the arguments of a map fit each other."""
     halo, mode, schedule, block_rows = cut

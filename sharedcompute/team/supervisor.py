@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import numpy as np
@@ -40,6 +40,11 @@ from sharedcompute.team.processes import launch
 from sharedcompute.team.processes.launch import WorkerHandle
 from sharedcompute.team.processes.serve import WorkerConfig
 
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+
+    from numba.core.dispatcher import Dispatcher
+
 _GRACE = 0.5
 """Seconds that workers have to notice the end of a job before they are killed."""
 
@@ -50,7 +55,9 @@ _LOOK_MS = 150
 class Supervisor:
     """The workers of a team and their supervision; `Team` is the public face."""
 
-    def __init__(self, context: Any, size: int, threads: int, pins: tuple[Cores, ...] = ()) -> None:
+    def __init__(
+        self, context: BaseContext, size: int, threads: int, pins: tuple[Cores, ...] = ()
+    ) -> None:
         words = arrays.zeros(Control.size_for(size), np.int64)
         areas = arrays.zeros(RankAreas.size_for(size), np.int64)
         pid = os.getpid()
@@ -106,10 +113,10 @@ class Supervisor:
             array.close()
 
     def encode(
-        self, program: Callable[..., Any], args: tuple[Any, ...], kind: int = JOB
+        self, program: Callable[..., object], args: tuple[object, ...], kind: int = JOB
     ) -> EncodedJob:
         """Pickle a job."""
-        tokens: dict[int, Any] = {}
+        tokens: dict[int, object] = {}
         data, buffers = dumps((program, args), "handle", lambda f: self._refer(f, tokens))
         return EncodedJob(kind, data, buffers, tokens)
 
@@ -201,7 +208,7 @@ class Supervisor:
             self._end_worker(worker)
         return worker.alive and not self._control.is_done(worker.rank, self._number)
 
-    def _refer(self, f: Any, tokens: dict[int, Any]) -> Named | Token:
+    def _refer(self, f: Dispatcher, tokens: dict[int, object]) -> Named | Token:
         reference = self._tokens.refer(f)
         if reference[0] == "token":
             tokens[reference[1]] = f

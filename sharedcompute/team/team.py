@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,9 @@ from sharedcompute.team.messaging.channel import JOB, REPEATABLE
 from sharedcompute.team.processes import launch
 from sharedcompute.team.programs.repeat import LastMap, MapCall, VerifiedFunctions
 from sharedcompute.validation.integers import whole
+
+if TYPE_CHECKING:
+    from sharedcompute.team.supervisor import Supervisor
 
 
 class Team:
@@ -86,7 +89,7 @@ class Team:
         self._supervisor = Supervisor(context, size, threads, pins)
         self._last_map = LastMap()
         self._verified = VerifiedFunctions()
-        self._compiled: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._compiled: weakref.WeakSet[object] = weakref.WeakSet()
         self._owner = os.getpid()
         self._one_at_a_time = threading.Lock()
         self._at_work: int | None = None
@@ -310,6 +313,6 @@ class Team:
                 self._at_work = None
 
 
-def _close(supervisor: Any, owner: int) -> None:
+def _close(supervisor: Supervisor, owner: int) -> None:
     if os.getpid() == owner:
         supervisor.close()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sharedcompute.errors import InputError
 
 
-def plain_array(given: Any) -> NDArray[Any]:
+def plain_array(given: object) -> NDArray[Any]:
     """Return the input as an array, of any class, without a copy if it is one.
 
     Raises
@@ -42,7 +42,7 @@ def plain_array(given: Any) -> NDArray[Any]:
     return array
 
 
-def refuse_meaning(given: Any) -> None:
+def refuse_meaning(given: object) -> None:
     """Refuse arrays with a mask or with units.
 
     Raises
@@ -61,14 +61,14 @@ def refuse_meaning(given: Any) -> None:
         )
 
 
-def is_masked(given: Any) -> bool:
+def is_masked(given: object) -> bool:
     """Return whether the input is a masked array, also one without masked elements."""
     # If it is not imported there is no masked array, and the import takes 20 ms.
     ma = sys.modules.get("numpy.ma")
     return ma is not None and bool(isinstance(given, ma.MaskedArray))
 
 
-def has_units(given: Any) -> bool:
+def has_units(given: object) -> bool:
     """Return whether the input is a quantity: of astropy or unyt, which are arrays, or of pint."""
     kind = type(given)
     if kind is np.ndarray:

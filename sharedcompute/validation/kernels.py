@@ -34,7 +34,7 @@ as written. In the last two calls they hold numbers below and above all others, 
 or minimum with `out` changes at least one."""
 
 
-def check_returned(returned: Any, out: Array, kernel: str) -> None:
+def check_returned(returned: object, out: Array, kernel: str) -> None:
     """Refuse a kernel that returns its result, as it has not written it to `out`.
 
     ``lambda x, out: np.sqrt(x, out=out)`` returns `out`, and that is fine.
@@ -49,7 +49,12 @@ def check_returned(returned: Any, out: Array, kernel: str) -> None:
 
 
 def check_written(
-    kernel: Callable[..., Any], x: Array, out: Array, args: tuple[Any, ...], halo: int, name: str
+    kernel: Callable[..., object],
+    x: Array,
+    out: Array,
+    args: tuple[object, ...],
+    halo: int,
+    name: str,
 ) -> None:
     """Refuse a kernel that has not written all elements of `out`.
 
@@ -135,7 +140,7 @@ def _leaves(array: Array, name: str = "") -> Iterator[_Leaf]:
 
 
 def _left_alone(
-    kernel: Callable[..., Any], x: Array, like: Array, args: tuple[Any, ...], first: int
+    kernel: Callable[..., object], x: Array, like: Array, args: tuple[object, ...], first: int
 ) -> str | None:
     """Describe what a kernel leaves of rows from `first` on; None if it may well write all.
 
@@ -179,7 +184,7 @@ def _first_left(leaves: list[_Leaf], left: list[NDArray[np.bool_]], ndim: int, f
     return f"left out{'' if everywhere else leaf.name}[{where}] as it was"
 
 
-def _writes(kernel: Callable[..., Any], x: Array, out: Array, args: tuple[Any, ...]) -> bool:
+def _writes(kernel: Callable[..., object], x: Array, out: Array, args: tuple[object, ...]) -> bool:
     """Return whether a kernel writes to `out`: it fails for a read-only one, or is not compiled."""
     if not getattr(kernel, "_can_compile", True):
         # Its explicit signatures do not allow for read-only arrays.
@@ -189,7 +194,7 @@ def _writes(kernel: Callable[..., Any], x: Array, out: Array, args: tuple[Any, .
     return not _runs(kernel, x, out, args)
 
 
-def _runs(kernel: Callable[..., Any], x: Array, out: Array, args: tuple[Any, ...]) -> bool:
+def _runs(kernel: Callable[..., object], x: Array, out: Array, args: tuple[object, ...]) -> bool:
     """Call a kernel without side effects; return whether it succeeds, as it does for zeros."""
     try:
         # Its results with these patterns are discarded.

@@ -4,7 +4,7 @@ A compiled function has the type of the function it was made of.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import TypeVar, overload
 
 from numba.core import types
 from numba.core.config import config as config

@@ -15,9 +15,12 @@ import sys
 import weakref
 from functools import lru_cache, reduce
 from types import FunctionType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import cloudpickle
+
+if TYPE_CHECKING:
+    from numba.core.dispatcher import Dispatcher
 
 Named = tuple[Literal["name"], str, str]
 """A function that the receiver can import: its module and qualified name."""
@@ -30,18 +33,18 @@ _MP_MAIN = "__mp_main__"
 _OURS = __name__.partition(".")[0] + "."
 
 
-def is_dispatcher(f: Any) -> bool:
+def is_dispatcher(f: object) -> TypeGuard[Dispatcher]:
     """Return whether `f` was made by `numba.jit`, without importing numba."""
     return type(f).__name__ == "CPUDispatcher"
 
 
-def name_of(dispatcher: Any) -> Named | None:
+def name_of(dispatcher: Dispatcher) -> Named | None:
     """Return the name by which a fresh process imports this very object, or None."""
     module, qualname = dispatcher.__module__, dispatcher.__qualname__
     if module in (None, "__main__", _MP_MAIN) or "<" in qualname or not _importable(module):
         return None
     try:
-        found = reduce(getattr, qualname.split("."), sys.modules[module])
+        found: object = reduce(getattr, qualname.split("."), sys.modules[module])
     except AttributeError:
         return None
     return ("name", module, qualname) if found is dispatcher else None
@@ -98,9 +101,11 @@ class Tokens:
 
     def __init__(self) -> None:
         self._numbers = itertools.count()
-        self._tokens: weakref.WeakKeyDictionary[Any, Named | Token] = weakref.WeakKeyDictionary()
+        self._tokens: weakref.WeakKeyDictionary[Dispatcher, Named | Token] = (
+            weakref.WeakKeyDictionary()
+        )
 
-    def refer(self, dispatcher: Any) -> Named | Token:
+    def refer(self, dispatcher: Dispatcher) -> Named | Token:
         """Return the name or token to send instead of `dispatcher`."""
         reference = self._tokens.get(dispatcher)
         if reference is None:

@@ -10,7 +10,7 @@ import select
 import struct
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sharedcompute.system import faults
 from sharedcompute.team.messaging.pickling import BytesLike
@@ -59,7 +59,7 @@ class EncodedJob(NamedTuple):
     kind: int
     data: bytes
     buffers: list[memoryview]
-    tokens: dict[int, Any]
+    tokens: dict[int, object]
 
 
 class Message(NamedTuple):
@@ -127,8 +127,9 @@ class Channel:
         """
         header = self._read(_HEADER.size)
         self.torn = True
-        kind, count, number, size = _HEADER.unpack(header)
-        lengths = struct.unpack(f"<{count}q", self._read(8 * count))
+        fields: tuple[int, int, int, int] = _HEADER.unpack(header)
+        kind, count, number, size = fields
+        lengths: tuple[int, ...] = struct.unpack(f"<{count}q", self._read(8 * count))
         data = self._read(size)
         take = self._pool.take if kind == POST else None
         parts = [self._read_buffer(n >> 1, bool(n & 1), take) for n in lengths]

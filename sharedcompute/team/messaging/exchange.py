@@ -118,7 +118,8 @@ class Exchange:
 
     def _find(self, rank: int, half: int) -> Segment:
         """Return the block of another rank, mapped once while it is the same."""
-        size, name = _PLACE.unpack_from(self._records[half][rank], _CALL.size)
+        place: tuple[int, bytes] = _PLACE.unpack_from(self._records[half][rank], _CALL.size)
+        size, name = place
         text = name.rstrip(b"\0").decode()
         known = self._others[half].get(rank)
         if known is None or known.name != text:
@@ -161,7 +162,8 @@ def _short(text: str) -> bytes:
 
 def _described(note: bytes, called: bytes) -> str:
     """Describe what a rank did at the barrier. An old record means that it called `barrier`."""
-    job, generation, text = _CALL.unpack(note)
+    fields: tuple[int, int, bytes] = _CALL.unpack(note)
+    job, generation, text = fields
     if (job, generation) != _CALL.unpack(called)[:2]:
         return "barrier"
-    return str(text.rstrip(b"\0").decode())
+    return text.rstrip(b"\0").decode()

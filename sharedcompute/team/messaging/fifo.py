@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -134,11 +134,11 @@ class Fifo:
             self._blocks.lend(payload.block, lambda: load(self._words, at) >= turns)
         return True
 
-    def pack(self, obj: Any) -> Payload:
+    def pack(self, obj: object) -> Payload:
         """Pack an object, to be put in by `try_put`."""
         return self._blocks.pack(self._rank, obj)
 
-    def try_get(self) -> tuple[int, Any] | None:
+    def try_get(self) -> tuple[int, object] | None:
         """Take out the next object: its writer's rank and the object; None if there is none."""
         place = claim_to_read(self._words, self._slots)
         if place < 0:

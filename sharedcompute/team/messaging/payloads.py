@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sharedcompute.shm import segments
 from sharedcompute.shm.segments import Segment
@@ -38,7 +38,7 @@ class BlockPool:
         self._lent: list[_Lent] = []
         self._free: list[Segment] = []
 
-    def pack(self, rank: int, obj: Any) -> Payload:
+    def pack(self, rank: int, obj: object) -> Payload:
         """Pack an object of `rank`."""
         serialized = Serialized(obj, as_data=False)
         if _HEAD.size + serialized.nbytes <= PAYLOAD_NBYTES:
@@ -76,9 +76,10 @@ class PayloadReader:
         self._attached = attached
         self._mapped: dict[str, Segment] = {}
 
-    def read(self, room: memoryview) -> tuple[int, Any]:
+    def read(self, room: memoryview) -> tuple[int, object]:
         """Return the rank that wrote a payload, and a copy of the object."""
-        rank, size, name = _HEAD.unpack_from(room)
+        head: tuple[int, int, bytes] = _HEAD.unpack_from(room)
+        rank, size, name = head
         if not size:
             return rank, deserialize(room[_HEAD.size :], self._attached)
         return rank, deserialize(

@@ -9,7 +9,7 @@ import io
 import pickle
 from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cloudpickle
 import numpy as np
@@ -25,7 +25,10 @@ from sharedcompute.team.messaging.callables import (
     name_of_own,
 )
 
-Refer = Callable[[Any], Any]
+if TYPE_CHECKING:
+    from numba.core.dispatcher import Dispatcher
+
+Refer = Callable[["Dispatcher"], object]
 Own = Literal["handle", "copy", "read-only copy", "value"]
 """How arrays in blocks of the sender itself are sent; those of others go as handles. With
 ``"value"`` all arrays are sent as read-only copies, to a process that shares no memory."""
@@ -45,7 +48,7 @@ class Attached:
     def __init__(self) -> None:
         self._segments: dict[str, Segment] = {}
         self._views: dict[bytes, SharedArray] = {}
-        self.job: tuple[bytes, Any] = b"", None
+        self.job: tuple[bytes, object] = b"", None
         """The last repeatable job: its message, and the objects in it."""
         self.grown = False
 
@@ -85,7 +88,7 @@ class _Pickler(cloudpickle.Pickler):
         self._refer = refer
         self._own = own
 
-    def persistent_id(self, obj: Any) -> Any:
+    def persistent_id(self, obj: Any) -> object:
         """Reduce shared arrays, long bytes and functions with a name; None for any other object."""
         if isinstance(obj, np.ndarray):
             return _shared(obj, self._own)
@@ -103,7 +106,7 @@ class _Unpickler(pickle.Unpickler):
         data: BytesLike,
         buffers: Sequence[BytesLike],
         attached: Attached,
-        given: dict[int, Any],
+        given: dict[int, object],
     ) -> None:
         super().__init__(io.BytesIO(data), buffers=buffers)
         self._attached = attached
@@ -118,7 +121,7 @@ class _Unpickler(pickle.Unpickler):
         return import_named(*what) if kind == "name" else what[0]
 
 
-def _shared(array: np.ndarray[Any, Any], own: Own) -> Any:
+def _shared(array: np.ndarray[Any, Any], own: Own) -> tuple[str, object] | None:
     """Return the handle of an array in shared memory, else None: it is pickled as any other."""
     segment = arrays.segment_of(array)
     if segment is None:
@@ -136,7 +139,7 @@ def _shared(array: np.ndarray[Any, Any], own: Own) -> Any:
     return "array", pickle.dumps(tuple(arrays.handle(array) or ()), protocol=5)
 
 
-def dumps(obj: Any, own: Own, refer: Refer = name_of) -> tuple[bytes, list[memoryview]]:
+def dumps(obj: object, own: Own, refer: Refer = name_of) -> tuple[bytes, list[memoryview]]:
     """Pickle an object; return the pickle and the buffers beside it.
 
     Parameters
@@ -157,7 +160,7 @@ def dumps(obj: Any, own: Own, refer: Refer = name_of) -> tuple[bytes, list[memor
 
 
 def loads(
-    data: BytesLike, buffers: Sequence[BytesLike], attached: Attached, given: dict[int, Any]
+    data: BytesLike, buffers: Sequence[BytesLike], attached: Attached, given: dict[int, object]
 ) -> Any:
     """Unpickle the result of `dumps`; `given` has the dispatchers by token."""
     return _Unpickler(data, buffers, attached, given).load()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from sharedcompute.errors import Error
 from sharedcompute.sync import ProgramLeftError
@@ -19,11 +18,11 @@ class PointToPoint:
         self._exchange = exchange
         self._mailboxes = [self._open(rank) for rank in range(exchange.size)]
         self._own = self._mailboxes[exchange.rank]
-        self._sorted: list[deque[Any]] = [deque() for _ in self._mailboxes]
+        self._sorted: list[deque[object]] = [deque() for _ in self._mailboxes]
         self._senders: deque[int] = deque()
         """The senders of all messages in `_sorted`, in the order of arrival."""
 
-    def send(self, obj: Any, rank: int, timeout: float | None) -> None:
+    def send(self, obj: object, rank: int, timeout: float | None) -> None:
         """Put an object into the mailbox of a rank.
 
         A rank that waits for room empties its own mailbox in the meantime. So ranks that send to
@@ -43,7 +42,7 @@ class PointToPoint:
         what = f"room for a message to rank {rank}"
         mailbox.wait(lambda: mailbox.try_put(payload), hopeless, timeout, what, self._sort)
 
-    def receive(self, rank: int | None, timeout: float | None) -> tuple[int, Any]:
+    def receive(self, rank: int | None, timeout: float | None) -> tuple[int, object]:
         """Return the sender and the object of the next message of a rank, or of any."""
         who = "any rank" if rank is None else f"rank {rank}"
 
@@ -68,7 +67,7 @@ class PointToPoint:
             self._senders.append(sender)
         return len(self._senders) > before
 
-    def _take(self, rank: int | None) -> tuple[int, Any] | None:
+    def _take(self, rank: int | None) -> tuple[int, object] | None:
         if rank is None:
             rank = self._senders[0] if self._senders else self._exchange.rank
         if not self._sorted[rank]:

@@ -45,7 +45,7 @@ class Queue:
             exchange.attached,
         )
 
-    def put(self, obj: Any, timeout: float | None = None) -> None:
+    def put(self, obj: object, timeout: float | None = None) -> None:
         """Put an object in, waiting while the queue is full.
 
         Parameters

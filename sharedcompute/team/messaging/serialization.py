@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class Serialized:
         Copy an array that is sent by itself, a shared one too.
     """
 
-    def __init__(self, obj: Any, *, as_data: bool = True) -> None:
+    def __init__(self, obj: object, *, as_data: bool = True) -> None:
         self._array: NDArray[Any] | None = None
         self._buffers: list[memoryview] = []
         kind = _PICKLE
@@ -73,9 +73,10 @@ class Serialized:
 
 def deserialize(room: memoryview, attached: Attached) -> Any:
     """Return the object that was written at the beginning of `room`."""
-    kind, size, count = _HEADER.unpack_from(room)
+    head: tuple[int, int, int] = _HEADER.unpack_from(room)
+    kind, size, count = head
     start = _HEADER.size + 8 * count
-    lengths = struct.unpack_from(f"<{count}q", room, _HEADER.size)
+    lengths: tuple[int, ...] = struct.unpack_from(f"<{count}q", room, _HEADER.size)
     data = bytes(room[start : start + size])
     at = _aligned(start + size)
     if kind == _ARRAY:
@@ -84,7 +85,7 @@ def deserialize(room: memoryview, attached: Attached) -> Any:
     return loads(data, _copies(room, at, lengths), attached, {})
 
 
-def is_array(obj: Any) -> bool:
+def is_array(obj: Any) -> TypeGuard[NDArray[Any]]:
     """Return whether `obj` is sent as its bytes: an array without Python objects."""
     return type(obj) in (np.ndarray, SharedArray) and not obj.dtype.hasobject
 

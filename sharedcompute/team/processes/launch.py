@@ -15,7 +15,7 @@ from dataclasses import replace
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sharedcompute.errors import Error, InputError, MemoryBudgetError
 from sharedcompute.shm import segments
@@ -26,6 +26,11 @@ from sharedcompute.team.messaging.channel import BufferPool, Channel
 from sharedcompute.team.processes import forked
 from sharedcompute.traits import IN_PROCESS
 from sharedcompute.wording import option
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+
+    from sharedcompute.team.processes.serve import WorkerConfig
 
 _PRELOAD = ["sharedcompute.team.processes.preload"]
 
@@ -134,7 +139,7 @@ def check_descriptors(size: int) -> None:
         )
 
 
-def context(start_method: str | None) -> Any:
+def context(start_method: str | None) -> BaseContext:
     """Return the context of a start method; by default of forkserver, or spawn if there is none."""
     occupy_standard()
     known = multiprocessing.get_all_start_methods()
@@ -142,7 +147,7 @@ def context(start_method: str | None) -> Any:
         raise InputError(f"expected a start method out of {', '.join(known)}, got {start_method!r}")
     if start_method is None:
         start_method = "forkserver" if "forkserver" in known else "spawn"
-    chosen: Any = multiprocessing.get_context(start_method)
+    chosen = multiprocessing.get_context(start_method)
     send_main_by_value()
     if start_method == "forkserver":
         with _starting("the process that starts workers"):
@@ -150,7 +155,9 @@ def context(start_method: str | None) -> Any:
     return chosen
 
 
-def start_worker(chosen: Any, config: Any, rank: int, pool: BufferPool) -> WorkerHandle:
+def start_worker(
+    chosen: BaseContext, config: WorkerConfig, rank: int, pool: BufferPool
+) -> WorkerHandle:
     """Start the worker of `rank`.
 
     Raises
@@ -179,7 +186,7 @@ def start_worker(chosen: Any, config: Any, rank: int, pool: BufferPool) -> Worke
                 # closed.
                 forked.close_in_forks(ours)
                 with theirs:
-                    process = chosen.Process(
+                    process: BaseProcess = chosen.Process(  # type: ignore[attr-defined]
                         target=serve.main,
                         args=(replace(config, rank=rank), theirs),
                         name=f"sharedcompute-{rank}",

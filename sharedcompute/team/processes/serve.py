@@ -115,7 +115,7 @@ def _unfit(rank: int, problem: Exception) -> str:
 
 def _serve(config: WorkerConfig, exchange: Exchange, channel: Channel) -> None:
     attached = exchange.attached
-    given: dict[int, Any] = {}
+    given: dict[int, object] = {}
     poll = select.poll()
     poll.register(channel.descriptor, select.POLLIN)
     spin = _SPIN_SECONDS if config.size <= config.cores else 0.0
@@ -142,7 +142,7 @@ def _spin_for_message(poll: select.poll, seconds: float) -> None:
         os.sched_yield()
 
 
-def _load(message: Message, attached: Attached, given: dict[int, Any]) -> Any:
+def _load(message: Message, attached: Attached, given: dict[int, object]) -> Any:
     if message.kind == REPEATABLE and message.data == attached.job[0]:
         return attached.job[1]
     job = loads(message.data, message.buffers, attached, given)

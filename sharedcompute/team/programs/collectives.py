@@ -87,7 +87,7 @@ class Collectives:
         self._check_rank(root)
         return self._combine(value, op, root, out if self.rank == root else None)
 
-    def broadcast(self, obj: Any = None, root: int = 0) -> Any:
+    def broadcast(self, obj: object = None, root: int = 0) -> Any:
         """Send the object of rank `root` to every rank.
 
         Parameters
@@ -111,7 +111,7 @@ class Collectives:
         self._exchange.call(text, serialized.nbytes, serialized.write)
         return obj
 
-    def gather(self, obj: Any, root: int = 0) -> list[Any] | None:
+    def gather(self, obj: object, root: int = 0) -> list[Any] | None:
         """Collect the objects of all ranks on rank `root`.
 
         Parameters
@@ -130,7 +130,7 @@ class Collectives:
         half = self._show(f"gather(root={root})", obj)
         return self._read_all(half) if self.rank == root else None
 
-    def allgather(self, obj: Any) -> list[Any]:
+    def allgather(self, obj: object) -> list[Any]:
         """Collect the objects of all ranks on every rank.
 
         Parameters
@@ -172,7 +172,9 @@ class Collectives:
             half = self._exchange.call(text)
         else:
             parts = [Serialized(part) for part in self._parts(values)]
-            ends = np.cumsum([self._table.size, *(part.nbytes for part in parts)]).tolist()
+            ends: list[int] = np.cumsum(
+                [self._table.size, *(part.nbytes for part in parts)]
+            ).tolist()
 
             def write(room: memoryview) -> None:
                 self._table.pack_into(room, 0, *ends[:-1])
@@ -194,7 +196,7 @@ class Collectives:
         if is_array(values) and values.ndim:
             return [values[slice(*share(len(values), self.size, r))] for r in range(self.size)]
         try:
-            count: Any = len(values)
+            count: int | str = len(values)
         except TypeError:
             count = type(values).__name__
         if count != self.size:
@@ -204,7 +206,7 @@ class Collectives:
             )
         return cast(Sequence[Any], values)
 
-    def _combine(self, value: Any, op: Op, root: int | None, out: NDArray[Any] | None) -> Any:
+    def _combine(self, value: object, op: Op, root: int | None, out: NDArray[Any] | None) -> Any:
         """Combine the values of all ranks, for `root` or, if that is None, for every rank."""
         ufunc = folds.resolve_op(op)
         if not isinstance(op, str):
@@ -262,7 +264,9 @@ class Collectives:
                 part[...] = np.ndarray(part.shape, kind, buffer=exchange.shown(rank, half))
         return True
 
-    def _combine_by(self, value: Any, f: Any, root: int | None, out: NDArray[Any] | None) -> Any:
+    def _combine_by(
+        self, value: object, f: folds.Combine, root: int | None, out: NDArray[Any] | None
+    ) -> Any:
         """Combine by a user's function, on one rank: it need not be deterministic."""
         if out is not None:
             raise InputError("expected no out with a function as op, got one; use what it returns")
@@ -274,7 +278,7 @@ class Collectives:
             result = folds.fold_by(f, self._read_all(half))
         return self.broadcast(result, first) if root is None else result
 
-    def _show(self, text: str, obj: Any) -> int:
+    def _show(self, text: str, obj: object) -> int:
         serialized = Serialized(obj)
         return self._exchange.call(text, serialized.nbytes, serialized.write)
 
@@ -284,12 +288,12 @@ class Collectives:
     def _read_all(self, half: int) -> list[Any]:
         return [self._read(rank, half) for rank in range(self.size)]
 
-    def _check_rank(self, rank: Any) -> None:
+    def _check_rank(self, rank: object) -> None:
         whole("a rank", rank, 0, self.size - 1)
 
 
 @lru_cache(maxsize=256)
-def _text(name: str, root: int | None, kind: Any, shape: Any) -> str:
+def _text(name: str, root: int | None, kind: object, shape: object) -> str:
     """Describe a reduction: all ranks have to agree on this text."""
     call = f"allreduce({name})" if root is None else f"reduce({name}, root={root})"
     return f"{call} of {kind} {shape}".rstrip()

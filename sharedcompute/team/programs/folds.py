@@ -42,7 +42,7 @@ def op_name(op: Op) -> str:
     return op if isinstance(op, str) else str(getattr(op, "__qualname__", op))
 
 
-def numeric_array(value: Any, op: Op) -> NDArray[Any]:
+def numeric_array(value: object, op: Op) -> NDArray[Any]:
     """Return the array to combine; booleans as integers for sums and products, as in NumPy.
 
     Raises
@@ -59,12 +59,12 @@ def numeric_array(value: Any, op: Op) -> NDArray[Any]:
     return array.astype(np.int64) if array.dtype.kind == "b" and op in ("sum", "prod") else array
 
 
-def is_integer(value: Any) -> bool:
+def is_integer(value: object) -> bool:
     """Return whether a value is a Python integer, which has any size."""
     return isinstance(value, int) and not isinstance(value, np.generic)
 
 
-def like(value: Any, result: NDArray[Any]) -> Any:
+def like(value: object, result: NDArray[Any]) -> Any:
     """Return the result in the type of `value`: a scalar for a scalar."""
     if isinstance(value, np.generic):
         return result[()]
@@ -108,7 +108,7 @@ def fold_by(f: Combine, values: list[Any]) -> Any:
     return result
 
 
-def check_out(out: Any, array: NDArray[Any]) -> None:
+def check_out(out: object, array: NDArray[Any]) -> None:
     """Check that the result fits `out`."""
     refuse_meaning(out)
     if isinstance(out, np.ndarray) and (out.dtype, out.shape) == (array.dtype, array.shape):

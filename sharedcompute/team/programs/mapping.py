@@ -30,10 +30,10 @@ class MapOptions(NamedTuple):
 
 def map_rows(
     worker: Worker,
-    f: Callable[..., Any],
+    f: Callable[..., object],
     x: NDArray[Any],
     out: NDArray[Any],
-    params: tuple[Any, ...],
+    params: tuple[object, ...],
     as_options: tuple[int, Mode, Schedule, int | None, bool],
 ) -> None:
     """Call ``f(x_rows, out_rows, *params)`` on this worker's rows.
@@ -45,7 +45,7 @@ def map_rows(
     # Plain arrays: numba knows their type by a fast path that subclasses miss (1 us, not 20).
     x, out = x.view(np.ndarray), out.view(np.ndarray)
     # An explicit signature does not allow for read-only arrays and would not match one.
-    if not (is_dispatcher(f) and not f._can_compile):  # type: ignore[attr-defined]
+    if not (is_dispatcher(f) and not f._can_compile):
         x.flags.writeable = False
     n = len(x)
     for block in worker.claim_agreed(n, options.block_rows, options.schedule):
@@ -58,9 +58,10 @@ def map_rows(
                 check_written(f, given, rows, params, options.halo, function_name(f))
 
 
-def function_name(f: Callable[..., Any]) -> str:
+def function_name(f: Callable[..., object]) -> str:
     """Return the name of a function, for errors."""
-    return getattr(f, "__name__", "the function")
+    name: str = getattr(f, "__name__", "the function")
+    return name
 
 
 def pieces(block: Rows, n: int, halo: int) -> Iterator[Rows]:

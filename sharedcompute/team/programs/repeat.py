@@ -25,11 +25,11 @@ _CONSTANTS = (bool, int, float, complex, str, bytes, type(None), np.number, np.b
 class MapCall(NamedTuple):
     """The arguments of a map: function, arrays, parameters, and how rows are assigned."""
 
-    f: Callable[..., Any]
+    f: Callable[..., object]
     x: Any
     out: Any
-    params: tuple[Any, ...]
-    cut: tuple[Any, ...]
+    params: tuple[object, ...]
+    cut: tuple[object, ...]
 
     def is_repeatable(self) -> bool:
         """Return whether an equal call has the same effect: no part of it can change unseen.
@@ -47,7 +47,7 @@ class LastMap:
 
     def __init__(self) -> None:
         self._call: MapCall | None = None
-        self._seen: tuple[Any, ...] = ()
+        self._seen: tuple[object, ...] = ()
         self._message: EncodedJob | None = None
 
     def find(self, call: MapCall) -> EncodedJob | None:
@@ -76,7 +76,7 @@ class LastMap:
         self._message = message
 
 
-def _mutable_attributes(array: NDArray[Any]) -> tuple[Any, ...]:
+def _mutable_attributes(array: NDArray[Any]) -> tuple[object, ...]:
     """Return the attributes of an array that may be set in place."""
     segment = segment_of(array)
     is_open = segment is not None and (segment.remove is None or segment.remove.alive)
@@ -87,17 +87,17 @@ class VerifiedFunctions:
     """The functions that were verified to write all of their output, by the dtype of the input."""
 
     def __init__(self) -> None:
-        self._kinds: weakref.WeakKeyDictionary[Any, set[np.dtype[Any]]]
+        self._kinds: weakref.WeakKeyDictionary[object, set[np.dtype[Any]]]
         self._kinds = weakref.WeakKeyDictionary()
 
-    def knows(self, f: Any, kind: np.dtype[Any]) -> bool:
+    def knows(self, f: object, kind: np.dtype[Any]) -> bool:
         """Return whether `f` was verified for a dtype."""
         try:
             return kind in self._kinds.get(f, ())
         except TypeError:  # no hash, or no weak references
             return False
 
-    def note(self, f: Any, kind: np.dtype[Any]) -> None:
+    def note(self, f: object, kind: np.dtype[Any]) -> None:
         """Record that `f` writes all of its output."""
         with suppress(TypeError):
             self._kinds.setdefault(f, set()).add(kind)

@@ -233,7 +233,7 @@ class Worker(Collectives):
         """
         return self._control.waiting(what)
 
-    def post(self, obj: Any) -> None:
+    def post(self, obj: object) -> None:
         """Send an object to the parent's `on_message` while the program runs.
 
         It waits while the socket is full.
@@ -245,7 +245,7 @@ class Worker(Collectives):
         """
         self._channel.send(POST, self._job, *dumps(obj, "copy"))
 
-    def send(self, obj: Any, rank: int, timeout: float | None = None) -> None:
+    def send(self, obj: object, rank: int, timeout: float | None = None) -> None:
         """Send an object to another rank, or to this one.
 
         A buffered send, as in MPI: up to 32 messages wait for a rank that does not receive. Then
