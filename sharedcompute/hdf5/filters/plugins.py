@@ -40,6 +40,10 @@ _FUNCTION = ctypes.CFUNCTYPE(
 class _FilterClass(ctypes.Structure):
     """``H5Z_class2_t``."""
 
+    id: int
+    name: bytes
+    filter: Callable[..., int]
+
     _fields_ = (
         ("version", ctypes.c_int),
         ("id", ctypes.c_int),
@@ -87,7 +91,7 @@ class Plugin:
     def __init__(self, code: int, file: str) -> None:
         self._library = ctypes.CDLL(file)
         self._library.H5PLget_plugin_info.restype = ctypes.POINTER(_FilterClass)
-        self._class = self._library.H5PLget_plugin_info().contents
+        self._class: _FilterClass = self._library.H5PLget_plugin_info().contents
         assert self._class.id == code
         self._filter = self._class.filter
         self._name = self._class.name.split(b";")[0].decode("utf-8", "replace").strip()
