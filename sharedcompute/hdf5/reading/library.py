@@ -36,9 +36,10 @@ class H5pyReader(StoredReader):
             available(step.code)
         cache = cache_nbytes(source) if source.chunks else None
         self._file = open_file(source.file, cache)
-        self._dataset: h5py.Dataset = self._file[raw(source.path)]
-        self._bits = isinstance(self._dataset.id.get_type(), h5t.TypeBitfieldID)
-        self._gaps = leaves_gaps(self._dataset.id.get_create_plist())
+        dataset: h5py.Dataset = self._file[raw(source.path)]
+        self._dataset = dataset
+        self._bits = isinstance(dataset.id.get_type(), h5t.TypeBitfieldID)
+        self._gaps = leaves_gaps(dataset.id.get_create_plist())
         self._source = source
         self._scratch = RowBuffer(source)
 
