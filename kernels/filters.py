@@ -119,7 +119,7 @@ def _fold(total: np.uint64) -> np.uint64:
 
 
 @kernel
-def sized_blocks(data: Bytes, itemsize: int, room: int) -> bool | np.bool:
+def sized_blocks(data: Bytes, itemsize: int, room: int) -> bool:
     """Return whether data of the LZ4 filter, or of bitshuffle, hold all blocks that they declare.
 
     Both begin with the count of decoded bytes (8), that of a block (4), and have its stored bytes
@@ -137,12 +137,11 @@ def sized_blocks(data: Bytes, itemsize: int, room: int) -> bool | np.bool:
     nbytes, block = _big_endian(data, 0, 8), _big_endian(data, 8, 4)
     if nbytes < 0 or nbytes > room or (block <= 0 and nbytes > 0):
         return False
-    raw: int | np.int64 = 0
+    raw = 0
     if itemsize > 0:
         if nbytes % itemsize or block % (8 * itemsize):
             return False
         raw = nbytes // itemsize % 8 * itemsize
-    at: int | np.int64
     at, left = 12, nbytes - raw
     while left > 0:
         if at + 4 > data.size:
@@ -153,8 +152,8 @@ def sized_blocks(data: Bytes, itemsize: int, room: int) -> bool | np.bool:
 
 
 @kernel
-def _big_endian(data: Bytes, at: int | np.int64, count: int) -> np.int64:
+def _big_endian(data: Bytes, at: int, count: int) -> int:
     value = np.int64(0)
     for i in range(at, at + count):
         value = value << np.int64(8) | np.int64(data[i])
-    return value
+    return value  # type: ignore[return-value]

@@ -41,9 +41,9 @@ from sharedcompute.team.processes.launch import WorkerHandle
 from sharedcompute.team.processes.serve import WorkerConfig
 
 if TYPE_CHECKING:
-    from multiprocessing.context import BaseContext
-
     from numba.core.dispatcher import Dispatcher
+
+    from sharedcompute.team.processes.launch import Context
 
 _GRACE = 0.5
 """Seconds that workers have to notice the end of a job before they are killed."""
@@ -56,7 +56,7 @@ class Supervisor:
     """The workers of a team and their supervision; `Team` is the public face."""
 
     def __init__(
-        self, context: BaseContext, size: int, threads: int, pins: tuple[Cores, ...] = ()
+        self, context: Context, size: int, threads: int, pins: tuple[Cores, ...] = ()
     ) -> None:
         words = arrays.zeros(Control.size_for(size), np.int64)
         areas = arrays.zeros(RankAreas.size_for(size), np.int64)

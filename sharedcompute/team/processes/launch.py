@@ -15,7 +15,7 @@ from dataclasses import replace
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sharedcompute.errors import Error, InputError, MemoryBudgetError
 from sharedcompute.shm import segments
@@ -28,9 +28,11 @@ from sharedcompute.traits import IN_PROCESS
 from sharedcompute.wording import option
 
 if TYPE_CHECKING:
-    from multiprocessing.context import BaseContext
+    from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 
     from sharedcompute.team.processes.serve import WorkerConfig
+
+    Context = ForkContext | ForkServerContext | SpawnContext
 
 _PRELOAD = ["sharedcompute.team.processes.preload"]
 
@@ -139,7 +141,7 @@ def check_descriptors(size: int) -> None:
         )
 
 
-def context(start_method: str | None) -> BaseContext:
+def context(start_method: str | None) -> Context:
     """Return the context of a start method; by default of forkserver, or spawn if there is none."""
     occupy_standard()
     known = multiprocessing.get_all_start_methods()
@@ -147,7 +149,7 @@ def context(start_method: str | None) -> BaseContext:
         raise InputError(f"expected a start method out of {', '.join(known)}, got {start_method!r}")
     if start_method is None:
         start_method = "forkserver" if "forkserver" in known else "spawn"
-    chosen = multiprocessing.get_context(start_method)
+    chosen = cast("Context", multiprocessing.get_context(start_method))
     send_main_by_value()
     if start_method == "forkserver":
         with _starting("the process that starts workers"):
@@ -156,7 +158,7 @@ def context(start_method: str | None) -> BaseContext:
 
 
 def start_worker(
-    chosen: BaseContext, config: WorkerConfig, rank: int, pool: BufferPool
+    chosen: Context, config: WorkerConfig, rank: int, pool: BufferPool
 ) -> WorkerHandle:
     """Start the worker of `rank`.
 
@@ -186,7 +188,7 @@ def start_worker(
                 # closed.
                 forked.close_in_forks(ours)
                 with theirs:
-                    process: BaseProcess = chosen.Process(  # type: ignore[attr-defined]
+                    process: BaseProcess = chosen.Process(
                         target=serve.main,
                         args=(replace(config, rank=rank), theirs),
                         name=f"sharedcompute-{rank}",
