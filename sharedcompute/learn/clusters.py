@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sharedcompute.api.dataset import Dataset
 from sharedcompute.api.typing import AddressLike, ArrayInput
@@ -15,6 +16,7 @@ from sharedcompute.learn.estimator import Estimator, opened
 from sharedcompute.learn.foundation import (
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
+    Tags,
     TransformerMixin,
 )
 from sharedcompute.operations.specs import Array
@@ -79,7 +81,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         self,
         n_clusters: int = 8,
         *,
-        init: Any = "k-means++",
+        init: str | ArrayLike = "k-means++",
         max_iter: int = 300,
         tol: float = 1e-4,
         random_state: int = 0,
@@ -118,7 +120,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         del y
         x = self._rows(X, least=1)
         names = ("n_clusters", "init", "max_iter", "tol", "random_state")
-        found = self._fit("kmeans", x, {name: getattr(self, name) for name in names})
+        params: dict[str, object] = {name: getattr(self, name) for name in names}
+        found = self._fit("kmeans", x, params)
         self.cluster_centers_: Array = found["cluster_centers"]
         self.labels_: Array = found["labels"]
         self.inertia_: float = found["inertia"]
@@ -166,7 +169,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
             parts.append(float(square.sum()))
         return -math.fsum(parts)
 
-    def _centers(self) -> dict[str, Any]:
+    def _centers(self) -> dict[str, object]:
         # Asked for before it is known whether there are any.
         return {"centers": getattr(self, "cluster_centers_", None)}
 
@@ -174,7 +177,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
     def _n_features_out(self) -> int:
         return len(self.cluster_centers_)
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from sharedcompute.events import Listener
 from sharedcompute.learn.estimator import Estimator
 from sharedcompute.learn.foundation import (
     ClassNamePrefixFeaturesOutMixin,
+    Tags,
     TransformerMixin,
     check_is_fitted,
 )
@@ -119,7 +120,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         self.n_components_ = len(self.components_)
         return self
 
-    def _params(self, shape: tuple[int, ...]) -> dict[str, Any]:
+    def _params(self, shape: tuple[int, ...]) -> dict[str, object]:
         solver = SOLVERS.get(self.svd_solver)
         if solver is None:
             raise InputError(
@@ -152,7 +153,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         ndarray or Dataset, shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        params: dict[str, Any] = {"components": self.components_, "mean": self.mean_}
+        params: dict[str, object] = {"components": self.components_, "mean": self.mean_}
         if self.whiten:
             params["variance"] = self._scale() ** 2
         return self._map("project", X, params, output, overwrite)
@@ -177,7 +178,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     def _n_features_out(self) -> int:
         return self.n_components_
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

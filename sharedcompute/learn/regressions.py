@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.events import Listener
 from sharedcompute.learn.estimator import Estimator, in_memory
-from sharedcompute.learn.foundation import RegressorMixin, check_is_fitted
+from sharedcompute.learn.foundation import RegressorMixin, Tags, check_is_fitted
 from sharedcompute.operations.specs import Array
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName
@@ -24,7 +24,7 @@ class _Regression(RegressorMixin, Estimator):
 
     def _keep(self, found: Fitted) -> None:
         self.coef_: Array = found["coef"]
-        self.intercept_: Any = found["intercept"] if self.fit_intercept else 0.0
+        self.intercept_: float | Array = found["intercept"] if self.fit_intercept else 0.0
 
     def predict(
         self, X: ArrayInput, *, output: AddressLike | Array | None = None, overwrite: bool = False
@@ -49,15 +49,16 @@ class _Regression(RegressorMixin, Estimator):
 
     def score(self, X: ArrayInput, y: ArrayInput) -> float:
         """Return the share of the variance of `y` explained (R^2), the mean over targets."""
-        predicted, y = np.asarray(self.predict(X)), np.asarray(in_memory(y), np.float64)
-        residual = np.square(y - predicted.reshape(y.shape)).sum(axis=0)
-        total = np.square(y - y.mean(axis=0)).sum(axis=0)
+        predicted: Array = np.asarray(self.predict(X))
+        given = np.asarray(in_memory(y), np.float64)
+        residual: Array = np.square(given - predicted.reshape(given.shape)).sum(axis=0)
+        total: Array = np.square(given - given.mean(axis=0)).sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             # A constant target is met or it is not.
             met = np.where(residual == 0, 1.0, 0.0)
             return float(np.where(total > 0, 1 - residual / total, met).mean())
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags

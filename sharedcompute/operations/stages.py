@@ -83,7 +83,8 @@ class Stage:
     new_axes: bool = False
 
 
-def is_ours(kernel: Any) -> bool:
+def is_ours(kernel: object) -> bool:
     """Return whether a kernel is of this package, and not a user's."""
-    inner = getattr(kernel, "func", kernel)
-    return (getattr(inner, "__module__", None) or "").startswith("sharedcompute.")
+    inner: object = getattr(kernel, "func", kernel)
+    module: str | None = getattr(inner, "__module__", None)
+    return (module or "").startswith("sharedcompute.")
