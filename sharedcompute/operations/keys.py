@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Keys = NDArray[np.unsignedinteger[Any]]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sharedcompute.operations.specs import DType, Kernel
+from sharedcompute.operations.specs import DType, Kernel, Scalar
 from sharedcompute.rows import Mode
 
 
@@ -75,7 +75,7 @@ class Stage:
     dtype: DType
     halo: int = 0
     mode: Mode = "reflect"
-    cval: float = 0.0
+    cval: Scalar = 0.0
     matrix: bool = False
     elementwise: bool = False
     copies: int = 0
