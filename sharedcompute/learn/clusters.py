@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
@@ -122,8 +123,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         names = ("n_clusters", "init", "max_iter", "tol", "random_state")
         params: dict[str, object] = {name: getattr(self, name) for name in names}
         found = self._fit("kmeans", x, params)
-        self.cluster_centers_: Array = found["cluster_centers"]
-        self.labels_: Array = found["labels"]
+        arrays: Mapping[str, Array] = found
+        self.cluster_centers_ = arrays["cluster_centers"]
+        self.labels_ = arrays["labels"]
         self.inertia_: float = found["inertia"]
         self.n_iter_: int = found["n_iter"]
         self.history_ = found.history
@@ -160,7 +162,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         labels = self.predict(X)
         there = opened(X)
         rows = self._checked(X) if there is None else there
-        parts = []
+        parts: list[float] = []
         for start in range(0, len(labels), SCORED_ROWS):
             some = slice(start, start + SCORED_ROWS)
             square = np.empty(len(labels[some]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
@@ -110,14 +111,15 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         del y
         x = self._rows(X, least=2)
         found = self._fit("pca", x, self._params(x.shape))
-        self.components_: Array = found["components"]
-        self.explained_variance_: Array = found["explained_variance"]
-        self.explained_variance_ratio_: Array = found["explained_variance_ratio"]
-        self.singular_values_: Array = found["singular_values"]
-        self.mean_: Array = found["mean"]
+        arrays: Mapping[str, Array] = found
+        self.components_ = arrays["components"]
+        self.explained_variance_ = arrays["explained_variance"]
+        self.explained_variance_ratio_ = arrays["explained_variance_ratio"]
+        self.singular_values_ = arrays["singular_values"]
+        self.mean_ = arrays["mean"]
         self.noise_variance_: float = found["noise_variance"]
         self.n_samples_: int = found["n_samples"]
-        self.n_components_ = len(self.components_)
+        self.n_components_: int = len(self.components_)
         return self
 
     def _params(self, shape: tuple[int, ...]) -> dict[str, object]:
@@ -161,7 +163,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     def inverse_transform(self, X: ArrayInput) -> Array:
         """Return the rows that have the coordinates `X`, shape (n_samples, n_components)."""
         check_is_fitted(self)
-        x = np.asarray(X)
+        x: Array = np.asarray(X)
         if x.ndim != 2 or x.shape[1] != self.n_components_:
             raise InputError(
                 f"expected coordinates of shape (n_samples, {self.n_components_}), got {x.shape}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sharedcompute.api.dataset import Dataset
 from sharedcompute.api.fitted import Fitted
@@ -44,15 +45,16 @@ class _Regression(RegressorMixin, Estimator):
         ndarray or Dataset, shape (n_samples,) or (n_samples, n_targets)
         """
         check_is_fitted(self)
-        params = {"coef": self.coef_, "intercept": self.intercept_}
+        params: dict[str, object] = {"coef": self.coef_, "intercept": self.intercept_}
         return self._map("linear", X, params, output, overwrite)
 
     def score(self, X: ArrayInput, y: ArrayInput) -> float:
         """Return the share of the variance of `y` explained (R^2), the mean over targets."""
         predicted: Array = np.asarray(self.predict(X))
         given = np.asarray(in_memory(y), np.float64)
-        residual: Array = np.square(given - predicted.reshape(given.shape)).sum(axis=0)
-        total: Array = np.square(given - given.mean(axis=0)).sum(axis=0)
+        apart = given - predicted.reshape(given.shape)
+        residual: NDArray[np.float64] = np.square(apart).sum(axis=0)
+        total: NDArray[np.float64] = np.square(given - given.mean(axis=0)).sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             # A constant target is met or it is not.
             met = np.where(residual == 0, 1.0, 0.0)
@@ -88,6 +90,7 @@ class LinearRegression(_Regression):
     Examples
     --------
     >>> import numpy as np
+    from numpy.typing import NDArray
     >>> from sharedcompute.learn import LinearRegression
     >>> model = LinearRegression().fit(np.array([[0.0], [1.0], [2.0]]), [1.0, 3.0, 5.0])
     >>> model.coef_.round(6), round(model.intercept_, 6)
@@ -158,6 +161,7 @@ class Ridge(_Regression):
     Examples
     --------
     >>> import numpy as np
+    from numpy.typing import NDArray
     >>> from sharedcompute.learn import Ridge
     >>> Ridge(alpha=1.0).fit(np.array([[-1.0], [0.0], [1.0]]), [-3.0, 0.0, 3.0]).coef_.round(6)
     array([2.])

@@ -6,12 +6,14 @@ A state holds up to `size` picks: ``key`` and ``row``, shape (size,), and the ro
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from sharedcompute.operations.fits.declaration import Specs
 from sharedcompute.operations.specs import Array, ArraySpec, Bools, DType, State
 
-Span = slice[int, int, None]
+Span: TypeAlias = "slice[int, int, None]"
 
 
 def picks(size: int, features: int, dtype: DType) -> Specs:
