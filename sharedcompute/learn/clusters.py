@@ -120,8 +120,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         """
         del y
         x = self._rows(X, least=1)
-        names = ("n_clusters", "init", "max_iter", "tol", "random_state")
-        params: dict[str, object] = {name: getattr(self, name) for name in names}
+        params: dict[str, object] = {
+            "n_clusters": self.n_clusters,
+            "init": self.init,
+            "max_iter": self.max_iter,
+            "tol": self.tol,
+            "random_state": self.random_state,
+        }
         found = self._fit("kmeans", x, params)
         arrays: Mapping[str, Array] = found
         self.cluster_centers_ = arrays["cluster_centers"]

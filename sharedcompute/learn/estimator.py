@@ -89,8 +89,13 @@ class Estimator(BaseEstimator):
 
     def _running(self) -> dict[str, Any]:
         """Return the options that are given. A team has workers and threads of its own."""
-        names = ("workers", "threads", "memory", "engine", "team")
-        given: dict[str, object] = {name: getattr(self, name) for name in names}
+        given: dict[str, object] = {
+            "workers": self.workers,
+            "threads": self.threads,
+            "memory": self.memory,
+            "engine": self.engine,
+            "team": self.team,
+        }
         return {name: value for name, value in given.items() if value is not None}
 
     def _rows(self, X: ArrayInput, least: int) -> Array | Rows:

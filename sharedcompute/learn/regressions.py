@@ -54,11 +54,13 @@ class _Regression(RegressorMixin, Estimator):
         given = np.asarray(in_memory(y), np.float64)
         apart = given - predicted.reshape(given.shape)
         residual: NDArray[np.float64] = np.square(apart).sum(axis=0)
-        total: NDArray[np.float64] = np.square(given - given.mean(axis=0)).sum(axis=0)
+        mean: NDArray[np.float64] = given.mean(axis=0)
+        total: NDArray[np.float64] = np.square(given - mean).sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             # A constant target is met or it is not.
             met = np.where(residual == 0, 1.0, 0.0)
-            return float(np.where(total > 0, 1 - residual / total, met).mean())
+            shares: NDArray[np.float64] = np.where(total > 0, 1 - residual / total, met)
+            return float(shares.mean())
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
