@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 from sharedcompute.engines.claims import Claims
 from sharedcompute.engines.engine import Program
 from sharedcompute.events import Event, Listener
 from sharedcompute.rows import Blocks, Rows
+from sharedcompute.sync.layout import ControlBlock
 
 
 class Alone:
@@ -34,7 +34,7 @@ class Alone:
         self.failed: Rows | None = None
 
     @cached_property
-    def control(self) -> Any:
+    def control(self) -> ControlBlock:
         """A control block for one rank."""
         from sharedcompute.sync import alone  # noqa: PLC0415 - 18 ms that only fits need
 

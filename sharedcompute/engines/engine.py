@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from sharedcompute.engines.claims import Claims
 from sharedcompute.events import BlockDone, Event, Listener, StateTaken
+from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.operations.reductions.tally import Tally
 from sharedcompute.operations.specs import Array, DType, State
 from sharedcompute.options import RunOptions
@@ -25,9 +26,11 @@ from sharedcompute.rows import Blocks, Rows
 from sharedcompute.traits import Traits, module_of
 
 if TYPE_CHECKING:
+    from sharedcompute.planning.ports import Source
+    from sharedcompute.sync.layout import ControlBlock
     from sharedcompute.team import Team
 
-Deliver = Callable[[int, int, Sequence[Any]], None]
+Deliver = Callable[[int, int, Sequence[EncodedChunk]], None]
 """Takes the encoded chunks of unit ... and result number ... to the one writer of the file."""
 
 TAKE_SECONDS = 1.0
@@ -149,7 +152,7 @@ class Party(Protocol):
         """The number of ranks."""
 
     @property
-    def control(self) -> Any:
+    def control(self) -> ControlBlock:
         """The control block that `sharedcompute.sync.barrier` takes."""
 
     @property
@@ -209,7 +212,7 @@ class Engine(Protocol):
     def share(self, array: Array) -> Array:
         """Return an array in a form that reaches units at little cost."""
 
-    def reach(self, source: Any) -> Any:
+    def reach(self, source: Source) -> Source:
         """Return the source in a form that units can open."""
 
     def run(
@@ -226,7 +229,7 @@ class Engine(Protocol):
         """
 
 
-def undeliverable(_unit: int, _number: int, _chunks: Sequence[Any]) -> None:
+def undeliverable(_unit: int, _number: int, _chunks: Sequence[EncodedChunk]) -> None:
     """Refuse chunks where nothing is delivered: arrays in memory give none."""
     raise AssertionError("arrays in memory give no chunks")
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from sharedcompute.events import BlockDone, Event, Listener, StateTaken, WorkerR
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.options import RunOptions
 from sharedcompute.planning.in_memory import ArraySource, FileArray
+from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule, hull
 from sharedcompute.shm import arrays
 from sharedcompute.team import Team
@@ -75,7 +75,7 @@ class Local:
         """Return it in shared memory if it is large, else as is: it is pickled for each worker."""
         return arrays.asarray(array) if array.nbytes > SHARED_FROM else array
 
-    def reach(self, source: Any) -> Any:
+    def reach(self, source: Source) -> Source:
         """Return the source, with an array in private memory copied to shared memory."""
         array = source.array if isinstance(source, ArraySource) else None
         if isinstance(array, np.ndarray) and arrays.handle(array) is None:
@@ -88,7 +88,7 @@ class Local:
         """Do units on the team; when a worker dies, those that it leaves undone are done again."""
         work.warm_up()
         remaining = _Remaining(range(len(work)) if left is None else left, listen, work.taken)
-        deaths: Counter[Any] = Counter()
+        deaths: Counter[tuple[int, int] | None] = Counter()
         while True:
             try:
                 self._round(work, remaining.units(), deliver, remaining.listen)
@@ -133,7 +133,7 @@ class Local:
             self._rings = Rings.make(self._team.size)
         rings = self._rings if work.ordered else None
 
-        def receive(rank: int, message: Any) -> None:
+        def receive(rank: int, message: Sent | Sequence[Event]) -> None:
             if isinstance(message, Sent):
                 assert rings is not None
                 deliver(message.block, message.number, rings.take(rank, message))

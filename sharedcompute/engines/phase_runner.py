@@ -198,8 +198,8 @@ class PhaseRunner:
     def _source(self, planned: Source) -> Source:
         """Return the source in a form that workers can open."""
         source = self._decoded if isinstance(planned, Decoded) else planned
-        reached: Source = self._engine.reach(source)
-        return reached
+        assert source is not None
+        return self._engine.reach(source)
 
     def _sink(self, number: int, store: Store) -> Sink:
         """Return what workers open to store rows: an array, or a dataset of the output."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from sharedcompute.engines.claims import Claims
 from sharedcompute.engines.engine import Left, Program, Work
@@ -12,6 +11,7 @@ from sharedcompute.engines.units.outbox import Outbox, Rings
 from sharedcompute.engines.units.threads import do_units
 from sharedcompute.errors import ProgramError
 from sharedcompute.events import Event, RoundDone, StateTaken
+from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.rows import Blocks, Schedule
 from sharedcompute.system import faults
 from sharedcompute.team import Worker
@@ -54,7 +54,7 @@ class _Mail:
         self._post = _Post(worker)
         self.flush = self._post.flush
 
-    def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
+    def deliver(self, block: int, number: int, chunks: Sequence[EncodedChunk]) -> None:
         """Send chunks on their way."""
         assert self._outbox is not None
         self._outbox.put(block, number, chunks)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from sharedcompute.engines.durability.lineage import record
 from sharedcompute.engines.fits.run import FitOutcome
@@ -21,7 +22,7 @@ from sharedcompute.hdf5.writing import stamps
 from sharedcompute.hdf5.writing.sink import Created, DatasetSink, create, created
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.reductions.reduction import Reduction
-from sharedcompute.operations.specs import ArraySpec
+from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.planning.axes import axes_after, axes_of_fit
 from sharedcompute.planning.job import FitStep, Job, MapStep, saved
 from sharedcompute.planning.passes import Pass
@@ -57,10 +58,13 @@ class Results(PlanOutput):
         assert step.save is not None
         kept = {sink.path for sink in self._plan.row_sinks}
         with open_file(str(self._file.file)) as opened:
-            history = opened[f"{step.save}/history"]
+            history: h5py.Group = opened[f"{step.save}/history"]
             paths = zip(step.operation.saved, saved(step), strict=True)
-            found = {name: opened[path][()] for name, path in paths if path not in kept}
-            converged, stopped = (bool(history.attrs[name]) for name in ("converged", "stopped"))
+            found: dict[str, Array] = {
+                name: opened[path][()] for name, path in paths if path not in kept
+            }
+            converged = bool(history.attrs["converged"])
+            stopped = bool(history.attrs["stopped"])
         rounds = {
             n.removeprefix("history/"): v for n, v in found.items() if n.startswith("history/")
         }
@@ -100,6 +104,7 @@ class Results(PlanOutput):
         self._durable.progress.finishing()
         assert self._crcs is not None
         stores = zip(self._last.stores, self._created, self._crcs, strict=True)
+        crcs: NDArray[np.uint32]
         for store, made, crcs in stores:
             assert store.step is not None
             self._describe(made.dataset, store.step, self._axes(store.depth))
@@ -134,7 +139,7 @@ class Results(PlanOutput):
             stamps.record_whole(made.dataset, values)
             kept = axes_of_fit(step.operation, name, axes, row, values.shape)
             self._describe(made.dataset, number, kept)
-        history = self._file.h5[f"{group}/history"]
+        history: h5py.Group = self._file.h5[f"{group}/history"]
         history.attrs["converged"] = int(fitted.converged)
         history.attrs["stopped"] = int(fitted.stopped)
 

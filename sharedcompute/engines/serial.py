@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from sharedcompute.events import Listener, StateTaken
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.options import RunOptions
 from sharedcompute.planning.in_memory import FileArray
+from sharedcompute.planning.ports import Source
 from sharedcompute.traits import traits_of
 
 
@@ -51,7 +51,7 @@ class Serial:
         """Return the array as it is."""
         return array
 
-    def reach(self, source: Any) -> Any:
+    def reach(self, source: Source) -> Source:
         """Return the source as it is: any can be opened here."""
         return source
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import h5py
+
 from sharedcompute.engines.output import Found, PlanOutput
 from sharedcompute.hdf5.copying.metadata import copy_metadata
 from sharedcompute.hdf5.copying.storage import Storage
@@ -87,7 +89,7 @@ class CopiedFile(PlanOutput):
         if self._repack.path is None or not isinstance(phase, Copy):
             return
         self._durable.progress.finishing()
-        dataset = self._file.h5[raw(self._paths[phase.at])]
+        dataset: h5py.Dataset = self._file.h5[raw(self._paths[phase.at])]
         source, fresh = phase.recoding.source, self._file.fresh
         self._warnings += copy_metadata(source, dataset, file_attributes=fresh)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sharedcompute.api.dataset import Dataset
 from sharedcompute.api.typing import AddressLike, ArrayInput
@@ -15,6 +17,7 @@ from sharedcompute.learn.estimator import Estimator, opened
 from sharedcompute.learn.foundation import (
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
+    Tags,
     TransformerMixin,
 )
 from sharedcompute.operations.specs import Array
@@ -79,7 +82,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         self,
         n_clusters: int = 8,
         *,
-        init: Any = "k-means++",
+        init: str | ArrayLike = "k-means++",
         max_iter: int = 300,
         tol: float = 1e-4,
         random_state: int = 0,
@@ -117,10 +120,17 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         """
         del y
         x = self._rows(X, least=1)
-        names = ("n_clusters", "init", "max_iter", "tol", "random_state")
-        found = self._fit("kmeans", x, {name: getattr(self, name) for name in names})
-        self.cluster_centers_: Array = found["cluster_centers"]
-        self.labels_: Array = found["labels"]
+        params: dict[str, object] = {
+            "n_clusters": self.n_clusters,
+            "init": self.init,
+            "max_iter": self.max_iter,
+            "tol": self.tol,
+            "random_state": self.random_state,
+        }
+        found = self._fit("kmeans", x, params)
+        arrays: Mapping[str, Array] = found
+        self.cluster_centers_ = arrays["cluster_centers"]
+        self.labels_ = arrays["labels"]
         self.inertia_: float = found["inertia"]
         self.n_iter_: int = found["n_iter"]
         self.history_ = found.history
@@ -157,7 +167,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         labels = self.predict(X)
         there = opened(X)
         rows = self._checked(X) if there is None else there
-        parts = []
+        parts: list[float] = []
         for start in range(0, len(labels), SCORED_ROWS):
             some = slice(start, start + SCORED_ROWS)
             square = np.empty(len(labels[some]))
@@ -166,7 +176,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
             parts.append(float(square.sum()))
         return -math.fsum(parts)
 
-    def _centers(self) -> dict[str, Any]:
+    def _centers(self) -> dict[str, object]:
         # Asked for before it is known whether there are any.
         return {"centers": getattr(self, "cluster_centers_", None)}
 
@@ -174,7 +184,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
     def _n_features_out(self) -> int:
         return len(self.cluster_centers_)
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from sharedcompute.events import Listener
 from sharedcompute.learn.estimator import Estimator
 from sharedcompute.learn.foundation import (
     ClassNamePrefixFeaturesOutMixin,
+    Tags,
     TransformerMixin,
     check_is_fitted,
 )
@@ -109,17 +111,18 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         del y
         x = self._rows(X, least=2)
         found = self._fit("pca", x, self._params(x.shape))
-        self.components_: Array = found["components"]
-        self.explained_variance_: Array = found["explained_variance"]
-        self.explained_variance_ratio_: Array = found["explained_variance_ratio"]
-        self.singular_values_: Array = found["singular_values"]
-        self.mean_: Array = found["mean"]
+        arrays: Mapping[str, Array] = found
+        self.components_ = arrays["components"]
+        self.explained_variance_ = arrays["explained_variance"]
+        self.explained_variance_ratio_ = arrays["explained_variance_ratio"]
+        self.singular_values_ = arrays["singular_values"]
+        self.mean_ = arrays["mean"]
         self.noise_variance_: float = found["noise_variance"]
         self.n_samples_: int = found["n_samples"]
-        self.n_components_ = len(self.components_)
+        self.n_components_: int = len(self.components_)
         return self
 
-    def _params(self, shape: tuple[int, ...]) -> dict[str, Any]:
+    def _params(self, shape: tuple[int, ...]) -> dict[str, object]:
         solver = SOLVERS.get(self.svd_solver)
         if solver is None:
             raise InputError(
@@ -152,7 +155,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         ndarray or Dataset, shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        params: dict[str, Any] = {"components": self.components_, "mean": self.mean_}
+        params: dict[str, object] = {"components": self.components_, "mean": self.mean_}
         if self.whiten:
             params["variance"] = self._scale() ** 2
         return self._map("project", X, params, output, overwrite)
@@ -160,7 +163,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     def inverse_transform(self, X: ArrayInput) -> Array:
         """Return the rows that have the coordinates `X`, shape (n_samples, n_components)."""
         check_is_fitted(self)
-        x = np.asarray(X)
+        x: Array = np.asarray(X)
         if x.ndim != 2 or x.shape[1] != self.n_components_:
             raise InputError(
                 f"expected coordinates of shape (n_samples, {self.n_components_}), got {x.shape}"
@@ -177,7 +180,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     def _n_features_out(self) -> int:
         return self.n_components_
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -19,6 +19,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.learn.foundation import BaseEstimator, check_is_fitted, validate_data
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.shm.shared_array import SharedArray
+from sharedcompute.team import Team
 from sharedcompute.traits import EngineName
 from sharedcompute.validation.arrays import refuse_meaning
 
@@ -37,11 +38,14 @@ class Rows(Protocol):
     def dtype(self) -> DType:
         """Their dtype."""
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: slice, /) -> Array:
         """Return some of them, as an array."""
 
+    def __array__(self) -> Array:
+        """Return all of them."""
 
-def opened(given: Any) -> Rows | None:
+
+def opened(given: ArrayInput) -> Rows | None:
     """Return what is given as rows, unless it is for scikit-learn to convert to an array."""
     if isinstance(given, str | os.PathLike | Address):
         return open_dataset(given)
@@ -49,8 +53,9 @@ def opened(given: Any) -> Rows | None:
     if isinstance(given, Dataset | SharedArray):
         return given
     if type(given).__module__.startswith("h5py") and hasattr(given, "chunks"):
-        there: Rows = given
-        return there
+        there: Any = given
+        rows: Rows = there
+        return rows
     return None
 
 
@@ -61,11 +66,11 @@ class Estimator(BaseEstimator):
     threads: int | None
     memory: int | str | None
     engine: EngineName
-    team: Any
+    team: Team | None
     listen: Listener | None
     n_features_in_: int
 
-    def _fit(self, name: str, x: Any, params: Mapping[str, Any]) -> Fitted:
+    def _fit(self, name: str, x: Array | Rows, params: Mapping[str, Any]) -> Fitted:
         listen = self.listen or events.ignore
         return fits.fit(name, x, listen=listen, **self._running(), **params)
 
@@ -84,11 +89,16 @@ class Estimator(BaseEstimator):
 
     def _running(self) -> dict[str, Any]:
         """Return the options that are given. A team has workers and threads of its own."""
-        names = ("workers", "threads", "memory", "engine", "team")
-        given = {name: getattr(self, name) for name in names}
+        given: dict[str, object] = {
+            "workers": self.workers,
+            "threads": self.threads,
+            "memory": self.memory,
+            "engine": self.engine,
+            "team": self.team,
+        }
         return {name: value for name, value in given.items() if value is not None}
 
-    def _rows(self, X: ArrayInput, least: int) -> Any:
+    def _rows(self, X: ArrayInput, least: int) -> Array | Rows:
         """Return rows to fit to."""
         there = opened(X)
         if there is None:
@@ -96,7 +106,9 @@ class Estimator(BaseEstimator):
         self._fitted_to(there, least)
         return there
 
-    def _rows_and_target(self, X: ArrayInput, y: Any, least: int) -> Any:
+    def _rows_and_target(
+        self, X: ArrayInput, y: ArrayInput, least: int
+    ) -> tuple[Array | Rows, Array]:
         """Return rows to fit to, and their targets."""
         there, target = opened(X), in_memory(y)
         if there is None:
@@ -115,7 +127,7 @@ class Estimator(BaseEstimator):
         self._fitted_to(there, least)
         return there, np.asarray(target)
 
-    def _checked(self, X: ArrayInput) -> Any:
+    def _checked(self, X: ArrayInput) -> Array | Rows:
         """Return rows like those that the model was fitted to."""
         check_is_fitted(self)
         there = opened(X)
@@ -137,13 +149,12 @@ class Estimator(BaseEstimator):
         self.n_features_in_ = columns
         self.__dict__.pop("feature_names_in_", None)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return all but the team and the listener, which belong to this process."""
-        state: Any = super().__getstate__()
-        return {**state, "team": None, "listen": None}
+        return {**super().__getstate__(), "team": None, "listen": None}
 
 
-def in_memory(y: ArrayInput) -> Any:
+def in_memory(y: ArrayInput) -> ArrayInput:
     """Return the target in memory, where it is given as rows elsewhere."""
     there = opened(y)
     return y if there is None else np.asarray(there)

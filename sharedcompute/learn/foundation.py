@@ -9,6 +9,7 @@ try:
         TransformerMixin,
     )
     from sklearn.exceptions import ConvergenceWarning, NotFittedError
+    from sklearn.utils import Tags
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as problem:
     raise ImportError(
@@ -23,6 +24,7 @@ __all__ = [
     "ConvergenceWarning",
     "NotFittedError",
     "RegressorMixin",
+    "Tags",
     "TransformerMixin",
     "check_is_fitted",
     "validate_data",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sharedcompute.api.dataset import Dataset
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.events import Listener
 from sharedcompute.learn.estimator import Estimator, in_memory
-from sharedcompute.learn.foundation import RegressorMixin, check_is_fitted
+from sharedcompute.learn.foundation import RegressorMixin, Tags, check_is_fitted
 from sharedcompute.operations.specs import Array
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName
@@ -24,7 +25,7 @@ class _Regression(RegressorMixin, Estimator):
 
     def _keep(self, found: Fitted) -> None:
         self.coef_: Array = found["coef"]
-        self.intercept_: Any = found["intercept"] if self.fit_intercept else 0.0
+        self.intercept_: float | Array = found["intercept"] if self.fit_intercept else 0.0
 
     def predict(
         self, X: ArrayInput, *, output: AddressLike | Array | None = None, overwrite: bool = False
@@ -44,20 +45,24 @@ class _Regression(RegressorMixin, Estimator):
         ndarray or Dataset, shape (n_samples,) or (n_samples, n_targets)
         """
         check_is_fitted(self)
-        params = {"coef": self.coef_, "intercept": self.intercept_}
+        params: dict[str, object] = {"coef": self.coef_, "intercept": self.intercept_}
         return self._map("linear", X, params, output, overwrite)
 
     def score(self, X: ArrayInput, y: ArrayInput) -> float:
         """Return the share of the variance of `y` explained (R^2), the mean over targets."""
-        predicted, y = np.asarray(self.predict(X)), np.asarray(in_memory(y), np.float64)
-        residual = np.square(y - predicted.reshape(y.shape)).sum(axis=0)
-        total = np.square(y - y.mean(axis=0)).sum(axis=0)
+        predicted: Array = np.asarray(self.predict(X))
+        given = np.asarray(in_memory(y), np.float64)
+        apart = given - predicted.reshape(given.shape)
+        residual: NDArray[np.float64] = np.square(apart).sum(axis=0)
+        mean: NDArray[np.float64] = given.mean(axis=0)
+        total: NDArray[np.float64] = np.square(given - mean).sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             # A constant target is met or it is not.
             met = np.where(residual == 0, 1.0, 0.0)
-            return float(np.where(total > 0, 1 - residual / total, met).mean())
+            shares: NDArray[np.float64] = np.where(total > 0, 1 - residual / total, met)
+            return float(shares.mean())
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
@@ -87,6 +92,7 @@ class LinearRegression(_Regression):
     Examples
     --------
     >>> import numpy as np
+    from numpy.typing import NDArray
     >>> from sharedcompute.learn import LinearRegression
     >>> model = LinearRegression().fit(np.array([[0.0], [1.0], [2.0]]), [1.0, 3.0, 5.0])
     >>> model.coef_.round(6), round(model.intercept_, 6)
@@ -157,6 +163,7 @@ class Ridge(_Regression):
     Examples
     --------
     >>> import numpy as np
+    from numpy.typing import NDArray
     >>> from sharedcompute.learn import Ridge
     >>> Ridge(alpha=1.0).fit(np.array([[-1.0], [0.0], [1.0]]), [-3.0, 0.0, 3.0]).coef_.round(6)
     array([2.])

@@ -134,7 +134,7 @@ def load(reference: str) -> Operation | Iterative:
     if not file or not path.is_file():
         raise InputError(f"expected FILE.py:NAME with a file that exists, got {reference!r}")
     module = import_file(path)
-    op = getattr(module, name, None)
+    op: object = getattr(module, name, None)
     if isinstance(op, _KINDS):
         return op
     if callable(op) and (isinstance(op, FunctionType) or type(op).__name__ == "CPUDispatcher"):
@@ -147,7 +147,8 @@ def load(reference: str) -> Operation | Iterative:
 def import_file(path: Path) -> object:
     """Import a Python file as a top-level module of its own name."""
     loaded = sys.modules.get(path.stem)
-    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+    file: str | None = getattr(loaded, "__file__", None)
+    if loaded is not None and file == str(path):
         return loaded
     if loaded is not None or path.stem in sys.stdlib_module_names:
         raise InputError(f"{path.name}: a module {path.stem!r} is there already: rename the file")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, SupportsIndex, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from sharedcompute.errors import InputError
 from sharedcompute.operations.stages import Stage
 
+T = TypeVar("T")
 
-def declared(owner: str, what: str, given: Callable[..., Any], *args: Any) -> Any:
+
+def declared(owner: str, what: str, given: Callable[..., T], *args: object) -> T:
     """Call a callable of the declaration `owner`; `what` is the name of its field.
 
     Raises
@@ -32,7 +35,7 @@ def declared(owner: str, what: str, given: Callable[..., Any], *args: Any) -> An
         ) from problem
 
 
-def declared_dtype(owner: str, given: Callable[..., Any], *args: Any) -> np.dtype[Any]:
+def declared_dtype(owner: str, given: Callable[..., DTypeLike], *args: object) -> np.dtype[Any]:
     """Return the dtype of a result."""
     found = declared(owner, "dtype", given, *args)
     try:
@@ -46,7 +49,9 @@ def declared_dtype(owner: str, given: Callable[..., Any], *args: Any) -> np.dtyp
     return kind
 
 
-def declared_shape(owner: str, given: Callable[..., Any], *args: Any) -> tuple[int, ...]:
+def declared_shape(
+    owner: str, given: Callable[..., Iterable[SupportsIndex]], *args: object
+) -> tuple[int, ...]:
     """Return the shape of one row of a result."""
     found = declared(owner, "row_shape", given, *args)
     try:
@@ -61,7 +66,7 @@ def declared_shape(owner: str, given: Callable[..., Any], *args: Any) -> tuple[i
     return sides
 
 
-def declared_arguments(owner: str, given: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
+def declared_arguments(owner: str, given: Callable[..., object], *args: object) -> tuple[Any, ...]:
     """Return the arguments of a kernel after `x` and `out`."""
     found = declared(owner, "arguments", given, *args)
     if not isinstance(found, tuple | list):
@@ -69,7 +74,7 @@ def declared_arguments(owner: str, given: Callable[..., Any], *args: Any) -> tup
     return tuple(found)
 
 
-def declared_stages(owner: str, given: Callable[..., Any], *args: Any) -> tuple[Stage, ...]:
+def declared_stages(owner: str, given: Callable[..., object], *args: object) -> tuple[Stage, ...]:
     """Return the stages of a stencil."""
     found = declared(owner, "build", given, *args)
     if not isinstance(found, tuple | list) or not all(isinstance(s, Stage) for s in found):

@@ -10,17 +10,16 @@ import dataclasses
 import hashlib
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
-from typing import Any
 
 import numpy as np
 
-Seen = dict[int, Any]
+Seen = dict[int, object]
 """Objects by their ids: kept, as the id of one that is gone may become another one's."""
 
 
-def fingerprint(value: Any) -> str:
+def fingerprint(value: object) -> str:
     """Return a short text that is the same in every process as long as `value` is."""
     digest = hashlib.blake2b(digest_size=8)
     for piece in _pieces(value, {}):
@@ -28,7 +27,7 @@ def fingerprint(value: Any) -> str:
     return digest.hexdigest()
 
 
-def _pieces(value: Any, seen: Seen) -> Iterator[bytes]:
+def _pieces(value: object, seen: Seen) -> Iterator[bytes]:
     """Yield all that counts of a value; each object once, as functions may refer to each other."""
     if isinstance(value, np.ndarray | np.generic):
         array = np.ascontiguousarray(value)
@@ -41,8 +40,8 @@ def _pieces(value: Any, seen: Seen) -> Iterator[bytes]:
         yield from _of_object(value, seen)
 
 
-def _of_object(value: Any, seen: Seen) -> Iterator[bytes]:
-    inner = getattr(value, "py_func", None) or getattr(value, "func", None)
+def _of_object(value: object, seen: Seen) -> Iterator[bytes]:
+    inner: object = getattr(value, "py_func", None) or getattr(value, "func", None)
     if isinstance(value, types.FunctionType):
         yield from _of_function(value, seen)
     elif isinstance(value, types.CodeType):
@@ -61,20 +60,23 @@ def _of_object(value: Any, seen: Seen) -> Iterator[bytes]:
         yield from _of_items(sorted(value, key=repr), seen)
     elif callable(inner):
         # numba's dispatchers, and partials with what they bind.
-        yield from _of_items((inner, *getattr(value, "args", ())), seen)
-        yield from _pieces(getattr(value, "keywords", None) or {}, seen)
-        # As fastmath, which gives other bits.
-        yield from _pieces(getattr(value, "targetoptions", None) or {}, seen)
+        bound: tuple[object, ...] = getattr(value, "args", ())
+        yield from _of_items((inner, *bound), seen)
+        # Options of a target: as fastmath, which gives other bits.
+        for name in ("keywords", "targetoptions"):
+            options: object = getattr(value, name, None)
+            yield from _pieces(options or {}, seen)
     elif isinstance(value, types.MethodType):
         yield from _of_items((value.__func__, value.__self__), seen)
     else:
         yield from _of_instance(value, seen)
 
 
-def _of_instance(value: Any, seen: Seen) -> Iterator[bytes]:
+def _of_instance(value: object, seen: Seen) -> Iterator[bytes]:
     """Yield a name; of an object of a user's class its methods and its state as well."""
-    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    yield f"{getattr(value, '__module__', '')}.{name or type(value).__qualname__}".encode()
+    name: object = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    module: object = getattr(value, "__module__", "")
+    yield f"{module}.{name or type(value).__qualname__}".encode()
     kind = value if isinstance(value, type) else type(value)
     if " " in _of_module(kind.__module__) or _is_standard(kind.__module__):
         return
@@ -84,7 +86,7 @@ def _of_instance(value: Any, seen: Seen) -> Iterator[bytes]:
         yield from _pieces(value.__getstate__(), seen)
 
 
-def _of_items(items: Any, seen: Seen) -> Iterator[bytes]:
+def _of_items(items: Iterable[object], seen: Seen) -> Iterator[bytes]:
     yield b"("
     for item in items:
         yield from _pieces(item, seen)
@@ -99,7 +101,7 @@ def _of_function(f: types.FunctionType, seen: Seen) -> Iterator[bytes]:
     yield from _of_code(f.__code__, seen)
     yield from _of_items((f.__defaults__, f.__kwdefaults__), seen)
     for cell in f.__closure__ or ():
-        with_value = cell.cell_contents if _is_full(cell) else None
+        with_value: object = cell.cell_contents if _is_full(cell) else None
         yield from _pieces(with_value, seen)
     for name in sorted(_names(f.__code__)):
         if name in f.__globals__:
@@ -109,19 +111,21 @@ def _of_function(f: types.FunctionType, seen: Seen) -> Iterator[bytes]:
         yield from _pieces(value, seen)
 
 
-def _of_own_modules(f: types.FunctionType) -> Iterator[Any]:
+def _of_own_modules(f: types.FunctionType) -> Iterator[object]:
     """Yield what a function names of modules that are not installed: their code may change."""
     names = sorted(_names(f.__code__))
-    named = [f.__globals__[name] for name in names if name in f.__globals__]
-    found: list[Any] = [value for value in named if isinstance(value, types.ModuleType)]
+    known: dict[str, object] = f.__globals__
+    named = [known[name] for name in names if name in known]
+    found = [value for value in named if isinstance(value, types.ModuleType)]
     for module in found:
         if " " in _of_module(module.__name__) or _is_standard(module.__name__):
             continue
+        inside: dict[str, object] = vars(module)
         for name in names:
-            value = vars(module).get(name)
+            value = inside.get(name)
             if isinstance(value, types.ModuleType) and value not in found:
                 found.append(value)
-            elif name in vars(module):
+            elif name in inside:
                 yield value
 
 

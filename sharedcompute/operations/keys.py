@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+Keys = NDArray[np.unsignedinteger[Any]]
 
 
-def to_keys(x: Array) -> Array:
+def to_keys(x: Array) -> Keys:
     """Return unsigned integers that are ordered as the values of `x` are, NaN last.
 
     Parameters
@@ -24,25 +25,24 @@ def to_keys(x: Array) -> Array:
     round.
     """
     unsigned = np.dtype(f"u{x.itemsize}")
-    bits = x.view(unsigned)
-    sign = unsigned.type(1 << (8 * x.itemsize - 1))
+    bits: Keys = x.view(unsigned)
+    sign: np.unsignedinteger[Any] = unsigned.type(1 << (8 * x.itemsize - 1))
     if x.dtype.kind in "bu":
         return bits
     if x.dtype.kind == "i":
-        flipped: Array = bits ^ sign
-        return flipped
+        return bits ^ sign
     keys = np.where(bits & sign, ~bits, bits | sign)
     keys[np.isnan(x)] = np.iinfo(unsigned).max
     return keys
 
 
-def from_keys(keys: Array, dtype: np.dtype[Any]) -> Array:
+def from_keys(keys: Keys, dtype: np.dtype[Any]) -> Array:
     """Return the values of `dtype` whose keys by `to_keys` are `keys`."""
-    sign = keys.dtype.type(1 << (8 * keys.itemsize - 1))
+    sign: np.unsignedinteger[Any] = keys.dtype.type(1 << (8 * keys.itemsize - 1))
     if dtype.kind in "bu":
         return keys.view(dtype)
-    flipped: Array = keys ^ sign
+    flipped = keys ^ sign
     if dtype.kind == "i":
         return flipped.view(dtype)
-    bits: Array = np.where(keys & sign, flipped, ~keys)
+    bits = np.where(keys & sign, flipped, ~keys)
     return bits.view(dtype)

@@ -10,14 +10,31 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from sharedcompute.validation.arrays import plain_array
 
-Convert = Callable[[Any], Any]
+Convert = Callable[[Any], object]
 """Returns the value, converted and checked; raises ValueError with what was expected."""
+
+
+class Numeric(Protocol):
+    """A number, as Python and NumPy have them: conversion refuses those that lack one of these."""
+
+    def __float__(self) -> float:
+        """Return it in double precision."""
+
+    def __int__(self) -> int:
+        """Return it without its fraction."""
+
+    def __index__(self) -> int:
+        """Return it as it is, where it is whole."""
+
+
+Given = str | Numeric
 
 
 @dataclass(frozen=True)
@@ -38,7 +55,7 @@ class Kind:
     annotation: str
     text: str
 
-    def __call__(self, value: Any) -> Any:
+    def __call__(self, value: object) -> object:
         """Convert and check a value."""
         return self.convert(value)
 
@@ -65,14 +82,14 @@ def type_of(kind: Convert) -> tuple[str, str]:
     return "object", "object"
 
 
-def is_address(kind: Convert | None, value: Any) -> bool:
+def is_address(kind: Convert | None, value: object) -> bool:
     """Return whether a value is an address: text that is no number, where arrays go."""
     if not isinstance(value, str) or not isinstance(kind, ArrayKind):
         return False
     return value not in kind.words and isinstance(array(value), str)
 
 
-def _number(value: Any) -> float:
+def _number(value: Given) -> float:
     """Return any real number in double precision."""
     try:
         return float(value)
@@ -85,11 +102,12 @@ def _number(value: Any) -> float:
 number = Kind(_number, "float", "float")
 
 
-def _digits(value: Any) -> int | float:
+def _digits(value: Given) -> int | float:
     """Return any real number. Whole ones keep all digits: those above 2**53 are no float."""
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             return int(value)
+        return _number(value)
     with contextlib.suppress(TypeError):
         return operator.index(value)
     return _number(value)
@@ -98,7 +116,7 @@ def _digits(value: Any) -> int | float:
 digits = Kind(_digits, "float", "int or float")
 
 
-def _positive(value: Any) -> float:
+def _positive(value: Given) -> float:
     """Return a number above zero."""
     result = _number(value)
     if not 0 < result < np.inf:
@@ -109,7 +127,7 @@ def _positive(value: Any) -> float:
 positive = Kind(_positive, "float", "float above 0")
 
 
-def _not_negative(value: Any) -> float:
+def _not_negative(value: Given) -> float:
     """Return a number from zero on."""
     result = _number(value)
     if not 0 <= result < np.inf:
@@ -120,7 +138,7 @@ def _not_negative(value: Any) -> float:
 not_negative = Kind(_not_negative, "float", "float of at least 0")
 
 
-def _comparable(value: Any) -> int | float:
+def _comparable(value: Given) -> int | float:
     """Return a number that others can be compared with: not NaN. Whole ones keep all digits."""
     result = _digits(value)
     if isinstance(result, float) and math.isnan(result):
@@ -131,7 +149,7 @@ def _comparable(value: Any) -> int | float:
 comparable = Kind(_comparable, "float", "int or float")
 
 
-def _integer(value: Any) -> int:
+def _integer(value: Given) -> int:
     """Return a whole number."""
     try:
         result = int(value)
@@ -146,7 +164,7 @@ def _integer(value: Any) -> int:
 integer = Kind(_integer, "int", "int")
 
 
-def _count(value: Any) -> int:
+def _count(value: Given) -> int:
     """Return a whole number from one on."""
     result = _integer(value)
     if result < 1:
@@ -157,7 +175,7 @@ def _count(value: Any) -> int:
 count = Kind(_count, "int", "int of at least 1")
 
 
-def _order(value: Any) -> int:
+def _order(value: Given) -> int:
     """Return a whole number from zero on."""
     result = _integer(value)
     if result < 0:
@@ -168,7 +186,7 @@ def _order(value: Any) -> int:
 order = Kind(_order, "int", "int of at least 0")
 
 
-def _boolean(value: Any) -> bool:
+def _boolean(value: object) -> bool:
     """Return true or false, from words too."""
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     word = str(value).lower()
@@ -183,7 +201,7 @@ boolean = Kind(_boolean, "bool", "bool")
 def choice(*names: str) -> Kind:
     """Return the kind that is one of some names."""
 
-    def one_of(value: Any) -> str:
+    def one_of(value: object) -> str:
         if not isinstance(value, str) or value not in names:
             raise ValueError(f"expected one of {', '.join(names)}, got {value!r}")
         return str(value)
@@ -192,7 +210,7 @@ def choice(*names: str) -> Kind:
     return Kind(one_of, f"Literal[{listed}]", f"{{{listed}}}")
 
 
-def _numeric_dtype(value: Any) -> np.dtype[Any]:
+def _numeric_dtype(value: DTypeLike) -> np.dtype[Any]:
     """Return a NumPy dtype of numbers or booleans."""
     try:
         dtype = np.dtype(value)
@@ -213,7 +231,7 @@ numeric_dtype = Kind(_numeric_dtype, "DTypeLike", "dtype")
 def sequence(kind: Kind) -> Kind:
     """Return the kind of one value, or several: ``2,0,1`` in text, a list or tuple in Python."""
 
-    def values(value: Any) -> Any:
+    def values(value: object) -> object:
         if isinstance(value, str):
             parts = [part.strip() for part in value.strip("[]()").split(",") if part.strip()]
             return kind(parts[0]) if len(parts) == 1 else tuple(kind(part) for part in parts)
@@ -227,17 +245,18 @@ def sequence(kind: Kind) -> Kind:
     return Kind(values, f"{one} | Sequence[{one}]", f"{one} or sequence of {one}")
 
 
-def _array(value: Any) -> Any:
+def _array(given: Any) -> NDArray[Any] | str:
     """Return an array, a number, or the address of a dataset (read when the plan is made)."""
-    if isinstance(value, str):
+    value: object = given
+    if isinstance(given, str):
         try:
-            value = _digits(value)
+            value = _digits(given)
         except ValueError:
-            return value
+            return given
     result = plain_array(value)
     if result.dtype == object and not result.shape:
         # A whole number of more than 64 bits.
-        result = np.asarray(_number(value))
+        result = np.asarray(_number(given))
     if result.dtype.kind not in "biuf":
         raise ValueError(f"expected an array of real numbers or an address, got {result.dtype}")
     return result.astype(result.dtype.newbyteorder("="), copy=False)
@@ -249,7 +268,7 @@ array = ArrayKind(_array, "ArrayLike | str", "array_like or address")
 def array_or(*words: str) -> ArrayKind:
     """Return the kind that is one of some words, or what `array` takes."""
 
-    def word_or_array(value: Any) -> Any:
+    def word_or_array(value: object) -> object:
         if isinstance(value, str) and value in words:
             return value
         if isinstance(value, str) and not any(mark in value for mark in ("::", "/", ".")):

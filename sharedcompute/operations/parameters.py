@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sharedcompute import wording
 from sharedcompute.errors import InputError
@@ -43,7 +42,7 @@ class Parameter:
     name: str
     kind: Convert
     doc: str
-    default: Any = REQUIRED
+    default: object = REQUIRED
 
     def __post_init__(self) -> None:
         if self.name in RESERVED:
@@ -69,8 +68,8 @@ class Parameter:
 
 
 def bind(
-    operation: str, declared: tuple[Parameter, ...], given: Mapping[str, Any]
-) -> dict[str, Any]:
+    operation: str, declared: tuple[Parameter, ...], given: Mapping[str, object]
+) -> dict[str, object]:
     """Return the value of every declared parameter, checked: they are checked here alone."""
     by_name = {p.name: p for p in declared}
     for name in given:
@@ -83,7 +82,7 @@ def bind(
     return {p.name: _value(operation, p, given.get(p.name, p.default)) for p in declared}
 
 
-def _value(operation: str, parameter: Parameter, value: Any) -> Any:
+def _value(operation: str, parameter: Parameter, value: object) -> object:
     if value is REQUIRED:
         raise InputError(
             f"{operation} needs the parameter {parameter.name!r} "

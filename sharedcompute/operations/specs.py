@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
 
-Array = NDArray[Any]
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+Bools = NDArray[np.bool_]
 DType = np.dtype[Any]
 Params = Mapping[str, Any]
+Scalar = float | np.generic
 Kernel = Callable[..., None]
 State = dict[str, Array]
 """The fields of a partial result by name, each of shape (..., columns)."""

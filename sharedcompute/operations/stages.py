@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sharedcompute.operations.specs import DType, Kernel
+from sharedcompute.operations.specs import DType, Kernel, Scalar
 from sharedcompute.rows import Mode
 
 
@@ -75,7 +75,7 @@ class Stage:
     dtype: DType
     halo: int = 0
     mode: Mode = "reflect"
-    cval: float = 0.0
+    cval: Scalar = 0.0
     matrix: bool = False
     elementwise: bool = False
     copies: int = 0
@@ -83,7 +83,8 @@ class Stage:
     new_axes: bool = False
 
 
-def is_ours(kernel: Any) -> bool:
+def is_ours(kernel: object) -> bool:
     """Return whether a kernel is of this package, and not a user's."""
-    inner = getattr(kernel, "func", kernel)
-    return (getattr(inner, "__module__", None) or "").startswith("sharedcompute.")
+    inner: object = getattr(kernel, "func", kernel)
+    module: str | None = getattr(inner, "__module__", None)
+    return (module or "").startswith("sharedcompute.")

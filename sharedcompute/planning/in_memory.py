@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from sharedcompute.errors import ProgramError
-from sharedcompute.hdf5.format.chunks import box_at
+from sharedcompute.hdf5.format.chunks import Sides, box_at
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.shm.shared_array import segment_of
 
@@ -145,7 +145,7 @@ class ArrayWriter:
         self._first = 0
         self._place = np.empty(0, self._dtype)
 
-    def begin(self, box: tuple[slice, ...]) -> Array:
+    def begin(self, box: Sides) -> Array:
         """Return the place for a box; all of the axes that are not named belong to it."""
         self._first = box[0].start if box else 0
         if self._array is not None:

@@ -8,7 +8,6 @@ import platform
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -130,7 +129,7 @@ def _steps(job: Job) -> Record:
     return found
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, str | int | float | bool | None):
         return value
     return f"{value!s:.40} ({fingerprint(value)})"

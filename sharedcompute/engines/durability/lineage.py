@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ def is_own(op: Operation | Iterative) -> bool:
     return op not in (CATALOGUE.get(op.name), ITERATIVE.get(op.name))
 
 
-def record(job: Job, number: int) -> dict[str, Any]:
+def record(job: Job, number: int) -> dict[str, object]:
     """Return the input of a step's result, and the steps up to it."""
     steps = []
     for step in job.steps[: number + 1]:
@@ -42,10 +41,10 @@ def record(job: Job, number: int) -> dict[str, Any]:
     return {"input": "an array in memory", "steps": steps}
 
 
-def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(given: Mapping[str, object]) -> dict[str, object]:
     """Return parameters as JSON takes them: an array by its digest, a file without its folder."""
 
-    def plain(value: Any) -> Any:
+    def plain(value: object) -> object:
         if isinstance(value, np.ndarray):
             return f"array of {value.dtype} {value.shape} ({fingerprint(value)})"
         if isinstance(value, str) and "::" in value:

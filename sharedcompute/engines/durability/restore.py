@@ -23,6 +23,7 @@ from sharedcompute.engines.durability.in_order import InOrder, checksum
 from sharedcompute.engines.durability.journal import Record
 from sharedcompute.engines.durability.runs import Run
 from sharedcompute.engines.durability.sections import Section
+from sharedcompute.hdf5.format.chunks import Sides
 from sharedcompute.hdf5.safety.ownership import is_own, open_to_read
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
 from sharedcompute.hdf5.writing.row_writer import ContiguousTarget, EncodedChunk
@@ -34,8 +35,10 @@ Places = dict[tuple[int, ...], int]
 """Where chunks lie in a file, by their offsets in the dataset."""
 
 Kept = tuple[Run, Record]
+Note = tuple[int, int, int, int, list[int], *tuple[int, ...]]
+"""Of a chunk: number, mask, length, checksum, offset, and where it waits; a list in JSON."""
 
-Box = tuple[slice, ...]
+Box = Sides
 """The part of a dataset that a unit of work is."""
 
 
@@ -87,7 +90,8 @@ def _spoil(records: Sequence[Record], created: Sequence[Created], places: Sequen
     (2.0), and that came from a note which is not to be believed.
     """
     for record in records:
-        for number, _, _, _, offset in record["chunks"]:
+        notes: list[Note] = record["chunks"]
+        for number, _, _, _, offset, *_ in notes:
             if created[number].sink.filters and tuple(offset) in places[number]:
                 created[number].store([EncodedChunk(tuple(offset), 0, bytes(1))])
 
@@ -95,15 +99,19 @@ def _spoil(records: Sequence[Record], created: Sequence[Created], places: Sequen
 def _take_over(
     run: Run,
     record: Record,
-    side: slice,
+    side: slice[int, int, None],
     section: Section,
     created: Sequence[Created],
     order: InOrder,
     files: _Files,
 ) -> bool:
     """Take over a block if it is whole."""
-    block, crcs, rows = record["kept"], tuple(record["crcs"]), Rows(side.start, side.stop)
-    chunks = [(note[0], files.chunk(run, record["where"], note)) for note in record["chunks"]]
+    block: int = record["kept"]
+    crcs: tuple[int, ...] = tuple(record["crcs"])
+    notes: list[Note] = record["chunks"]
+    where: str = record["where"]
+    rows = Rows(side.start, side.stop)
+    chunks = [(note[0], files.chunk(run, where, note)) for note in notes]
     plain = [
         (made.target, files.rows(run, made.target, rows, crc))
         for made, crc in zip(created, crcs, strict=False)
@@ -113,7 +121,7 @@ def _take_over(
         return False
     # A run that goes on in the files of the last one may find blocks in those of an older one too.
     here = run.number == section.run.number
-    if here and record["where"] == "output":
+    if here and where == "output":
         order.present(block)
         return True
     for target, data in plain if not here else ():
@@ -131,11 +139,12 @@ def _is_whole(record: Record, box: Box, created: Sequence[Created], sparse: bool
     """Return whether a note is of all that a block leaves, and of nothing else."""
     if record["crcs"] and len(record["crcs"]) != len(created):
         return False
-    noted = [(note[0], tuple(note[4])) for note in record["chunks"]]
+    notes: list[Note] = record["chunks"]
+    noted = [(note[0], tuple(note[4])) for note in notes]
     wanted: list[tuple[int, tuple[int, ...]]] = []
     for number, made in enumerate(created):
         if isinstance(made.target, ChunkTarget):
-            here = (*box, *(slice(0, n) for n in made.target.shape[len(box) :]))
+            here: Box = (*box, *(slice(0, n) for n in made.target.shape[len(box) :]))
             sides = zip(here, made.target.chunks, strict=True)
             corners = itertools.product(*(range(s.start, s.stop, c) for s, c in sides))
             wanted += [(number, corner) for corner in corners]
@@ -156,7 +165,8 @@ def _lay_out(kept: Sequence[Kept], section: Section, created: Sequence[Created])
     found = [(run, r) for run, r in section.found("kept") if id(r) in blocks]
     for run, record in reversed(found):
         size = run.output.lstat().st_size if is_own(run.output) else 0
-        for made, mask, length, _, offset in record["chunks"]:
+        notes: list[Note] = record["chunks"]
+        for made, mask, length, _, offset, *_ in notes:
             if not 0 <= length <= size:
                 return  # it was cut short: nothing gets the place that it had
             created[made].store([EncodedChunk(tuple(offset), mask, bytes(length))])
@@ -186,7 +196,7 @@ class _Files:
         self._places = places
         self._files: dict[Path, IO[bytes] | None] = {}
 
-    def chunk(self, run: Run, where: str, note: list[Any]) -> EncodedChunk | None:
+    def chunk(self, run: Run, where: str, note: Note) -> EncodedChunk | None:
         """Read an encoded chunk; None where it is not what was noted."""
         number, mask, length, crc, offset, *position = note
         if where == "waiting":

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from sharedcompute.engines.durability.journal import Record, read
 from sharedcompute.errors import Error, InputError, StaleResumeError
@@ -217,6 +216,6 @@ def check_same(folder: Path, then: Record, now: Record) -> None:
             )
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = "nothing" if value is None else str(value)
     return text if len(text) <= 150 else f"{text[:147]}..."

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sharedcompute.engines.durability.journal import Journal, Record
 from sharedcompute.engines.durability.runs import (
@@ -160,7 +159,7 @@ class Section:
         """The files of this run."""
         return self._progress.run
 
-    def append(self, **record: Any) -> None:
+    def append(self, **record: object) -> None:
         """Write a record of this section."""
         if self._noted:
             self._progress.append({"section": self.name, **record})

@@ -126,7 +126,8 @@ class SavedStates:
         found: set[int] = set()
         size = _nbytes(self._each)
         for run, record in self._section.found("states"):
-            for block, crc in record["states"]:
+            noted: list[tuple[int, int]] = record["states"]
+            for block, crc in noted:
                 place = block * size
                 if block not in found and self._read(run, self._each, block, place, crc):
                     found.add(block)
@@ -134,9 +135,11 @@ class SavedStates:
 
     def _restore_taken(self) -> set[int]:
         for run, record in self._section.found("taken"):
-            if self._read(run, self._taken, -2, record["place"], record["crc"], record["taken"]):
-                self._turn = int(record["place"] == self._end)
-                return {n for first, end in record["taken"] for n in range(first, end)}
+            place: int = record["place"]
+            blocks: Ranges = record["taken"]
+            if self._read(run, self._taken, -2, place, record["crc"], blocks):
+                self._turn = int(place == self._end)
+                return {n for first, end in blocks for n in range(first, end)}
         return set()
 
     def _forget(self) -> None:
@@ -177,7 +180,7 @@ class SavedStates:
             return False
         at = 0
         for field in (field for fields in states for field in fields):
-            size = field[slot].nbytes
+            size: int = field[slot].nbytes
             field[slot] = np.frombuffer(data[at : at + size], field.dtype)
             at += size
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ from sharedcompute.engines.engine import Deliver, Left
 from sharedcompute.engines.units.ports import Ported
 from sharedcompute.events import BlockDone, StateTaken
 from sharedcompute.hdf5.format.marks import block_crc
+from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.kernels.cache import protect
-from sharedcompute.operations.specs import Array, ArraySpec
+from sharedcompute.operations.specs import Array, ArraySpec, DType
 from sharedcompute.operations.stages import Stage, is_ours
 from sharedcompute.planning.in_memory import ArrayWriter
 from sharedcompute.planning.passes import BlockCarry, Pass, Store
@@ -26,9 +27,9 @@ class Scratch:
     """Private buffers that are used again: fresh memory costs a page fault each 4 KiB."""
 
     def __init__(self) -> None:
-        self._buffers: dict[Any, Array] = {}
+        self._buffers: dict[Hashable, Array] = {}
 
-    def take(self, key: Any, rows: int, spec: ArraySpec) -> Array:
+    def take(self, key: Hashable, rows: int, spec: ArraySpec) -> Array:
         """Return an uninitialised array of rows; the last one under `key` is gone."""
         size = rows * spec.row_size
         buffer = self._buffers.get(key)
@@ -51,7 +52,7 @@ class _Kept:
         self.depth = keep.depth
         self.writer = keep.target.open()
         self.array = self.writer if isinstance(self.writer, ArrayWriter) else None
-        self.stored_dtype = getattr(keep.sink, "stored_dtype", None)
+        self.stored_dtype: DType | None = getattr(keep.sink, "stored_dtype", None)
         self.crc = 0
 
     def begin(self, rows: Rows) -> None:
@@ -60,7 +61,7 @@ class _Kept:
         if self.array is not None:
             self.array.begin((slice(*rows),))
 
-    def write(self, start: int, rows: Array) -> Sequence[Any]:
+    def write(self, start: int, rows: Array) -> Sequence[EncodedChunk]:
         """Write rows, and add them to the checksum."""
         self.check(rows)
         return self.writer.write(start, rows)
@@ -188,6 +189,7 @@ class BlockRunner:
         for kept in self._kept:
             kept.begin(self._work.blocks[block])
         for i, stage in enumerate(self._work.stages):
+            argument: object
             for argument in stage.args:
                 if isinstance(argument, BlockCarry):
                     self._carries[i] = argument.values[block].copy()

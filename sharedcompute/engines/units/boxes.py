@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from sharedcompute.engines.engine import Left
-from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.format.chunks import ChunkGrid, Sides
 from sharedcompute.operations.specs import State
+from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Rows
 
 
@@ -24,7 +25,7 @@ class BoxWork:
     """
 
     boxes: ChunkGrid
-    source: Any
+    source: Source
 
     taken = False
     sparse = True
@@ -39,15 +40,14 @@ class BoxWork:
         first = self.boxes.box(number)[0]
         return Rows(first.start, first.stop)
 
-    def box(self, number: int) -> tuple[slice, ...]:
+    def box(self, number: int) -> Sides:
         """Return one box."""
         return self.boxes.box(number)
 
     def nbytes(self, number: int) -> int:
         """Return the bytes of a box."""
         sides = [side.stop - side.start for side in self.boxes.box(number)]
-        nbytes: int = math.prod(sides) * self.source.dtype.itemsize
-        return nbytes
+        return math.prod(sides) * self.source.dtype.itemsize
 
     def detached(self) -> Self:
         """Return the work as it is: what boxes leave is in chunks or in a file."""

@@ -77,7 +77,7 @@ class Rings(NamedTuple):
         ProgramError
             They are not those that the worker has put there.
         """
-        ring = self.data[rank].view(np.ndarray)
+        ring: NDArray[np.uint8] = self.data[rank].view(np.ndarray)
         chunks = [
             chunk._replace(data=ring[begin:end].data) if end else chunk
             for chunk, (begin, end) in zip(message.chunks, message.places, strict=True)
@@ -88,7 +88,8 @@ class Rings(NamedTuple):
 
     def free(self, rank: int, message: Sent) -> None:
         """Let the worker use the place of a message's bytes again."""
-        words, at = self.taken.view(np.ndarray), rank * _LINE
+        words: NDArray[np.int64] = self.taken.view(np.ndarray)
+        at = rank * _LINE
         atomics.fetch_add(words, at, message.end - int(words[at]))
         atomics.wake(words, at, 1)
 
@@ -99,7 +100,7 @@ class Outbox:
     def __init__(self, rings: Rings, worker: Worker) -> None:
         self._worker = worker
         arrays.expect_shared(rings.taken)  # or it would wait for room for ever
-        self._ring = rings.data[worker.rank].view(np.ndarray)
+        self._ring: NDArray[np.uint8] = rings.data[worker.rank].view(np.ndarray)
         self._words = rings.taken.view(np.ndarray)
         self._at = worker.rank * _LINE
         # Bytes put in since the beginning, those skipped at the ring's end included.

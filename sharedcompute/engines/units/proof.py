@@ -21,12 +21,12 @@ from sharedcompute.events import BlockDone
 from sharedcompute.hdf5.filters.available import available
 from sharedcompute.hdf5.filters.library_encoder import LibraryEncoder
 from sharedcompute.hdf5.filters.pipeline import Pipeline, stored_filters
-from sharedcompute.hdf5.format.chunks import box_at
+from sharedcompute.hdf5.format.chunks import Sides, box_at
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
-from sharedcompute.operations.specs import Array, State
+from sharedcompute.operations.specs import Array, Bools, State
 from sharedcompute.planning.proof import Sample
 from sharedcompute.rows import Rows
 from sharedcompute.wording import option
@@ -37,7 +37,7 @@ UNIT_NBYTES, UNIT_BOXES = 4 << 20, 64
 CACHE_NBYTES = 16 << 20
 """Decoded chunks of the input that are kept: those of the output do not follow them."""
 
-Box = tuple[slice, ...]
+Box = Sides
 
 
 @dataclass(frozen=True)
@@ -205,10 +205,11 @@ class Prover(BoxRunner):
 
     def _coded(self, made: Written, want: Array) -> Iterator[tuple[Box, Array]]:
         """Yield each chunk encoded and decoded: lossy filters promise nothing of single numbers."""
-        dcpl = self._output[raw(made.path)].id.get_create_plist()
+        dataset: h5py.Dataset = self._output[raw(made.path)]
+        dcpl = dataset.id.get_create_plist()
         assert made.chunks is not None
         stored, dtype = stored_filters(dcpl), made.source.stored_dtype
-        fill = Fill.of(dcpl, self._output[raw(made.path)].dtype)
+        fill = Fill.of(dcpl, dataset.dtype)
         encoder = LibraryEncoder(made.filters, made.chunks, dtype, fill, stored)
         sides = zip(want.shape, made.chunks, strict=True)
         for corner in itertools.product(*(range(0, side, step) for side, step in sides)):
@@ -253,9 +254,9 @@ def _same(found: Array, want: Array) -> bool:
 def _near(found: Array, want: Array, tolerance: float) -> bool:
     """Return whether numbers are within `tolerance`, but for the rounding of their dtype."""
     with np.errstate(invalid="ignore"):
-        away = np.abs(found.astype("f8") - want.astype("f8"))
+        away: Array = np.abs(found.astype("f8") - want.astype("f8"))
         rounding = 8 * np.finfo(want.dtype).eps * np.abs(want) if want.dtype.kind == "f" else 0
-        equal = (found == want) | (np.isnan(found) & np.isnan(want))
+        equal: Bools = (found == want) | (np.isnan(found) & np.isnan(want))
         return bool(np.all((away <= tolerance + rounding) | equal))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from sharedcompute.engines.claims import Claims
 from sharedcompute.engines.engine import TAKE_SECONDS, Left, Work
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.events import StateTaken
+from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.wording import option
 
 
@@ -81,7 +82,7 @@ def _start(threads: int, run: Callable[[int], None], others: list[threading.Thre
 class Desk(Protocol):
     """Takes what the units of a process leave. One thread at a time calls it."""
 
-    def deliver(self, block: int, number: int, chunks: Sequence[Any]) -> None:
+    def deliver(self, block: int, number: int, chunks: Sequence[EncodedChunk]) -> None:
         """Take encoded chunks, as `Deliver`."""
 
     def done(self, left: Left) -> None:
@@ -101,7 +102,7 @@ def do_units(work: Work, slots: range, claims: Claims, desk: Desk) -> None:
     """
     lock = threading.Lock()
 
-    def deliver(block: int, number: int, chunks: Sequence[Any]) -> None:
+    def deliver(block: int, number: int, chunks: Sequence[EncodedChunk]) -> None:
         with lock:
             desk.deliver(block, number, chunks)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -11,24 +10,29 @@ from sharedcompute.engines.engine import undeliverable
 from sharedcompute.engines.units.block import BlockRunner
 from sharedcompute.engines.units.ports import state_ports
 from sharedcompute.hdf5.filters import decode, encode
-from sharedcompute.operations.specs import Array
+from sharedcompute.hdf5.filters.pipeline import Pipeline
+from sharedcompute.hdf5.reading.stored import Part
+from sharedcompute.operations.specs import Array, Kernel, State
 from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.planning.passes import Pass, Store
 from sharedcompute.rows import Blocks
 
 
-def warm_up_coding(source: Any, *targets: Any) -> None:
+def warm_up_coding(source: object, *targets: object) -> None:
     """Compile here what workers will code chunks with: N workers compile nothing then.
 
     Each that compiled took 45 MB for it.
     """
-    decode.warm_up(getattr(source, "filters", ()))
-    for part in getattr(source, "parts", ()):
+    decoding: Pipeline = getattr(source, "filters", ())
+    parts: tuple[Part, ...] = getattr(source, "parts", ())
+    decode.warm_up(decoding)
+    for part in parts:
         if part.unpacking is not None:
             part.unpacking.of(np.empty((0, *part.source_shape[1:]), part.source.dtype))
     for target in targets:
-        encode.warm_up(getattr(target, "filters", ()))
+        encoding: Pipeline = getattr(target, "filters", ())
+        encode.warm_up(encoding)
 
 
 def warm_up(work: Pass) -> None:
@@ -49,7 +53,7 @@ def warm_up(work: Pass) -> None:
     try:
         runner.run(0)
         for (_, tally), state in zip(work.tallies, states, strict=True):
-            first = {name: s[0] for name, s in state.items()}
+            first: State = {name: s[0] for name, s in state.items()}
             tally.combine(first, {name: s.copy() for name, s in first.items()})
     except Exception:  # noqa: BLE001
         return
@@ -57,18 +61,19 @@ def warm_up(work: Pass) -> None:
         runner.close()
 
 
-def _zeros(_x: Array, out: Array, *_args: Any) -> None:
+def _zeros(_x: Array, out: Array, *_args: object) -> None:
     """Stand in for a kernel that is not to be called on a made-up row."""
     out[...] = 0
 
 
-def _is_cached(kernel: Any) -> bool:
+def _is_cached(kernel: Kernel) -> bool:
     """Return whether workers find the kernel in numba's cache once it is compiled here.
 
     Ours are. A user's plain function is not called on rows that are made up.
     """
-    inner = getattr(kernel, "func", kernel)
-    cache = type(getattr(inner, "_cache", None)).__name__
+    inner: object = getattr(kernel, "func", kernel)
+    found: object = getattr(inner, "_cache", None)
+    cache = type(found).__name__
     return is_ours(kernel) or cache in ("FunctionCache", "CheckedCache")
 
 

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from h5py import h5d
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 Box = tuple[tuple[int, ...], tuple[int, ...]]
+Sides: TypeAlias = "tuple[slice[int, int, None], ...]"
 """A corner and the sides from there."""
 
 
@@ -67,7 +68,7 @@ class ChunkGrid:
         index = np.unravel_index(number, self.counts)
         return tuple(int(i) * c for i, c in zip(index, self.chunks, strict=True))
 
-    def box(self, number: int) -> tuple[slice, ...]:
+    def box(self, number: int) -> Sides:
         """Return where a chunk lies, cut at the edges of the dataset."""
         sides = zip(self.corner(number), self.chunks, self.shape, strict=True)
         return tuple(slice(at, min(at + chunk, n)) for at, chunk, n in sides)
@@ -80,7 +81,7 @@ class ChunkGrid:
             yield Piece(sum(numbers), inside, of_chunk)
 
 
-def box_at(corner: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+def box_at(corner: tuple[int, ...], shape: tuple[int, ...]) -> Sides:
     """Return the index of a box of `shape` that begins at `corner`."""
     return tuple(slice(at, at + side) for at, side in zip(corner, shape, strict=True))
 

@@ -91,9 +91,11 @@ class Packing:
                     found[name] = frozenset(comparable(numbers, dtype, meant).tolist())
                 elif name in neutral:
                     number = self.number(name, "")
-                    same = number is None or number == neutral[name]
-                    # As text: NaN is NaN here.
-                    found[name] = frozenset() if same else frozenset([float(number).hex()])
+                    if number is None or number == neutral[name]:
+                        found[name] = frozenset()
+                    else:
+                        # As text: NaN is NaN here.
+                        found[name] = frozenset([float(number).hex()])
                 else:
                     found[name] = frozenset() if meant == dtype else frozenset([meant.str])
             except InputError:
@@ -109,7 +111,7 @@ class Packing:
             return np.dtype(f"i{dtype.itemsize}")
         return dtype
 
-    def number(self, name: str, place: str) -> Any:
+    def number(self, name: str, place: str) -> np.float32 | np.float64 | None:
         """Return a scale or an offset; None where there is none.
 
         Whatever is not single precision counts as double: xarray would unpack to whole numbers by a

@@ -17,7 +17,7 @@ def upright(vectors: Array) -> Array:
 
     The first of several; this is scikit-learn's ``svd_flip(u_based_decision=False)``.
     """
-    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=1)[:, None], axis=1)
+    largest: Array = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=1)[:, None], axis=1)
     return np.where(largest < 0, -vectors, vectors)
 
 
@@ -72,16 +72,18 @@ class Components:
     def step(self, model: State, done: bool) -> Step:
         """Return the variance that is explained, and whether another round is needed."""
         kept = model["variance"][: self.kept(model)]
-        explained = float(kept.sum() / model["total"][0]) if model["total"][0] else 0.0
+        total: np.float64 = model["total"][0]
+        explained = float(kept.sum() / total) if total else 0.0
         return Step({"explained": explained}, done, done)
 
     def results(self, model: State, _: State | None) -> dict[str, Array]:
         """Return components, variances, and what scikit-learn's PCA has besides."""
         k = self.kept(model)
-        variance, total = model["variance"][:k], model["total"][0]
+        variance = model["variance"][:k]
+        total: np.float64 = model["total"][0]
         left = min(self.n, self.d) - k
         with np.errstate(invalid="ignore"):
-            ratio = variance / total
+            ratio: Array = variance / total
         return {
             "components": model["components"][:k].copy(),
             "explained_variance": variance.copy(),

@@ -21,9 +21,11 @@ MOST_COLUMNS = 16384
 def _components(value: Any) -> int | float:
     """Return how many components, or the fraction of the variance that they are to explain."""
     try:
-        return int(count(integer(value)))
+        whole: Any = count(integer(value))
+        return int(whole)
     except ValueError:
-        fraction = float(number(value))
+        found: Any = number(value)
+        fraction = float(found)
     if not 0 < fraction < 1:
         raise ValueError(
             f"expected a whole number of at least 1, or a fraction between 0 and 1, got {value!r}"

@@ -35,7 +35,8 @@ def _target(name: str, params: Params, spec: ArraySpec) -> Array:
 
 
 def _make_lstsq(params: Params, spec: ArraySpec) -> LeastSquares:
-    y, intercept = _target("lstsq", params, spec), params["fit_intercept"]
+    y = _target("lstsq", params, spec)
+    intercept: bool = params["fit_intercept"]
     unknowns = spec.row_size + intercept
     if spec.rows < unknowns:
         what = "columns and the intercept" if intercept else "columns"

@@ -16,7 +16,6 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from math import log
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from sharedcompute.operations.fits.declaration import RowsAt, Specs, Step
 from sharedcompute.operations.fits.picks import clear, combine_picks, pick, picks
 from sharedcompute.operations.fits.seeding import choose, race
 from sharedcompute.operations.rowwise.centers import comparable
-from sharedcompute.operations.specs import Array, ArraySpec, DType, State, floating
+from sharedcompute.operations.specs import Array, ArraySpec, Bools, DType, State, floating
 from sharedcompute.operations.stages import FromModel, Stage
 
 SEED, MEASURE, LLOYD = range(3)
@@ -54,7 +53,7 @@ class KMeans:
 
     spec: ArraySpec
     clusters: int
-    init: Any
+    init: str | Array
     max_iter: int
     tol: float
     random_state: int
@@ -146,7 +145,7 @@ class KMeans:
             state["count"],
             state["total"],
         )
-        phase = model["phase"][0]
+        phase: np.int64 = model["phase"][0]
         if phase == LLOYD:
             return
         square = np.empty(len(x))
@@ -165,16 +164,19 @@ class KMeans:
 
     def update(self, model: State, state: State) -> Step:
         """Choose the next centre, or move all of them to the means of their clusters."""
-        if model["phase"][0] == SEED:
+        phase: np.int64 = model["phase"][0]
+        if phase == SEED:
             choose(model, state)
             _prepare(model)
-            if model["chosen"][0] == self.clusters:
+            chosen: np.int64 = model["chosen"][0]
+            if chosen == self.clusters:
                 model["phase"][0] = MEASURE
             return Step({"inertia": float(model["inertia"][0]), "shift": np.nan})
-        measured = model["phase"][0] == MEASURE
-        if model["n_iter"][0] == 0:
+        measured = phase == MEASURE
+        moves: np.int64 = model["n_iter"][0]
+        if moves == 0:
             _scatter(model, state)
-        inertia = state["inertia"][0] if measured else _inertia(model, state)
+        inertia: float = state["inertia"][0] if measured else _inertia(model, state)
         model["inertia"][0] = inertia
         model["cluster_sizes"][...] = state["count"]
         if not measured and not state["count"].all():
@@ -186,7 +188,7 @@ class KMeans:
         model["centers"][...] = moved
         _prepare(model)
         model["n_iter"][0] += 1
-        tolerance = self.tol * model["scatter"][0] / (self.spec.rows * self.spec.row_size)
+        tolerance: float = self.tol * model["scatter"][0] / (self.spec.rows * self.spec.row_size)
         converged = bool(shift <= tolerance)
         done = converged or bool(model["n_iter"][0] >= self.max_iter)
         model["phase"][0] = MEASURE if done else LLOYD
@@ -195,7 +197,8 @@ class KMeans:
     def _moved(self, model: State, state: State) -> Array:
         """Return the means of the clusters; empty ones get the farthest rows (scikit-learn)."""
         size, total = state["count"].copy(), state["total"].copy()
-        empty = np.flatnonzero(size == 0)[: self.picks]
+        none: Bools = size == 0
+        empty = np.flatnonzero(none)[: self.picks]
         if empty.size:
             label = np.empty(len(state["x"]), np.int32)
             kernels.nearest(
@@ -208,7 +211,7 @@ class KMeans:
                     size[label[i]] -= 1
                     total[cluster], size[cluster] = state["x"][i], 1
         moved: Array = model["centers"].copy()
-        some = size > 0
+        some: Bools = size > 0
         moved[some] = total[some] / size[some, None]
         return moved
 
@@ -217,7 +220,7 @@ class KMeans:
         centres = model["centers"].reshape(self.clusters, *self.spec.shape[1:])
         inertia, sizes = float(model["inertia"][0]), model["cluster_sizes"]
         # Centres may be none yet where the seeding was stopped.
-        phase = model["phase"][0]
+        phase: np.int64 = model["phase"][0]
         if state is not None and phase != SEED:
             # Rounds that move centres do not measure, and a fit may be stopped after one.
             inertia = float(state["inertia"][0]) if phase == MEASURE else _inertia(model, state)
@@ -265,8 +268,8 @@ def _prepare(model: State) -> None:
 def _about_mean(model: State, state: State) -> float:
     """Return how much less the squared distances to the centres are than those to the mean."""
     n = state["count"][:, None]
-    centre = model["centers"] - model["mean"]
-    total = state["total"] - n * model["mean"]
+    centre: Array = model["centers"] - model["mean"]
+    total: Array = state["total"] - n * model["mean"]
     return float((centre * (2 * total - n * centre)).sum())
 
 

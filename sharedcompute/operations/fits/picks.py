@@ -6,10 +6,14 @@ A state holds up to `size` picks: ``key`` and ``row``, shape (size,), and the ro
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from sharedcompute.operations.fits.declaration import Specs
-from sharedcompute.operations.specs import Array, ArraySpec, DType, State
+from sharedcompute.operations.specs import Array, ArraySpec, Bools, DType, State
+
+Span: TypeAlias = "slice[int, int, None]"
 
 
 def picks(size: int, features: int, dtype: DType) -> Specs:
@@ -22,7 +26,7 @@ def picks(size: int, features: int, dtype: DType) -> Specs:
     }
 
 
-def part(state: State, race: int, races: int) -> slice:
+def part(state: State, race: int, races: int) -> Span:
     """Return the slice of the picks of a race."""
     size = len(state["key"]) // races
     return slice(race * size, (race + 1) * size)
@@ -46,10 +50,11 @@ def pick(state: State, keys: Array, x: Array, start: int) -> None:
     """
     races = len(keys)
     state["races"][0] = races
+    key: Array
     for race, key in enumerate(keys):
         of = part(state, race, races)
         size = of.stop - of.start
-        good = key < state["key"][of.stop - 1]
+        good: Bools = key < state["key"][of.stop - 1]
         if size < len(key):
             good &= key <= np.partition(key, size - 1)[size - 1]
         at = np.flatnonzero(good)
@@ -66,7 +71,7 @@ def combine_picks(a: State, b: State) -> None:
         _merge(a, of, b["key"][of], b["row"][of], b["x"][of])
 
 
-def _merge(state: State, of: slice, key: Array, row: Array, x: Array) -> None:
+def _merge(state: State, of: Span, key: Array, row: Array, x: Array) -> None:
     keys = np.concatenate((state["key"][of], key))
     rows = np.concatenate((state["row"][of], row))
     best = np.lexsort((rows, keys))[: of.stop - of.start]

@@ -86,6 +86,8 @@ class PowerIteration:
 
     def combine(self, a: State, b: State) -> None:
         """Put the rows of `b`, which follow, after those of `a`: nothing is added up."""
+        first: int
+        last: int
         first, last = b["range"]
         if first == last:
             return

@@ -122,7 +122,7 @@ class Randomized(Components):
 
     def _nystroem(self, basis: Array, product: Array) -> tuple[Array, Array]:
         """Return eigenvalues and eigenvectors of ``S Q (Q^T S Q)^-1 (S Q)^T``."""
-        core = np.dot(basis.T, product)
+        core: Array = np.dot(basis.T, product)
         values, turn = np.linalg.eigh((core + core.T) / 2)
         # What is below the rounding of the products is none, and must not be divided by.
         least = np.finfo(self.dtype).eps * len(values) * np.abs(values).max()

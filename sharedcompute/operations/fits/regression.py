@@ -136,12 +136,12 @@ class LeastSquares(_Regression):
         u, sigma, vectors = np.linalg.svd(r[first:, first:])
         self._check_rank(sigma)
         model["singular"][:] = sigma
-        coef = vectors.T @ ((u.T @ image[first:]) / sigma[:, None])
+        coef: Array = vectors.T @ ((u.T @ image[first:]) / sigma[:, None])
         model["coef"][:] = coef.T
         if self.intercept:
-            apart = (image[0] - r[0, 1:] @ coef) / r[0, 0]
+            apart: Array = (image[0] - r[0, 1:] @ coef) / r[0, 0]
             model["intercept"][:] = apart + model["target_origin"] - model["origin"] @ coef
-        total = np.square(image[first:]).sum(axis=0) + state["left"]
+        total: Array = np.square(image[first:]).sum(axis=0) + state["left"]
         moments.check_squares("lstsq", total)
         return self._step(model, state["left"], total)
 
@@ -216,17 +216,19 @@ class Ridge(_Regression):
         for part in state.values():
             moments.check_squares("ridge", part)
         own, cross, total = moments.scatter_matrix(state), state["cross"], state["squares"]
-        mean = model["origin"] + state["mean"]
-        target_mean = model["target_origin"] + state["target_mean"]
+        mean: Array = model["origin"] + state["mean"]
+        target_mean: Array = model["target_origin"] + state["target_mean"]
         if not self.intercept:
             own += self.n * np.outer(mean, mean)
             cross = cross + self.n * np.outer(mean, target_mean)
             total = total + self.n * target_mean * target_mean
         values, vectors = np.linalg.eigh(own)
         root = np.maximum(values, 0) + self.alpha
-        coef = vectors @ ((vectors.T @ cross) / root[:, None])
+        coef: Array = vectors @ ((vectors.T @ cross) / root[:, None])
         model["coef"][:] = coef.T
         if self.intercept:
             model["intercept"][:] = target_mean - mean @ coef
-        residuals = total - 2 * (coef * cross).sum(axis=0) + (coef * (own @ coef)).sum(axis=0)
+        residuals: Array = (
+            total - 2 * (coef * cross).sum(axis=0) + (coef * (own @ coef)).sum(axis=0)
+        )
         return self._step(model, np.maximum(residuals, 0), total)

@@ -39,7 +39,9 @@ class Accumulator:
         self._slot = worker
         if self.lanes > 1:
             size = self.lanes * tally.columns
-            self._state = {name: np.empty(size, dtype) for name, dtype in tally.fields().items()}
+            self._state: State = {
+                name: np.empty(size, dtype) for name, dtype in tally.fields().items()
+            }
         if tally.exact:
             self._open(worker)
 
@@ -92,7 +94,7 @@ class Accumulator:
         if whole < flat.size:
             rest = flat[whole:].reshape(1, -1)
             # The rest is one folded row, cut short: it goes to the first lanes.
-            fields = [values[: rest.shape[1]] for values in self._fields]
+            fields: list[Array] = [values[: rest.shape[1]] for values in self._fields]
             self._call(rest, start + whole // columns, fields)
 
     def _call(self, x: Array, start: int, fields: list[Array]) -> None:

@@ -6,14 +6,12 @@ number of workers.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sharedcompute.kernels import extrema
 from sharedcompute.kernels import reductions as kernels
 from sharedcompute.operations.declarations import Field, Partial
-from sharedcompute.operations.specs import Array, DType, State
+from sharedcompute.operations.specs import Array, Bools, DType, State
 
 
 def _int64(_: DType) -> DType:
@@ -47,14 +45,14 @@ def _float_wide(dtype: DType) -> DType:
     return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
 
 
-def lowest(dtype: DType, skipna: bool = False) -> Any:
+def lowest(dtype: DType, skipna: bool = False) -> float:
     """Return where a maximum starts. NaN means "none yet" to `numpy.fmax`, which skips it."""
     if dtype.kind == "f":
         return np.nan if skipna else -np.inf
     return False if dtype.kind == "b" else np.iinfo(dtype).min
 
 
-def highest(dtype: DType, skipna: bool = False) -> Any:
+def highest(dtype: DType, skipna: bool = False) -> float:
     """Return where a minimum starts."""
     if dtype.kind == "f":
         return np.nan if skipna else np.inf
@@ -91,19 +89,21 @@ def _larger(a: State, b: State, skipna: bool) -> None:
     (np.fmax if skipna else np.maximum)(a["value"], b["value"], out=a["value"])
 
 
-def _take_better(a: State, b: State, better: Array) -> None:
+def _take_better(a: State, b: State, better: Bools) -> None:
     """Take `b` where it has a value and is better, or is as good and stands in an earlier row."""
     np.copyto(a["value"], b["value"], where=better)
     np.copyto(a["index"], b["index"], where=better)
 
 
-def _rank(a: State, b: State, wins: Array) -> Array:
-    nan_a, nan_b = a["value"] != a["value"], b["value"] != b["value"]
-    ties = (a["value"] == b["value"]) | (nan_a & nan_b)
-    earlier = ties & (b["index"] < a["index"])
-    better = (wins & ~nan_a) | (nan_b & ~nan_a) | earlier
-    taken: Array = (b["index"] >= 0) & (better | (a["index"] < 0))
-    return taken
+def _rank(a: State, b: State, wins: Bools) -> Bools:
+    nan_a: Bools = a["value"] != a["value"]
+    nan_b: Bools = b["value"] != b["value"]
+    equal: Bools = a["value"] == b["value"]
+    before: Bools = b["index"] < a["index"]
+    there: Bools = b["index"] >= 0
+    none: Bools = a["index"] < 0
+    better = (wins & ~nan_a) | (nan_b & ~nan_a) | ((equal | (nan_a & nan_b)) & before)
+    return there & (better | none)
 
 
 def _first_smallest(a: State, b: State, _: bool) -> None:
@@ -172,11 +172,11 @@ found_all = Partial(extrema.all_true, (Field("found", _boolean, _one),), _all, e
 
 def sums_of(dtype: DType, n: int) -> Partial:
     """Return sums for a mean: whole numbers where `n` of them cannot overflow, else floats."""
-    whole = dtype.kind in "biu" and n <= 2 ** (64 - 8 * dtype.itemsize)
+    whole = dtype.kind in "biu" and n <= 1 << (64 - 8 * dtype.itemsize)
     return sums if whole else float_sums
 
 
 def moments_of(dtype: DType, n: int) -> Partial:
     """Return exact moments where `n` squares of at most half the dtype's range fit 64 bits."""
     small = dtype.kind in "biu" and dtype.itemsize <= 2
-    return exact_moments if small and n <= 2 ** (66 - 16 * dtype.itemsize) else moments
+    return exact_moments if small and n <= 1 << (66 - 16 * dtype.itemsize) else moments

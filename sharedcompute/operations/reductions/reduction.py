@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -60,5 +59,5 @@ def cast_result(reduction: Reduction, values: Array) -> Array:
     """Return the result with NumPy's dtype and shape."""
     spec = reduction.result_spec
     with np.errstate(all="ignore"):
-        result: Any = values.astype(spec.dtype).reshape(spec.shape)
+        result: Array = values.astype(spec.dtype).reshape(spec.shape)
     return np.asarray(result)

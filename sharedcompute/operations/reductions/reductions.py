@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -18,7 +18,7 @@ SKIPNA = Parameter("skipna", boolean, "leave NaN out", False)
 DDOF = Parameter("ddof", not_negative, "degrees of freedom subtracted from the count", 0)
 
 
-def _field(name: str) -> Any:
+def _field(name: str) -> Callable[[State, Params], Array]:
     def take(state: State, _: Params) -> Array:
         return state[name]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import clustering as kernels
@@ -27,13 +28,13 @@ def comparable(centres: Array) -> tuple[Array, Array, Array]:
     k, features = centres.shape
     step = kernels.STEP
     there = np.isfinite(centres).all(axis=1)
-    origin = np.zeros(features)
+    origin: Array = np.zeros(features)
     if there.any():
         origin = centres[there].mean(axis=0, dtype=np.float64)
     origin = origin.astype(centres.dtype)
-    scaled = np.zeros((-(-k // step) * step, -(-features // step) * step), centres.dtype)
+    scaled: Array = np.zeros((-(-k // step) * step, -(-features // step) * step), centres.dtype)
     norms = np.full(len(scaled), np.inf, centres.dtype)
-    apart = centres[there] - origin
+    apart: Array = centres[there] - origin
     at = np.flatnonzero(there)
     scaled[at, :features] = -2 * apart
     with np.errstate(over="ignore"):
@@ -46,9 +47,9 @@ def comparable(centres: Array) -> tuple[Array, Array, Array]:
     return scaled, norms, origin
 
 
-def given_centers(name: str, given: Any, spec: ArraySpec) -> Array:
+def given_centers(name: str, centers: ArrayLike, spec: ArraySpec) -> Array:
     """Return given centres as a matrix in the dtype of the arithmetic."""
-    given = np.asarray(given)
+    given: Array = np.asarray(centers)
     if given.ndim != len(spec.shape) or given.shape[1:] != spec.shape[1:] or not len(given):
         shape = ", ".join(map(str, ("k", *spec.shape[1:])))
         raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import elementwise as kernels
@@ -17,12 +18,12 @@ from sharedcompute.operations.stages import Needed
 SKIPNA = Parameter("skipna", boolean, "leave NaN out of the computed mean", False)
 
 
-def columns(values: Any, spec: ArraySpec, what: str) -> Array:
+def columns(values: ArrayLike, spec: ArraySpec, what: str) -> Array:
     """Return `values` for each element of a row as float64, shape (columns,).
 
     A stack of rows is averaged over its rows; a scalar serves every element.
     """
-    given = np.asarray(values)
+    given: Array = np.asarray(values)
     if given.dtype.kind == "c":
         raise InputError(f"{what}: expected real numbers, got {given.dtype}: give its real part")
     row = spec.shape[1:]

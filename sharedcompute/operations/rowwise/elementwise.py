@@ -12,7 +12,7 @@ from sharedcompute.kernels import elementwise as kernels
 from sharedcompute.operations.declarations import Map
 from sharedcompute.operations.kinds import comparable, digits, number, numeric_dtype
 from sharedcompute.operations.parameters import Parameter
-from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, floating
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, Scalar, floating
 from sharedcompute.wording import parameter
 
 
@@ -32,9 +32,10 @@ def convert(x: Array, out: Array) -> None:
 
 
 def _cast_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
-    if spec.dtype.kind == "c" and params["dtype"].kind != "c":
+    target: DType = params["dtype"]
+    if spec.dtype.kind == "c" and target.kind != "c":
         raise InputError(
-            f"cast would drop the imaginary part: expected a complex dtype, got {params['dtype']}"
+            f"cast would drop the imaginary part: expected a complex dtype, got {target}"
         )
     return ()
 
@@ -46,17 +47,19 @@ def _limits(dtype: DType) -> tuple[int, int]:
     return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
-def rounded(value: float, dtype: DType) -> Any:
+def rounded(value: float, dtype: DType) -> Scalar:
     """Return a number in the floating `dtype`, infinite where it is beyond, as NumPy compares."""
     try:
         with np.errstate(over="ignore"):
-            return dtype.type(value)
+            result: Scalar = dtype.type(value)
     except OverflowError:
-        return dtype.type(math.inf if value > 0 else -math.inf)
+        result = dtype.type(math.inf if value > 0 else -math.inf)
+    return result
 
 
 def _clip_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
-    lower, upper = params["lower"], params["upper"]
+    lower: float | None = params["lower"]
+    upper: float | None = params["upper"]
     if lower is None and upper is None:
         raise InputError(
             "clip needs a lower or an upper bound: give "
@@ -81,7 +84,8 @@ def _clip_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
 
 def _threshold_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     """Return both in the data's own dtype: float64 cannot tell neighbours above 2**53 apart."""
-    level, value = params["level"], exactly("threshold: value", params["value"], spec.dtype)
+    level: float = params["level"]
+    value = exactly("threshold: value", params["value"], spec.dtype)
     if spec.dtype.kind == "f":
         return rounded(level, spec.dtype), value
     least, most = _limits(spec.dtype)
@@ -91,7 +95,7 @@ def _threshold_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     return spec.dtype.type(most if level >= most else math.floor(level)), value
 
 
-def exactly(what: str, value: float, dtype: DType) -> Any:
+def exactly(what: str, value: float, dtype: DType) -> Scalar:
     """Return `value` in `dtype`, which must be able to hold it."""
     if dtype.kind in "biu":
         least, most = _limits(dtype)
@@ -100,7 +104,8 @@ def exactly(what: str, value: float, dtype: DType) -> Any:
         fits = bool(np.isinf(rounded(value, dtype)) == (value in (math.inf, -math.inf)))
     if not fits:
         raise InputError(f"{what} must fit {dtype}, got {value}: choose another")
-    return dtype.type(value)
+    result: Scalar = dtype.type(value)
+    return result
 
 
 MAPS: tuple[Map, ...] = (

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,9 +17,13 @@ from sharedcompute.errors import InputError
 from sharedcompute.operations.kinds import choice, digits, integer, sequence
 from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.rowwise.elementwise import convert, exactly
-from sharedcompute.operations.specs import Array, ArraySpec, Params
+from sharedcompute.operations.specs import Array, ArraySpec, Kernel, Params, Scalar
 from sharedcompute.operations.stages import Stage
-from sharedcompute.rows import MODES, extension
+from sharedcompute.rows import MODES, Mode, extension
+
+T = TypeVar("T")
+Lead = int | Array
+"""Of a kernel: the length of its window, or the weights."""
 
 WINDOW = 2**24
 """Elements of a filter's window at most: its tables would take more memory than any block."""
@@ -38,8 +43,9 @@ def axes_of(name: str, params: Params, spec: ArraySpec) -> tuple[int, ...]:
         There is no such axis, or one is named twice.
     """
     ndim = len(spec.shape)
-    given = params["axes"]
-    chosen = range(ndim) if given is None else (given,) if isinstance(given, int) else given
+    given: int | tuple[int, ...] | None = params["axes"]
+    every = range(ndim) if given is None else given
+    chosen: Sequence[int] = (every,) if isinstance(every, int) else every
     for axis in chosen:
         if not -ndim <= axis < ndim:
             raise InputError(f"{name}: axis {axis} is not one of the {ndim} axes of {spec.shape}")
@@ -49,9 +55,11 @@ def axes_of(name: str, params: Params, spec: ArraySpec) -> tuple[int, ...]:
     return result
 
 
-def per_axis(name: str, what: str, value: Any, axes: tuple[int, ...]) -> tuple[Any, ...]:
+def per_axis(
+    name: str, what: str, value: T | tuple[T, ...], axes: tuple[int, ...]
+) -> tuple[T, ...]:
     """Return a value for each axis, from one for all or from as many."""
-    values = value if isinstance(value, tuple) else (value,) * len(axes)
+    values: tuple[T, ...] = value if isinstance(value, tuple) else (value,) * len(axes)
     if len(values) != len(axes):
         raise InputError(f"{name}: expected {len(axes)} values of {what}, one per axis: {value}")
     return values
@@ -65,7 +73,7 @@ def check_window(name: str, elements: int) -> None:
         )
 
 
-def beyond_edges(label: str, params: Params, spec: ArraySpec) -> tuple[Any, float]:
+def beyond_edges(label: str, params: Params, spec: ArraySpec) -> tuple[Scalar, float]:
     """Return the value beyond the edges, in the dtype of the data and in double precision.
 
     SciPy's filters take the latter. Rows along axis 0 hold the former. 0 where no mode asks for it.
@@ -81,17 +89,18 @@ def _lines(x: Array, axis: int, length: int) -> Array:
     return x.reshape(math.prod(x.shape[:axis]), length, math.prod(x.shape[axis + 1 :]))
 
 
-def along_axis(kernel: Any, axis: int, x: Array, out: Array, *args: Any) -> None:
+def along_axis(
+    kernel: Kernel, axis: int, x: Array, out: Array, lead: Lead, table: Array, cval: float
+) -> None:
     """Run a line kernel along one axis of a range of rows.
 
     Along axis 0 `x` brings its halo along, so the table that says where a line continues is the
     identity; along the others it is the last-but-one argument, made when the plan was.
     """
-    lead, table, cval = args
     if axis == 0:
         taps = lead if isinstance(lead, int) else len(lead)
         table = np.arange(len(out) + taps - 1, dtype=np.int64)
-    made = out
+    made: Array = out
     if out.dtype == np.bool_:
         # SciPy cuts off the fraction and then asks for truth: a mean of 0.9 is false.
         made = np.empty(out.shape, np.int8)
@@ -107,16 +116,17 @@ def along_axis(kernel: Any, axis: int, x: Array, out: Array, *args: Any) -> None
 
 def line_stage(
     label: str,
-    kernel: Any,
+    kernel: Kernel,
     axis: int,
     before: int,
     after: int,
-    lead: Any,
+    lead: Lead,
     params: Params,
     spec: ArraySpec,
 ) -> Stage:
     """Return a stage that filters along `axis` with `before` and `after` neighbours."""
-    mode, (fill, cval) = params["mode"], beyond_edges(label, params, spec)
+    mode: Mode = params["mode"]
+    fill, cval = beyond_edges(label, params, spec)
     halo = max(before, after) if axis == 0 else 0
     table = np.zeros(0, dtype=np.int64)
     if axis > 0 and spec.shape[axis]:

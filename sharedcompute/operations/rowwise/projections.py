@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import moments as kernels
@@ -32,7 +33,7 @@ def _project_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
     return mean, matrix, np.zeros(k)
 
 
-def _per(value: Any, size: int, name: str) -> Array:
+def _per(value: ArrayLike | None, size: int, name: str) -> Array:
     """Return a number for each of `size`, from as many or from one."""
     given = np.zeros(1) if value is None else np.asarray(value, np.float64).reshape(-1)
     if given.size not in (1, size):
@@ -74,7 +75,7 @@ array([[0.],
 
 
 def _linear_arguments(params: Params, spec: ArraySpec) -> tuple[Any, ...]:
-    coef = np.asarray(params["coef"], np.float64)
+    coef: Array = np.asarray(params["coef"], np.float64)
     if coef.ndim == 0 or coef.shape[-1] != spec.row_size:
         raise InputError(
             f"linear expected coef of shape ({spec.row_size},) or (..., {spec.row_size}), got "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
 from sharedcompute.kernels import lines as kernels
@@ -18,7 +19,9 @@ from sharedcompute.operations.rowwise.lines import (
 )
 from sharedcompute.operations.specs import Array, ArraySpec, Params
 from sharedcompute.operations.stages import Stage
-from sharedcompute.rows import extension
+from sharedcompute.rows import Mode, extension
+
+Doubles = NDArray[np.float64]
 
 HIGHEST_ORDER = 1000
 """Of a derivative: it is found by matrices of so many rows."""
@@ -30,11 +33,10 @@ def gaussian_weights(sigma: float, order: int, truncate: float) -> Array:
     check_window("gaussian", 2 * radius + 1)
     _check_order(order <= HIGHEST_ORDER, order)
     x = np.arange(-radius, radius + 1)
-    phi = np.exp(-0.5 / (sigma * sigma) * x**2)
+    phi: Doubles = np.exp(-0.5 / (sigma * sigma) * x**2)
     phi = phi / phi.sum()
     if order == 0:
-        smooth: Array = phi[::-1].copy()
-        return smooth
+        return phi[::-1].copy()
     # f(x) = q(x) * phi(x), and q'(x) follows from q by a matrix; see SciPy's _gaussian_kernel1d.
     q = np.zeros(order + 1)
     q[0] = 1
@@ -60,8 +62,8 @@ def _correlate(label: str, axis: int, weights: Array, params: Params, spec: Arra
 def gaussian(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     """Lower `scipy.ndimage.gaussian_filter` to a stage for each axis."""
     axes = axes_of("gaussian", params, spec)
-    sigmas = per_axis("gaussian", "sigma", params["sigma"], axes)
-    orders = per_axis("gaussian", "order", params["order"], axes)
+    sigmas: tuple[float, ...] = per_axis("gaussian", "sigma", params["sigma"], axes)
+    orders: tuple[int, ...] = per_axis("gaussian", "order", params["order"], axes)
     return tuple(
         _correlate("gaussian", axis, gaussian_weights(s, o, params["truncate"]), params, spec)
         for axis, s, o in zip(axes, sigmas, orders, strict=True)
@@ -72,7 +74,7 @@ def gaussian(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
 def uniform(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     """Lower `scipy.ndimage.uniform_filter` to a stage for each axis."""
     axes = axes_of("uniform", params, spec)
-    sizes = per_axis("uniform", "size", params["size"], axes)
+    sizes: tuple[int, ...] = per_axis("uniform", "size", params["size"], axes)
     check_window("uniform", max(sizes, default=1))
     return tuple(
         line_stage(
@@ -101,7 +103,7 @@ def sobel(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     )
 
 
-def second_derivatives(x: Array, out: Array, tables: tuple[Array, ...], cval: float) -> None:
+def second_derivatives(x: Array, out: Array, tables: tuple[Array | None, ...], cval: float) -> None:
     """Add up [1, -2, 1] along some axes; `tables` has one per axis, None for axes left out."""
     weights = np.array([1.0, -2.0, 1.0])
     halo = (len(x) - len(out)) // 2
@@ -126,7 +128,8 @@ def laplace(params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
     axes = axes_of("laplace", params, spec)
     if not axes:
         raise InputError("laplace: expected at least one axis, got none")
-    mode, (fill, cval) = params["mode"], beyond_edges("laplace", params, spec)
+    mode: Mode = params["mode"]
+    fill, cval = beyond_edges("laplace", params, spec)
     no_rows = np.zeros(0, dtype=np.int64)  # a range of rows brings its halo along
     tables = tuple(
         None if axis not in axes else (extension(-1, n + 1, n, mode) if axis and n else no_rows)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -46,7 +45,8 @@ def unpack_stage(source: Stored, dtype: DType) -> Stage | None:
     if packing is None or any(part.unpacking for part in source.parts):
         return None
     meant = packing.meant(dtype)
-    scale, offset = (packing.number(name, place) for name in ("scale_factor", "add_offset"))
+    scale = packing.number("scale_factor", place)
+    offset = packing.number("add_offset", place)
     fills = [f for f in (packing.fills(name, dtype, place) for name in MASKS) if f is not None]
     numbers = [number for found in fills for number in found]
     missing = comparable(numbers, dtype, meant)
@@ -63,9 +63,9 @@ def unpack_stage(source: Stored, dtype: DType) -> Stage | None:
     # xarray takes data whose only fill value is NaN to be converted already.
     out = dtype if fills and not numbers else _unpacked_dtype(meant, scale, offset)
     # -0.0 and not 0.0: added to minus zero it leaves minus zero.
-    factor, added = out.type(1) if scale is None else scale, offset
-    added = out.type(-0.0) if added is None else added
-    args = [np.result_type(out, value).type(value) for value in (factor, added)]
+    factor: np.generic = out.type(1) if scale is None else scale
+    added: np.generic = out.type(-0.0) if offset is None else offset
+    args: list[np.generic] = [np.result_type(out, v).type(v) for v in (factor, added)]
     return Stage(label, kernels.unpack, (missing, *args), out, elementwise=True)
 
 
@@ -157,7 +157,7 @@ def _unpacking(source: Stored, dtype: DType) -> Unpacking | None:
 def _mask(label: str, missing: Array, out: DType) -> Stage:
     nan = complex(np.nan, np.nan) if out.kind == "c" else np.nan
     # Whole numbers only where nothing is missing.
-    instead = out.type(nan if out.kind in "fc" else 0)
+    instead: np.generic = out.type(nan if out.kind in "fc" else 0)
     return Stage(label, kernels.mask, (missing, instead), out, elementwise=True)
 
 
@@ -168,7 +168,7 @@ def _with_nan(dtype: DType) -> DType:
     return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
 
 
-def _unpacked_dtype(dtype: DType, scale: Any, offset: Any) -> DType:
+def _unpacked_dtype(dtype: DType, scale: np.generic | None, offset: np.generic | None) -> DType:
     """Return the dtype of unpacked numbers, by the rules of ``xarray.coding.variables``.
 
     That of the attributes where it is one, but an offset can cost digits: of 32-bit integers, and
