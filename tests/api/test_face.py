@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import pytest
@@ -118,6 +118,7 @@ def test_the_writer_imports_what_converts_options() -> None:
 @dataclass(frozen=True)
 class Toys(OptionGroup):
     number: int = option(0, "A number of toys.", least=0, most=19)
+    colour: Literal["red"] = option("red", "Their colour.", among=lambda: ("red", "blue"))
 
 
 @pytest.mark.parametrize("number", [-1, 20, True, 2.5])
@@ -127,14 +128,16 @@ def test_a_number_has_limits(number: Any) -> None:
         Toys(number)
 
 
-def test_the_command_line_has_the_limits_of_a_number() -> None:
+def test_the_command_line_has_limits_and_registered_names() -> None:
     @click.command()
     @with_options(*click_options(Toys))
-    def command(number: int) -> None:
-        click.echo(number)
+    def command(number: int, colour: str) -> None:
+        click.echo(f"{number} {colour}")
 
-    assert CliRunner().invoke(command, ["--number", "19"]).output == "19\n"
-    assert CliRunner().invoke(command, ["--number", "20"]).exit_code == 2
+    given = ["--number", "19", "--colour", "blue"]
+    assert CliRunner().invoke(command, given).output == "19 blue\n"
+    for wrong in (["--number", "20"], ["--colour", "green"]):
+        assert CliRunner().invoke(command, wrong).exit_code == 2
 
 
 @pytest.mark.parametrize("name", FACE)
