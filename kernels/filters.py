@@ -87,7 +87,7 @@ def shuffle(data: Bytes, itemsize: int, out: Bytes) -> None:
 
 
 @kernel
-def fletcher32(data: Bytes) -> Any:
+def fletcher32(data: Bytes) -> np.uint64:
     """HDF5's checksum: ``H5_checksum_fletcher32``, Fletcher's over big-endian words of 16 bits.
 
     An odd byte at the end is the high one of a last word.
@@ -111,7 +111,7 @@ def fletcher32(data: Bytes) -> Any:
 
 
 @kernel
-def _fold(total: Any) -> Any:
+def _fold(total: np.uint64) -> np.uint64:
     """Reduce `total` modulo 65535, as sums with end-around carry do: 65535 in place of 0."""
     while total > np.uint64(0xFFFF):
         total = (total & np.uint64(0xFFFF)) + (total >> np.uint64(16))
@@ -119,7 +119,7 @@ def _fold(total: Any) -> Any:
 
 
 @kernel
-def sized_blocks(data: Bytes, itemsize: int, room: int) -> Any:
+def sized_blocks(data: Bytes, itemsize: int, room: int) -> bool:
     """Return whether data of the LZ4 filter, or of bitshuffle, hold all blocks that they declare.
 
     Both begin with the count of decoded bytes (8), that of a block (4), and have its stored bytes

@@ -126,7 +126,7 @@ def check_all(before, after, names):
             assert np.array_equal(old[name].fillvalue, new[name].fillvalue), name
 
 
-@pytest.mark.filterwarnings("ignore::sharedcompute.api.repack.NotKept")
+@pytest.mark.filterwarnings("ignore::sharedcompute.api.notices.NotKept")
 def test_every_filter_goes_into_other_chunks(tmp_path, team):
     names = write_all_kinds(tmp_path / "in.h5", MANY, QUICK, ("set",))
     assert {name.partition(",")[0] for name in names} == {*MANY}
@@ -136,7 +136,7 @@ def test_every_filter_goes_into_other_chunks(tmp_path, team):
 
 @pytest.mark.faults
 @pytest.mark.timeout(900)
-@pytest.mark.filterwarnings("ignore::sharedcompute.api.repack.NotKept")
+@pytest.mark.filterwarnings("ignore::sharedcompute.api.notices.NotKept")
 @pytest.mark.parametrize("filter", MANY)
 def test_every_filter_fill_value_dtype_and_byte_order_goes_into_any_chunks(tmp_path, team, filter):
     names = write_all_kinds(tmp_path / "in.h5", [filter], DTYPES, FILLS)

@@ -1,5 +1,8 @@
 from h5py._objects import ObjectID
+from h5py.h5d import DatasetID
+from h5py.h5g import GroupID
 from h5py.h5p import PropID
+from h5py.h5t import TypeID
 
 TYPE_GROUP: int
 TYPE_DATASET: int
@@ -26,7 +29,9 @@ class _ObjInfo:
     btime: int
     num_attrs: int
 
-def open(loc: ObjectID, name: bytes, lapl: PropID | None = None) -> ObjectID: ...
+def open(
+    loc: ObjectID, name: bytes, lapl: PropID | None = None
+) -> GroupID | DatasetID | TypeID: ...
 def get_info(
     loc: ObjectID, name: bytes | None = None, index: int = -1, *, obj_name: bytes = b"."
 ) -> _ObjInfo: ...

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import h5py
 import numpy as np
 from h5py import h5a
@@ -13,18 +11,18 @@ from sharedcompute.hdf5.copying.values import copy_attribute
 from sharedcompute.hdf5.format.cf import OF_THE_DTYPE, STRUCTURAL
 from sharedcompute.hdf5.format.dtypes import FOREIGN
 from sharedcompute.hdf5.format.marks import PREFIX
-from sharedcompute.hdf5.format.names import raw, text
+from sharedcompute.hdf5.format.names import Object, raw, text
 from sharedcompute.hdf5.format.types import has_references
 
 
-def copied_attributes(item: Any) -> list[str]:
+def copied_attributes(item: Object) -> list[str]:
     """Return the attributes that are copied: neither a library's own nor ours."""
     names = map(text, attribute_names(item.id))
     return [name for name in names if name not in STRUCTURAL and not name.startswith(PREFIX)]
 
 
 def copy_attributes(
-    source: Any, target: Any, leave_out: frozenset[str] = frozenset()
+    source: Object, target: Object, leave_out: frozenset[str] = frozenset()
 ) -> dict[str, str]:
     """Copy the attributes of one object to another, those that are there already left as they are.
 
@@ -52,7 +50,7 @@ def copy_attributes(
     return left
 
 
-def _copy(source: Any, target: Any, name: str) -> str:
+def _copy(source: Object, target: Object, name: str) -> str:
     """Copy one attribute with its stored type, whatever that is; why not, if it cannot be."""
     old = h5a.open(source.id, raw(name))
     # A copy: a named type belongs to its file.
@@ -69,7 +67,7 @@ def _copy(source: Any, target: Any, name: str) -> str:
     return ""
 
 
-def _copy_as(source: Any, target: h5py.Dataset, name: str) -> str:
+def _copy_as(source: Object, target: h5py.Dataset, name: str) -> str:
     """Copy a number in the dtype of `target`, if it is the same number there; else why not."""
     unlike = f"{target.dtype} cannot hold its value"
     try:

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
-from h5py import h5d, h5s
+from h5py import h5d, h5s, h5t
 
 from sharedcompute.hdf5.filters.available import available
 from sharedcompute.hdf5.filters.pipeline import pipeline_of
@@ -40,7 +40,7 @@ class Briefer:
         # A file has few types, and to compare one with NumPy's takes longer than all the rest.
         self._types: dict[bytes, np.dtype[Any] | None] = {}
 
-    def source(self, dataset: Any, path: bytes) -> DatasetSource | None:
+    def source(self, dataset: h5d.DatasetID, path: bytes) -> DatasetSource | None:
         """Return a low-level dataset in brief; None if it is not small, or no plain numbers."""
         shape = _shape(dataset)
         kind = dataset.get_type()
@@ -70,14 +70,14 @@ class Briefer:
             offset=None,
         )
 
-    def _dtype(self, kind: Any) -> np.dtype[Any] | None:
+    def _dtype(self, kind: h5t.TypeID) -> np.dtype[Any] | None:
         key = kind.encode()
         if key not in self._types:
             self._types[key] = plain_dtype(kind)
         return self._types[key]
 
 
-def _shape(dataset: Any) -> tuple[int, ...]:
+def _shape(dataset: h5d.DatasetID) -> tuple[int, ...]:
     """Return the shape, empty for what is no array, or has no elements."""
     try:
         shape: tuple[int, ...] = dataset.shape
@@ -86,6 +86,6 @@ def _shape(dataset: Any) -> tuple[int, ...]:
     return shape if shape and all(shape) else ()
 
 
-def _limits(dataset: Any) -> tuple[int | None, ...]:
+def _limits(dataset: h5d.DatasetID) -> tuple[int | None, ...]:
     most = dataset.get_space().get_simple_extent_dims(True)
     return tuple(None if side == h5s.UNLIMITED else side for side in most)

@@ -6,7 +6,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d, h5s, h5t
+from h5py import h5d, h5p, h5s, h5t
 from numpy.typing import NDArray
 
 from sharedcompute.hdf5.copying.storage import replace_filters
@@ -38,7 +38,11 @@ def copy_data(
 
 
 def _copy_numbers(
-    item: h5py.Dataset, group: h5py.Group, name: str, dcpl: Any, values: NDArray[Any] | None
+    item: h5py.Dataset,
+    group: h5py.Group,
+    name: str,
+    dcpl: h5p.PropDCID,
+    values: NDArray[Any] | None,
 ) -> h5py.Dataset:
     """Copy a dataset of numbers without the times at which the copy was made.
 
@@ -68,10 +72,8 @@ def _copy_numbers(
     return copied
 
 
-def holds_the_same(item: h5py.Dataset, there: Any, values: NDArray[Any] | None) -> bool:
+def holds_the_same(item: h5py.Dataset, there: h5py.Dataset, values: NDArray[Any] | None) -> bool:
     """Return whether `there` holds what `item` does, or other `values` of its kind."""
-    if not isinstance(there, h5py.Dataset):
-        return False
     shape, dtype = (item.shape, item.dtype) if values is None else (values.shape, values.dtype)
     if there.shape != shape or there.dtype.newbyteorder("=") != dtype.newbyteorder("="):
         return False

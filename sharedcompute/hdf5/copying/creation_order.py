@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import h5py
 from h5py import h5, h5a, h5g, h5p, h5t
 
-from sharedcompute.hdf5.format.names import is_taken, key, raw
+from sharedcompute.hdf5.format.names import ObjectID, is_taken, key, raw
 
 TRACKED = h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED
 """Links and attributes are kept in the order of their creation, as netCDF-4 requires."""
@@ -35,14 +34,14 @@ class Link:
     path: bytes
 
     @property
-    def properties(self) -> Any:
+    def properties(self) -> h5p.PropLCID:
         """The creation properties for the same link."""
         lcpl = h5p.create(h5p.LINK_CREATE)
         lcpl.set_char_encoding(self.charset)
         return lcpl
 
 
-def links_of(group: Any, path: bytes) -> list[Link]:
+def links_of(group: h5g.GroupID, path: bytes) -> list[Link]:
     """Return the links of a low-level group at `path`, empty for the root."""
     links: list[Link] = []
     order = group.get_create_plist().get_link_creation_order()
@@ -54,7 +53,7 @@ def links_of(group: Any, path: bytes) -> list[Link]:
     return links
 
 
-def group_properties(group: Any) -> Any:
+def group_properties(group: h5g.GroupID) -> h5p.PropGCID:
     """Return the creation properties of a group, for one that has no links yet.
 
     Not the group's own list: that holds where its links are stored if there are more than eight,
@@ -90,7 +89,7 @@ def require_group(file: h5py.File, path: str) -> h5py.Group:
     return group
 
 
-def attribute_names(item: Any) -> list[bytes]:
+def attribute_names(item: ObjectID) -> list[bytes]:
     """Return the names of the attributes of a low-level object.
 
     By name for a named type: h5py does not give its creation properties.

@@ -8,7 +8,7 @@ CF conventions 1.11, chapters 5 (coordinate systems) and 7 (cell boundaries).
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, TypeGuard
 
 import h5py
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from sharedcompute.hdf5.format.dimensions import (
     number_dimensions,
     of_coordinate,
 )
-from sharedcompute.hdf5.format.names import item_at, key, path_of, raw, text_attribute
+from sharedcompute.hdf5.format.names import Object, item_at, key, path_of, raw, text_attribute
 from sharedcompute.hdf5.inspection.companions import basename, find_companion, relative, scales_of
 from sharedcompute.hdf5.inspection.joined_rows import Joined, JoinRequest, NotJoinedError, join_rows
 from sharedcompute.hdf5.reading.source import DatasetSource
@@ -113,7 +113,7 @@ class _Carrier:
         self._notes: list[str] = []
 
     def carry_attributes(
-        self, item: Any, copied: Any, leave_out: frozenset[str] = frozenset()
+        self, item: Object, copied: Object, leave_out: frozenset[str] = frozenset()
     ) -> None:
         """Copy the attributes of an object, and note what cannot be."""
         for name, why in copy_attributes(item, copied, leave_out).items():
@@ -189,7 +189,7 @@ class _Carrier:
         group = self._result.parent
         for number in itertools.count():
             numbered = f"{name}_{number}" if number else name
-            there: h5py.Dataset | None = item_at(group, numbered)
+            there = item_at(group, numbered)
             if there is None:
                 return make_dimension(group, numbered, length, grows=grows)
             if _is_dimension(there) and there.shape == (length,):
@@ -283,12 +283,14 @@ class _Carrier:
             there = item_at(group, name)
             if there is None:
                 return copy_data(item, group, name, values), True
-            if there != self._result and holds_the_same(item, there, values):
+            if not isinstance(there, h5py.Dataset) or there == self._result:
+                continue
+            if holds_the_same(item, there, values):
                 return there, False
         raise AssertionError("unreachable")
 
 
-def _is_dimension(item: Any) -> bool:
+def _is_dimension(item: Object) -> TypeGuard[h5py.Dataset]:
     """Return whether it is a dimension without a variable."""
     return isinstance(item, h5py.Dataset) and is_scale(item) and has_no_variable(item)
 
@@ -302,7 +304,7 @@ def _scale_name(item: h5py.Dataset, copied: h5py.Dataset) -> str:
     return old if copied.shape == item.shape else f"{NO_VARIABLE}{len(copied):10d}"
 
 
-def _replace_text(item: Any, name: str, text: str) -> None:
+def _replace_text(item: Object, name: str, text: str) -> None:
     """Let the attribute say `text`, written again only where it says something else."""
     if text_attribute(item, name) != text:
         item.attrs[name] = key(text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import h5py
 from h5py import h5a, h5g, h5o, h5p, h5t
 
 from sharedcompute.hdf5.copying.creation_order import attribute_names
 from sharedcompute.hdf5.copying.references import ObjectAddresses
+from sharedcompute.hdf5.format.names import ObjectID
 from sharedcompute.hdf5.format.types import has_references
 
 
@@ -37,7 +36,9 @@ class NamedTypes:
         # Made once: each object of h5py takes 10 us.
         self.copying = {plain: _copy_properties(plain) for plain in (True, False)}
 
-    def link(self, old: Any, group: Any, name: bytes, lcpl: Any) -> tuple[Any, bool]:
+    def link(
+        self, old: h5t.TypeID, group: h5g.GroupID, name: bytes, lcpl: h5p.PropLCID
+    ) -> tuple[h5t.TypeID, bool]:
         """Put a named type in its place.
 
         Returns
@@ -53,7 +54,7 @@ class NamedTypes:
             h5o.copy(old, b".", group, name, self.copying[plain], lcpl)
         return h5t.open(group, name), plain
 
-    def copy_of(self, old: Any) -> Any:
+    def copy_of(self, old: h5t.TypeID) -> h5t.TypeID:
         """Return the type in the new file; a named one may be needed before its place is there."""
         if not old.committed():
             return old
@@ -66,18 +67,18 @@ class NamedTypes:
         return h5t.open(self._waiting, name)
 
 
-def has_plain_attributes(item: Any) -> bool:
+def has_plain_attributes(item: ObjectID) -> bool:
     """Return whether H5Ocopy keeps all attributes: no references, no named types."""
     kinds = [h5a.open(item, name).get_type() for name in attribute_names(item)]
     return not any(kind.committed() or has_references(kind) for kind in kinds)
 
 
-def _copy_properties(attributes: bool) -> Any:
+def _copy_properties(attributes: bool) -> h5p.PropCopyID:
     copying = h5p.create(h5p.OBJECT_COPY)
     if not attributes:
         copying.set_copy_object(h5o.COPY_WITHOUT_ATTR_FLAG)
     return copying
 
 
-def _name(kind: Any) -> bytes:
+def _name(kind: h5t.TypeID) -> bytes:
     return b"%d" % h5o.get_info(kind).addr

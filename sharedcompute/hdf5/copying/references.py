@@ -17,6 +17,7 @@ import numpy as np
 from h5py import h5o, h5r, h5t
 from numpy.typing import NDArray
 
+from sharedcompute.hdf5.format.names import ObjectID
 from sharedcompute.hdf5.format.types import has_references
 
 
@@ -38,7 +39,7 @@ class ObjectAddresses:
     def __contains__(self, address: int) -> bool:
         return address in self.addresses
 
-    def add(self, address: int, new: Any, path: bytes) -> None:
+    def add(self, address: int, new: ObjectID, path: bytes) -> None:
         """Note that the open object `new` is the copy of the one at `address`."""
         self.addresses[address] = h5o.get_info(new).addr
         self.paths[address] = path
@@ -60,7 +61,7 @@ class Translator:
         self._addresses = addresses
         self._regions: dict[bytes, bytes | None] = {}
 
-    def translate(self, kind: Any, items: NDArray[np.uint8]) -> int:
+    def translate(self, kind: h5t.TypeID, items: NDArray[np.uint8]) -> int:
         """Translate in place.
 
         Parameters
@@ -91,12 +92,12 @@ class Translator:
             return lost
         return sum(self.translate(base, row) for row in _rows(items, base.get_size()))
 
-    def _member(self, kind: Any, offset: int, items: NDArray[np.uint8]) -> int:
+    def _member(self, kind: h5t.TypeID, offset: int, items: NDArray[np.uint8]) -> int:
         if not has_references(kind):
             return 0
         return self.translate(kind, items[:, offset : offset + kind.get_size()])
 
-    def _references(self, kind: Any, items: NDArray[np.uint8]) -> int:
+    def _references(self, kind: h5t.TypeID, items: NDArray[np.uint8]) -> int:
         if kind.equal(h5t.STD_REF_OBJ):
             return self._object_references(items)
         if kind.equal(h5t.STD_REF_DSETREG):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from h5py import h5d, h5p
 
@@ -36,7 +35,7 @@ class Storage:
     at_once: bool = False
 
 
-def needs_creation(dataset: Any, attributes_change: bool) -> bool:
+def needs_creation(dataset: h5d.DatasetID, attributes_change: bool) -> bool:
     """Return whether H5Ocopy cannot copy a dataset as it is.
 
     It copies a reference as an address in the old file, a named type as one without a name, and a
@@ -61,7 +60,7 @@ def needs_creation(dataset: Any, attributes_change: bool) -> bool:
     return (kind.committed() or timed) and are_exact(pipeline_of(dcpl))
 
 
-def recoded_properties(dataset: Any, storage: Storage) -> Any:
+def recoded_properties(dataset: h5d.DatasetID, storage: Storage) -> h5p.PropDCID:
     """Return the creation properties of a low-level dataset, with other layout and filters.
 
     The fill value and the order of attributes stay. Space is allocated at once where its size
@@ -80,7 +79,7 @@ def recoded_properties(dataset: Any, storage: Storage) -> Any:
     return dcpl
 
 
-def same_properties(dataset: Any) -> Any:
+def same_properties(dataset: h5d.DatasetID) -> h5p.PropDCID:
     """Return the creation properties of `dataset` for a copy that is written again."""
     dcpl = dataset.get_create_plist()
     pipeline = pipeline_of(dcpl)
@@ -89,7 +88,7 @@ def same_properties(dataset: Any) -> Any:
     return dcpl
 
 
-def replace_filters(pipeline: Pipeline, dcpl: Any) -> None:
+def replace_filters(pipeline: Pipeline, dcpl: h5p.PropDCID) -> None:
     """Replace the filters of a dataset's creation properties by `pipeline`.
 
     Also where that is the same: stored options are not those that a user gives.
@@ -99,7 +98,7 @@ def replace_filters(pipeline: Pipeline, dcpl: Any) -> None:
     apply(pipeline, dcpl)
 
 
-def _without_files(dataset: Any, old: Any) -> Any:
+def _without_files(dataset: h5d.DatasetID, old: h5p.PropDCID) -> h5p.PropDCID:
     """Return the properties of a dataset whose rows lie in other files, without these.
 
     HDF5 takes no file from its list, and a copy that kept it would be written into the input's.

@@ -14,10 +14,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
-from h5py import h5a, h5d, h5g, h5l, h5o, h5t
+from h5py import h5a, h5d, h5g, h5l, h5o, h5p, h5t
 
 from sharedcompute.errors import Error, InputError
 from sharedcompute.hdf5.copying.creation_order import (
@@ -36,7 +35,7 @@ from sharedcompute.hdf5.copying.storage import (
 )
 from sharedcompute.hdf5.copying.values import copy_attribute, copy_dataset
 from sharedcompute.hdf5.format.layout import files_of
-from sharedcompute.hdf5.format.names import text
+from sharedcompute.hdf5.format.names import ObjectID, text
 from sharedcompute.hdf5.format.types import has_references
 from sharedcompute.hdf5.inspection.find import some
 from sharedcompute.system.shortage import full_disk_named
@@ -114,7 +113,7 @@ class _Copy:
         self._addresses = ObjectAddresses()
         self._names = str(source.filename), str(target.filename)
         # Made once: each object of h5py takes 10 us.
-        self._links: dict[int, Any] = {}
+        self._links: dict[int, h5p.PropLCID] = {}
         # Objects whose attributes, or values where there is None, wait for the second pass.
         self._waiting: list[tuple[bytes, bytes | None]] = []
         self._types = NamedTypes(target, self._addresses)
@@ -140,16 +139,18 @@ class _Copy:
         translate = Translator(self._source, self._target, self._addresses).translate
         for path, name in self._waiting:
             with self._named(path):
-                old, new = h5o.open(self._source.id, path), h5o.open(self._target.id, path)
                 if name is None:
-                    lost = copy_dataset(old, new, translate)
+                    source = h5d.open(self._source.id, path)
+                    target = h5d.open(self._target.id, path)
+                    lost = copy_dataset(source, target, translate)
                 else:
+                    old, new = h5o.open(self._source.id, path), h5o.open(self._target.id, path)
                     lost = copy_attribute(h5a.open(old, name), h5a.open(new, name), translate)
             if lost:
                 where = "its values" if name is None else f"attribute {text(name)}"
                 self._warn(path, f"{lost} references in {where} cannot be kept and are null now")
 
-    def _copy_link(self, old: Any, new: Any, link: Link) -> bool:
+    def _copy_link(self, old: h5g.GroupID, new: h5g.GroupID, link: Link) -> bool:
         """Copy a link and what it leads to, and say whether that is a group still to be walked."""
         with self._named(link.path):
             if link.kind == h5l.TYPE_HARD:
@@ -164,13 +165,13 @@ class _Copy:
                 self._warn(link.path, f"a link of the user-defined type {link.kind} is left out")
         return False
 
-    def _like(self, link: Link) -> Any:
+    def _like(self, link: Link) -> h5p.PropLCID:
         """Return how to make the same link."""
         if link.charset not in self._links:
             self._links[link.charset] = link.properties
         return self._links[link.charset]
 
-    def _copy_object(self, old_group: Any, new_group: Any, link: Link) -> bool:
+    def _copy_object(self, old_group: h5g.GroupID, new_group: h5g.GroupID, link: Link) -> bool:
         # One that cannot be opened is an error: a copy without it would pass for the whole.
         old = h5o.open(old_group, link.name)
         info = h5o.get_info(old)
@@ -179,6 +180,7 @@ class _Copy:
         if known is not None:
             new_group.links.create_hard(link.name, self._target.id, known, self._like(link))
             return False
+        new: ObjectID
         if isinstance(old, h5g.GroupID):
             new = h5g.create(new_group, link.name, self._like(link), group_properties(old))
             self._copy_attributes(old, new, link.path)
@@ -193,7 +195,9 @@ class _Copy:
             self._copy_comment(old_group, new_group, link.name)
         return isinstance(old, h5g.GroupID)
 
-    def _copy_dataset(self, old: Any, at: int, group: Any, link: Link) -> Any:
+    def _copy_dataset(
+        self, old: h5d.DatasetID, at: int, group: h5g.GroupID, link: Link
+    ) -> h5d.DatasetID:
         storage = self._choose(at)
         if storage is not None:
             new = self._make_dataset(old, group, link, recoded_properties(old, storage))
@@ -215,7 +219,7 @@ class _Copy:
             self._copy_attributes(old, new, link.path)
         return new
 
-    def _make_alike(self, old: Any, group: Any, link: Link) -> Any:
+    def _make_alike(self, old: h5d.DatasetID, group: h5g.GroupID, link: Link) -> h5d.DatasetID:
         new = self._make_dataset(old, group, link, same_properties(old))
         if old.get_create_plist().get_layout() == h5d.VIRTUAL:
             return new
@@ -230,7 +234,9 @@ class _Copy:
             self._warn(link.path, f"its values are left out: {_line(error)}")
         return new
 
-    def _make_dataset(self, old: Any, group: Any, link: Link, dcpl: Any) -> Any:
+    def _make_dataset(
+        self, old: h5d.DatasetID, group: h5g.GroupID, link: Link, dcpl: h5p.PropDCID
+    ) -> h5d.DatasetID:
         # The times would be those of the copy, and the same job make other bytes each time.
         dcpl.set_obj_track_times(False)
         kind = self._types.copy_of(old.get_type())
@@ -238,7 +244,7 @@ class _Copy:
         self._copy_attributes(old, new, link.path)
         return new
 
-    def _copy_attributes(self, old: Any, new: Any, path: bytes) -> None:
+    def _copy_attributes(self, old: ObjectID, new: ObjectID, path: bytes) -> None:
         """Make all attributes in their order, and fill those that hold no references."""
         for name in attribute_names(old):
             stored = h5a.open(old, name)
@@ -255,7 +261,7 @@ class _Copy:
                 h5a.delete(new, name)
                 self._warn(path, f"attribute {text(name)} is left out: {_line(error)}")
 
-    def _copy_comment(self, old_group: Any, new_group: Any, name: bytes) -> None:
+    def _copy_comment(self, old_group: h5g.GroupID, new_group: h5g.GroupID, name: bytes) -> None:
         comment = old_group.get_comment(name)
         if comment and not new_group.get_comment(name):
             new_group.set_comment(name, comment)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from h5py import h5d, h5s
+from h5py import h5a, h5d, h5s, h5t
 from numpy.typing import NDArray
 
 from sharedcompute.hdf5.format.chunks import Box, ChunkGrid, ChunkIndex
@@ -15,16 +15,16 @@ from sharedcompute.hdf5.format.chunks import Box, ChunkGrid, ChunkIndex
 BLOCK_NBYTES = 8 << 20
 """Bytes that are copied at once of a dataset without chunks."""
 
-Translate = Callable[[Any, NDArray[np.uint8]], int]
+Translate = Callable[[h5t.TypeID, NDArray[np.uint8]], int]
 """Changes elements, shape (n, itemsize), of an HDF5 type in place; counts what was lost."""
 
 
-def as_they_are(kind: Any, items: NDArray[np.uint8]) -> int:  # noqa: ARG001
+def as_they_are(kind: h5t.TypeID, items: NDArray[np.uint8]) -> int:  # noqa: ARG001
     """Translate nothing."""
     return 0
 
 
-def copy_attribute(old: Any, new: Any, translate: Translate = as_they_are) -> int:
+def copy_attribute(old: h5a.AttrID, new: h5a.AttrID, translate: Translate = as_they_are) -> int:
     """Fill attribute `new` with the value of `old`, which has the same type and shape.
 
     Without conversion: netCDF fills a null-terminated string to its last byte, and a write from
@@ -46,7 +46,7 @@ def copy_attribute(old: Any, new: Any, translate: Translate = as_they_are) -> in
     return lost
 
 
-def copy_dataset(old: Any, new: Any, translate: Translate = as_they_are) -> int:
+def copy_dataset(old: h5d.DatasetID, new: h5d.DatasetID, translate: Translate = as_they_are) -> int:
     """Fill dataset `new` with what is stored in `old`; as `copy_attribute`."""
     kind = old.get_type()
     kind = kind.copy() if kind.committed() else kind
@@ -68,13 +68,13 @@ def _items(raw: NDArray[Any]) -> NDArray[np.uint8]:
     return raw.reshape(-1).view(np.uint8).reshape(-1, raw.dtype.itemsize)
 
 
-def _count(space: Any) -> int:
+def _count(space: h5s.SpaceID) -> int:
     if space.get_simple_extent_type() == h5s.NULL:
         return 0
     return int(space.get_simple_extent_npoints())
 
 
-def _boxes(dataset: Any, itemsize: int) -> Iterator[Box]:
+def _boxes(dataset: h5d.DatasetID, itemsize: int) -> Iterator[Box]:
     """Yield start and shape of boxes of a dataset; what was never written is in none."""
     shape = dataset.shape
     if shape is None or not math.prod(shape) or not dataset.get_storage_size():

@@ -27,7 +27,10 @@ Bytes = NDArray[np.uint8]
 DecodeStep = Callable[[Bytes, Bytes | None], Bytes]
 """Undo one filter: (data, out) to out, which is made where it is None, and must fit else."""
 
-EncodeStep = Callable[[Any], Any]
+ChunkBytes = Bytes | bytes | bytearray
+"""A chunk between two filters that encode."""
+
+EncodeStep = Callable[[ChunkBytes], ChunkBytes]
 """Apply one filter to the bytes of a chunk."""
 
 SLACK_NBYTES = 64 << 10

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.filters.codec import EncodeRequest, EncodeStep
+from sharedcompute.hdf5.filters.codec import ChunkBytes, EncodeRequest, EncodeStep
 from sharedcompute.hdf5.filters.codecs.byte_shuffle import SHUFFLE
 from sharedcompute.hdf5.filters.encoder import EncodedBytes, Encoder
 from sharedcompute.hdf5.filters.library_encoder import LibraryEncoder
@@ -79,7 +79,7 @@ class OwnEncoder(Encoder):
                 np.copyto(whole, chunk, casting="unsafe")
             yield self._encode(whole.reshape(-1).view(np.uint8))
 
-    def _encode(self, data: Any) -> EncodedBytes:
+    def _encode(self, data: ChunkBytes) -> EncodedBytes:
         mask = 0
         for number, optional, step in self._steps:
             made = step(data)

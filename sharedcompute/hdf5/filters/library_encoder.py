@@ -54,7 +54,7 @@ class LibraryEncoder(Encoder):
         nbytes = math.prod(chunks) * dtype.itemsize
         self._batch = np.empty((max(1, BATCH_NBYTES // nbytes), *chunks), dtype)
         self._memory: h5py.File | None = None
-        self._dataset: Any = None
+        self._dataset: h5d.DatasetID | None = None
 
     def encode(self, chunks: Iterable[NDArray[Any]]) -> Iterator[EncodedBytes]:
         """Encode the chunks, a batch at a time."""
@@ -75,9 +75,10 @@ class LibraryEncoder(Encoder):
         """Return what a reader will see of `chunk`, which a lossy filter changes."""
         (_,) = self.encode([chunk])
         made = np.empty(self._chunks, chunk.dtype)
-        place = self._scratch_dataset().get_space()
+        dataset = self._scratch_dataset()
+        place = dataset.get_space()
         place.select_hyperslab((0,) * made.ndim, made.shape)
-        self._dataset.read(h5s.create_simple(made.shape), place, made)
+        dataset.read(h5s.create_simple(made.shape), place, made)
         return made
 
     def try_out(self) -> None:
@@ -101,7 +102,7 @@ class LibraryEncoder(Encoder):
         for row in range(0, len(rows), self._chunks[0]):
             yield dataset.read_direct_chunk((row, *rest))
 
-    def _scratch_dataset(self) -> Any:
+    def _scratch_dataset(self) -> h5d.DatasetID:
         """Give the dataset that encodes, in a file that is used again.
 
         Chunks of other sizes replace those of the batch before, and the file keeps their holes.
@@ -109,12 +110,12 @@ class LibraryEncoder(Encoder):
         grown = MEMORY_FILE_LIMIT * self._batch.nbytes + (4 << 20)
         if self._memory is not None and self._memory.id.get_filesize() > grown:
             self.close()
-        if self._memory is None:
+        if self._dataset is None:
             self._memory = _memory_file()
             self._dataset = self._create(self._memory)
         return self._dataset
 
-    def _create(self, file: h5py.File) -> Any:
+    def _create(self, file: h5py.File) -> h5d.DatasetID:
         dcpl = h5p.create(h5p.DATASET_CREATE)
         dcpl.set_chunk(self._chunks)
         self._fill.put(dcpl)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import Any
 
 from h5py import h5p, h5z
 
@@ -72,7 +71,7 @@ class Filter:
 Pipeline = tuple[Filter, ...]
 
 
-def pipeline_of(dcpl: Any) -> Pipeline:
+def pipeline_of(dcpl: h5p.PropDCID) -> Pipeline:
     """Return the filters of dataset creation properties, in the order of their application."""
     filters = []
     for index in range(dcpl.get_nfilters()):
@@ -89,7 +88,7 @@ def pipeline_of(dcpl: Any) -> Pipeline:
 _DONT_FILTER_PARTIAL_CHUNKS = 2
 
 
-def skips_edges(dcpl: Any) -> bool:
+def skips_edges(dcpl: h5p.PropDCID) -> bool:
     """Return whether chunks over the dataset's edge are stored without its filters.
 
     ``H5Pset_chunk_opts`` asks for that. The masks of such chunks do not show it, and h5py does not
@@ -111,7 +110,7 @@ def alike(one: Pipeline, other: Pipeline) -> bool:
     return first == second
 
 
-def apply(pipeline: Pipeline, dcpl: Any) -> None:
+def apply(pipeline: Pipeline, dcpl: h5p.PropDCID) -> None:
     """Put `pipeline` into a dataset creation property list that has its chunk shape.
 
     Raises
@@ -174,7 +173,7 @@ class StoredFilter:
     values: tuple[int, ...]
 
 
-def stored_filters(dcpl: Any) -> tuple[StoredFilter, ...]:
+def stored_filters(dcpl: h5p.PropDCID) -> tuple[StoredFilter, ...]:
     """Return the filters of a dataset creation property list as stored, in their order."""
     found = (dcpl.get_filter(index) for index in range(dcpl.get_nfilters()))
     return tuple(

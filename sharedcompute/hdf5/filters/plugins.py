@@ -40,6 +40,10 @@ _FUNCTION = ctypes.CFUNCTYPE(
 class _FilterClass(ctypes.Structure):
     """``H5Z_class2_t``."""
 
+    id: int
+    name: bytes
+    filter: Callable[..., int]
+
     _fields_ = (
         ("version", ctypes.c_int),
         ("id", ctypes.c_int),
@@ -87,10 +91,11 @@ class Plugin:
     def __init__(self, code: int, file: str) -> None:
         self._library = ctypes.CDLL(file)
         self._library.H5PLget_plugin_info.restype = ctypes.POINTER(_FilterClass)
-        self._class = self._library.H5PLget_plugin_info().contents
-        assert self._class.id == code
-        self._filter = self._class.filter
-        self._name = self._class.name.split(b";")[0].decode("utf-8", "replace").strip()
+        found: _FilterClass = self._library.H5PLget_plugin_info().contents
+        assert found.id == code
+        self._class = found
+        self._filter = found.filter
+        self._name = found.name.split(b";")[0].decode("utf-8", "replace").strip()
 
     def decode(
         self, is_inside: Check, values: Values, room: int, data: Bytes, out: Bytes | None

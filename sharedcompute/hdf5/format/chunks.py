@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from h5py import h5d
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -131,7 +132,7 @@ class ChunkIndex:
     grid : ChunkGrid
     """
 
-    def __init__(self, dataset: Any, grid: ChunkGrid) -> None:
+    def __init__(self, dataset: h5d.DatasetID, grid: ChunkGrid) -> None:
         # Flat lists of integers: 10,000 tuples that are kept would set off the garbage collector,
         # which took longer than all the rest.
         corners: list[int] = []
@@ -176,7 +177,9 @@ class ChunkIndex:
         return ChunkLocations(every.offset[at], np.where(stored, every.size[at], 0), every.mask[at])
 
 
-def contiguous_runs(first: Ints, after: Ints, most: int, together: Any = True) -> list[slice]:
+def contiguous_runs(
+    first: Ints, after: Ints, most: int, together: NDArray[np.bool_] | bool = True
+) -> list[slice]:
     """Return runs of consecutive entries, each beginning where the one before it ends.
 
     Parameters

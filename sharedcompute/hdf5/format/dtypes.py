@@ -98,13 +98,13 @@ def is_plain(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> bool:
     return holds_plainly(dataset.id.get_type(), dtype)
 
 
-def plain_dtype(stored: Any) -> np.dtype[Any] | None:
+def plain_dtype(stored: h5t.TypeID) -> np.dtype[Any] | None:
     """Return the dtype whose bytes those of a low-level type are; None for all but numbers."""
     if isinstance(stored, h5t.TypeEnumID):
         # An enumeration is more than its numbers; HDF5's boolean is one as well.
         return None
     try:
-        dtype: np.dtype[Any] = stored.dtype
+        dtype = stored.dtype
     except FOREIGN:
         return None
     if dtype.kind not in NUMERIC_KINDS or dtype.char in "gG":
@@ -113,7 +113,7 @@ def plain_dtype(stored: Any) -> np.dtype[Any] | None:
     return dtype if holds_plainly(stored, dtype) else None
 
 
-def holds_plainly(stored: Any, dtype: np.dtype[Any]) -> bool:
+def holds_plainly(stored: h5t.TypeID, dtype: np.dtype[Any]) -> bool:
     """Return whether the bytes of a low-level type are those of `dtype`.
 
     An integer of 12 bits in 16, or a complex number with its parts swapped, is not. A field of

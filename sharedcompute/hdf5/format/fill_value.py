@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 from h5py import h5d, h5p, h5t
+from numpy.typing import NDArray
+
+Number = np.generic | NDArray[Any]
+"""A value as NumPy has it; an array of one dtype with subarrays."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,12 @@ class Fill:
         HDF5's number for when it is written.
     """
 
-    value: Any = None
+    value: Number | None = None
     undefined: bool = False
     time: int = h5d.FILL_TIME_IFSET
 
     @classmethod
-    def of(cls, dcpl: Any, dtype: np.dtype[Any]) -> Fill:
+    def of(cls, dcpl: h5p.PropDCID, dtype: np.dtype[Any]) -> Fill:
         """Return the fill value in the creation properties of a dataset, in native byte order."""
         state, time = dcpl.fill_value_defined(), dcpl.get_fill_time()
         if state != h5d.FILL_VALUE_USER_DEFINED:
@@ -41,14 +45,14 @@ class Fill:
         return cls(value.astype(np.dtype(dtype.str).newbyteorder("="))[()], False, time)
 
     @property
-    def shown(self) -> Any:
+    def shown(self) -> Number | None:
         """The value that is read where nothing was written; None for zeros.
 
         Also for a value that is never written: HDF5 leaves a reader's memory as it was then.
         """
         return None if self.time == h5d.FILL_TIME_NEVER else self.value
 
-    def put(self, dcpl: Any) -> None:
+    def put(self, dcpl: h5p.PropDCID) -> None:
         """Put it into dataset creation properties."""
         dcpl.set_fill_time(self.time)
         if self.value is not None:

@@ -8,10 +8,15 @@ again. h5py itself takes and gives such names as bytes.
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import h5py
-from h5py import h5a, h5f, h5g, h5i, h5o
+from h5py import h5a, h5d, h5f, h5g, h5i, h5o, h5t
+
+Object = h5py.Group | h5py.Dataset | h5py.Datatype
+"""An open object of a file."""
+
+ObjectID = h5g.GroupID | h5d.DatasetID | h5t.TypeID
+"""An open object of a file, in h5py's low-level interface."""
 
 
 def text(name: bytes) -> str:
@@ -33,12 +38,12 @@ def key(name: str) -> str | bytes:
     return name
 
 
-def path_of(item: Any) -> str:
+def path_of(item: Object) -> str:
     """Return the path of an open h5py object in its file; empty for one without a name."""
     return text(h5i.get_name(item.id) or b"")
 
 
-def file_of(item: Any) -> str:
+def file_of(item: Object) -> str:
     """Return the name of the file that an open h5py object lies in.
 
     `item.file` makes two more objects for that, 40 us each time.
@@ -46,7 +51,7 @@ def file_of(item: Any) -> str:
     return os.fsdecode(h5f.get_name(item.id))
 
 
-def where(item: Any) -> str:
+def where(item: Object) -> str:
     """Return the address of an open h5py object, for messages."""
     return f"{file_of(item)}::{path_of(item)}"
 
@@ -61,7 +66,7 @@ def is_taken(group: h5py.Group, path: str) -> bool:
     return isinstance(here, h5g.GroupID) and bool(here.links.exists(last))
 
 
-def item_at(group: h5py.Group, path: str) -> Any:
+def item_at(group: h5py.Group, path: str) -> Object | None:
     """Return what is at `path` in a file that is trusted; None for nothing.
 
     Not `group.get`, for the same reason.
@@ -70,19 +75,19 @@ def item_at(group: h5py.Group, path: str) -> Any:
     return group[raw(path)] if _open(start, raw(path)) is not None else None
 
 
-def _open(here: Any, path: bytes) -> Any:
+def _open(here: ObjectID, path: bytes) -> ObjectID | None:
     try:
         for part in filter(None, path.split(b"/")):
-            if not here.links.exists(part):
+            if not isinstance(here, h5g.GroupID) or not here.links.exists(part):
                 return None
             here = h5o.open(here, part)
-    except (AttributeError, KeyError, OSError, RuntimeError, UnicodeDecodeError):
-        # Below a dataset, or a link to nothing.
+    except (KeyError, OSError, RuntimeError, UnicodeDecodeError):
+        # A link to nothing.
         return None
     return here
 
 
-def text_attribute(item: Any, name: str) -> str:
+def text_attribute(item: Object, name: str) -> str:
     """Return the text of an attribute, empty where there is none or it is no text."""
     try:
         # Not `attrs.get`, which looks for it twice.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from h5py import h5t
 
 
-def nested_types(kind: Any) -> Iterator[Any]:
+def nested_types(kind: h5t.TypeID) -> Iterator[h5t.TypeID]:
     """Yield the type and all types in it."""
     yield kind
     if isinstance(kind, h5t.TypeCompoundID):
@@ -18,12 +17,12 @@ def nested_types(kind: Any) -> Iterator[Any]:
         yield from nested_types(kind.get_super())
 
 
-def has_references(kind: Any) -> bool:
+def has_references(kind: h5t.TypeID) -> bool:
     """Return whether values of the type hold references."""
     return any(isinstance(part, h5t.TypeReferenceID) for part in nested_types(kind))
 
 
-def has_vlen(kind: Any) -> bool:
+def has_vlen(kind: h5t.TypeID) -> bool:
     """Return whether values of the type lie elsewhere in the file: strings, ragged rows."""
     return any(
         isinstance(part, h5t.TypeVlenID)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
 
 import h5py
-from h5py import h5d, h5f
+from h5py import h5d, h5f, h5p
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.filters.available import available
@@ -54,7 +53,7 @@ def check_filters(dataset: h5py.Dataset, pipeline: Pipeline) -> None:
             )
 
 
-def check_values(dataset: h5py.Dataset, dcpl: Any, layout: Layout) -> None:
+def check_values(dataset: h5py.Dataset, dcpl: h5p.PropDCID, layout: Layout) -> None:
     """Refuse a dataset that HDF5 itself cannot give numbers for, as it has none."""
     if layout.storage != "contiguous" or layout.offset is not None or not layout.nbytes:
         return

@@ -7,17 +7,19 @@ CF conventions 1.11, chapters 5 (coordinate systems) and 7 (cell boundaries).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 import h5py
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.format.dimensions import SHADOW, is_scale, of_coordinate
 from sharedcompute.hdf5.format.layout import lies_here
-from sharedcompute.hdf5.format.names import path_of
+from sharedcompute.hdf5.format.names import Object, path_of
 from sharedcompute.hdf5.inspection.inspector import Inspector
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.links import follow
+
+T = TypeVar("T")
 
 
 def scales_of(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
@@ -49,7 +51,7 @@ def find_companion(item: h5py.Dataset, name: str) -> h5py.Dataset | None:
     return None
 
 
-def _within(group: h5py.Group, name: str, policy: AccessPolicy) -> Any:
+def _within(group: h5py.Group, name: str, policy: AccessPolicy) -> Object | None:
     """Return what `name` leads to; None for nothing, and where a link may not be followed.
 
     Also not with --allow-external: that is for the rows.
@@ -60,7 +62,7 @@ def _within(group: h5py.Group, name: str, policy: AccessPolicy) -> Any:
         return None
 
 
-def _here(item: Any, policy: AccessPolicy) -> Any:
+def _here(item: T, policy: AccessPolicy) -> T:
     """Return `item`; check one whose rows lie elsewhere before it is used.
 
     Raises

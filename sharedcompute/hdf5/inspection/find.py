@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import h5py
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES, COMPANIONS
 from sharedcompute.hdf5.format.dtypes import numeric_dtype
-from sharedcompute.hdf5.format.names import raw, text_attribute
+from sharedcompute.hdf5.format.names import Object, raw, text_attribute
 from sharedcompute.hdf5.format.objects import dataset_paths, external_links, objects
 from sharedcompute.hdf5.safety.access import AccessPolicy
-from sharedcompute.hdf5.safety.links import walk
+from sharedcompute.hdf5.safety.links import Link, walk
 from sharedcompute.validation.names import nearest
 
 LISTED = 8
@@ -67,7 +65,7 @@ def _no_single(file: h5py.File, found: list[str]) -> str:
     )
 
 
-def _at(file: h5py.File, path: str, policy: AccessPolicy) -> Any:
+def _at(file: h5py.File, path: str, policy: AccessPolicy) -> Object:
     """Return what is at `path`, or raise an error that says how far it leads."""
     trail = walk(file, path, policy)
     if trail.item is not None:
@@ -81,7 +79,7 @@ def _at(file: h5py.File, path: str, policy: AccessPolicy) -> Any:
     raise InputError(_missing(file, path))
 
 
-def _dangling(file: h5py.File, path: str, link: Any) -> str:
+def _dangling(file: h5py.File, path: str, link: Link) -> str:
     where = f"{file.filename}::{path}"
     if isinstance(link, h5py.ExternalLink):
         target = f"{link.filename}::{link.path}"

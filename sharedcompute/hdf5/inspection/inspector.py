@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d, h5i
+from h5py import h5d, h5i, h5p
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address, matching_files
@@ -235,7 +235,7 @@ class Inspector:
             seen=tuple(map(self._policy.meet, dict.fromkeys((file, *elsewhere)))),
         )
 
-    def _elsewhere(self, dataset: h5py.Dataset, dcpl: Any) -> tuple[str, ...]:
+    def _elsewhere(self, dataset: h5py.Dataset, dcpl: h5p.PropDCID) -> tuple[str, ...]:
         """Return the other files that rows lie in, those of them that are there."""
         names = files_of(dcpl)
         if not names:
@@ -246,7 +246,7 @@ class Inspector:
         return tuple(os.path.realpath(file) for file in found if file is not None)
 
     def _parts(
-        self, dataset: h5py.Dataset, dcpl: Any, stored: np.dtype[Any]
+        self, dataset: h5py.Dataset, dcpl: h5p.PropDCID, stored: np.dtype[Any]
     ) -> tuple[tuple[Part, ...], str]:
         """Return the parts of a virtual dataset, or why HDF5 must read it."""
         if dcpl.get_layout() != h5d.VIRTUAL:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sharedcompute.hdf5.format.calendars import TimeUnits
 from sharedcompute.hdf5.format.layout import lies_here
-from sharedcompute.hdf5.format.names import path_of, text_attribute
+from sharedcompute.hdf5.format.names import Object, path_of, text_attribute
 from sharedcompute.hdf5.format.packing import MASKS, NOT_PACKED, Packing, comparable, packing_of
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.files import open_file
@@ -101,14 +101,14 @@ class _Join:
         self._values: list[NDArray[Any]] = []
         self._same = None if wanted.of_rows else np.asarray(wanted.item[()])
 
-    def take(self, found: Any, coordinate: Any, rows: int, file: str) -> None:
+    def take(self, found: Object | None, coordinate: Object | None, rows: int, file: str) -> None:
         """Take what a file has in its place."""
         try:
-            there = isinstance(found, h5py.Dataset) and lies_here(found)
+            there = found if isinstance(found, h5py.Dataset) and lies_here(found) else None
             if self.wanted.of_rows:
-                self._values.append(self._entries(found if there else None, coordinate, rows))
-            elif there:
-                self._compare(found)
+                self._values.append(self._entries(there, coordinate, rows))
+            elif there is not None:
+                self._compare(there)
         except ValueError as why:
             self.problem = NotJoinedError(f"{why} ({file})")
 
@@ -118,7 +118,9 @@ class _Join:
             return self.problem
         return _together(self._values, self.wanted.item.dtype)
 
-    def _entries(self, found: h5py.Dataset | None, coordinate: Any, rows: int) -> NDArray[Any]:
+    def _entries(
+        self, found: h5py.Dataset | None, coordinate: Object | None, rows: int
+    ) -> NDArray[Any]:
         if found is None:
             raise ValueError("not all files have it")
         if found.shape != (rows, *self.wanted.item.shape[1:]):
@@ -147,7 +149,7 @@ class _Entries:
         Its units hold where the dataset has none.
     """
 
-    def __init__(self, dataset: h5py.Dataset, coordinate: Any) -> None:
+    def __init__(self, dataset: h5py.Dataset, coordinate: Object | None) -> None:
         self.dataset = dataset
         near = [dataset] if coordinate is None else [dataset, coordinate]
         self.units, self.calendar = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d, h5f
+from h5py import h5d, h5f, h5p
 
 from sharedcompute.hdf5.filters.pipeline import Pipeline, skips_edges
 from sharedcompute.hdf5.format.dtypes import is_plain
@@ -16,7 +16,7 @@ from sharedcompute.hdf5.reading.row_reader import Layout
 
 def layout_of(
     dataset: h5py.Dataset,
-    dcpl: Any,
+    dcpl: h5p.PropDCID,
     stored: np.dtype[Any],
     pipeline: Pipeline,
     refusal: str,

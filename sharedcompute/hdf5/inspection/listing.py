@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import h5py
 
@@ -93,7 +92,7 @@ def describe(address: Address | str, allow_external: bool = False) -> list[Datas
 def _described(file: str, path: str | None, policy: AccessPolicy) -> list[DatasetInfo]:
     inspector = Inspector(policy)
     with open_file(check_file(file)) as opened:
-        group: Any = opened if path is None else follow(opened, path, policy)
+        group = opened if path is None else follow(opened, path, policy)
         if not isinstance(group, h5py.Group):
             return [_info(find_dataset(opened, path, policy), inspector)]
         found = list(_own(group, inspector))
@@ -133,7 +132,8 @@ def _joined(source: DatasetSource) -> DatasetInfo:
     for part in source.parts:
         disposable.progress()
         with open_file(part.source.file) as file:
-            stored += file[raw(part.source.path)].id.get_storage_size()
+            dataset: h5py.Dataset = file[raw(part.source.path)]
+            stored += dataset.id.get_storage_size()
     return DatasetInfo(
         path=source.path,
         shape=source.shape,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import h5py
-from h5py import h5s
+from h5py import h5p, h5s
 
 from sharedcompute.hdf5.format.chunks import Box
 from sharedcompute.hdf5.format.names import file_of, where
@@ -103,7 +103,7 @@ class _Sources:
         self._describe = describe
         self._known: dict[tuple[str, str], DatasetSource | _LeftToHdf5] = {}
 
-    def find(self, dcpl: Any, number: int) -> DatasetSource | _LeftToHdf5:
+    def find(self, dcpl: h5p.PropDCID, number: int) -> DatasetSource | _LeftToHdf5:
         """Return the source of a mapping, or why there is none that we could read."""
         key = dcpl.get_virtual_filename(number), dcpl.get_virtual_dsetname(number)
         if key not in self._known:

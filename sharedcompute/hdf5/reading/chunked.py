@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import h5py
 import numpy as np
 from h5py import h5d
 from numpy.typing import NDArray
@@ -56,9 +57,9 @@ class ChunkReader(StoredReader):
         self._source = source
         self._grid = ChunkGrid(source.shape, source.chunks)
         with open_file(source.file) as file:
-            dataset = file[raw(source.path)].id
-            self._index = ChunkIndex(dataset, self._grid)
-            stored = stored_filters(dataset.get_create_plist())
+            dataset: h5py.Dataset = file[raw(source.path)]
+            self._index = ChunkIndex(dataset.id, self._grid)
+            stored = stored_filters(dataset.id.get_create_plist())
         self._chunk = np.empty(source.chunks, source.stored_dtype)
         self._decoder = Decoder(stored, self._chunk.itemsize, self._chunk.nbytes)
         self._window = _Window(source, self.read_box)

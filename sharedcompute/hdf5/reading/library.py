@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import h5py
 import numpy as np
-from h5py import h5d, h5s, h5t
+from h5py import h5d, h5p, h5s, h5t
 from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
@@ -35,9 +36,10 @@ class H5pyReader(StoredReader):
             available(step.code)
         cache = cache_nbytes(source) if source.chunks else None
         self._file = open_file(source.file, cache)
-        self._dataset = self._file[raw(source.path)]
-        self._bits = isinstance(self._dataset.id.get_type(), h5t.TypeBitfieldID)
-        self._gaps = leaves_gaps(self._dataset.id.get_create_plist())
+        dataset: h5py.Dataset = self._file[raw(source.path)]
+        self._dataset = dataset
+        self._bits = isinstance(dataset.id.get_type(), h5t.TypeBitfieldID)
+        self._gaps = leaves_gaps(dataset.id.get_create_plist())
         self._source = source
         self._scratch = RowBuffer(source)
 
@@ -107,7 +109,7 @@ class H5pyReader(StoredReader):
         self._scratch.drop()
 
 
-def leaves_gaps(dcpl: Any) -> bool:
+def leaves_gaps(dcpl: h5p.PropDCID) -> bool:
     """Return whether HDF5 leaves a buffer as it was where nothing was ever written.
 
     So it does where the file says that nothing is filled (netCDF's NOFILL), also in a source of a

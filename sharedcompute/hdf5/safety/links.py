@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import h5py
 from h5py import h5l
 
-from sharedcompute.hdf5.format.names import file_of, path_of, raw, text
+from sharedcompute.hdf5.format.names import Object, file_of, path_of, raw, text
 from sharedcompute.hdf5.safety.access import AccessPolicy, linked_file
 from sharedcompute.hdf5.safety.files import open_file
+
+Link = h5py.HardLink | h5py.SoftLink | h5py.ExternalLink
 
 LINKS = 16
 """Links that are followed on one way at most: HDF5's own limit."""
@@ -36,13 +37,13 @@ class Trail:
         The path continues below a dataset.
     """
 
-    item: Any
+    item: Object | None
     at: str = ""
-    link: Any = None
+    link: Link | None = None
     through_dataset: bool = False
 
 
-def follow(file: h5py.Group, path: str, policy: AccessPolicy) -> Any:
+def follow(file: h5py.Group, path: str, policy: AccessPolicy) -> Object | None:
     """Return what is at `path`; None for nothing.
 
     Raises
@@ -66,10 +67,10 @@ def walk(file: h5py.Group, path: str, policy: AccessPolicy, followed: int = 0) -
     InputError
         A link leads to a file that may not be read, or cannot be.
     """
-    here: Any = file
-    root = file["/"]
+    here: Object | None = file
+    root: Object | None = file["/"]
     done: list[str] = []
-    link: Any = None
+    link: Link | None = None
     left = [(part, True) for part in _parts(path)][::-1]
     while left:
         part, named = left.pop()
@@ -105,7 +106,7 @@ def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
 
 
-def _link(group: h5py.Group, name: str) -> Any:
+def _link(group: h5py.Group, name: str) -> Link | None:
     """Return the link of that name; None where there is none."""
     links, stored = group.id.links, raw(name)
     try:
@@ -123,14 +124,17 @@ def _link(group: h5py.Group, name: str) -> Any:
     return None
 
 
-def _opened(group: h5py.Group, name: str) -> Any:
+def _opened(group: h5py.Group, name: str) -> Object | None:
     try:
-        return group[raw(name)]
+        found: Object = group[raw(name)]
+        return found
     except (KeyError, OSError, RuntimeError):
         return None
 
 
-def _behind(group: h5py.Group, name: str, link: Any, policy: AccessPolicy, followed: int) -> Any:
+def _behind(
+    group: h5py.Group, name: str, link: h5py.ExternalLink, policy: AccessPolicy, followed: int
+) -> Object | None:
     """Return what an external link leads to, once the way there is checked; else None."""
     file = file_of(group)
     what = f"the link {file}::{path_of(group).rstrip('/')}/{name}"

@@ -50,7 +50,8 @@ def make_like(temporary: Path, like: str) -> None:
     with open_file(like) as source:
         fcpl = source.id.get_create_plist()
         # Those of the root group are in the file's list only when it is made.
-        root = source["/"].id.get_create_plist()
+        group: h5py.Group = source["/"]
+        root = group.id.get_create_plist()
     fcpl.set_link_creation_order(root.get_link_creation_order())
     fcpl.set_attr_creation_order(root.get_attr_creation_order())
     fcpl.set_attr_phase_change(*root.get_attr_phase_change())
@@ -61,7 +62,7 @@ def make_like(temporary: Path, like: str) -> None:
             new.write(old.read(fcpl.get_userblock()))
 
 
-def create_file(file: Path, fcpl: Any) -> None:
+def create_file(file: Path, fcpl: h5p.PropFCID) -> None:
     """Make `file` an empty HDF5 file with creation properties `fcpl`, in HDF5 1.8's format."""
     fapl = h5p.create(h5p.FILE_ACCESS)
     fapl.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_LATEST)

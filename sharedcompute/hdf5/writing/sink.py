@@ -273,7 +273,7 @@ def created(sink: DatasetSink, dataset: h5py.Dataset, output: OutputFile) -> Cre
     return Created(sink, dataset, target, str(output.file))
 
 
-def _create_plain(sink: DatasetSink, file: h5py.File, unwritten: bool) -> Any:
+def _create_plain(sink: DatasetSink, file: h5py.File, unwritten: bool) -> h5d.DatasetID:
     dcpl = h5p.create(h5p.DATASET_CREATE)
     dcpl.set_obj_track_times(False)
     dcpl.set_attr_creation_order(h5p.CRT_ORDER_TRACKED)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 from h5py import h5z
 
 from sharedcompute.hdf5.filters.codec import (
     Bytes,
+    ChunkBytes,
     Codec,
     Decoding,
     EncodeRequest,
@@ -43,7 +43,7 @@ def _encode_step(encoded: EncodeRequest) -> EncodeStep:
     return partial(_shuffled, encoded.itemsize)
 
 
-def _shuffled(itemsize: int, data: Any) -> Any:
+def _shuffled(itemsize: int, data: ChunkBytes) -> ChunkBytes:
     planes = np.empty(len(data), np.uint8)
     shuffle(as_bytes(data), itemsize, planes)
     return planes

@@ -48,7 +48,7 @@ def _encode_step(encoded: EncodeRequest) -> EncodeStep:
     return _with_checksum
 
 
-def _with_checksum(data: Any) -> Any:
+def _with_checksum(data: Any) -> bytes:
     checksum = fletcher32(as_bytes(data))
     return b"".join((data, int(checksum).to_bytes(4, "little")))
 

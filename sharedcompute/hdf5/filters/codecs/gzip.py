@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import deflate
 from h5py import h5z
@@ -13,6 +12,7 @@ from sharedcompute.errors import DecodeError
 from sharedcompute.hdf5.filters.codec import (
     Bytes,
     Choice,
+    ChunkBytes,
     Codec,
     Decoding,
     EncodeRequest,
@@ -57,11 +57,11 @@ def _encode_step(encoded: EncodeRequest) -> EncodeStep:
     return partial(_by_libdeflate, deflate_level(encoded.options[0], encoded.shuffled))
 
 
-def _by_libdeflate(level: int, data: Any) -> Any:
+def _by_libdeflate(level: int, data: ChunkBytes) -> ChunkBytes:
     return deflate.zlib_compress(data, level)
 
 
-def _by_isal(level: int, data: Any) -> Any:
+def _by_isal(level: int, data: ChunkBytes) -> ChunkBytes:
     return isal_zlib.compress(data, level)
 
 
