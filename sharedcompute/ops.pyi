@@ -10,9 +10,9 @@ from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
 from sharedcompute.operations.specs import Array
-from sharedcompute.traits import EngineName
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
+from sharedcompute.traits import EngineName
 
 class Options(TypedDict, total=False):
     """Options of all operations."""

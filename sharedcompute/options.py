@@ -31,11 +31,13 @@ class _Declared:
     short: str
     metavar: str
     least: int | None
+    most: int | None
     convert: Callable[..., object] | None
     accepts: str
     among: Callable[[], tuple[str, ...]] | None
     batch: object
     repack: bool
+    of_team: bool
 
 
 def option(  # noqa: PLR0913 - an option is all of this
@@ -45,11 +47,13 @@ def option(  # noqa: PLR0913 - an option is all of this
     short: str = "",
     metavar: str = "",
     least: int | None = None,
+    most: int | None = None,
     convert: Callable[..., object] | None = None,
     accepts: str = "",
     among: Callable[[], tuple[str, ...]] | None = None,
     batch: object = None,
     repack: bool = True,
+    of_team: bool = False,
 ) -> Default:
     """Declare an option: a field of a group, whose annotation is the option's type.
 
@@ -64,6 +68,8 @@ def option(  # noqa: PLR0913 - an option is all of this
         Name of the value in the command line's help.
     least : int, optional
         The smallest number allowed.
+    most : int, optional
+        The largest number allowed.
     convert : callable, optional
         Makes the field's value from what Python's keyword or the command line's text gives.
     accepts : str
@@ -74,8 +80,13 @@ def option(  # noqa: PLR0913 - an option is all of this
         Default on the command line, where it differs.
     repack : bool
         Whether the option has a meaning for `repack`.
+    of_team : bool
+        Whether a running team has settled it: methods of `Team` do not take it, and a call with
+        ``team=`` refuses another value than the team's. `Team` has an attribute of the same name.
     """
-    noted = _Declared(help, short, metavar, least, convert, accepts, among, batch, repack)
+    noted = _Declared(
+        help, short, metavar, least, most, convert, accepts, among, batch, repack, of_team
+    )
     made: Default = field(default=default, metadata={"option": noted})
     return made
 
@@ -86,7 +97,7 @@ class Option:
 
     Parameters
     ----------
-    name, help, short, metavar, least, convert, among, batch, repack
+    name, help, short, metavar, least, most, convert, among, batch, repack, of_team
         As declared by `option`.
     default : object
     accepts : str
@@ -104,10 +115,12 @@ class Option:
     short: str
     metavar: str
     least: int | None
+    most: int | None
     convert: Callable[..., object] | None
     among: Callable[[], tuple[str, ...]] | None
     batch: object
     repack: bool
+    of_team: bool
     default: object
     accepts: str
     kind: type
@@ -118,6 +131,11 @@ class Option:
     def flag(self) -> str:
         """The command line's spelling."""
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The names that can be given; empty where any value of the type can."""
+        return self.choices if self.among is None else self.among()
 
     def converted(self, given: object) -> object:
         """Make the field's value from what was given."""
@@ -132,19 +150,28 @@ class Option:
         """
         if value is None and (self.optional or self.kind is bool):
             return
-        choices = self.choices if self.among is None else self.among()
+        choices = self.allowed
         if choices and value not in choices:
             raise InputError(f"{self.name}: expected one of {', '.join(choices)}, got {value!r}")
         if self.kind is bool and not isinstance(value, bool):
             raise InputError(f"{self.name}: expected true or false, got {value!r}")
         if self.kind is int:
-            least = 0 if self.least is None else self.least
-            if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
-                raise InputError(
-                    f"{self.name}: expected a whole number of at least {least}, got {value!r}"
-                )
+            self._check_number(value)
         if self.kind is str and not isinstance(value, str):
             raise InputError(f"{self.name}: expected a name, got {value!r}")
+
+    def _check_number(self, value: object) -> None:
+        """Refuse what is no whole number, or outside the limits."""
+        least = 0 if self.least is None else self.least
+        if (
+            isinstance(value, Integral)
+            and not isinstance(value, bool)
+            and least <= int(value)
+            and (self.most is None or int(value) <= self.most)
+        ):
+            return
+        limits = f"of at least {least}" if self.most is None else f"from {least} to {self.most}"
+        raise InputError(f"{self.name}: expected a whole number {limits}, got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -190,10 +217,12 @@ def _option(one: Field[object], hint: object) -> Option:
         noted.short,
         noted.metavar,
         noted.least,
+        noted.most,
         noted.convert,
         noted.among,
         batch=one.default if noted.batch is None else noted.batch,
         repack=noted.repack,
+        of_team=noted.of_team,
         default=one.default,
         accepts=noted.accepts or str(one.type),
         kind=kind,
@@ -251,9 +280,10 @@ class RunOptions(OptionGroup):
         "Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.",
         short="-j",
         least=1,
+        of_team=True,
     )
-    threads: int = option(1, "Threads in each worker.", least=1)
-    pin: bool = option(False, "Pin each worker to cores of its own.")
+    threads: int = option(1, "Threads in each worker.", least=1, of_team=True)
+    pin: bool = option(False, "Pin each worker to cores of its own.", of_team=True)
     schedule: Schedule = option("dynamic", "How blocks of rows are assigned to workers.")
     block_rows: int | None = option(
         None,
@@ -273,6 +303,7 @@ class RunOptions(OptionGroup):
         "auto",
         "Where blocks run; auto: local, or serial where the job is too small to gain.",
         among=engine_names,
+        of_team=True,
     )
     retries: int = option(0, "Times to recompute the rows of a worker that died.", least=0, batch=2)
 
@@ -336,6 +367,9 @@ OPTIONS = options_of(*GROUPS)
 """Of every job."""
 
 NAMES = names_of(*GROUPS)
+
+OF_A_TEAM = tuple(known.name for known in OPTIONS if known.of_team)
+"""Settled by a team that runs."""
 
 FOR_REPACK = tuple(known.name for known in OPTIONS if known.repack)
 """Of `repack`, which has no blocks of rows, and keeps packed numbers packed."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from sharedcompute.options import (
     ARGUMENTS,
     GROUPS,
+    OF_A_TEAM,
     OF_REDUCTIONS,
     OPTIONS,
     Option,
@@ -29,7 +30,6 @@ ROOT = Path(__file__).parent.parent
 WIDTH = 100
 OWN = {*ARGUMENTS, *OF_REDUCTIONS, "check"}
 """Keyword-only arguments that are no options."""
-OF_A_TEAM = ("workers", "threads", "pin", "engine")
 
 
 def written(source: str) -> str:
@@ -37,7 +37,27 @@ def written(source: str) -> str:
     for place in range(len(_targets(source))):
         # Parsed again after each, as lines move; from the last one up they would not.
         source = _with_options(source, _targets(source)[place])
+    return _with_imports(source)
+
+
+def _with_imports(source: str) -> str:
+    """Return a module that imports the functions by which it converts options, and no others."""
+    converts = {o.convert.__name__ for o in OPTIONS if o.convert}
+    calls = (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call))
+    called = {n.func.id for n in calls if isinstance(n.func, ast.Name)}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom) and node.module == "sharedcompute.options":
+            names = {a.name for a in node.names} - converts | (converts & called)
+            lines = source.splitlines(keepends=True)
+            text = f"from {node.module} import {', '.join(sorted(names, key=_import_order))}\n"
+            lines[node.lineno - 1 : node.end_lineno] = [text]
+            return "".join(lines)
     return source
+
+
+def _import_order(name: str) -> tuple[int, str]:
+    """Order names as ruff does: constants, classes, functions."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
 
 
 def _targets(source: str) -> list[tuple[str, ast.FunctionDef]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
-from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, build
+from sharedcompute.options import OF_A_TEAM, ReadOptions, RunOptions, StorageOptions, build
 from sharedcompute.planning.output import OutputSpec
 from sharedcompute.team import Team
 from sharedcompute.traits import ON_TEAM
@@ -77,11 +78,12 @@ class Settings:
 
 def _on_team(team: Team, options: RunOptions) -> RunOptions:
     """Return the options of a run on a team, which has its own size and threads."""
-    own = {"engine": ON_TEAM, "workers": team.size, "threads": team.threads, "pin": team.pin}
+    own: dict[str, Any] = {"engine": ON_TEAM, "workers": team.size}
+    own |= {name: getattr(team, name) for name in OF_A_TEAM if name not in own}
     for name in options.given:
         if name in own and own[name] != getattr(options, name):
             raise InputError(
                 f"{name}={getattr(options, name)!r} does not go with a team of "
                 f"{name}={own[name]!r}: leave one out"
             )
-    return replace(options, engine=ON_TEAM, workers=team.size, threads=team.threads, pin=team.pin)
+    return replace(options, **own)

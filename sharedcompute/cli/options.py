@@ -41,9 +41,11 @@ def click_option(known: Option) -> Decorator:
 
 def _value_type(known: Option) -> click.Choice[str] | click.IntRange | None:
     """Return the type of an option's value; None for text."""
-    if known.choices:
-        return click.Choice(known.choices)
-    return click.IntRange(known.least) if known.kind is int and known.convert is None else None
+    if known.allowed:
+        return click.Choice(known.allowed)
+    if known.kind is int and known.convert is None:
+        return click.IntRange(known.least, known.most)
+    return None
 
 
 def click_options(*groups: type[OptionGroup], repack: bool = False) -> tuple[Decorator, ...]:

@@ -46,7 +46,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
         Processes, and threads of each; as many as there are cores where it pays.
     memory : int or str, optional
         For all of them together: ``"4 GB"``.
-    engine : {"auto", "serial", "local"}
+    engine : str
+        As of `sharedcompute.fit`.
     team : sharedcompute.Team, optional
         Run on it. A pickle of the model has none.
     listen : callable, optional

@@ -91,6 +91,12 @@ def test_the_command_line_has_the_options_that_python_has(command: str) -> None:
     assert params & set(NAMES) == set(FOR_REPACK if command == "repack" else NAMES)
 
 
+def test_the_guide_of_job_files_names_all_options() -> None:
+    guide = Path(__file__).parent.parent.parent / "docs" / "guide" / "jobs.md"
+    text = guide.read_text()
+    assert [name for name in NAMES if f"| `{name}`" not in text and f", `{name}`" not in text] == []
+
+
 def test_names_that_parameters_may_not_have_are_those_of_options_and_arguments() -> None:
     functions = (sc.map, sc.scan, sc.reduce, sc.fit, sc.solve, sc.stats)
     arguments = {name for f in functions for name in inspect.signature(f).parameters}

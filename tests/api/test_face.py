@@ -11,13 +11,26 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import click
 import pytest
+from click.testing import CliRunner
 
 import sharedcompute as sc
-from sharedcompute.options import OPTIONS, ReadOptions, RunOptions, names_of, options_of
+from sharedcompute.cli.options import click_options, with_options
+from sharedcompute.options import (
+    OF_A_TEAM,
+    OPTIONS,
+    OptionGroup,
+    ReadOptions,
+    RunOptions,
+    names_of,
+    option,
+    options_of,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 OPEN = ("map", "scan", "reduce", "stats", "fit", "solve", "plan")
@@ -94,6 +107,39 @@ def test_a_new_option_is_one_edit(tmp_path: Path) -> None:
     assert done.stdout == "seen\n"
 
 
+def test_the_writer_imports_what_converts_options() -> None:
+    path = ROOT / "sharedcompute" / "api" / "maps.py"
+    text = path.read_text()
+    lacking = text.replace(", as_bytes, as_chunks\n", "\n")
+    assert lacking != text
+    assert writer().formatted(writer().written(lacking)) == text
+
+
+@dataclass(frozen=True)
+class Toys(OptionGroup):
+    number: int = option(0, "A number of toys.", least=0, most=19)
+    colour: Literal["red"] = option("red", "Their colour.", among=lambda: ("red", "blue"))
+
+
+@pytest.mark.parametrize("number", [-1, 20, True, 2.5])
+def test_a_number_has_limits(number: Any) -> None:
+    assert Toys(19).number == 19
+    with pytest.raises(sc.InputError, match="number: expected a whole number from 0 to 19"):
+        Toys(number)
+
+
+def test_the_command_line_has_limits_and_registered_names() -> None:
+    @click.command()
+    @with_options(*click_options(Toys))
+    def command(number: int, colour: str) -> None:
+        click.echo(f"{number} {colour}")
+
+    given = ["--number", "19", "--colour", "blue"]
+    assert CliRunner().invoke(command, given).output == "19 blue\n"
+    for wrong in (["--number", "20"], ["--colour", "green"]):
+        assert CliRunner().invoke(command, wrong).exit_code == 2
+
+
 @pytest.mark.parametrize("name", FACE)
 def test_a_signature_has_all_that_can_be_given_with_its_type(name: str) -> None:
     signature = inspect.signature(FACE[name])
@@ -129,14 +175,14 @@ def test_the_groups_of_other_signatures_agree_with_the_options() -> None:
     for function, names in (
         (sc.open, names_of(ReadOptions)),
         (sc.Dataset, names_of(ReadOptions)),
-        (sc.Team, ("workers", "threads", "pin")),
+        (sc.Team, tuple(name for name in OF_A_TEAM if name != "engine")),
         (sc.Team.map, ("block_rows",)),
     ):
         parameters = inspect.signature(function).parameters
         for name in names:
             assert parameters[name].default == by_name[name].default
             assert parameters[name].annotation == by_name[name].accepts
-    assert {known.name for known in options_of(RunOptions)} >= {"workers", "threads", "pin"}
+    assert {known.name for known in options_of(RunOptions)} >= {*OF_A_TEAM}
 
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

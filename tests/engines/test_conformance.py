@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
+from sharedcompute import traits
 from tests.engines.cases import EMPTY, REDUCTIONS, SCANS, SHAPES, TRANSFORMS, data
 from tests.operations import reference
 
@@ -26,7 +27,13 @@ BLOCK = 3
 @pytest.fixture
 def ways(teams: dict[int, sc.Team], apart: dict[str, Any]) -> list[dict[str, Any]]:
     """Every other way to run a job."""
-    return [apart, *({"team": teams[size], "schedule": schedule} for size, schedule in TEAMS)]
+    shown = {"serial", "local", apart["engine"]}
+    registered = ({"engine": name} for name in traits.ENGINES if name not in shown)
+    return [
+        apart,
+        *registered,
+        *({"team": teams[size], "schedule": schedule} for size, schedule in TEAMS),
+    ]
 
 
 def assert_same_bits(got: Array, want: Array) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import h5py
 import pytest
 
@@ -38,6 +41,12 @@ def test_numbers_and_names_are_unique():
     names = [choice.name for codec in CODECS for choice in codec.choices]
     assert len(set(names)) == len(names)
     assert [*dict.fromkeys(name.partition(":")[0] for name in known_filters())] == [*names, "none"]
+
+
+def test_the_guide_names_each_filter():
+    guide = Path(__file__).parent.parent.parent / "docs" / "guide" / "filters.md"
+    first = {name.partition(":")[0] for name in re.findall(r"`([\w:-]+)`", guide.read_text())}
+    assert {choice.name for codec in CODECS for choice in codec.choices} <= first
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
