@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def rank_filter(x: Array, out: Array, size: tuple[int, ...], tables: Tables, fil
     shape, rank = np.array(out.shape, dtype=np.int64), len(offsets) // 2
     if padded.itemsize <= 4 and len(offsets) > BISECTED * padded.itemsize:
         found = np.empty(out.shape, f"u{padded.itemsize}")
-        keys = to_keys(padded)
+        keys: NDArray[Any] = to_keys(padded)
         kernels.rank_keys(keys.reshape(-1), found.reshape(-1), offsets, shape, strides, rank)
         out[...] = from_keys(found, out.dtype)
         return
