@@ -31,7 +31,7 @@ from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import EngineName
+from sharedcompute.traits import EngineName
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 '''
