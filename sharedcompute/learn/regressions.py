@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
@@ -24,8 +25,9 @@ class _Regression(RegressorMixin, Estimator):
     fit_intercept: bool
 
     def _keep(self, found: Fitted) -> None:
-        self.coef_: Array = found["coef"]
-        self.intercept_: float | Array = found["intercept"] if self.fit_intercept else 0.0
+        values: Mapping[str, Array] = found
+        self.coef_ = values["coef"]
+        self.intercept_: float | Array = values["intercept"] if self.fit_intercept else 0.0
 
     def predict(
         self, X: ArrayInput, *, output: AddressLike | Array | None = None, overwrite: bool = False
@@ -136,7 +138,8 @@ class LinearRegression(_Regression):
         found = self._fit("lstsq", x, {"y": target, "fit_intercept": self.fit_intercept})
         self._keep(found)
         self.rank_: int = found["rank"]
-        self.singular_: Array = found["singular"]
+        values: Mapping[str, Array] = found
+        self.singular_ = values["singular"]
         return self
 
 
