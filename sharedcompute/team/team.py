@@ -154,12 +154,7 @@ class Team:
         Returns
         -------
         list
-            What the program returned, by rank.
-
-        Returns
-        -------
-        list
-            What the program returned, by rank.
+            The results of the program, by rank.
 
         Raises
         ------
