@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from sharedcompute.errors import ProgramError
-from sharedcompute.team.messaging.channel import ALL_LEFT, POST, RAISED, RESULT, Message
+from sharedcompute.team.messaging.channel import ALL_LEFT, POST, RAISED, RESULT, Message, OnMessage
 from sharedcompute.team.messaging.pickling import Attached, loads
 from sharedcompute.team.processes.serve import Failure
-
-OnMessage = Callable[[int, Any], None]
 
 
 @dataclass

@@ -25,7 +25,7 @@ from sharedcompute.sync import Control
 from sharedcompute.sync.deadlock import DeadlockWatch
 from sharedcompute.system import machine
 from sharedcompute.system.topology import Cores
-from sharedcompute.team.job import OnMessage, RunningJob
+from sharedcompute.team.job import RunningJob
 from sharedcompute.team.messaging.callables import Named, Token, Tokens
 from sharedcompute.team.messaging.channel import (
     GIVE,
@@ -33,6 +33,7 @@ from sharedcompute.team.messaging.channel import (
     UNFIT,
     BufferPool,
     EncodedJob,
+    OnMessage,
 )
 from sharedcompute.team.messaging.pickling import Attached, dumps
 from sharedcompute.team.messaging.rank_areas import RankAreas

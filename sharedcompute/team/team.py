@@ -16,7 +16,6 @@ from sharedcompute.errors import InputError
 from sharedcompute.rows import Mode, Schedule
 from sharedcompute.shm import arrays
 from sharedcompute.system import machine, topology
-from sharedcompute.team.job import OnMessage
 from sharedcompute.team.map_arguments import (
     check_map,
     compile_once,
@@ -26,7 +25,7 @@ from sharedcompute.team.map_arguments import (
     reachable,
 )
 from sharedcompute.team.messaging.callables import is_dispatcher
-from sharedcompute.team.messaging.channel import JOB, REPEATABLE
+from sharedcompute.team.messaging.channel import JOB, REPEATABLE, OnMessage
 from sharedcompute.team.processes import launch
 from sharedcompute.team.programs.repeat import LastMap, MapCall, VerifiedFunctions
 from sharedcompute.validation.integers import whole

@@ -10,7 +10,7 @@ import select
 import struct
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sharedcompute.system import faults
 from sharedcompute.team.messaging.pickling import BytesLike
@@ -23,6 +23,9 @@ _POOLED = 4
 # repeated and changes none of its arguments. From a worker: the result or the error of a program,
 # an object it posted, from the last rank that all have left, and that it cannot start at all.
 GIVE, JOB, REPEATABLE, RESULT, RAISED, POST, ALL_LEFT, UNFIT = range(8)
+
+OnMessage = Callable[[int, Any], None]
+"""Called with the rank and the object of each message that a program posts to the parent."""
 
 
 class BufferPool:
