@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sharedcompute.engines.claims import Claims
 from sharedcompute.engines.engine import Program
 from sharedcompute.events import Event, Listener
 from sharedcompute.rows import Blocks, Rows
-from sharedcompute.sync.layout import ControlBlock
+
+if TYPE_CHECKING:
+    from sharedcompute.sync.layout import ControlBlock
 
 
 class Alone:
