@@ -49,7 +49,9 @@ def jobs(folder: Path) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.suffix != ".py")
+    """Return what is in a folder, but for Python files and what Python keeps of them."""
+    beside = (path for path in folder.iterdir() if path.suffix != ".py")
+    return sorted(path.name for path in beside if path.name != "__pycache__")
 
 
 def failed_well(code: int, err: str, left: Path, old: bytes) -> bool:
