@@ -219,7 +219,7 @@ def test_clean_removes_blocks_whose_owner_is_gone_and_no_others():
 
     def die():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sharedcompute.shm.segments.janitor, "start", lambda *_: None)  # type: ignore[attr-defined]
+            patch.setattr(sharedcompute.shm.segments.janitor, "start_janitor", lambda *_: None)  # type: ignore[attr-defined]
             kept.append(arrays.zeros(5))
         return arrays.segment_of(kept[0]).name
 
