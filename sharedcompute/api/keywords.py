@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from sharedcompute.errors import InputError
 from sharedcompute.options import KEYWORDS, RESERVED
-from sharedcompute.validation.names import suggestion
+from sharedcompute.validation.names import meant, suggestion
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -69,6 +68,6 @@ def check_parameters(
     for name in params:
         if name in known:
             continue
-        near = difflib.get_close_matches(name, [*known, *KEYWORDS, *besides], n=1)
-        if near and near[0] not in known:
-            raise InputError(f"unknown keyword {name!r}: did you mean {near[0]!r}?")
+        near = meant(name, (*known, *KEYWORDS, *besides))
+        if near is not None and near not in known:
+            raise InputError(f"unknown keyword {name!r}: did you mean {near!r}?")

@@ -239,12 +239,12 @@ def plan_reduce(
     settings = settings.decoding(is_decoded(input))
     address, source = output_address(output), as_source(input, settings.reading.allow_external)
     plan = make_plan(reduce_job(ops, source, address, axis, settings, params), settings)
-    alone = ops[0].name if one else None
-    return JobPlan(plan, functools.partial(_run_reduce, alone, plan, settings))
+    if one:
+        return JobPlan(plan, lambda listen: run_reductions(plan, settings, listen)[ops[0].name])
+    return JobPlan(plan, functools.partial(run_reductions, plan, settings))
 
 
-def _run_reduce(
-    alone: str | None, plan: Plan, settings: Settings, listen: Listener
-) -> Array | dict[str, Array]:
+def run_reductions(plan: Plan, settings: Settings, listen: Listener) -> dict[str, Array]:
+    """Run a job of reductions, and return their results by name."""
     found: dict[str, Array] = run_and_warn(plan, settings.team, listen).results[0]
-    return found if alone is None else found[alone]
+    return found

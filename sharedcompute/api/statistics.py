@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from sharedcompute.api.addresses import output_address
 from sharedcompute.api.inputs import as_source, is_decoded
-from sharedcompute.api.jobs import make_plan, run_and_warn
+from sharedcompute.api.jobs import make_plan
 from sharedcompute.api.plans import JobPlan
-from sharedcompute.api.reductions import reduce_job
+from sharedcompute.api.reductions import reduce_job, run_reductions
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
@@ -17,7 +17,6 @@ from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
 from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, as_bytes, as_chunks
-from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
@@ -166,9 +165,4 @@ def plan_stats(
     source = as_source(input, settings.reading.allow_external)
     address, ops = output_address(output), stats_operations(source)
     plan = make_plan(reduce_job(ops, source, address, axis, settings, params), settings)
-    return JobPlan(plan, functools.partial(_run_stats, plan, settings))
-
-
-def _run_stats(plan: Plan, settings: Settings, listen: Listener) -> dict[str, Array]:
-    found: dict[str, Array] = run_and_warn(plan, settings.team, listen).results[0]
-    return found
+    return JobPlan(plan, functools.partial(run_reductions, plan, settings))

@@ -105,10 +105,12 @@ class PlanOutput(ABC):
         """Close the file for others, for as long as the context lasts."""
         return self._file.lent()
 
-    def notes(self, phase: Pass | Encode | Copy, work: LastingWork) -> Notes:
-        """Return the notes on a phase."""
+    def notes(
+        self, phase: Pass | Encode | Copy, work: LastingWork, datasets: Sequence[Created]
+    ) -> Notes:
+        """Return the notes on a phase that writes the rows of some datasets."""
         crcs = self._crcs if isinstance(phase, Pass) else None
-        return Notes(self.section(phase, len(work)), work, self.datasets(phase), crcs)
+        return Notes(self.section(phase, len(work)), work, datasets, crcs)
 
     def section(self, phase: Pass | Iterate | Encode | Copy, units: int) -> Section:
         """Return what takes the notes on a phase."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from sharedcompute.engines.units.proof import ProofWork, Written
 from sharedcompute.engines.units.recode import RecodeWork
 from sharedcompute.events import Event, Listener, PassStarted, StateTaken, ignore
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.hdf5.writing.sink import DatasetSink
+from sharedcompute.hdf5.writing.sink import Created, DatasetSink
 from sharedcompute.operations.reductions.reduction import cast_result
 from sharedcompute.operations.reductions.tally import Tally, served_by
 from sharedcompute.operations.specs import Array, State
@@ -111,7 +112,7 @@ class PhaseRunner:
         bound = replace(phase.bind(self._values), source=self._source(phase.source), stores=stores)
         states = [_block_states(t, phase, self._engine) for _, t in phase.tallies]
         work = PassWork(bound, states)
-        self._do(phase, work)
+        self._do(phase, work, self._output.datasets(phase) if self._output is not None else ())
         combine(work, self._engine, self._listen)
         for planned, store in zip(phase.stores, stores, strict=True):
             # What was held goes to the file.
@@ -155,8 +156,8 @@ class PhaseRunner:
 
     def _fill(self, phase: Encode | Copy, source: DatasetSource | ArraySource) -> None:
         """Write all of `source` to the dataset of a phase, box by box."""
-        (dataset,) = self._file.datasets(phase)
-        self._do(phase, RecodeWork(phase.boxes, source, dataset.target))
+        datasets = self._file.datasets(phase)
+        self._do(phase, RecodeWork(phase.boxes, source, datasets[0].target), datasets)
 
     def _read_back(self, phase: ReadBack) -> None:
         """Let HDF5 read back what was encoded, by us or with the structure of the file.
@@ -179,14 +180,16 @@ class PhaseRunner:
         with self._file.lent() as temporary:
             self._engine.run(ProofWork.of(temporary, written), undeliverable, ignore)
 
-    def _do(self, phase: Pass | Encode | Copy, work: LastingWork) -> None:
-        """Do the units of a phase that are not done yet."""
+    def _do(
+        self, phase: Pass | Encode | Copy, work: LastingWork, datasets: Sequence[Created]
+    ) -> None:
+        """Do the units of a phase that are not done yet; their rows go to `datasets`."""
         if not len(work):
             return
         if self._output is None:
             self._engine.run(work, undeliverable, _folding(work, self._listen))
             return
-        with self._output.notes(phase, work) as notes:
+        with self._output.notes(phase, work, datasets) as notes:
             left = notes.left(self._listen)
             self._engine.run(work, notes.deliver, notes.watch(self._listen), left)
 

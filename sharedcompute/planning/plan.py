@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
@@ -49,12 +50,12 @@ class Plan:
     projection: Projection
     reads: InputFiles
 
-    @property
+    @cached_property
     def counted(self) -> tuple[CountedPhase, ...]:
         """The phases that begin with an event: what is read back is read beside them."""
         return tuple(phase for phase in self.phases if not isinstance(phase, ReadBack))
 
-    @property
+    @cached_property
     def passes(self) -> tuple[Pass, ...]:
         """The passes over the rows; those that are run for each stripe, of the first one.
 
@@ -106,7 +107,7 @@ class Plan:
         small = [r.sink for work in self.passes[-1:] for r in work.reductions]
         return (*self.row_sinks, *(sink for sink in small if sink is not None))
 
-    @property
+    @cached_property
     def recodings(self) -> dict[int, Recoding]:
         """The datasets that are stored in another way, by their addresses in the input."""
         at_once = self.task.at_once if isinstance(self.task, Repack) else {}
@@ -131,7 +132,7 @@ class Plan:
         filtered = (storage.filters for storage in copies if not storage.at_once)
         return not any((*filtered, *(sink.filters for sink in self.row_sinks)))
 
-    @property
+    @cached_property
     def samples(self) -> dict[int, Sample]:
         """What HDF5 reads back of datasets, by their addresses in the input."""
         found = [phase.samples for phase in self.phases if isinstance(phase, ReadBack)]

@@ -11,10 +11,16 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
 
 
+def meant(name: str, known: Iterable[str]) -> str | None:
+    """Return the name that was probably meant; None where no name is like it."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return close[0] if close else None
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return the end of an error line: the name that was probably meant, or all that there are."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    close = meant(name, names)
+    if close is not None:
+        return f"did you mean {close!r}?"
     return "known: " + ", ".join(names) if names else "none is known"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
 from sharedcompute.validation.arrays import plain_array, refuse_meaning
+from sharedcompute.validation.names import meant
 
 Combine = Callable[[Any, Any], Any]
 Op = str | Combine
@@ -32,9 +32,9 @@ def resolve_op(op: Op) -> np.ufunc | Combine:
         return UFUNCS[op]
     if callable(op):
         return op
-    close = difflib.get_close_matches(str(op), UFUNCS, n=1)
-    meant = f"; did you mean {close[0]!r}?" if close else ""
-    raise InputError(f"expected op to be {', '.join(UFUNCS)} or a function, got {op!r}{meant}")
+    close = meant(str(op), UFUNCS)
+    hint = "" if close is None else f"; did you mean {close!r}?"
+    raise InputError(f"expected op to be {', '.join(UFUNCS)} or a function, got {op!r}{hint}")
 
 
 def op_name(op: Op) -> str:
