@@ -41,6 +41,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mark_smoke_tests(items)
 
 
+def pytest_collection_finish() -> None:
+    """Leave what collection made to no later search for garbage.
+
+    The tests and the modules that they import are millions of objects, which stay to the end: each
+    full collection of a test, and each that Python starts, would look at all of them for a second.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def restore_signals() -> None:
     """Give what tests start the signals of a terminal.
 

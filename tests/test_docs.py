@@ -6,6 +6,7 @@ import importlib.util
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -100,6 +101,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, climate: Path) -> Path:
 def here(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Those files in the working folder."""
     mpl.use("Agg")
+    sys.modules.pop("my_kernels", None)  # of another page's folder: a name is imported once
     shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path

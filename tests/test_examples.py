@@ -19,6 +19,7 @@ X = np.linspace(290, 310, 60).reshape(20, 3)
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
+    sys.modules.pop("my_kernels", None)  # of a page's folder: a name is imported once
     with h5py.File(tmp_path / "in.h5", "w") as file:
         file["x"] = X
     return tmp_path / "in.h5"

@@ -442,8 +442,10 @@ def ranks(worker):
 
 def test_a_team_that_is_closed_while_its_job_runs_says_so():
     own = Team(1)
+    closing = threading.Thread(target=own.close)
     with pytest.raises(InputError, match="was closed while its job ran"):
-        own.run(posts_and_sleeps, on_message=lambda *_: threading.Thread(target=own.close).start())
+        own.run(posts_and_sleeps, on_message=lambda *_: closing.start())
+    closing.join()
 
 
 def posts_and_sleeps(worker):
