@@ -15,6 +15,7 @@ import h5py
 import matplotlib as mpl
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 from scipy.optimize import minimize
 
 import sharedcompute as sc
@@ -32,6 +33,11 @@ PAGES = [
     for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/*.md")))
     if FENCE.search(page.read_text())
 ]
+
+
+def slow(page: Path) -> ParameterSet:
+    """A page that only a run of all tests needs."""
+    return pytest.param(page, marks=pytest.mark.slow)
 
 
 def block(page: str, text: str, folder: Path) -> ModuleType:
@@ -115,7 +121,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 @pytest.mark.timeout(600)  # with a cold cache a page compiles many kernels
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [PAGES[0], *map(slow, PAGES[1:])], ids=lambda page: page.stem)
 def test_code_and_commands_of_a_page_run_in_their_order(page: Path, here: Path) -> None:
     names: dict[str, object] = {"__name__": "__main__"}
     for number, (kind, text) in enumerate(FENCE.findall(page.read_text())):
@@ -204,6 +210,7 @@ def test_programs_on_rows_fill_in_all_rows(pair, tmp_path, text, f) -> None:
     np.testing.assert_array_equal(y, f(x))
 
 
+@pytest.mark.slow
 def test_the_loop_with_a_barrier_reads_what_its_neighbours_wrote(pair, tmp_path) -> None:
     a = sc.asarray(X[:, 0])
     pair.run(block("programs.md", "def smooth", tmp_path).program, a, sc.asarray(X[:, 0].copy()))

@@ -84,7 +84,12 @@ def _is_exempt(function: ast.FunctionDef) -> bool:
     )
 
 
-def _docstrings() -> Iterator[Docstring]:
+@functools.cache
+def _docstrings() -> tuple[Docstring, ...]:
+    return tuple(_find_docstrings())
+
+
+def _find_docstrings() -> Iterator[Docstring]:
     for room, path, tree in _modules():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not _is_exempt(node):
@@ -109,15 +114,14 @@ def test_first_lines_are_imperative_sentences(room: str) -> None:
 
 @pytest.mark.parametrize("room", _rooms())
 def test_words_are_those_of_the_field(room: str) -> None:
-    found = []
-    for where, path, tree in _modules():
-        if where != room:
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
-                name = getattr(node, "name", "")
-                for said in DIALECT.finditer(ast.get_docstring(node) or ""):
-                    found.append(f"{path.relative_to(ROOT)} {name}: {said[0]}")
+    found = [
+        f"{path.relative_to(ROOT)} {getattr(node, 'name', '')}: {said[0]}"
+        for where, path, tree in _modules()
+        if where == room
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)
+        for said in DIALECT.finditer(ast.get_docstring(node) or "")
+    ]
 
     assert not found, "\n".join(found)
 

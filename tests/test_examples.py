@@ -53,6 +53,7 @@ def printed(example: str, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("example", "arguments"),
     [
@@ -68,6 +69,7 @@ def test_an_example_program_comes_to_what_it_says(example: str, arguments: list[
     assert len(printed(example, *arguments).splitlines()) > 3
 
 
+@pytest.mark.slow
 def test_all_forms_of_the_histogram_but_the_unlocked_one_count_all_values() -> None:
     lines = printed("race.py", "--values", "20000").splitlines()
     counted = {words[0]: words[1] for words in map(str.split, lines)}

@@ -98,6 +98,7 @@ def test_groups_files_and_closed_datasets_are_no_arrays(tmp_path: Path) -> None:
         sc.map("scale", dataset)
 
 
+@pytest.mark.sample(1)
 def test_a_dataset_of_a_file_in_memory_is_read(team: sc.Team) -> None:
     with h5py.File("nowhere.h5", "w", driver="core", backing_store=False) as file:
         dataset = file.create_dataset("x", data=X)

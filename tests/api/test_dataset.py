@@ -28,6 +28,7 @@ def lazy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return sc.open(path)
 
 
+@pytest.mark.sample(1)
 @given(hnp.basic_indices(SHAPE, allow_newaxis=True, allow_ellipsis=True))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_basic_indices_are_numpys(lazy: sc.Dataset, index: Any) -> None:

@@ -112,6 +112,7 @@ def test_names_that_parameters_may_not_have_are_those_of_options_and_arguments()
         )  # fmt: skip
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("command", CALLS)
 @pytest.mark.parametrize("name", NAMES)
 def test_an_option_is_accepted_where_it_can_have_an_effect(command: str, name: str) -> None:

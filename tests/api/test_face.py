@@ -90,6 +90,7 @@ def test_signatures_and_docstrings_are_as_the_options_are_declared() -> None:
     assert outdated == [], "run `make stubs`, which writes them"
 
 
+@pytest.mark.slow
 def test_a_new_option_is_one_edit(tmp_path: Path) -> None:
     for folder in ("sharedcompute", "tools"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc"))

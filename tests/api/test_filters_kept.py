@@ -126,6 +126,7 @@ def check_all(before, after, names):
             assert np.array_equal(old[name].fillvalue, new[name].fillvalue), name
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sharedcompute.api.notices.NotKept")
 def test_every_filter_goes_into_other_chunks(tmp_path, team):
     names = write_all_kinds(tmp_path / "in.h5", MANY, QUICK, ("set",))
@@ -175,7 +176,7 @@ def test_options_found_in_a_file_give_what_is_stored_again(filter):
 
 
 @pytest.mark.parametrize("filter", GONE)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_filter_without_a_way_back_is_refused_in_a_line_that_names_another(tmp_path, filter):
     old, new = tmp_path / "in.h5", tmp_path / "out.h5"
     dtype, chunks = ("u1", (16, 16)) if filter == "fcidecomp" else ("f4", (16, 16))
@@ -252,6 +253,7 @@ def test_what_has_no_fill_value_is_encoded_without_one(tmp_path, place):
         assert dcpl.fill_value_defined() == h5d.FILL_VALUE_UNDEFINED
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("options", [{}, {"compression": 1}, {"compression": "lzf"}])
 @pytest.mark.parametrize("time", ["never", "alloc", "ifset"])
 def test_a_result_keeps_the_fill_value_and_when_it_is_written(tmp_path, options, time):

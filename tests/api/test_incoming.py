@@ -119,6 +119,7 @@ def test_a_variable_of_netcdf4_that_has_missing_values_is_refused(tmp_path: Any)
                 call(variable)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_labels_stay_behind_as_in_numpy(team: sc.Team) -> None:
     xarray, pandas = pytest.importorskip("xarray"), pytest.importorskip("pandas")

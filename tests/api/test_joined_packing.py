@@ -107,6 +107,7 @@ def test_other_dtypes_are_decoded_too(dtype: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(got, by_xarray(address), rtol=1e-6)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("stored", [{}, {"chunks": (2, 4), "compression": 4}, {"chunks": (3, 1)}])
 def test_jobs_give_the_same_bits_with_any_engine(
     stored: dict[str, Any], team: sc.Team, tmp_path: Path

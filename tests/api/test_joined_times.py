@@ -84,6 +84,7 @@ REBASED: dict[str, list[dict[str, Any]]] = {
 OFTEN = ("whole days of each year", "whole days, then hours of mornings", "other time zones")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "case", [c if c in OFTEN else pytest.param(c, marks=pytest.mark.faults) for c in REBASED]
 )
@@ -135,6 +136,7 @@ def change(file: Path, name: str, **attributes: Any) -> None:
         opened[name].attrs.update(attributes)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("attributes", "why"),
     [

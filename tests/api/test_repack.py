@@ -71,6 +71,7 @@ def assert_same_numbers(got, want):
         assert got[name].tobytes() == values.tobytes(), name
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("filter", FILTER_NAMES)
 @pytest.mark.parametrize("chunks", [None, "auto", "4,5,6"])
 def test_a_rich_file_keeps_everything_with_every_filter(rich, filter, chunks):
@@ -84,6 +85,7 @@ def test_the_structure_is_the_same_to_h5py(rich):
     same(*rich)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("libver", ["earliest", "v108", "v110", "latest"])
 @pytest.mark.parametrize("block", [0, 1024])
 def test_files_of_all_versions_and_with_user_blocks(paths, libver, block):
@@ -131,6 +133,7 @@ TARGETS = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(case=cases(), target=TARGETS, data=st.data())
 def test_any_dataset_goes_into_any_chunks_and_filters(tmp_path_factory, case, target, data):
@@ -178,6 +181,7 @@ def small_boxes(monkeypatch):
     monkeypatch.setattr(loading, "UNIT_NBYTES", 2000)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
     "target", [("gzip:4", "8,5"), ("none", "8,5"), ("lz4", "11,30"), (None, "contiguous")]
@@ -202,6 +206,7 @@ def test_the_bytes_are_the_same_for_any_workers_schedule_and_engine(
         assert after["x"][...].tobytes() == before["x"][...].tobytes()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("into", ["memory", "file"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_what_is_decoded_first_gives_the_same_bytes(
@@ -243,6 +248,7 @@ def test_each_chunk_is_decoded_once_and_encoded_once(paths, small_boxes, monkeyp
     assert count == {"decoded": 10 * 5, "encoded": 26 * 8}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("filter", ["isal:0", "isal:1", "isal:2", "isal:3", "gzip:9"])
 def test_gzip_of_other_makers_is_read_by_every_reader(paths, filter):
     values = np.random.default_rng(0).integers(0, 255, (50, 40)).astype("u1")
@@ -257,6 +263,7 @@ def test_gzip_of_other_makers_is_read_by_every_reader(paths, filter):
     assert differences(*paths) == ""
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("source", "target", "path"),
     [

@@ -50,6 +50,7 @@ def matlab(path, count):
         file.write(b"MATLAB 7.3 MAT-file")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("filter", [None, "gzip:4", "none", "lzf"])
 def test_a_file_of_many_small_objects_is_stored_as_asked_and_equal(paths, filter):
     matlab(paths[0], 80)
@@ -109,6 +110,7 @@ def test_a_damaged_one_of_many_is_named_and_nothing_is_left(paths):
     assert list(paths[0].parent.iterdir()) == [paths[0]]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("filter", "chunks"), [(None, None), ("gzip:1", None), ("none", "auto")])
 def test_what_was_never_written_stays_so_however_large(paths, filter, chunks):
     with h5py.File(paths[0], "w") as file:

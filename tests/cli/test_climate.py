@@ -47,6 +47,7 @@ def run_all_ways(cli: Cli, *words: str) -> list[bytes]:
     return outputs
 
 
+@pytest.mark.slow
 def test_mean_and_std_agree_with_numpy_and_are_the_same_bytes_however_they_ran(
     cli: Cli, air: str, field: np.ndarray
 ) -> None:
@@ -59,6 +60,7 @@ def test_mean_and_std_agree_with_numpy_and_are_the_same_bytes_however_they_ran(
     assert all(output == outputs[0] for output in outputs)
 
 
+@pytest.mark.slow
 def test_a_gaussian_agrees_with_scipy_on_the_whole_array_however_it_ran(
     cli: Cli, air: str, field: np.ndarray
 ) -> None:

@@ -24,6 +24,7 @@ def packed(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("words", "path", "expected"),
     [

@@ -71,6 +71,7 @@ def test_a_signal_stops_a_fit_with_the_best_so_far(
     assert [b for b in arrays.list_blocks() if b.pid == process.pid] == []
 
 
+@pytest.mark.slow
 def test_a_second_signal_drops_it(grid: Path) -> None:
     (grid / "out.h5").write_text("precious")
     process = start(
@@ -91,7 +92,7 @@ def test_a_second_signal_drops_it(grid: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_a_killed_fit_goes_on_where_it_was(grid: Path, engine: str) -> None:
     process = begun(grid, engine)
     process.kill()

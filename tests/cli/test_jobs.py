@@ -40,6 +40,7 @@ def meant(params: dict[str, Any]) -> dict[str, Any]:
     return {k: lists.get(v, v) if isinstance(v, str) else v for k, v in params.items()}
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(("name", "params"), MAPS)
 def test_a_map_writes_what_its_reference_gives(
     cli: Cli, sample: Path, name: str, params: dict[str, Any]
@@ -181,6 +182,7 @@ def test_any_kind_of_numbers_can_be_filtered(cli: Cli, sample: Path, path: str) 
     np.testing.assert_allclose(read("out.h5", path), want, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("options", [[], ["-j", "1"], ["-j", "2", "--threads", "2"], ["-j", "5"]])
 @pytest.mark.parametrize("schedule", ["static", "guided"])
 def test_the_bytes_of_an_output_do_not_depend_on_how_it_ran(

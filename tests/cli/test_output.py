@@ -61,6 +61,7 @@ def test_the_result_says_what_made_it(cli: Cli, field: Path) -> None:
         assert str(field) not in file["t"].attrs["sharedcompute_job"]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("name", "code"),
     [
@@ -78,6 +79,7 @@ def test_a_filter_can_be_chosen(cli: Cli, field: Path, name: str, code: int | No
         np.testing.assert_array_equal(file["t"], values())
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("given", "chunks"),
     [("3,2", (3, 2)), ("auto", (12, 5)), ("contiguous", None), ("100,100", (12, 5))],
@@ -197,6 +199,7 @@ def _one_of_each(cli: Cli, out: str) -> dict[str, bytes]:
     return {path.name[1:]: path.read_bytes() for path in Path().glob(f"{out}_*.h5")}
 
 
+@pytest.mark.slow
 def test_the_bytes_of_an_output_do_not_tell_when_it_was_written(cli: Cli, field: Path) -> None:
     before = _one_of_each(cli, "a")
     time.sleep(1.1)  # HDF5 keeps times in seconds

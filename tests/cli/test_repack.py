@@ -58,7 +58,7 @@ def stored(file: str, path: str) -> tuple[tuple[int, ...] | None, str | None, bo
         ("--chunks 100,100,100", (24, 18, 6), "gzip", False),
     ],
 )
-@pytest.mark.sample(6)
+@pytest.mark.sample(3)
 def test_options_say_how_it_is_stored(
     cli: Cli, old: Path, words: str, chunks: tuple[int, ...], compression: str, shuffle: bool
 ) -> None:
@@ -112,6 +112,7 @@ def test_chunks_of_a_rank_that_no_dataset_has_are_refused(cli: Cli, old: Path) -
     assert not Path("out.h5").exists()
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize(
     ("source", "target", "code", "says"),
     [

@@ -86,7 +86,7 @@ def script(
 
 
 @pytest.mark.parametrize("job", JOBS)
-@pytest.mark.sample(3)
+@pytest.mark.sample(1)
 def test_a_full_disk_at_any_write_is_one_line_and_keeps_the_old_output(
     cli: Cli, jobs: Path, script: Callable[..., None], job: str
 ) -> None:
@@ -147,6 +147,7 @@ def limited(which: int, size: int, command: list[str]) -> subprocess.CompletedPr
     )  # fmt: skip
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("which", "size", "option"),
     [

@@ -297,6 +297,7 @@ def test_the_table_and_what_comes_of_it(cli: Cli, law: None) -> None:
     assert told["recommended"] == "4 workers (the fastest of 1, 2, 4)"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("weak", [[], ["--weak"]])
 @pytest.mark.parametrize(("name", "begins"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml")])
 def test_it_is_drawn(

@@ -75,6 +75,7 @@ def test_a_command_whose_streams_are_closed_does_what_it_does(
     assert failed.stderr.count("\n") == ("2>&-" not in closed)
 
 
+@pytest.mark.slow
 def test_a_deleted_working_folder_matters_to_relative_paths_only(here: Path) -> None:
     gone = here / "gone"
     gone.mkdir()
@@ -136,6 +137,7 @@ def can_be_nobody() -> bool:
     return subprocess.run([*AS_NOBODY, *CAPABLE, "true"], check=False).returncode == 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.skipif("not can_be_nobody()", reason="needs root and setpriv: root has no ulimit -u")
 @pytest.mark.parametrize(
     "limit", [1, 2, *(pytest.param(n, marks=pytest.mark.faults) for n in range(3, 30, 3))]

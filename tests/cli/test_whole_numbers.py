@@ -11,6 +11,7 @@ import pytest
 from tests.cli.conftest import Cli
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("how", ["options", "job"])
 def test_no_digit_is_lost_on_the_way_from_text(cli: Cli, folder: Path, how: str) -> None:
     del folder

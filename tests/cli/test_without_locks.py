@@ -63,6 +63,7 @@ def command(tmp_path: Path, shim: Path) -> Command:
     return run
 
 
+@pytest.mark.slow
 def test_a_job_does_without_and_says_so_once(command: Command, tmp_path: Path) -> None:
     for number, engine in ((errno.ENOLCK, "serial"), (errno.EOPNOTSUPP, "local")):
         words = "map", "scale", "in.h5::/x", f"{engine}.h5", "-p", "factor=2", "-j", "2"
@@ -79,6 +80,7 @@ def test_a_job_does_without_and_says_so_once(command: Command, tmp_path: Path) -
     assert command("info", "in.h5", number=errno.ENOLCK).returncode == 0
 
 
+@pytest.mark.slow
 def test_where_hdf5_insists_the_variable_is_named(command: Command) -> None:
     said = command("info", "in.h5", number=errno.ENOLCK, HDF5_USE_FILE_LOCKING="TRUE")
     assert said.returncode == 2

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:kmeans found")
 How = dict[str, Any]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("name", JOBS)
 def test_an_output_has_the_same_bytes(field: Path, apart: How, name: str, threads: int) -> None:
@@ -40,6 +41,7 @@ def test_an_output_has_the_same_bytes(field: Path, apart: How, name: str, thread
     assert (field / "out.h5").read_bytes() == whole_of(field / "in.h5", name)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", JOBS)
 def test_a_stopped_job_goes_on(field: Path, apart: How, name: str) -> None:
     """Begun without shared memory and finished with it."""
@@ -51,6 +53,7 @@ def test_a_stopped_job_goes_on(field: Path, apart: How, name: str) -> None:
     assert (field / "out.h5").read_bytes() == whole_of(field / "in.h5", name)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("into", ["memory", "file"])
 @pytest.mark.parametrize("job", ["mean", "gaussian", "cumsum"])
 def test_what_is_decoded_first_has_the_same_bits(

@@ -60,6 +60,7 @@ def test_a_difference_of_plain_numbers_keeps_its_units(op: str, tmp_path: Path) 
     assert attributes(tmp_path / "out.h5", op) == {"units", "note"}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("op", ["count", "argmax", "var", "any"])
 def test_a_count_has_no_kelvins(op: str, packed: str, tmp_path: Path) -> None:
     sc.reduce(op, packed, tmp_path / "out.h5")
@@ -93,6 +94,7 @@ def test_what_could_grow_still_can(tmp_path: Path) -> None:
 REFERENCE = "attribute seen_by of /x is left out: it refers to what is in the input's file"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("job", "told"),
     [

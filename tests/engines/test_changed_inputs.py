@@ -102,6 +102,7 @@ def assert_nothing_is_kept(home: Path, job: Callable[..., Any], name: str = "in.
     assert {item.name for item in home.iterdir()} <= before
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("change", CHANGES)
 def test_between_two_passes(home: Path, how: dict[str, Any], change: Change) -> None:
     listen = At(events.PassStarted, change, home / "in.h5", 2)
@@ -178,7 +179,7 @@ def test_a_worker_that_takes_a_dead_ones_place_opens_no_other_file(
         )  # fmt: skip
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_all_that_an_input_leads_to_counts(home: Path, how: dict[str, Any]) -> None:
     """Links, virtual sources, numbered ones, external storage, files of a glob."""
     for number in range(3):
@@ -231,7 +232,7 @@ PARAMETERS: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_an_array_that_a_parameter_names_is_an_input(
     home: Path, name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -318,6 +319,7 @@ def test_the_command_line_ends_with_code_1(
     assert "the input changed while it was read" in told
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("path", ["x", "gzip"])
 def test_a_dataset_is_read_as_its_file_is_now(
     home: Path, tmp_path_factory: pytest.TempPathFactory, path: str, monkeypatch: Any

@@ -106,6 +106,7 @@ def test_a_map_has_the_same_bits_on_every_engine(
         assert_same_bits(got, want)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("axis", ["rows", "all"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_reductions_have_the_same_bits_on_every_engine(

@@ -160,7 +160,7 @@ def fit_of(path: str, **how: Any) -> Job:
 
 @pytest.mark.parametrize("point", ["round", "checkpoint.write", "journal.append", "output.rename"])
 @pytest.mark.parametrize("filter", [None, "gzip:1"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_fit_that_is_killed_goes_on_to_the_same_bytes(
     place: Path, monkeypatch: pytest.MonkeyPatch, point: str, filter: str | None
 ) -> None:

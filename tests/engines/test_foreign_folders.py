@@ -196,6 +196,7 @@ def test_the_forger_of_these_tests_writes_what_a_job_reads(field: Path) -> None:
     assert (folder / "journal-1").read_bytes() == before
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["contiguous", "gzip", "one state a block", "one state a worker"])
 def test_lines_count_only_where_they_stand(field: Path, name: str) -> None:
     """Each keeps its own checksum, and stands elsewhere, twice, or is left out."""
@@ -300,7 +301,7 @@ FORGED = ["contiguous", "gzip", "one state a block", "one state a worker"]
 
 
 @pytest.mark.parametrize("name", FORGED)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_forged_notes_are_refused_or_computed_again(field: Path, name: str) -> None:
     check_forgeries(field, name, 15)
 
@@ -312,6 +313,7 @@ def test_all_forged_notes_are_refused_or_computed_again(field: Path, name: str) 
     check_forgeries(field, name, None)
 
 
+@pytest.mark.slow
 def test_forged_rounds_are_refused_or_done_again(field: Path) -> None:
     def fit(**how: Any) -> Any:
         return sc.fit(

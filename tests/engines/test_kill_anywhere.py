@@ -37,7 +37,7 @@ KINDS = ("contiguous", "gzip", "scan", "one state a worker", "repack a file")
 
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_a_job_killed_at_any_point_goes_on_to_the_same_bytes(
     place: Path, name: str, point: str
 ) -> None:
@@ -78,6 +78,7 @@ def test_a_job_killed_again_and_again_comes_to_its_end(place: Path) -> None:
         assert (place / "out.h5").read_bytes() == whole_of(place / "in.h5", name)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT", "EIO"])
 @pytest.mark.parametrize("point", ["journal.append", "waiting.write", "states.write", "rows.write"])
 def test_a_disk_that_fails_stops_the_job_and_it_goes_on_later(
@@ -114,7 +115,7 @@ def test_a_dataset_is_added_to_a_file_all_or_nothing(place: Path) -> None:
 
 
 @pytest.mark.parametrize("point", ["journal.append", "chunk.store", "output.fsync"])
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_a_parent_that_is_killed_with_a_team_goes_on_too(place: Path, point: str) -> None:
     job = JOBS["gzip"]
 

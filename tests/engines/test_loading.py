@@ -84,7 +84,7 @@ JOBS = {
 
 @pytest.mark.parametrize("job", JOBS)
 @pytest.mark.parametrize("case", [name for name in CASES if name != "all rows, few columns"])
-@pytest.mark.sample(4)
+@pytest.mark.sample(1)
 def test_the_bits_do_not_depend_on_what_is_decoded_first(path, teams, how, case, job):
     finite(path, CASES[case])
     address = f"{path}::x"
@@ -104,6 +104,7 @@ def test_the_bits_do_not_depend_on_what_is_decoded_first(path, teams, how, case,
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("case", CASES)
 def test_each_chunk_is_decoded_once(path, monkeypatch, case):
     if case in ("by hdf5",):
@@ -199,7 +200,7 @@ centred = sc.Map("centred", centre)
 
 
 @pytest.mark.parametrize("step", BESIDE)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     finite(path, TALL)
     monkeypatch.chdir(path.parent)
@@ -228,6 +229,7 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
         assert got[name].tobytes() == values.tobytes()
 
 
+@pytest.mark.slow
 def test_results_in_a_file_are_the_same_bytes(path, teams, how, tmp_path):
     case = CASES["two strips"]
     finite(path, case)
@@ -241,6 +243,7 @@ def test_results_in_a_file_are_the_same_bytes(path, teams, how, tmp_path):
     assert len(made) == 1
 
 
+@pytest.mark.slow
 def test_a_job_goes_on_where_one_that_decoded_nothing_first_was_stopped(path, how, tmp_path):
     class Stopped(Exception):
         pass

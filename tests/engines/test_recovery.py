@@ -24,6 +24,7 @@ from .stopping import JOBS, Watch, map_of, run, whole_of
 KILLED = -9
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("at", [3, 5, 8])
 @pytest.mark.parametrize("path", ["plain", "gzip"])
 def test_a_job_stopped_at_its_end_and_while_it_goes_on_ends_in_the_same_bytes(
@@ -39,6 +40,7 @@ def test_a_job_stopped_at_its_end_and_while_it_goes_on_ends_in_the_same_bytes(
     assert (place / "out.h5").read_bytes() == (place / "whole.h5").read_bytes()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["contiguous", "gzip", "repack a file"])
 def test_a_disk_that_is_full_at_the_very_end_costs_nothing(place: Path, name: str) -> None:
     job = JOBS[name]

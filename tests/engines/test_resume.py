@@ -46,7 +46,7 @@ def crew() -> Iterator[sc.Team]:
 @pytest.mark.parametrize("after", [0, 1, 3, 12])
 @pytest.mark.parametrize("engine", ["serial", "local"])
 @pytest.mark.parametrize("name", JOBS)
-@pytest.mark.sample(6)
+@pytest.mark.sample(3)
 def test_a_stopped_job_goes_on_to_the_same_bytes(
     field: Path, crew: sc.Team, name: str, engine: str, after: int
 ) -> None:
@@ -66,6 +66,7 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(
     assert not (field / "out.h5.resume").exists()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["contiguous", "gzip", "one state a block", "one state a worker"])
 def test_a_job_may_be_stopped_again_and_again(field: Path, name: str) -> None:
     job = JOBS[name]
@@ -234,6 +235,7 @@ def test_a_damaged_journal_is_used_up_to_the_damage(field: Path, name: str, harm
     assert (field / "out.h5").read_bytes() == whole_of(field / "in.h5", name)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", ["contiguous", "gzip", "one state a block", "one state a worker"])
 def test_damaged_rows_and_states_are_computed_again(field: Path, name: str) -> None:
     JOBS[name](field / "in.h5", field / "whole.h5", engine="serial")
@@ -304,7 +306,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 @pytest.mark.parametrize("name", JOBS)
 @pytest.mark.parametrize("where", ["unit.0:1:kill", "unit:1:kill unit:9:exit", "units.end:1:kill"])
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 def test_rows_whose_worker_died_are_done_again_bit_for_bit(
     field: Path, failing: Callable[[str], None], name: str, where: str
 ) -> None:
@@ -322,6 +324,7 @@ def test_rows_whose_worker_died_are_done_again_bit_for_bit(
     assert (field / "out.h5").read_bytes() == whole
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["two passes", "one state a block", "one state a worker"])
 def test_states_are_combined_again_where_a_worker_died(
     field: Path, failing: Callable[[str], None], name: str, monkeypatch: pytest.MonkeyPatch
@@ -330,6 +333,7 @@ def test_states_are_combined_again_where_a_worker_died(
     test_rows_whose_worker_died_are_done_again_bit_for_bit(field, failing, name, "combine:1:kill")
 
 
+@pytest.mark.sample(1)
 def test_rows_that_kill_every_worker_are_named_and_the_rest_is_kept(
     field: Path, failing: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def ways(hybrid: dict[tuple[int, int], sc.Team]) -> Iterator[dict[str, Any]]:
         yield {"team": team}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("name", "params"),
     [("anomaly", {}), ("scale", {"factor": 3.0}), ("gaussian", {"sigma": 1.5}), ("median", {})],
@@ -59,6 +60,7 @@ def test_rows_have_the_same_bits_for_any_threads(
         assert sc.map(name, x, block_rows=3, **how, **params).tobytes() == want.tobytes()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("dtype", ["f4", "f8", "u2"])
 @pytest.mark.parametrize("axis", ["rows", "all"])
 def test_reductions_have_the_same_bits_for_any_threads(
@@ -90,7 +92,7 @@ def test_a_scan_has_the_same_bits_for_any_threads(hybrid: dict[tuple[int, int], 
 
 
 @pytest.mark.parametrize("filter", ["gzip:4", "isal:1", "lz4", "zstd:3", "blosc2-zstd:5", "none"])
-@pytest.mark.sample(2)
+@pytest.mark.slow
 def test_files_have_the_same_bytes_for_any_threads(
     filter: str, hybrid: dict[tuple[int, int], sc.Team], tmp_path: Path
 ) -> None:
@@ -157,7 +159,7 @@ def test_an_error_in_a_thread_names_its_rows(size: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["gzip", "contiguous", "one state a worker", "repack a file"])
 @pytest.mark.parametrize("where", ["unit.7:1:kill", "unit:1:kill unit:9:exit", "units.end:1:kill"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_what_dies_with_several_units_in_hand_is_done_again(
     field: Path, failing: Callable[[str], None], name: str, where: str
 ) -> None:

@@ -92,6 +92,7 @@ def adds_neighbours(x: Any, out: Any) -> None:
 ADDING = [adds, numba.njit(adds), goes_up_to, goes_up_to_what_is_larger, adds_neighbours]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "x",
     [
@@ -115,7 +116,7 @@ def test_a_kernel_that_adds_into_out_is_not_refused_whatever_it_adds(x: Any, tea
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "u2", "i8", "f4", "f8", "c16"])
-@pytest.mark.sample(3)
+@pytest.mark.sample(1)
 def test_a_compiled_kernel_that_never_writes_is_refused(dtype: str, team: sc.Team) -> None:
     x = np.ones((3, 2), dtype)
     with pytest.raises(sc.InputError, match="wrote nothing to out"):

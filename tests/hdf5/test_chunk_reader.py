@@ -79,6 +79,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("name", [n for n in FILTERS if n != "scaleoffset"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_filter_with_chunks_of_every_relation(path, name, shape):
@@ -93,6 +94,7 @@ def test_every_filter_with_chunks_of_every_relation(path, name, shape):
             )
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize("name", FILTERS)
 def test_what_is_decoded_here_is_not_left_to_hdf5(path, name):
     Case((20, 4), (5, 8), "i4", name).write(path)
@@ -128,6 +130,7 @@ def test_chunks_stored_without_some_of_the_filters(path):
     assert chunk_of(path, "x", (8, 0))[0] == 5
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("libver", ["earliest", "v108", "v110", "latest"])
 @pytest.mark.parametrize("limits", [(40, 30), (None, 30), (None, None), (80, 60)])
 @pytest.mark.parametrize("name", ["none", "shuffle gzip"])

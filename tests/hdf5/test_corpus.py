@@ -134,6 +134,7 @@ def write_corpus(folder, mutants):
     (folder / "text.h5").write_text("not HDF5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["here", pytest.param("process", marks=pytest.mark.slow)])
 def test_a_small_corpus(tmp_path, capfd, how):
     def here(words):

@@ -72,6 +72,7 @@ def assert_named(message, path):
     assert "copy the file again" in message
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize(("filters", "how"), DAMAGE)
 def test_a_damaged_chunk_is_named(path, filters, how):
     want = written(path, filters)
@@ -143,6 +144,7 @@ def test_a_chunk_that_decodes_to_another_size_is_an_error(path, kind, filters):
     assert_named(str(caught.value), path)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("filters", ["none", "gzip", "lzf"])
 @pytest.mark.parametrize("libver", ["earliest", "latest"])
 def test_a_file_cut_in_its_chunks_is_an_error_with_its_name(path, filters, libver):
@@ -166,6 +168,7 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_an_error(path):
     assert "in.h5" in str(caught.value)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
     "filters",

@@ -90,6 +90,7 @@ def test_info_says_of_each_what_it_is_and_hides_none(path):
     assert "no value was ever written" in found["undefined"].reason
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("name", [*EXOTIC, "undefined"])
 def test_none_of_them_is_called_damaged(path, name):
     with pytest.raises(sc.InputError) as caught:
@@ -115,7 +116,7 @@ BITS = [(bits, order) for bits in (8, 16, 32, 64) for order in ("LE", "BE")]
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "chunked", "gzip", "compact"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_fields_of_bits_are_unsigned_integers_in_either_byte_order(tmp_path, layout):
     file = tmp_path / "in.h5"
     with h5py.File(file, "w") as opened:
@@ -136,6 +137,7 @@ def test_fields_of_bits_are_unsigned_integers_in_either_byte_order(tmp_path, lay
         assert sc.reduce("sum", f"{file}::/{bits}{order}", engine="serial") == 28
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("options", [{"libver": "latest"}, {"track_order": True}])
 def test_an_attribute_above_64_kib_is_kept(tmp_path, options):
     file, out = tmp_path / "in.h5", tmp_path / "out.h5"

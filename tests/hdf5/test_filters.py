@@ -133,6 +133,7 @@ def test_chunks_are_cut_to_what_cannot_grow():
         fit_chunks((1 << 16, 1 << 16), (1 << 20, 1 << 20), (None, None), 8)
 
 
+@pytest.mark.slow
 def test_all_processes_code_with_one_plug_in_wherever_hdf5_looks_for_others(tmp_path):
     netcdf = pytest.importorskip("netCDF4")  # sets HDF5_PLUGIN_PATH to plug-ins of its own
     with h5py.File(tmp_path / "in.h5", "w") as file:

@@ -109,6 +109,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_folder_is_read_only_when_that_is_allowed(folder, kind):
     outward(folder, kind)
@@ -123,7 +124,7 @@ def test_another_folder_is_read_only_when_that_is_allowed(folder, kind):
 
 
 @pytest.mark.parametrize("kind", ["link", "virtual", "numbered", "storage"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_every_command_has_the_option(folder, kind, capsys):
     outward(folder, kind)
     for words in (
@@ -193,6 +194,7 @@ def test_companions_in_other_folders_are_left_out(folder):
 # What is no file
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("what", ["fifo", "/dev/zero", "folder"])
 def test_what_is_no_file_is_refused_as_input_and_as_target(folder, what):
     os.mkfifo("fifo")
@@ -284,6 +286,7 @@ def test_a_chunk_that_unpacks_to_a_hundred_times_its_size(folder):
     assert sc.stats("in.h5::/theirs")["mean"] == 0
 
 
+@pytest.mark.slow
 def test_three_thousand_nested_groups(folder):
     with h5py.File("in.h5", "w") as file:
         group: h5py.Group = file
@@ -448,7 +451,7 @@ def flip_and_check(how, seeds):
 
 
 @pytest.mark.parametrize("how", small_files())
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_a_file_that_was_cut_anywhere_is_refused(folder, how):
     write_small("good.h5", how)
     whole = Path("good.h5").read_bytes()

@@ -74,6 +74,7 @@ def test_repack_of_one_dataset_keeps_such_names(path, tmp_path):
         assert opened[STORED].attrs[b"un\xb0ts"] == 5
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "name", ["a::b.h5", "a::", "::b.h5", "run[1].h5", "a b.h5", "-a.h5", "*.h5"]
 )

@@ -85,6 +85,7 @@ def test_rows_of_all_files_come_one_after_the_other(folder, step, dtype):
         reader.read(0, 1)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -151,6 +152,7 @@ def test_memory_is_that_of_two_files_and_not_of_all(folder):
     assert few.scratch_nbytes(4) == many.scratch_nbytes(4) > 4 * 36
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("engine", ["serial", "local"])
 def test_results_are_those_of_the_rows_in_one_file(folder, team, engine):
     data = runs(tuple(range(1, 60)), "f8")
@@ -269,6 +271,7 @@ def test_scales_of_rows_are_joined(folder):
         assert x.attrs["coordinates"] == "station quality"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("lengths", [(0, 3, 2), (2, 0, 3), (0, 0, 3), (3, 2, 0), (0, 0, 0)])
 def test_scales_of_files_without_rows_are_joined(folder, lengths):
     for number, rows in enumerate(lengths):
@@ -311,6 +314,7 @@ def test_scales_that_lie_in_the_object_header_of_the_first_file_are_joined(folde
         np.testing.assert_array_equal(file["quality"], np.arange(20_003))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.filterwarnings("ignore:/quality of")
 @pytest.mark.parametrize("why", ["units", "edges", "missing"])
 def test_scales_that_cannot_be_joined_are_left_out(folder, why):

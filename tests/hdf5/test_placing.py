@@ -88,6 +88,7 @@ def test_any_other_failure_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not (home / "out").exists()
 
 
+@pytest.mark.sample(1)
 def test_a_file_that_appears_is_code_3_and_what_is_done_is_kept(
     home: Path,
     way: None,
@@ -125,6 +126,7 @@ def whole_rows(**how: Any) -> None:
     sc.map("scale", "in.h5::/x", "out.h5::/r", factor=2, engine="serial", **how)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("job", [fit, repack, whole_rows])
 def test_what_is_finished_needs_only_its_place(
     home: Path,

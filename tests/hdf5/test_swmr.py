@@ -100,6 +100,7 @@ def test_rows_are_those_of_the_time_when_it_was_opened(folder):
             np.testing.assert_array_equal(reader.read(0, 100), first(50))
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("engine", ["serial", "local"])
 def test_a_job_reads_while_another_process_appends(folder, team, engine):
     how = {"team": team} if engine == "local" else {"engine": "serial"}

@@ -79,6 +79,7 @@ def test_numbers_are_made_again_as_chosen_and_the_rest_is_copied(paths):
         assert file["compressed words"].chunks == (7,)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("choose", [recode_numbers, keep_all])
 def test_two_copies_have_the_same_bytes(tmp_path, choose):
     source = tmp_path / "in.h5"
@@ -110,7 +111,7 @@ def test_a_cycle_of_groups_is_linked_and_not_copied_for_ever(paths):
 
 @pytest.mark.parametrize("libver", LIBVERS)
 @pytest.mark.parametrize("track_order", [False, True])
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_groups_of_many_links_are_copied(paths, libver, track_order):
     with h5py.File(paths[0], "w", libver=(libver, "latest"), track_order=track_order) as file:
         for group in (file, file.create_group("g", track_order=track_order)):
@@ -122,6 +123,7 @@ def test_groups_of_many_links_are_copied(paths, libver, track_order):
     assert differences(*paths) == ""
 
 
+@pytest.mark.slow
 def test_three_thousand_nested_groups_are_copied(paths):
     with h5py.File(paths[0], "w") as file:
         here: h5py.Group = file
@@ -348,7 +350,7 @@ NETCDF = Path(iris_sample_data.__file__).parent / "sample_data"
 
 
 @pytest.mark.parametrize("name", sorted(item.name for item in NETCDF.glob("*.nc")))
-@pytest.mark.sample(4)
+@pytest.mark.sample(1)
 def test_a_netcdf_file_is_equal_for_xarray_and_h5diff(tmp_path, name):
     source, target = NETCDF / name, tmp_path / name
     if not h5py.is_hdf5(source):

@@ -187,6 +187,7 @@ def test_every_kind_of_number(folder, dtype):
 SETS = st.lists(st.integers(1, 19), max_size=3, unique=True).map(sorted)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -328,6 +329,7 @@ def test_a_source_that_cannot_be_opened_is_an_error_and_not_fill_values(folder):
         open_source("v.h5::x")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("prefix", ["elsewhere", "nowhere:elsewhere", "${ORIGIN}/elsewhere"])
 def test_sources_are_looked_for_where_hdf5_looks(folder, prefix):
     """Another process: HDF5 reads the variable once."""

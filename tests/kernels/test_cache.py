@@ -111,6 +111,7 @@ def test_compiled_code_is_found_again(folder: Path) -> None:
     assert loaded(triple, 5, 15)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_file_is_compiled_again_and_made_whole(
     damage: Callable[[Path], None], folder: Path

@@ -47,6 +47,7 @@ def said(model: Any, x: Any, **output: Any) -> Any:
     return (model.transform if isinstance(model, PCA) else model.predict)(x, **output)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("model", MODELS, ids=repr)
 def test_a_model_is_the_same_wherever_its_rows_lie(model: Any, file: Path) -> None:
     want = clone(model).fit(X, Y)
@@ -62,6 +63,7 @@ def test_a_model_is_the_same_wherever_its_rows_lie(model: Any, file: Path) -> No
                 assert got.score(x, y) == want.score(X, Y)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("model", MODELS, ids=repr)
 def test_results_go_from_file_to_file(model: Any, file: Path, tmp_path: Path) -> None:
     fitted = clone(model).fit(f"{file}::/x", f"{file}::/y")
@@ -88,6 +90,7 @@ def test_whole_numbers_in_a_file_are_not_cast(tmp_path: Path) -> None:
     np.testing.assert_allclose(got.components_, want.components_, atol=1e-12)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("model", MODELS, ids=repr)
 def test_rows_that_do_not_suit_are_refused(model: Any, file: Path) -> None:
     with pytest.raises(sc.InputError, match=r"sharedcompute\.fit takes rows of any shape"):

@@ -95,6 +95,7 @@ def data(shape: tuple[int, int], mean: float, spread: float, dtype: str, seed: i
                    limits.max / 2).astype(dtype)  # fmt: skip
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("mean", "spread"), SPREADS)
 def test_no_error_is_above_four_times_that_of_numpy(mean: float, spread: float) -> None:
     for shape in ((3, 1), (1000, 1), (300, 3), (6, 600)):
@@ -102,6 +103,7 @@ def test_no_error_is_above_four_times_that_of_numpy(mean: float, spread: float) 
         check(many, [None] if shape[1] != 3 else [None, 7])  # type: ignore[comparison-overlap]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("dtype", ["f4", "i2", "i4", "i8"])
 def test_nor_that_of_other_dtypes(dtype: str) -> None:
     for mean, spread in ((0.0, 1.0), (1e4, 0.5)):

@@ -123,6 +123,7 @@ def numpys(name: str, x: Array, skipna: bool) -> Array:
         )
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("skipna", [False, True])
 @pytest.mark.parametrize("block_rows", [1, 3])
@@ -354,6 +355,7 @@ def bits(found: Any) -> Any:
     return [(a.dtype, a.shape, a.tobytes()) for a in map(np.asarray, found)]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_edges_have_the_same_bits_on_every_team(
@@ -375,6 +377,7 @@ def test_edges_have_the_same_bits_on_every_team(
                 assert bits([got]) == bits([want]), (name, params)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("shape", [*EMPTY, (1, 1), (1, 0), (0, 0), (3, 0, 2)], ids=str)
 def test_data_with_no_rows_or_columns_or_one(shape: tuple[int, ...], team: sc.Team) -> None:
     x = np.ones(shape, np.float32)
@@ -398,6 +401,7 @@ def test_data_with_no_rows_or_columns_or_one(shape: tuple[int, ...], team: sc.Te
                     sc.reduce(name, x, axis="all", **options)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("filters", [{}, {"chunks": (2, 3), "compression": "gzip"}], ids=str)
 def test_edges_in_files_give_what_arrays_give(
@@ -447,6 +451,7 @@ def test_any_floats_are_reduced_as_by_numpy(x: Array, block_rows: int, skipna: b
         assert_near(found, want, len(x) * 2.0**-52 * size)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     hnp.arrays(np.int64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)), st.integers(1, 9)

@@ -154,6 +154,7 @@ def test_well_separated_blobs_are_found_from_any_seed():
         assert sorted(Run(x, n_clusters=4, random_state=seed).results["cluster_sizes"]) == [150] * 4
 
 
+@pytest.mark.slow
 def test_seeding_is_as_good_as_that_of_scikit_learn():
     x = blobs(rows=800, features=2, centers=40, seed=1)
     ours = [Run(x, n_clusters=25, random_state=s).results["inertia"] for s in range(8)]
@@ -177,6 +178,7 @@ def first_picks(x, seeds):
         yield state["row"][0]
 
 
+@pytest.mark.slow
 def test_rows_are_picked_in_proportion_to_their_squared_distance():
     x = np.repeat([0.0, 1.0, 2.0, 3.0], [400, 40, 20, 10])[:, None]
     weights = np.square(x[:, 0])

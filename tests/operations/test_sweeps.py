@@ -105,6 +105,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_any_number_of_ranks_gives_the_same_bits(shape: tuple[int, ...], dtype: str) -> None:

@@ -66,6 +66,7 @@ def check_threshold(dtype: str, level: Any, value: int) -> None:
     assert got.tolist() == threshold(x, int(want) if isinstance(want, str) else want, value)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("dtype", DTYPES[1:])
 def test_threshold_compares_all_digits_of_every_level(dtype: str) -> None:
     for level in (*LEVELS, *FLOATS):
@@ -73,6 +74,7 @@ def test_threshold_compares_all_digits_of_every_level(dtype: str) -> None:
             check_threshold(dtype, given_as, limits(dtype)[1])
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_clip_is_numpys_for_every_bound_or_says_that_there_is_nothing_within(dtype: str) -> None:
     x = near(dtype)

@@ -38,6 +38,7 @@ def steps(control, x, n):
     return missing
 
 
+@pytest.mark.sample(2)
 def test_a_barrier_separates_the_steps_of_a_compiled_loop(party):
     x = sc.zeros(party.size, np.int64)
     n = 20_000 if party.size <= 2 else 300
@@ -49,6 +50,7 @@ def test_a_party_of_one_needs_no_team():
     barrier(alone())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [5, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_barrier_of_eight_on_few_cores_comes_to_an_end(way, n):
     x = sc.zeros(8, np.int64)
@@ -64,6 +66,7 @@ def count_locked(control, x, n):
         unlock(control, 3)
 
 
+@pytest.mark.sample(1)
 def test_updates_under_a_lock_are_exact(party):
     x, n = sc.zeros(1, np.int64), 100_000
     party.run(lambda w, x: count_locked(w.control, x, n), x)
@@ -101,6 +104,7 @@ def count_atomically(control, n):
     return before
 
 
+@pytest.mark.sample(1)
 def test_a_counter_is_exact_without_a_lock(party):
     n = 100_000
 
@@ -144,6 +148,7 @@ def inside_at_once(control, permits, n):
     return most
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("permits", [1, 2, 3, 4, 9])
 def test_a_semaphore_lets_in_as_many_as_it_says(four, permits):
     most = four.run(lambda w: inside_at_once(w.control, permits, 2000))
@@ -164,6 +169,7 @@ def relay(control, n):
     return -1
 
 
+@pytest.mark.sample(1)
 def test_events_pass_a_turn_around(party):
     assert party.run(lambda w: relay(w.control, 300)) == [-1] * party.size
 
@@ -294,6 +300,7 @@ def test_who_waits_for_itself_alone_is_told():
     assert load(control, 0) == 7
 
 
+@pytest.mark.sample(1)
 def test_the_compiled_functions_come_from_the_cache(pair):
     """Programs and the fork server ask for the same signatures."""
 

@@ -126,6 +126,7 @@ DEADLOCKS = {
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("program", DEADLOCKS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("size", [2, 4])
 def test_a_deadlock_is_an_error_that_says_where_each_rank_waits(parties, program, size):
@@ -143,6 +144,7 @@ def test_an_event_in_a_team_of_one_is_nobodys(parties):
         parties[1].run(lambda w: w.event(0).wait())
 
 
+@pytest.mark.sample(1)
 def test_ranks_that_wait_long_for_one_that_works_are_no_deadlock(four):
     def program(worker):
         if worker.rank == 0:
@@ -153,6 +155,7 @@ def test_ranks_that_wait_long_for_one_that_works_are_no_deadlock(four):
     assert four.run(program) == [0, 1, 2, 3]
 
 
+@pytest.mark.sample(1)
 def test_a_wait_with_a_time_limit_is_no_deadlock_while_it_lasts(pair):
     def program(worker):
         if worker.rank == 0:
@@ -163,6 +166,7 @@ def test_a_wait_with_a_time_limit_is_no_deadlock_while_it_lasts(pair):
     pair.run(program)
 
 
+@pytest.mark.sample(1)
 def test_two_deadlocked_ranks_are_found_when_the_third_has_left(four):
     def program(worker):
         if worker.rank > 1:
@@ -222,6 +226,7 @@ def test_those_who_wait_in_compiled_code_come_out_when_another_fails(four, wait,
     assert [a == b for a, b in zip(now, pids, strict=True)] == [True, True, end == "raise", True]
 
 
+@pytest.mark.sample(1)
 def test_a_rank_killed_at_any_time_in_a_loop_of_locks_and_barriers_is_named(pair):
     for turn in range(5):
 

@@ -36,6 +36,7 @@ def in_a_fork(check):
     return value
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), 5, (2, 3, 4)])
 def test_any_dtype_of_fixed_size_and_any_shape(dtype, shape):

@@ -44,6 +44,7 @@ def same_bits(a, b):
     return True
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("op", UFUNCS)
 def test_allreduce_gives_all_ranks_the_bits_of_numpys_sum_in_rank_order(teams, op):
     cases = [(shape, dtype) for shape in SHAPES for dtype in DTYPES]
@@ -185,6 +186,7 @@ def test_any_object_is_broadcast_from_any_root(teams):
             assert repr(results) == repr(OBJECTS * size)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("dtype", [*DTYPES, "U5", "M8[s]", [("a", "i4"), ("b", "f8", 3)]])
 def test_arrays_are_broadcast_and_gathered_as_copies_that_can_be_written(teams, dtype):
     def program(worker):
@@ -363,6 +365,7 @@ BAD = {
 }
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", BAD)
 def test_bad_arguments_are_named(team, name):
     program, said = BAD[name]

@@ -30,6 +30,7 @@ def kill(rank, pid):
     os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("waiting_in", ["python", "barrier", "lock", "kernel"])
 def test_a_killed_worker_is_named_with_its_signal_and_rows(crew, waiting_in):
     def program(worker, waiting_in):
@@ -181,6 +182,7 @@ def left_of(pid):
     return [block.name for block in arrays.list_blocks() if block.pid == pid]
 
 
+@pytest.mark.sample(1)
 def test_a_script_without_a_main_guard_runs_once_with_its_own_kernels(tmp_path):
     code, out, err = run(
         tmp_path,
@@ -213,7 +215,7 @@ def test_a_script_without_a_main_guard_runs_once_with_its_own_kernels(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["pass", "sys.exit(5)", "raise LookupError('x')", "del x, team"])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_script_that_ends_leaves_no_process_and_no_block(tmp_path, ending):
     code, out, err = run(
         tmp_path,
@@ -308,6 +310,7 @@ def test_a_killed_parent_leaves_no_process_and_no_block(script, job, options):
     assert eventually(lambda: not left_of(pid))
 
 
+@pytest.mark.sample(1)
 def test_a_fork_of_the_parent_may_end(tmp_path):
     code, out, err = run(
         tmp_path,

@@ -66,6 +66,7 @@ def error_of(f):
     return str(caught.value)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("leave", [os._exit, leave_as_python_does], ids=["_exit", "exit"])
 def test_in_a_fork_its_parents_team_is_an_error_and_a_team_of_its_own_works(team, leave):
     x = sc.asarray(np.arange(6.0).reshape(3, 2))

@@ -25,6 +25,7 @@ def test_messages_of_a_pair_arrive_in_order(teams):
             assert received == [[(rank, k) for k in range(500)] for rank in range(size)]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("size", [0, 1, 900, 1000, 100_000, 5_000_000])
 def test_objects_of_any_size_arrive_as_they_were(team, size):
     def program(worker):
@@ -263,6 +264,7 @@ STUCK = {
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", STUCK)
 def test_ranks_that_wait_for_each_other_are_told_what_each_waits_for(team, name):
     program, said = STUCK[name]

@@ -28,6 +28,7 @@ def add_up(x, out, halo):
         out[i] = x[i : i + 2 * halo + 1].sum(axis=0)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 1000])
 def test_compiled_functions_see_every_row_once(teams, schedule, n):
@@ -54,6 +55,7 @@ def test_a_function_with_a_fixed_signature_is_accepted(team):
     np.testing.assert_array_equal(team.map(with_signature, np.arange(5.0)), np.arange(1, 6))
 
 
+@pytest.mark.slow
 def test_out_is_made_like_x_in_shared_memory(team):
     out = team.map(twice, np.arange(6, dtype="f4").reshape(3, 2), params=(0,))
     assert type(out) is SharedArray
@@ -159,6 +161,7 @@ def test_a_kernel_without_a_name_is_sent_once(team):
     assert {count for _, count in before} == {1}
 
 
+@pytest.mark.sample(1)
 def test_a_repeated_call_sees_what_changed_since(team):
     x, out = arrays.asarray(np.arange(6.0)), arrays.zeros(6)
     for add in (1, 1, 1.5, True, 1):
@@ -190,6 +193,7 @@ def test_a_repeated_call_of_a_plain_function_sees_its_globals_change(team):
         np.testing.assert_array_equal(out, np.arange(3) + expected)
 
 
+@pytest.mark.sample(1)
 def test_a_repeated_call_after_a_worker_was_replaced(team):
     kernel = numba.njit(lambda x, out: twice(x, out, 1))
     x, out = arrays.asarray(np.arange(4.0)), arrays.zeros(4)

@@ -71,6 +71,7 @@ POINTS = {
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("point", POINTS)
 def test_a_worker_that_dies_in_a_job_is_named_and_the_others_come_out(crew, tmp_path, point, end):
@@ -88,6 +89,7 @@ def test_a_worker_that_dies_in_a_job_is_named_and_the_others_come_out(crew, tmp_
     assert crew.pids[::2] == before[::2], "nobody else had to be killed"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("end", ENDS)
 def test_a_worker_that_dies_while_it_sends_is_named(crew, tmp_path, end):
     arm(crew, tmp_path, f"worker.send:1:{end}")
@@ -98,6 +100,7 @@ def test_a_worker_that_dies_while_it_sends_is_named(crew, tmp_path, end):
     assert VICTIM not in heard, "half a message is none"
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("end", ENDS)
 def test_a_worker_that_dies_while_idle_is_replaced(crew, tmp_path, end):
     before = crew.pids
@@ -170,6 +173,7 @@ def stop(worker):
         raise ValueError("over")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("program", [spin, stop])
 def test_a_worker_that_cannot_come_out_of_an_aborted_job_is_killed(crew, program):
     before = crew.pids
@@ -216,6 +220,7 @@ def server():
     return launch._server_pid()
 
 
+@pytest.mark.sample(1)
 def test_a_killed_fork_server_disturbs_neither_a_job_nor_the_next_team(crew):
     def program(worker):
         worker.post(0)
@@ -273,6 +278,7 @@ def test_no_room_for_a_process_is_one_line_and_leaves_nothing(crew, monkeypatch,
     assert all(map(gone, started))
 
 
+@pytest.mark.sample(1)
 def test_too_few_descriptors_are_refused_before_anything_starts(tmp_path):
     code, out, err = run(
         tmp_path,
@@ -321,6 +327,7 @@ BEGINNINGS = """
 """
 
 
+@pytest.mark.sample(1)
 def test_a_worker_that_dies_while_it_starts_is_named_until_one_lives(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = run(tmp_path, BEGINNINGS)
@@ -331,6 +338,7 @@ def test_a_worker_that_dies_while_it_starts_is_named_until_one_lives(tmp_path, m
     assert result == "[0, 1]"
 
 
+@pytest.mark.sample(1)
 def test_workers_that_never_start_are_an_error_each_time(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SHAREDCOMPUTE_FAULTS", "worker.start:*:exit")

@@ -96,6 +96,7 @@ def test_no_process_for_want_of_processes_is_code_4(monkeypatch):
         run(lambda: None)
 
 
+@pytest.mark.slow
 def test_computing_without_end_is_ended():
     def forever():
         while True:
@@ -105,6 +106,7 @@ def test_computing_without_end_is_ended():
         run(forever, seconds=1)
 
 
+@pytest.mark.slow
 def test_progress_begins_the_limit_anew():
     def slow():
         for _ in range(5):
@@ -117,6 +119,7 @@ def test_progress_begins_the_limit_anew():
     assert run(slow, seconds=1) == "done"
 
 
+@pytest.mark.slow
 def test_waiting_is_not_computing():
     assert run(lambda: time.sleep(1.5) or "done", seconds=1) == "done"
 
@@ -182,6 +185,7 @@ disposable.run("FILE", wait, sys.argv[1])
 """
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_it_ends_with_the_process_that_made_it(tmp_path, number):
     file = tmp_path / "pid"
