@@ -224,6 +224,7 @@ def test_reductions_that_skip_nan_are_xarrays(op: str, packed: str) -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_gives_the_same_bits(packed: str) -> None:
     def job(**how: Any) -> list[Any]:
         rows = sc.map("anomaly", packed, skipna=True, decode_cf=True, block_rows=48, **how)

@@ -159,6 +159,7 @@ def test_a_team_points_from_addresses_to_map(team: sc.Team, tmp_path: Any) -> No
             team.map(np.sqrt, address)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [False, True])
 def test_every_entry_takes_either_byte_order(shared: bool, team: sc.Team) -> None:
     swapped = X.astype(X.dtype.newbyteorder())

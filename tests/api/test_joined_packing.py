@@ -59,6 +59,7 @@ def by_xarray(address: str) -> np.ndarray:
 PAIRS = [*itertools.pairwise(PACKED), *itertools.pairwise(reversed(PACKED))]
 
 
+@pytest.mark.slow
 def test_each_file_is_decoded_by_its_own_attributes_as_in_xarray(tmp_path: Path) -> None:
     for first, second in PAIRS:
         address = write(tmp_path, [PACKED[first], PACKED[second]])

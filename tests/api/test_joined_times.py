@@ -99,6 +99,7 @@ def test_times_are_brought_to_the_units_of_the_first_file(case: str, tmp_path: P
         assert file["time"].attrs["bounds"] == "time_bnds"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "calendar",
     [
@@ -117,6 +118,7 @@ def test_every_calendar_has_its_own_days(calendar: str, tmp_path: Path) -> None:
     assert got.time.encoding["calendar"] == calendar
 
 
+@pytest.mark.slow
 def test_missing_times_stay_missing(tmp_path: Path) -> None:
     for dtype, fill in (("f8", -9.0), ("i4", -9), ("f8", np.nan)):
         address = write(tmp_path, [since(2000, dtype=dtype), since(2001, dtype=dtype)])

@@ -128,7 +128,7 @@ def made(command: str, sample: str, addresses: dict[str, str], folder: Path) -> 
     return found
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["pipeline", "decode", "added"])
 def test_outputs_are_opened_with_the_dimensions_of_yearly_files(
     command: str, addresses: dict[str, str], tmp_path: Path
@@ -155,7 +155,7 @@ def test_every_output_of_every_command_is_opened(
     made(command, sample, addresses, tmp_path)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", [s for s in SAMPLES if s != "years"])
 def test_repack_of_a_dataset_and_of_a_file_keep_all_dimensions(sample: str, tmp_path: Path) -> None:
     make, dims = SAMPLES[sample]

@@ -85,7 +85,7 @@ def test_the_structure_is_the_same_to_h5py(rich):
     same(*rich)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("libver", ["earliest", "v108", "v110", "latest"])
 @pytest.mark.parametrize("block", [0, 1024])
 def test_files_of_all_versions_and_with_user_blocks(paths, libver, block):

@@ -54,7 +54,7 @@ def saved(folder: Path) -> set[tuple[str, int]]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_a_signal_stops_a_fit_with_the_best_so_far(
     grid: Path, engine: str, number: int, code: int
 ) -> None:

@@ -55,7 +55,7 @@ def test_info_and_dry_run_say_how_many_files(runs: np.ndarray, cli: Cli) -> None
     assert "joined: 12 files: " in said.out
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["serial", "local"])
 def test_the_same_bytes_wherever_the_files_lie(
     runs: np.ndarray, cli: Cli, folder: Path, engine: str

@@ -166,7 +166,7 @@ def test_too_low_a_limit_on_memory_is_refused_at_once(
 
 
 @pytest.mark.parametrize("engine", ["serial", "local"])
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_too_low_a_limit_on_files_is_no_signal_but_a_line(jobs: Path, engine: str) -> None:
     old = (jobs / "out.h5").read_bytes()
     said = limited(resource.RLIMIT_FSIZE, 20_000, words("map", "--engine", engine, "-j", "2"))

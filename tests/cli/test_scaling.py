@@ -215,6 +215,7 @@ def test_a_program_that_fails_stops_it_with_what_it_said(cli: Cli, folder: Path)
     assert "killed by SIGKILL" in said.err
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_gives_its_own_exit_code(cli: Cli, sample: Path) -> None:
     said = cli("scaling", "-q", "-j1", "map", "scale", "in.h5::/x", "o.h5", "--memory", "1M")
     assert said.code == 4
@@ -297,7 +298,7 @@ def test_the_table_and_what_comes_of_it(cli: Cli, law: None) -> None:
     assert told["recommended"] == "4 workers (the fastest of 1, 2, 4)"
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("weak", [[], ["--weak"]])
 @pytest.mark.parametrize(("name", "begins"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml")])
 def test_it_is_drawn(

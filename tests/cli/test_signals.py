@@ -123,7 +123,7 @@ def test_a_signal_at_any_stage_ends_in_its_exit_code(job: Path, place: str, time
 
 @pytest.mark.parametrize("name", SIGNALS)
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_a_hundred_signals_are_as_one(job: Path, engine: str, name: str) -> None:
     interrupt(job, [*JOB, *ENGINES[engine]], SIGNALS[name][0], 100)
 

@@ -165,6 +165,7 @@ def can_share_pids() -> bool:
 NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("not can_share_pids()", reason="needs root and unshare --pid")
 def test_blocks_of_another_pid_namespace_stay_and_are_shown_as_not_judged(here: Path) -> None:
     x = arrays.zeros(3)

@@ -88,6 +88,7 @@ def test_where_hdf5_insists_the_variable_is_named(command: Command) -> None:
     assert said.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_lock_that_somebody_has_is_another_thing(command: Command) -> None:
     said = command("info", "in.h5", number=errno.EAGAIN)
     assert said.returncode == 2

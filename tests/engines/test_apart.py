@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:kmeans found")
 How = dict[str, Any]
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("name", JOBS)
 def test_an_output_has_the_same_bytes(field: Path, apart: How, name: str, threads: int) -> None:

@@ -60,7 +60,7 @@ def test_every_fit_has_a_case() -> None:
     assert {op for op, _, _ in CASES.values()} == set(ITERATIVE)
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fit_is_the_same_bits_for_any_engine_team_and_schedule(
     teams: dict[int, sc.Team], name: str
@@ -80,7 +80,7 @@ def threaded() -> Any:
         yield team
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fit_is_the_same_bits_for_any_number_of_threads(threaded: sc.Team, name: str) -> None:
     alone = fitted(name, engine="serial")
@@ -88,7 +88,7 @@ def test_a_fit_is_the_same_bits_for_any_number_of_threads(threaded: sc.Team, nam
     assert same(fitted(name, team=threaded), alone)
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fit_of_a_compressed_file_is_the_same_bits_and_is_written(
     tmp_path: Path, team: sc.Team, name: str
@@ -108,7 +108,7 @@ def test_a_fit_of_a_compressed_file_is_the_same_bits_and_is_written(
             assert np.array_equal(stored, alone[path], equal_nan=stored.dtype.kind == "f"), path
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["kmeans", "pca", "lstsq", "jacobi"])
 def test_a_fit_of_the_command_line_is_that_of_python(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str

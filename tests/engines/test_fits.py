@@ -53,6 +53,7 @@ def same(a: sc.Fitted, b: sc.Fitted) -> bool:
     return list(a) == list(b) and all(np.array_equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.slow
 def test_a_fit_comes_to_the_same_bits_on_every_engine(
     teams: dict[int, sc.Team], data: np.ndarray[Any, Any]
 ) -> None:

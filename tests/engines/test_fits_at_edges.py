@@ -31,6 +31,7 @@ def test_a_fit_that_gives_nothing_for_each_row_sees_rows_of_half_precision(engin
     assert np.array_equal(found["mean"], sc.fit("pca", half.astype(np.float32))["mean"])
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_killed_after_its_last_round_does_no_other(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

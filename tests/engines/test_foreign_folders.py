@@ -196,7 +196,7 @@ def test_the_forger_of_these_tests_writes_what_a_job_reads(field: Path) -> None:
     assert (folder / "journal-1").read_bytes() == before
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["contiguous", "gzip", "one state a block", "one state a worker"])
 def test_lines_count_only_where_they_stand(field: Path, name: str) -> None:
     """Each keeps its own checksum, and stands elsewhere, twice, or is left out."""
@@ -301,7 +301,7 @@ FORGED = ["contiguous", "gzip", "one state a block", "one state a worker"]
 
 
 @pytest.mark.parametrize("name", FORGED)
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_forged_notes_are_refused_or_computed_again(field: Path, name: str) -> None:
     check_forgeries(field, name, 15)
 

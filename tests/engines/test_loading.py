@@ -151,7 +151,7 @@ def test_memory_decides_where_chunks_are_decoded_to(path, tmp_path, teams, capsy
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 5])
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_stripes_of_columns_give_the_same_bits(path, teams, how, size):
     want = finite(path, TALL)
     names = ["mean", "std", "min", "argmax", "sum", "nan_count"]

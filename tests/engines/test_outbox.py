@@ -31,7 +31,7 @@ def incompressible(path, shape, chunks):
 
 
 @pytest.mark.parametrize("chunk_nbytes", [700 * ROW, SENT_NBYTES, RING_NBYTES + ROW])
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_chunks_of_any_size_pass_through_the_rings(tmp_path, team, chunk_nbytes):
     rows = chunk_nbytes // ROW
     # Each worker's share is more than its ring, so that rings wrap round and workers wait.

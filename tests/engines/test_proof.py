@@ -104,6 +104,7 @@ def test_rows_without_chunks_are_read_back_too(paths, monkeypatch):
         sc.repack(*paths, chunks="contiguous", engine="serial")
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_the_check(paths, team):
     made = set()
     for run in ({}, {"check": False}, {"team": team}, {"team": team, "check": False}):

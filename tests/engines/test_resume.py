@@ -333,7 +333,7 @@ def test_states_are_combined_again_where_a_worker_died(
     test_rows_whose_worker_died_are_done_again_bit_for_bit(field, failing, name, "combine:1:kill")
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_rows_that_kill_every_worker_are_named_and_the_rest_is_kept(
     field: Path, failing: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ def test_a_compiled_kernel_that_never_writes_is_refused(dtype: str, team: sc.Tea
         sc.map(numba.njit(names_another_array), x, engine="serial")
 
 
+@pytest.mark.slow
 def test_a_kernel_of_explicit_signatures_is_judged_as_well(team: sc.Team) -> None:
     explicit = numba.njit("void(i8[::1], i8[::1])")
     assert team.map(explicit(adds), np.zeros(3, "i8")).tolist() == [0, 0, 0]

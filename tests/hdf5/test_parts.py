@@ -116,6 +116,7 @@ def test_rows_of_one_file_are_its_pages(folder):
         np.testing.assert_array_equal(kept, data[7:11])
 
 
+@pytest.mark.slow
 def test_few_files_are_open_at_a_time(folder):
     lengths = (2,) * 150
     data = runs(lengths, layouts=({"chunks": (1, 9), "compression": 1},))
@@ -152,7 +153,7 @@ def test_memory_is_that_of_two_files_and_not_of_all(folder):
     assert few.scratch_nbytes(4) == many.scratch_nbytes(4) > 4 * 36
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["serial", "local"])
 def test_results_are_those_of_the_rows_in_one_file(folder, team, engine):
     data = runs(tuple(range(1, 60)), "f8")

@@ -82,6 +82,7 @@ def test_many_blocks_share_entries(tmp_path):
     assert verify(str(path)).datasets[0].damaged == ((29_997, 30_000),)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("shape", [(), (0, 3), (5, 0), (5,), (4, 3)])
 @pytest.mark.parametrize("dtype", ["f4", "?", "c8", "i8"])
 def test_a_small_result_has_one_checksum(tmp_path, shape, dtype):

@@ -79,7 +79,7 @@ def test_numbers_are_made_again_as_chosen_and_the_rest_is_copied(paths):
         assert file["compressed words"].chunks == (7,)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("choose", [recode_numbers, keep_all])
 def test_two_copies_have_the_same_bytes(tmp_path, choose):
     source = tmp_path / "in.h5"

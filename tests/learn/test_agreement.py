@@ -32,6 +32,7 @@ def alike(got: Any, want: Any, names: tuple[str, ...], rtol: float = 1e-9) -> No
         close(getattr(got, name), getattr(want, name), rtol)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
 def test_kmeans_from_given_centres(dtype: str) -> None:
     x, rtol = BLOBS.astype(dtype), 1e-9 if dtype == "f8" else 1e-4

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 sys.modules["sklearn"] = None
@@ -17,6 +19,7 @@ except ImportError as problem:
 """
 
 
+@pytest.mark.slow
 def test_the_error_names_the_extra_and_fits_work_all_the_same() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False

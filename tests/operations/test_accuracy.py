@@ -95,7 +95,7 @@ def data(shape: tuple[int, int], mean: float, spread: float, dtype: str, seed: i
                    limits.max / 2).astype(dtype)  # fmt: skip
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("mean", "spread"), SPREADS)
 def test_no_error_is_above_four_times_that_of_numpy(mean: float, spread: float) -> None:
     for shape in ((3, 1), (1000, 1), (300, 3), (6, 600)):

@@ -355,7 +355,7 @@ def bits(found: Any) -> Any:
     return [(a.dtype, a.shape, a.tobytes()) for a in map(np.asarray, found)]
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_edges_have_the_same_bits_on_every_team(

@@ -262,6 +262,7 @@ def shared(algorithm: Sweeps, x: Array) -> dict[str, Array]:
     return model  # type: ignore[return-value]
 
 
+@pytest.mark.slow
 def test_workers_that_are_processes_give_the_same_bits(teams: dict[int, sc.Team]) -> None:
     x = noise((120, 30))
     expected = iterate(HEAT, x, sweeps=45)["grid"]

@@ -41,7 +41,7 @@ def frames(dtype: str, rows: int = 13, nans: bool = False) -> Any:
     return x
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("dtype", "nans"),
     [("u2", False), ("i4", False), ("?", False), ("f4", False), ("f4", True)],

@@ -38,7 +38,7 @@ def steps(control, x, n):
     return missing
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_barrier_separates_the_steps_of_a_compiled_loop(party):
     x = sc.zeros(party.size, np.int64)
     n = 20_000 if party.size <= 2 else 300

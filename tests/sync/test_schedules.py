@@ -105,7 +105,7 @@ def test_measured_blocks_grow_where_rows_are_cheap_and_shrink_towards_the_end(pa
     assert sum(sizes) == 100_000
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_measured_blocks_of_costly_rows_are_small(parties):
     def program(worker):
         import time

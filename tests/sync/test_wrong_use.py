@@ -144,7 +144,7 @@ def test_an_event_in_a_team_of_one_is_nobodys(parties):
         parties[1].run(lambda w: w.event(0).wait())
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_ranks_that_wait_long_for_one_that_works_are_no_deadlock(four):
     def program(worker):
         if worker.rank == 0:
@@ -178,6 +178,7 @@ def test_two_deadlocked_ranks_are_found_when_the_third_has_left(four):
         four.run(program)
 
 
+@pytest.mark.sample(1)
 def test_a_barrier_in_compiled_code_that_one_has_left_is_an_error(party):
     if party.size == 1:
         return
@@ -194,6 +195,7 @@ WAITS = {
 }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("wait", WAITS)
 @pytest.mark.parametrize("end", ["raise", "kill"])
 def test_those_who_wait_in_compiled_code_come_out_when_another_fails(four, wait, end):

@@ -44,7 +44,7 @@ def same_bits(a, b):
     return True
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("op", UFUNCS)
 def test_allreduce_gives_all_ranks_the_bits_of_numpys_sum_in_rank_order(teams, op):
     cases = [(shape, dtype) for shape in SHAPES for dtype in DTYPES]
@@ -248,6 +248,7 @@ def test_a_shared_array_inside_an_object_remains_the_same_memory(team):
     assert x.tolist() == [0, 5, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_thousand_calls_of_all_kinds_in_one_program(teams):
     def program(worker):
         rng = np.random.default_rng(5)  # the same on all ranks

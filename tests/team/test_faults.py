@@ -182,7 +182,7 @@ def left_of(pid):
     return [block.name for block in arrays.list_blocks() if block.pid == pid]
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_a_script_without_a_main_guard_runs_once_with_its_own_kernels(tmp_path):
     code, out, err = run(
         tmp_path,
@@ -284,7 +284,7 @@ def script(tmp_path):
 
 
 @pytest.mark.parametrize("job", JOBS)
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_control_c_ends_a_script_soon_and_leaves_nothing(script, job):
     made, pid, workers = script(job)
     os.killpg(pid, signal.SIGINT)  # as a terminal does
@@ -301,7 +301,7 @@ def test_control_c_ends_a_script_soon_and_leaves_nothing(script, job):
     ("job", "options"),
     [("kernel", "nogil=True"), ("kernel", ""), ("python", ""), ("barrier", ""), ("idle", "")],
 )
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 def test_a_killed_parent_leaves_no_process_and_no_block(script, job, options):
     made, pid, workers = script(job, options)
     made.process.kill()
@@ -310,7 +310,7 @@ def test_a_killed_parent_leaves_no_process_and_no_block(script, job, options):
     assert eventually(lambda: not left_of(pid))
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_a_fork_of_the_parent_may_end(tmp_path):
     code, out, err = run(
         tmp_path,

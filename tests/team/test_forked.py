@@ -66,7 +66,7 @@ def error_of(f):
     return str(caught.value)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("leave", [os._exit, leave_as_python_does], ids=["_exit", "exit"])
 def test_in_a_fork_its_parents_team_is_an_error_and_a_team_of_its_own_works(team, leave):
     x = sc.asarray(np.arange(6.0).reshape(3, 2))
@@ -138,6 +138,7 @@ def large(tmp_path, monkeypatch):
     return tmp_path, x
 
 
+@pytest.mark.slow
 def test_where_no_process_may_be_started_auto_runs_here_with_a_note(large):
     folder, x = large
     source = f"{folder}/in.h5::/x"

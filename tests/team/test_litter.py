@@ -63,7 +63,7 @@ def begin(folder, having):
     return script, int(script.line())
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("group", [False, True], ids=["parent", "group"])
 @pytest.mark.parametrize("having", HAVING)
 def test_a_killed_script_leaves_nothing_and_says_nothing(tmp_path, having, group):

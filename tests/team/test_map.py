@@ -28,7 +28,7 @@ def add_up(x, out, halo):
         out[i] = x[i : i + 2 * halo + 1].sum(axis=0)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 1000])
 def test_compiled_functions_see_every_row_once(teams, schedule, n):
@@ -193,7 +193,7 @@ def test_a_repeated_call_of_a_plain_function_sees_its_globals_change(team):
         np.testing.assert_array_equal(out, np.arange(3) + expected)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_a_repeated_call_after_a_worker_was_replaced(team):
     kernel = numba.njit(lambda x, out: twice(x, out, 1))
     x, out = arrays.asarray(np.arange(4.0)), arrays.zeros(4)

@@ -204,7 +204,7 @@ def go(examples, steps):
     assert own_blocks() <= before
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_a_team_and_its_arrays_do_what_the_model_does():
     go(examples=8, steps=25)
 

@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
     return made
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "method"),
     [
@@ -67,7 +67,7 @@ def lost(monkeypatch):
     monkeypatch.setattr(pickling, "_shared", shared)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(1)
 @pytest.mark.usefixtures("lost")
 @pytest.mark.parametrize(
     "call",

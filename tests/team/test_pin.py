@@ -28,7 +28,7 @@ def affinities(worker: sc.Worker) -> dict[str, set[int]]:
     return {thread.name: os.sched_getaffinity(int(thread.name)) for thread in threads}
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn", "fork"])
 def test_workers_have_cores_of_their_own_with_all_their_threads(start_method: str) -> None:
     before = os.sched_getaffinity(0)

@@ -372,7 +372,7 @@ def test_workers_limit_threads():
         assert of_pools <= {count}
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(1)
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 def test_every_start_method_works(method):

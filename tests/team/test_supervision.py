@@ -183,6 +183,7 @@ def test_a_worker_that_cannot_come_out_of_an_aborted_job_is_killed(crew, program
     assert crew.pids[0] == before[0]
 
 
+@pytest.mark.slow
 def test_a_stopped_worker_does_not_hide_the_death_of_another(crew):
     def program(worker):
         if worker.rank == VICTIM:
@@ -196,6 +197,7 @@ def test_a_stopped_worker_does_not_hide_the_death_of_another(crew):
     assert caught.value.rank == 2
 
 
+@pytest.mark.slow
 def test_closing_a_team_kills_a_stopped_worker():
     team = Team(2)
     pids = team.run(lambda _: os.getpid())
@@ -220,7 +222,7 @@ def server():
     return launch._server_pid()
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_a_killed_fork_server_disturbs_neither_a_job_nor_the_next_team(crew):
     def program(worker):
         worker.post(0)
@@ -278,7 +280,7 @@ def test_no_room_for_a_process_is_one_line_and_leaves_nothing(crew, monkeypatch,
     assert all(map(gone, started))
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_too_few_descriptors_are_refused_before_anything_starts(tmp_path):
     code, out, err = run(
         tmp_path,
@@ -327,7 +329,7 @@ BEGINNINGS = """
 """
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_a_worker_that_dies_while_it_starts_is_named_until_one_lives(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = run(tmp_path, BEGINNINGS)
@@ -338,7 +340,7 @@ def test_a_worker_that_dies_while_it_starts_is_named_until_one_lives(tmp_path, m
     assert result == "[0, 1]"
 
 
-@pytest.mark.sample(1)
+@pytest.mark.slow
 def test_workers_that_never_start_are_an_error_each_time(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SHAREDCOMPUTE_FAULTS", "worker.start:*:exit")
