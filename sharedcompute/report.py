@@ -12,7 +12,7 @@ from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.specs import ArraySpec
-from sharedcompute.options import RunOptions
+from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.budget.loading import Load
 from sharedcompute.planning.budget.projection import Projection
 from sharedcompute.planning.job import Job

@@ -1,4 +1,4 @@
-"""Write the options of `sharedcompute/options.py` into the functions of `sharedcompute/api`.
+"""Write the options of `sharedcompute/options` into the functions of `sharedcompute/api`.
 
 Editors and type checkers read text, so each function has each option in its signature, in its
 docstring and in the call that collects them. `make stubs` writes these parts anew, and leaves
@@ -16,13 +16,13 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from sharedcompute.options import (
+from sharedcompute.options.declaration import Option
+from sharedcompute.options.groups import (
     ARGUMENTS,
     GROUPS,
     OF_A_TEAM,
     OF_REDUCTIONS,
     OPTIONS,
-    Option,
     names_of,
 )
 
@@ -46,7 +46,7 @@ def _with_imports(source: str) -> str:
     calls = (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call))
     called = {n.func.id for n in calls if isinstance(n.func, ast.Name)}
     for node in ast.parse(source).body:
-        if isinstance(node, ast.ImportFrom) and node.module == "sharedcompute.options":
+        if isinstance(node, ast.ImportFrom) and node.module == "sharedcompute.options.groups":
             names = {a.name for a in node.names} - converts | (converts & called)
             lines = source.splitlines(keepends=True)
             text = f"from {node.module} import {', '.join(sorted(names, key=_import_order))}\n"

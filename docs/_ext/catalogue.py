@@ -13,7 +13,8 @@ from sphinx.application import Sphinx
 
 from sharedcompute.operations.catalogue import everything
 from sharedcompute.operations.documentation import returned
-from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, options_of
+from sharedcompute.options.declaration import options_of
+from sharedcompute.options.groups import ReadOptions, RunOptions, StorageOptions
 
 KINDS = {
     "map": "One row out for each row in, from that row alone.",

@@ -20,7 +20,13 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.catalogue import expect_iterative, find_iterative
 from sharedcompute.operations.fits.declaration import Fit, Iterative
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, as_bytes, as_chunks
+from sharedcompute.options.groups import (
+    ReadOptions,
+    RunOptions,
+    StorageOptions,
+    as_bytes,
+    as_chunks,
+)
 from sharedcompute.planning.job import Job, fitting
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.ports import Source

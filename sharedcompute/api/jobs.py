@@ -14,7 +14,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.events import Listener, ignore
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.rehearsal import rehearse, rehearse_all
-from sharedcompute.options import RunOptions
+from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.build import build
 from sharedcompute.planning.job import Job, Step
 from sharedcompute.planning.plan import Plan

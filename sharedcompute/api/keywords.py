@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import ParamSpec, TypeVar
 
 from sharedcompute.errors import InputError
-from sharedcompute.options import KEYWORDS, RESERVED
+from sharedcompute.options.groups import KEYWORDS, RESERVED
 from sharedcompute.validation.names import meant, suggestion
 
 Arguments = ParamSpec("Arguments")

@@ -12,7 +12,13 @@ from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, OperationLike
 from sharedcompute.events import Listener
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, as_bytes, as_chunks
+from sharedcompute.options.groups import (
+    ReadOptions,
+    RunOptions,
+    StorageOptions,
+    as_bytes,
+    as_chunks,
+)
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

@@ -18,7 +18,7 @@ from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import (
+from sharedcompute.options.groups import (
     OF_REDUCTIONS,
     ReadOptions,
     RunOptions,

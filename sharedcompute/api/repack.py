@@ -15,7 +15,7 @@ from sharedcompute.engines.durability.durable_output import check_output
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address, matching_files
-from sharedcompute.options import (
+from sharedcompute.options.groups import (
     OF_REPACK,
     ReadOptions,
     RunOptions,

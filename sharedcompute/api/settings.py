@@ -8,7 +8,8 @@ from typing import Any
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import Address
-from sharedcompute.options import OF_A_TEAM, ReadOptions, RunOptions, StorageOptions, build
+from sharedcompute.options.declaration import build
+from sharedcompute.options.groups import OF_A_TEAM, ReadOptions, RunOptions, StorageOptions
 from sharedcompute.planning.output import OutputSpec
 from sharedcompute.team import Team
 from sharedcompute.traits import ON_TEAM

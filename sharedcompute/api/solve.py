@@ -10,7 +10,13 @@ from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.events import Listener
 from sharedcompute.operations.fits.declaration import Solve
-from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, as_bytes, as_chunks
+from sharedcompute.options.groups import (
+    ReadOptions,
+    RunOptions,
+    StorageOptions,
+    as_bytes,
+    as_chunks,
+)
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

@@ -16,7 +16,13 @@ from sharedcompute.events import Listener
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, as_bytes, as_chunks
+from sharedcompute.options.groups import (
+    ReadOptions,
+    RunOptions,
+    StorageOptions,
+    as_bytes,
+    as_chunks,
+)
 from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team

@@ -11,7 +11,13 @@ from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
 from sharedcompute.events import Listener
 from sharedcompute.operations.specs import Array
-from sharedcompute.options import ReadOptions, RunOptions, StorageOptions, as_bytes, as_chunks
+from sharedcompute.options.groups import (
+    ReadOptions,
+    RunOptions,
+    StorageOptions,
+    as_bytes,
+    as_chunks,
+)
 from sharedcompute.rows import Schedule
 
 

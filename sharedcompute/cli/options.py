@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from sharedcompute.errors import InputError
-from sharedcompute.options import GROUPS, NAMES, Option, OptionGroup, options_of
+from sharedcompute.options.declaration import Option, OptionGroup, options_of
+from sharedcompute.options.groups import GROUPS, NAMES
 
 if TYPE_CHECKING:
     from sharedcompute.api.settings import Settings

@@ -20,7 +20,7 @@ from sharedcompute.events import BlockDone, Event, Listener, StateTaken
 from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.operations.reductions.tally import Tally
 from sharedcompute.operations.specs import Array, DType, State
-from sharedcompute.options import RunOptions
+from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.in_memory import Buffer
 from sharedcompute.rows import Blocks, Rows
 from sharedcompute.traits import Traits, module_of

@@ -15,7 +15,7 @@ from sharedcompute.engines.units.threads import do_units
 from sharedcompute.engines.units.unnamed import unnamed_file
 from sharedcompute.events import Listener, StateTaken
 from sharedcompute.operations.specs import Array, DType
-from sharedcompute.options import RunOptions
+from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.in_memory import FileArray
 from sharedcompute.planning.ports import Source
 from sharedcompute.traits import traits_of

@@ -32,7 +32,7 @@ from sharedcompute.operations.specs import (
     same,
 )
 from sharedcompute.operations.stages import Carry, Stage
-from sharedcompute.options import OF_REDUCTIONS
+from sharedcompute.options.groups import OF_REDUCTIONS
 from sharedcompute.rows import Mode
 
 

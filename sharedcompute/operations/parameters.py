@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sharedcompute import wording
 from sharedcompute.errors import InputError
 from sharedcompute.operations.kinds import Convert, type_of
-from sharedcompute.options import RESERVED
+from sharedcompute.options.groups import RESERVED
 from sharedcompute.validation.names import suggestion
 
 

@@ -14,7 +14,7 @@ from sharedcompute.operations.catalogue import expect, find_any, load
 from sharedcompute.operations.declarations import Operation, Reduce
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
-from sharedcompute.options import NAMES
+from sharedcompute.options.groups import NAMES
 from sharedcompute.planning.job import Step, fitting, summary, transform
 from sharedcompute.validation.names import suggestion
 

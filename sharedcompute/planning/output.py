@@ -8,7 +8,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink, sink_like
 from sharedcompute.operations.specs import ArraySpec
-from sharedcompute.options import StorageOptions
+from sharedcompute.options.groups import StorageOptions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.options import RunOptions
+from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.budget.loading import Load
 from sharedcompute.planning.budget.projection import Projection
 from sharedcompute.planning.fit import FitPart

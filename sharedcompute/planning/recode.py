@@ -24,7 +24,7 @@ from sharedcompute.hdf5.format.layout import lies_here
 from sharedcompute.hdf5.inspection.inspector import Inspector
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.options import StorageOptions
+from sharedcompute.options.groups import StorageOptions
 from sharedcompute.planning.budget.loading import units
 from sharedcompute.planning.planned import Into
 

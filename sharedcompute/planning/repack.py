@@ -18,7 +18,7 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.safety.sandbox import run_sandboxed
-from sharedcompute.options import RunOptions
+from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.budget.engines import START_SECONDS, must_run_here
 from sharedcompute.planning.budget.projection import Projection
 from sharedcompute.planning.found import Found, find_all

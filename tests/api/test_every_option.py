@@ -19,7 +19,7 @@ from sharedcompute.api.repack import make_repack
 from sharedcompute.api.settings import Settings
 from sharedcompute.cli.main import cli, invoke
 from sharedcompute.operations.catalogue import everything
-from sharedcompute.options import (
+from sharedcompute.options.groups import (
     ARGUMENTS,
     FOR_REPACK,
     NAMES,

@@ -21,16 +21,8 @@ from click.testing import CliRunner
 
 import sharedcompute as sc
 from sharedcompute.cli.options import click_options, with_options
-from sharedcompute.options import (
-    OF_A_TEAM,
-    OPTIONS,
-    OptionGroup,
-    ReadOptions,
-    RunOptions,
-    names_of,
-    option,
-    options_of,
-)
+from sharedcompute.options.declaration import OptionGroup, option, options_of
+from sharedcompute.options.groups import OF_A_TEAM, OPTIONS, ReadOptions, RunOptions, names_of
 
 ROOT = Path(__file__).parent.parent.parent
 OPEN = ("map", "scan", "reduce", "stats", "fit", "solve", "plan")
@@ -53,7 +45,7 @@ from pathlib import Path
 import numpy as np
 import sharedcompute as sc
 from sharedcompute.cli.main import cli
-from sharedcompute.options import RESERVED
+from sharedcompute.options.groups import RESERVED
 from sharedcompute.planning.jobfile import read_job
 
 runs = (sc.run, sc.repack, sc.plan)
@@ -94,7 +86,7 @@ def test_signatures_and_docstrings_are_as_the_options_are_declared() -> None:
 def test_a_new_option_is_one_edit(tmp_path: Path) -> None:
     for folder in ("sharedcompute", "tools"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc"))
-    declared = tmp_path / "sharedcompute" / "options.py"
+    declared = tmp_path / "sharedcompute" / "options" / "groups.py"
     text = declared.read_text()
     assert text.count("\n    retries: int") == 1
     declared.write_text(text.replace("\n    retries: int", TOY))

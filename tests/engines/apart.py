@@ -25,7 +25,7 @@ from sharedcompute.engines.claims import Claims
 from sharedcompute.engines.engine import Deliver, Left, Program, Work
 from sharedcompute.engines.units.threads import do_units
 from sharedcompute.events import Listener, StateTaken
-from sharedcompute.options import RunOptions
+from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.in_memory import FileArray
 from sharedcompute.shm import segments
 from sharedcompute.team.messaging.pickling import Attached, dumps, loads

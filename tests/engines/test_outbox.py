@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute import options
 from sharedcompute.api.jobs import make_plan
 from sharedcompute.api.repack import make_repack
 from sharedcompute.api.rowwise import map_job
@@ -16,6 +15,7 @@ from sharedcompute.engines.units.outbox import SENT_NBYTES, Rings
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.operations.catalogue import find
+from sharedcompute.options import groups
 from sharedcompute.planning.budget import projection
 from sharedcompute.planning.in_memory import RING_NBYTES
 
@@ -65,7 +65,7 @@ def test_the_datasets_of_a_file_share_the_rings(tmp_path, team, monkeypatch):
 def test_rings_that_do_not_fit_the_shared_memory_cost_workers(tmp_path, monkeypatch, command):
     # Docker gives 64 MB.
     monkeypatch.setattr(projection, "shm_free", lambda: 5 * RING_NBYTES + 100)
-    monkeypatch.setattr(options, "default_workers", lambda _: 16)
+    monkeypatch.setattr(groups, "default_workers", lambda _: 16)
     incompressible(tmp_path / "in.h5", (4000, ROW), (40, ROW))
     source, target = f"{tmp_path}/in.h5", f"{tmp_path}/out.h5"
     settings = Settings.of({"engine": "local", "filter": "gzip:1"})

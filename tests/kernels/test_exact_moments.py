@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sharedcompute.kernels import reductions as kernels
+from sharedcompute.kernels import variances
 
 from . import naive
 
@@ -22,8 +22,8 @@ def moments(x: naive.Array, cuts: tuple[int, ...] = ()) -> tuple[naive.Array, ..
     count, total = np.zeros(1, np.int64), np.zeros(cols, naive.wide(x.dtype))
     squares, m2 = np.zeros(cols, np.uint64), np.empty(cols)
     for strip in naive.strips(naive.frozen(x), cuts):
-        kernels.exact_moments(strip, False, count, total, squares)
-    kernels.deviations(count, total, squares, m2)
+        variances.exact_moments(strip, False, count, total, squares)
+    variances.deviations(count, total, squares, m2)
     return count, total, squares, m2
 
 
@@ -69,7 +69,7 @@ def test_squares_that_wrap_still_give_the_deviations() -> None:
     n, mean = 2**34, 60001
     squares = np.array([(n * (mean**2 + 1)) % 2**64], np.uint64)
     m2 = np.empty(1)
-    kernels.deviations(np.array([n]), np.array([n * mean], np.uint64), squares, m2)
+    variances.deviations(np.array([n]), np.array([n * mean], np.uint64), squares, m2)
     assert m2.tolist() == [n]
 
 
@@ -88,11 +88,11 @@ def test_merged_moments_are_those_of_all_values(dtype: str, each: bool) -> None:
         size = 600 if each else 1
         kind = naive.float_wide(dtype)
         state = np.zeros(size, np.int64), np.zeros(600, kind), np.zeros(600, kind), np.zeros(600)
-        kernels.moments(naive.frozen(part), False, *state)
+        variances.moments(naive.frozen(part), False, *state)
         states.append(state)
     first, *others = states
     for other in others:
-        kernels.merge_moments(*first, *other)
+        variances.merge_moments(*first, *other)
     assert set(first[0].tolist()) == {9}
     np.testing.assert_allclose(first[1], x.sum(axis=0), rtol=1e-14)
     np.testing.assert_allclose(first[3], naive.squared_deviations(x - x[:1], False), rtol=1e-12)

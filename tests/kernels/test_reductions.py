@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sharedcompute.kernels import extrema
+from sharedcompute.kernels import extrema, variances
 from sharedcompute.kernels import reductions as kernels
 
 from . import naive
@@ -109,7 +109,7 @@ def test_moments_are_those_of_a_two_pass_sum(
     x = naive.sample(dtype, shape, special=dtype != "c8")
     kind = naive.float_wide(dtype)
     count, total, rest, m2 = state(shape[1], kind)
-    fold(kernels.moments, x, cuts, skipna, count, total, rest, m2)
+    fold(variances.moments, x, cuts, skipna, count, total, rest, m2)
     count_of_sums, total_of_sums = np.zeros_like(count), np.zeros_like(total)
     fold(kernels.sums, x, cuts, skipna, count_of_sums, total_of_sums)
     assert_same(count, count_of_sums)
@@ -122,7 +122,7 @@ def test_moments_are_those_of_a_two_pass_sum(
 def test_moments_are_stable_far_from_zero(cuts: tuple[int, ...], skipna: bool) -> None:
     x = naive.frozen(1e8 + 1e-4 * np.random.default_rng(3).standard_normal((40, 6)))
     count, total, rest, m2 = state(6)
-    fold(kernels.moments, x, cuts, skipna, count, total, rest, m2)
+    fold(variances.moments, x, cuts, skipna, count, total, rest, m2)
     # About a number of the column nothing is rounded.
     apart = x - x[:1]
     np.testing.assert_allclose(m2, naive.squared_deviations(apart, False), rtol=1e-14)
@@ -131,14 +131,14 @@ def test_moments_are_stable_far_from_zero(cuts: tuple[int, ...], skipna: bool) -
 
 def test_moments_that_overflow_are_infinite() -> None:
     found = state(1)
-    kernels.moments(naive.frozen([[1e200], [-1e200], [0.0]]), False, *found)
+    variances.moments(naive.frozen([[1e200], [-1e200], [0.0]]), False, *found)
     assert found[3][0] == np.inf
 
 
 def test_moments_pass_over_a_strip_that_holds_only_nan() -> None:
     x = naive.frozen([[1.0], [np.nan], [np.nan], [4.0]])
     found = state(1)
-    fold(kernels.moments, x, (1, 3), True, *found)
+    fold(variances.moments, x, (1, 3), True, *found)
     assert [float(a[0]) for a in found] == [2, 5.0, 0.0, 4.5]
 
 

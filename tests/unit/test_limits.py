@@ -13,7 +13,7 @@ import pytest
 
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.address import Address
-from sharedcompute.options import RunOptions
+from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.output import OutputSpec
 from sharedcompute.planning.repack import plan_repack
 from sharedcompute.system import machine
@@ -159,7 +159,7 @@ def test_repack_takes_fewer_workers_before_it_decodes_into_a_file(tmp_path, monk
     with h5py.File(path, "w") as file:  # 64 MB, as what was never written stays so
         data = np.zeros((4096, 4096), "f4")
         file.create_dataset("x", data=data, chunks=(4096, 8), compression=1)
-    monkeypatch.setattr("sharedcompute.options.default_workers", lambda _: 4)
+    monkeypatch.setattr("sharedcompute.options.groups.default_workers", lambda _: 4)
 
     def plan(**options):
         source, target = Address(str(path), "/x"), Address(str(tmp_path / "out.h5"))

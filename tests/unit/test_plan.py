@@ -11,7 +11,7 @@ import pytest
 
 import sharedcompute as sc
 from sharedcompute.operations.catalogue import find
-from sharedcompute.options import RunOptions
+from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.build import build
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.planning.job import Job, Step, summary, transform

@@ -15,7 +15,7 @@ import sharedcompute as sc
 from sharedcompute.cli.main import invoke
 from sharedcompute.engines.durability.stopped import Stopped
 from sharedcompute.errors import OutputExists, StaleResumeError
-from sharedcompute.options import NAMES, ReadOptions, StorageOptions
+from sharedcompute.options.groups import NAMES, ReadOptions, StorageOptions
 from sharedcompute.wording import flag, in_python, on_command_line, option, parameter
 
 PACKAGE = Path(sc.__file__).parent

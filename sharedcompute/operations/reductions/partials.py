@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sharedcompute.kernels import extrema
+from sharedcompute.kernels import extrema, variances
 from sharedcompute.kernels import reductions as kernels
 from sharedcompute.operations.declarations import Field, Partial
 from sharedcompute.operations.specs import Array, Bools, DType, State
@@ -78,7 +78,7 @@ def _multiply(a: State, b: State, _: bool) -> None:
 
 def _merge_moments(a: State, b: State, _: bool) -> None:
     names = ("count", "total", "rest", "m2")
-    kernels.merge_moments(*(a[name] for name in names), *(b[name] for name in names))
+    variances.merge_moments(*(a[name] for name in names), *(b[name] for name in names))
 
 
 def _smaller(a: State, b: State, skipna: bool) -> None:
@@ -147,13 +147,13 @@ nan_counts = Partial(count_nan, (KNOWN,), _add, exact="biufc")
 sums = Partial(kernels.sums, (COUNT, TOTAL), _add, exact="biu")
 float_sums = Partial(kernels.sums, (COUNT, Field("total", _float_wide)), _add)
 moments = Partial(
-    kernels.moments,
+    variances.moments,
     (COUNT, Field("total", _float_wide), Field("rest", _float_wide), Field("m2", _float64)),
     _merge_moments,
     covers=(kernels.sums,),
 )
 exact_moments = Partial(
-    kernels.exact_moments,
+    variances.exact_moments,
     (COUNT, TOTAL, Field("squares", _uint64)),
     _add,
     covers=(kernels.sums,),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sharedcompute.kernels import reductions as kernels
+from sharedcompute.kernels import variances
 from sharedcompute.operations.declarations import Reduce
 from sharedcompute.operations.kinds import boolean, not_negative
 from sharedcompute.operations.parameters import Parameter
@@ -40,7 +40,7 @@ def _var(state: State, params: Params) -> Array:
 
 def _deviations(state: State) -> Array:
     m2 = np.empty(state["total"].shape)
-    kernels.deviations(state["count"], state["total"], state["squares"], m2)
+    variances.deviations(state["count"], state["total"], state["squares"], m2)
     return m2
 
 

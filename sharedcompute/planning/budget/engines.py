@@ -8,7 +8,7 @@ from multiprocessing import current_process
 from sharedcompute.errors import NoWorkersWarning
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
-from sharedcompute.options import RunOptions
+from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.fit import ROUNDS, FitPart
 from sharedcompute.planning.passes import Pass
 from sharedcompute.traits import AUTO, IN_PROCESS, ON_TEAM, must_be_alone, with_processes
