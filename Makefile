@@ -46,8 +46,8 @@ demo: $(VENV)/.demo.stamp $(INPUT)
 	@echo "== wrote data/demo.h5 and data/demo.png"
 
 stubs: $(VENV)/.test.stamp
-	@$(BIN)/python tools/options.py
-	@$(BIN)/python -m tests.operations.stub
+	@$(BIN)/python -m tools.options
+	@$(BIN)/python -m tools.operations
 
 quality: $(VENV)/.test.stamp
 	@echo "== ruff, codespell, numpydoc, mypy"

@@ -4,7 +4,7 @@ Editors and type checkers read text, so each function has each option in its sig
 docstring and in the call that collects them. `make stubs` writes these parts anew, and leaves
 all others as they are.
 
-``python tools/options.py --check`` only says what is out of date, and exits with 1.
+``python -m tools.options --check`` only says what is out of date, and exits with 1.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def _targets(source: str) -> list[tuple[str, ast.FunctionDef]]:
     """Return the functions that take options: those that take a team, and methods of teams."""
     tree = ast.parse(source)
     found = []
-    for owner in [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]:
+    owners: list[ast.Module | ast.ClassDef] = [tree]
+    owners += [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for owner in owners:
         prefix = f"{owner.name}." if isinstance(owner, ast.ClassDef) else ""
         for node in owner.body:
             if isinstance(node, ast.FunctionDef):

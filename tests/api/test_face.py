@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import doctest
-import importlib.util
+import importlib
 import inspect
 import os
 import re
@@ -23,6 +23,7 @@ import sharedcompute as sc
 from sharedcompute.cli.options import click_options, with_options
 from sharedcompute.options.declaration import OptionGroup, option, options_of
 from sharedcompute.options.groups import OF_A_TEAM, OPTIONS, ReadOptions, RunOptions, names_of
+from tools import options as writer
 
 ROOT = Path(__file__).parent.parent.parent
 OPEN = ("map", "scan", "reduce", "stats", "fit", "solve", "plan")
@@ -68,17 +69,8 @@ print("seen")
 """
 
 
-def writer() -> Any:
-    spec = importlib.util.spec_from_file_location("write_options", ROOT / "tools" / "options.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_signatures_and_docstrings_are_as_the_options_are_declared() -> None:
-    outdated = [path.name for path, _ in writer().outdated()]
+    outdated = [path.name for path, _ in writer.outdated()]
     assert outdated == [], "run `make stubs`, which writes them"
 
 
@@ -91,7 +83,7 @@ def test_a_new_option_is_one_edit(tmp_path: Path) -> None:
     assert text.count("\n    retries: int") == 1
     declared.write_text(text.replace("\n    retries: int", TOY))
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    for words in (["tools/options.py"], ["-c", SEES_THE_TOY]):
+    for words in (["-m", "tools.options"], ["-c", SEES_THE_TOY]):
         done = subprocess.run(
             [sys.executable, *words], cwd=tmp_path, env=env, text=True, capture_output=True,
             check=False,
@@ -105,7 +97,7 @@ def test_the_writer_imports_what_converts_options() -> None:
     text = path.read_text()
     lacking = text.replace("    as_bytes,\n    as_chunks,\n", "")
     assert lacking != text
-    assert writer().formatted(writer().written(lacking)) == text
+    assert writer.formatted(writer.written(lacking)) == text
 
 
 @dataclass(frozen=True)

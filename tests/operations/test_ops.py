@@ -15,7 +15,7 @@ import sharedcompute as sc
 from sharedcompute.api.generated import entries, options_of, runner_of, sections
 from sharedcompute.operations.catalogue import CATALOGUE, everything
 from tests.operations.reference import BESIDE_FITS, CASES
-from tests.operations.stub import STUB, stub
+from tools.operations import STUB, stub
 
 OPERATIONS = {op.name: op for op in everything()}
 

@@ -1,0 +1,1 @@
+"""What is written from declarations: options into signatures, and the types of operations."""
