@@ -15,8 +15,8 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.slow
-# Long, as a busy machine compiles slowly: 24 and 165 s where it has a core for itself, nearly all of
-# it compilation with the indices checked.
+# Long, as a busy machine compiles slowly: 24 and 165 s where it has a core for itself, nearly all
+# of it compilation with the indices checked.
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(naive.REDUCED, reason="this is such a run")
 @pytest.mark.parametrize("variable", ["NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK"])
