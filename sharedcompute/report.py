@@ -19,7 +19,7 @@ from sharedcompute.planning.job import Job
 from sharedcompute.planning.passes import Pass, Store
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.planned import Held, Into
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.planning.proof import Sample
 from sharedcompute.planning.structure import Repack
 from sharedcompute.system.machine import format_size, memory_available

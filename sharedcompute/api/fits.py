@@ -29,7 +29,7 @@ from sharedcompute.options.groups import (
 )
 from sharedcompute.planning.job import Job, fitting
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

@@ -15,7 +15,7 @@ from sharedcompute.hdf5.inspection.inspector import check_size, open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.in_memory import ArraySource
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.validation.arrays import plain_array
 
 

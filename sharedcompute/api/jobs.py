@@ -18,7 +18,7 @@ from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.build import build
 from sharedcompute.planning.job import Job, Step
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.system.shortage import shortage_named
 from sharedcompute.team import Team
 from sharedcompute.traits import traits_of

@@ -28,7 +28,7 @@ from sharedcompute.options.groups import (
 )
 from sharedcompute.planning.job import Job, summary
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

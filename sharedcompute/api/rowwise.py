@@ -23,7 +23,7 @@ from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.job import Job, transform
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.validation.arrays import refuse_meaning
 

@@ -23,7 +23,7 @@ from sharedcompute.options.groups import (
     as_bytes,
     as_chunks,
 )
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sharedcompute.operations.declarations import Operation
     from sharedcompute.operations.fits.declaration import Iterative
     from sharedcompute.planning.job import Job
-    from sharedcompute.planning.ports import Source
+    from sharedcompute.graph.ports import Source
 
 FEW = 64
 """Results that are printed rather than refused where no output is given."""

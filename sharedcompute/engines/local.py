@@ -19,7 +19,7 @@ from sharedcompute.events import BlockDone, Event, Listener, StateTaken, WorkerR
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.in_memory import ArraySource, FileArray
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.rows import Schedule, hull
 from sharedcompute.shm import arrays
 from sharedcompute.team import Team

@@ -28,7 +28,7 @@ from sharedcompute.planning.passes import Pass, Store
 from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Encode, Iterate, ReadBack
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.planned import Decoded, Held, Into, ToMemory, everything
-from sharedcompute.planning.ports import Sink, Source
+from sharedcompute.graph.ports import Sink, Source
 from sharedcompute.planning.scratch import scratch_folder
 
 

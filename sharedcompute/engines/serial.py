@@ -17,7 +17,7 @@ from sharedcompute.events import Listener, StateTaken
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.in_memory import FileArray
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.traits import traits_of
 
 

@@ -11,7 +11,7 @@ from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.stages import Carry, Needed, Stage
 from sharedcompute.planning.fit import FitPart
 from sharedcompute.planning.passes import Pass, ReductionOutput, Store, needs, spec_after
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.rows import Blocks
 
 

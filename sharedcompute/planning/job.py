@@ -17,7 +17,7 @@ from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.output import OutputSpec
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 
 AXES = ("rows", "all")
 Axis = str | int | None

@@ -16,7 +16,7 @@ from sharedcompute.operations.reductions.tally import Tally, tallies
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.operations.stages import Carry, FromModel, Needed, Stage, is_ours
 from sharedcompute.planning.planned import Held, PlannedSink, ToMemory
-from sharedcompute.planning.ports import Sink, Source
+from sharedcompute.graph.ports import Sink, Source
 from sharedcompute.rows import Blocks
 
 

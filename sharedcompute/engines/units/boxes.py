@@ -10,7 +10,7 @@ from typing import Self
 from sharedcompute.engines.engine import Left
 from sharedcompute.hdf5.format.chunks import ChunkGrid, Sides
 from sharedcompute.operations.specs import State
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.rows import Rows
 
 

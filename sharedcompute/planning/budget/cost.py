@@ -17,7 +17,7 @@ from sharedcompute.planning.fit import FitPart
 from sharedcompute.planning.in_memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
 from sharedcompute.planning.passes import Pass, needs
 from sharedcompute.planning.planned import Into
-from sharedcompute.planning.ports import Source
+from sharedcompute.graph.ports import Source
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.traits import traits_of
 
