@@ -18,6 +18,7 @@ from sharedcompute.engines.units.proof import ProofWork, Written
 from sharedcompute.engines.units.recode import RecodeWork
 from sharedcompute.engines.values import Values
 from sharedcompute.events import Event, Listener, PassStarted, StateTaken, ignore
+from sharedcompute.graph.ports import Sink, Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import Created, DatasetSink
 from sharedcompute.operations.reductions.reduction import cast_result
@@ -28,7 +29,6 @@ from sharedcompute.planning.passes import Pass, ReductionOutput, Store
 from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Encode, Iterate, ReadBack
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.planned import Computed, Decoded, Held, Into, ToMemory, everything
-from sharedcompute.graph.ports import Sink, Source
 from sharedcompute.planning.scratch import scratch_folder
 
 
@@ -129,7 +129,7 @@ class PhaseRunner:
 
     def _bound(self, phase: Pass) -> Pass:
         """Return a pass with what earlier phases have computed, over sources workers can open."""
-        bound = phase.bind(self._values)
+        bound = phase.bind({key: self._values.shared(key) for key in phase.wanted})
         return replace(bound, feeds=tuple(map(self._source, phase.feeds)))
 
     def _iterate(self, phase: Iterate) -> None:
@@ -206,7 +206,7 @@ class PhaseRunner:
         if isinstance(planned, Decoded):
             source = self._decoded[id(planned.source)]
         elif isinstance(planned, Computed):
-            source = ArraySource(np.ascontiguousarray(self._values[planned.key]))
+            source = ArraySource(np.ascontiguousarray(self._values.shared(planned.key)))
         return self._engine.reach(source)
 
     def _sink(self, number: int, store: Store) -> Sink:

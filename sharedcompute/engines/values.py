@@ -27,10 +27,17 @@ class Values(Mapping[str, Array]):
         self._nodes = nodes
         self._share = share
         self._found: dict[str, Array] = {}
+        self._shared: dict[str, Array] = {}
 
     def put(self, key: str, values: Array) -> None:
         """Put the values of a node."""
-        self._found[key] = self._share(values)
+        self._found[key] = values
+
+    def shared(self, key: str) -> Array:
+        """Return the values of a node where workers reach them."""
+        if key not in self._shared:
+            self._shared[key] = self._share(self[key])
+        return self._shared[key]
 
     def add(self, key: str, values: Array) -> None:
         """Put the values of a node, or those of one more stripe of its columns after the others."""

@@ -14,6 +14,7 @@ from sharedcompute.graph.node import (
     Select,
     ordered,
 )
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.format.dimensions import Axes, axes_that_stay
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.fits.declaration import Iterative
@@ -28,7 +29,7 @@ def primary(node: Node) -> DatasetSource | None:
     return next(iter((*alike, *same_rows, *datasets)), None)
 
 
-def axes_of(node: Node, source: DatasetSource | None) -> Axes:
+def axes_of(node: Node, source: Source | None) -> Axes:
     """Return the axes of `source` that a result still has; None for each that it has not."""
     known: dict[str, Axes] = {}
     for n in ordered([node]):
@@ -36,7 +37,7 @@ def axes_of(node: Node, source: DatasetSource | None) -> Axes:
     return known[node.key]
 
 
-def _axes(node: Node, given: Sequence[Axes], source: DatasetSource | None) -> Axes:
+def _axes(node: Node, given: Sequence[Axes], source: Source | None) -> Axes:
     op, shape = node.op, node.spec.shape
     new: list[int | None] = [None] * len(shape)
     if isinstance(op, Read):

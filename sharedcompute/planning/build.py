@@ -54,7 +54,7 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     demand = Demand(
         [result.node for result in results], [small.node for small in smalls], graph.fitted
     )
-    cuts = {n: _blocks(n, demand, results, graph.fit, options) for n in _spaces(demand)}
+    cuts = {n: _blocks(n, demand, results, graph, options) for n in _spaces(demand)}
     passes = cut(demand, results, cuts, _purpose(job))
     fit = None if graph.fit is None else _fit_pass(graph, demand, cuts, _purpose(job))
     engine, workers = choose_engine(passes, options, fit, have_team=have_team)
@@ -69,6 +69,8 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
         _reads(job, graph),
         tuple(smalls),
         demand.whole,
+        {result.step: result.node for result in results},
+        graph.fitted,
     )
 
 
@@ -173,7 +175,7 @@ def _blocks(
     rows: int,
     demand: Demand,
     results: Sequence[RowResult],
-    fit: FitPart | None,
+    graph: JobGraph,
     options: RunOptions,
 ) -> tuple[Blocks, int]:
     """Choose blocks for all passes over so many rows: a scan's passes must agree on them."""
@@ -186,6 +188,7 @@ def _blocks(
     alignment = math.lcm(read, written)
     if alignment > read and alignment * row_bytes > ALIGNED_BYTES:
         alignment = written
+    fit = graph.fit
     used, kept = _state_nbytes(rows, demand, fit)
     return choose_blocks(
         rows,

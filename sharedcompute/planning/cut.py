@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sharedcompute.graph.node import Node, Reduce
+from sharedcompute.graph.ports import Sink
 from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.planning.demand import Demand, spaces
 from sharedcompute.planning.passes import Pass, ReductionOutput, Store
 from sharedcompute.planning.planned import PlannedSink, ToMemory
-from sharedcompute.graph.ports import Sink
 from sharedcompute.planning.program import program
 from sharedcompute.rows import Blocks
 

@@ -183,7 +183,9 @@ class Demand:
         return [
             n
             for n in self.whole.values()
-            if isinstance(n.op, Reduce) and n.key not in self.kept and self._natural[n.inputs[0].key]
+            if isinstance(n.op, Reduce)
+            and n.key not in self.kept
+            and self._natural[n.inputs[0].key]
         ]
 
 

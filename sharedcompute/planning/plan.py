@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sharedcompute.graph.node import Node
+from sharedcompute.graph.node import Node, Read, ordered
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.writing.sink import DatasetSink
@@ -67,6 +68,10 @@ class Plan:
         The results that do not have rows.
     whole : mapping of str to Node
         All that is wanted as a whole, by rows or at the end, by its key; inputs first.
+    row_nodes : mapping of int to Node
+        The results that have rows, by step.
+    fitted : Node or None
+        The rows that a fit sees.
     """
 
     task: Job | Repack
@@ -78,6 +83,8 @@ class Plan:
     reads: InputFiles
     smalls: tuple[Small, ...] = ()
     whole: Mapping[str, Node] = field(default_factory=dict)
+    row_nodes: Mapping[int, Node] = field(default_factory=dict)
+    fitted: Node | None = None
 
     @cached_property
     def counted(self) -> tuple[CountedPhase, ...]:
@@ -125,6 +132,18 @@ class Plan:
             found = (f.source if isinstance(f, Decoded) else f for f in feeds)
             return tuple({id(f): f for f in found if isinstance(f, DatasetSource)}.values())
         return tuple(phase.recoding.source for phase in self.copies)
+
+    @cached_property
+    def result_nodes(self) -> tuple[Node, ...]:
+        """The nodes of all results, in the order of their steps, and of the rows a fit sees."""
+        named = [*self.row_nodes.items(), *((small.step, small.node) for small in self.smalls)]
+        fitted = [] if self.fitted is None else [self.fitted]
+        return (*(node for _, node in sorted(named, key=lambda pair: pair[0])), *fitted)
+
+    @cached_property
+    def inputs(self) -> tuple[Source, ...]:
+        """All that the results are computed from, in the order in which expressions name it."""
+        return tuple(n.op.source for n in ordered(self.result_nodes) if isinstance(n.op, Read))
 
     @property
     def row_sinks(self) -> tuple[DatasetSink, ...]:

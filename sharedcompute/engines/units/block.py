@@ -330,7 +330,9 @@ class _Call:
         """Compute rows."""
         stage = self._step.stage
         if stage.matrix:
-            given = [x.reshape(len(x), size) for x, size in zip(given, self._row_sizes, strict=True)]
+            given = [
+                x.reshape(len(x), size) for x, size in zip(given, self._row_sizes, strict=True)
+            ]
             sizes = (spec.row_size for spec in self._step.specs)
             outs = [out.reshape(len(out), size) for out, size in zip(outs, sizes, strict=True)]
         if not self._ours:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
@@ -17,7 +18,6 @@ from sharedcompute.planning.in_memory import HELD_BYTES, RING_NBYTES, ArraySink,
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.phases import Iterate
 from sharedcompute.planning.planned import Into
-from sharedcompute.graph.ports import Source
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.traits import traits_of
 
@@ -94,9 +94,11 @@ def project(
         engine,
         workers,
         max(
-            scratch,
-            *(threads * _load_scratch(feed) for p in read for feed in p.feeds if ready),
-            *(threads * _encode_scratch(sink) for _, sink in filed if any(staging.held)),
+            [
+                scratch,
+                *(threads * _load_scratch(feed) for p in read for feed in p.feeds if ready),
+                *(threads * _encode_scratch(sink) for _, sink in filed if any(staging.held)),
+            ]
         ),
         parent,
         shared + in_memory,
