@@ -16,15 +16,58 @@ COMPARISONS = frozenset(
 )
 
 # What IEEE 754 or integer arithmetic fixes to the bit; the others are libraries' and processors'.
-EXACT = COMPARISONS | frozenset(
-    """
-    absolute add astype bitwise_and bitwise_count bitwise_or bitwise_xor ceil clip conjugate
-    copysign divide fabs floor fmax fmin gcd heaviside imag invert isfinite isinf isnan isnat lcm
-    ldexp left_shift logical_and logical_not logical_or logical_xor maximum minimum multiply
-    negative nextafter not_equal positive real reciprocal right_shift rint round sign signbit
-    spacing sqrt square subtract trunc where
-    """.split(),
-)
+EXACT = COMPARISONS | {
+    "absolute",
+    "add",
+    "astype",
+    "bitwise_and",
+    "bitwise_count",
+    "bitwise_or",
+    "bitwise_xor",
+    "ceil",
+    "clip",
+    "conjugate",
+    "copysign",
+    "divide",
+    "fabs",
+    "floor",
+    "fmax",
+    "fmin",
+    "gcd",
+    "heaviside",
+    "imag",
+    "invert",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isnat",
+    "lcm",
+    "ldexp",
+    "left_shift",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "nextafter",
+    "positive",
+    "real",
+    "reciprocal",
+    "right_shift",
+    "rint",
+    "round",
+    "sign",
+    "signbit",
+    "spacing",
+    "sqrt",
+    "square",
+    "subtract",
+    "trunc",
+    "where",
+}
 
 
 @dataclass(frozen=True)
@@ -50,11 +93,6 @@ class Function:
     call: Callable[..., Any]
     attributes: tuple[str, ...] = ()
     in_place: bool = True
-
-    @property
-    def is_ufunc(self) -> bool:
-        """Whether it is a ufunc of NumPy."""
-        return isinstance(self.call, np.ufunc)
 
     def depends_on_processor(self, dtypes: tuple[np.dtype[Any], ...]) -> bool:
         """Return whether the bits for operands of these dtypes may differ on another processor.

@@ -143,7 +143,7 @@ def _loop(name: str, kinds: tuple[DType | Weak, ...], attributes: Attributes) ->
     if not any(isinstance(kind, np.dtype) for kind in kinds):
         return None
     try:
-        if function.is_ufunc:
+        if isinstance(function.call, np.ufunc):
             *operands, result = function.call.resolve_dtypes((*kinds, None))
             loop = Loop(tuple(operands), result)
         else:
