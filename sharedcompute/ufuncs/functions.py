@@ -137,7 +137,11 @@ def imag(x: Array, out: Array | None = None) -> Any:
 
 def round_(x: Array, out: Array | None = None, *, decimals: int) -> Any:
     """Return `x` rounded to decimals, to even ones where two are as near."""
-    return np.round(x, decimals, out=out)
+    if out is None or x.dtype.kind not in "iu":
+        return np.round(x, decimals, out=out)
+    # NumPy rounds integers to tens in floating point, which it does not write to `out`.
+    np.copyto(out, np.round(x, decimals))
+    return out
 
 
 def _ufuncs() -> dict[str, Function]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.ufuncs.functions import Array
+from sharedcompute.ufuncs.fusion import Fusion
 from sharedcompute.ufuncs.layout import Shape, merge_axes
 from sharedcompute.ufuncs.program import Program
 from sharedcompute.ufuncs.runner import Runner
-from sharedcompute.ufuncs.schedule import make_schedule
+from sharedcompute.ufuncs.schedule import make_schedule, value_spans
 from sharedcompute.ufuncs.typed import Typed, type_program
 
 SHAPES = 64
@@ -33,10 +33,13 @@ class Kernel:
         How many of the program's inputs, the first ones, are strips of rows: they have as many
         axes as `out`, and its rows. The others have the same values for all rows: they have fewer
         axes, or one row.
+    fused : bool
+        Whether numba compiles what it does to the same bits; otherwise NumPy does all.
     """
 
     program: Program
     strips: int
+    fused: bool = False
     _runners: dict[tuple[Shape, ...], Runner] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -57,7 +60,7 @@ class Kernel:
         runner(given, out)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Kernel, (self.program, self.strips)
+        return Kernel, (self.program, self.strips, self.fused)
 
     @cached_property
     def _typed(self) -> Typed:
@@ -65,4 +68,5 @@ class Kernel:
 
     def _prepare(self, out: Shape, shapes: list[Shape]) -> Runner:
         layout = merge_axes(out, shapes, self.strips)
-        return Runner(self._typed, layout, make_schedule(self._typed, layout))
+        fuse = Fusion(self._typed, value_spans(self._typed, layout)) if self.fused else None
+        return Runner(self._typed, layout, make_schedule(self._typed, layout, fuse))

@@ -66,7 +66,7 @@ def write(leaves: Sequence[str], calls: Sequence[Call]) -> str:
         lengths.append(len(name) + sum(lengths[operand] + 2 for operand in operands))
     named = _shared(len(leaves), calls) if lengths[-1] > LONGEST else frozenset[int]()
     pieces = [_leaf(leaf) for leaf in leaves]
-    statements = []
+    statements: list[str] = []
     for call in calls:
         piece = _piece(call, pieces)
         if len(pieces) in named:
