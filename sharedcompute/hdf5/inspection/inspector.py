@@ -99,6 +99,17 @@ def window_of(source: DatasetSource, text: WindowText) -> Window:
     InputError
         It is none, or not of this source.
     """
+    if text.is_by_label:
+        # Companions are found by what is above here.
+        from sharedcompute.hdf5.inspection.labels import selected  # noqa: PLC0415
+
+        window = selected(source, text.labels)
+        if not window.size:
+            raise InputError(
+                f"expected values of {source} between the labels {text}, found none; look at its "
+                "coordinates, or give the ends the other way round"
+            )
+        return window
     try:
         return Window.of(text.keys, source.shape)
     except IndexError as problem:
