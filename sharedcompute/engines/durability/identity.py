@@ -98,6 +98,8 @@ def _input(plan: Plan, job: Job) -> Record:
         if isinstance(source, DatasetSource):
             what = f"{source.path} {source.shape} {source.stored_dtype.str}"
             found[f"the input dataset{which}"] = what
+            if source.window is not None:
+                found[f"the window of the input{which}"] = str(source.window)
         else:
             assert isinstance(source, ArraySource)
             found[f"the input array{which}"] = fingerprint(source.array)
@@ -183,7 +185,7 @@ def _what(plan: Plan, task: Job | Repack) -> str:
     first = plan.inputs[0] if plan.inputs else None
     read = "an array in memory"
     if isinstance(first, DatasetSource):
-        read = str(Address(Path(first.glob or first.file).name, first.path))
+        read = first.named(Path(first.glob or first.file).name)
     return f"{' | '.join(names)} of {read}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def record(job: Job, number: int) -> dict[str, object]:
 def _named(source: Source | None) -> str:
     """Return what is read without its folder: the same job elsewhere writes the same bytes."""
     if isinstance(source, DatasetSource):
-        return str(Address(Path(source.glob or source.file).name, source.path))
+        return source.named(Path(source.glob or source.file).name)
     return "an array in memory"
 
 
@@ -64,7 +65,7 @@ def _plain(given: Mapping[str, object]) -> dict[str, object]:
             return f"array of {value.dtype} {value.shape} ({fingerprint(value)})"
         if isinstance(value, str) and "::" in value:
             address = Address.parse(value)
-            return str(Address(Path(address.file).name, address.path))
+            return str(replace(address, file=Path(address.file).name))
         try:
             json.dumps(value)
         except TypeError:
