@@ -24,6 +24,7 @@ from sharedcompute.graph.node import (
 from sharedcompute.operations.stages import Argument
 from sharedcompute.ufuncs.text import ATOM, Piece, call_of, leaf_of
 
+
 def inputs_of(results: Sequence[Node]) -> list[Node]:
     """Return the nodes of what is read, in the order in which expressions name them."""
     return [n for n in ordered(results) if isinstance(n.op, Read)]
@@ -77,7 +78,9 @@ def _call(op: Op, args: list[str]) -> tuple[str, list[str]]:
     match op:
         case Rowwise():
             whole = args[op.rows :]
-            rest = (whole[a.number] if isinstance(a, Argument) else _brief(a) for a in op.stage.args)
+            rest = (
+                whole[a.number] if isinstance(a, Argument) else _brief(a) for a in op.stage.args
+            )
             return op.stage.label, [*args[: op.rows], *rest]
         case Reduce():
             axis = f"axis={op.axes[0] if len(op.axes) == 1 else op.axes}"
@@ -89,6 +92,10 @@ def _call(op: Op, args: list[str]) -> tuple[str, list[str]]:
         case Join():
             return "concatenate", [f"({', '.join(args)})", f"axis={op.axis}"]
     return type(op).__name__.lower(), args
+
+
+def _argument(argument: object, whole: Sequence[str]) -> str:
+    return whole[argument.number] if isinstance(argument, Argument) else _brief(argument)
 
 
 def _key(key: slice | int, n: int) -> str:

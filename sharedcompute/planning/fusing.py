@@ -72,9 +72,7 @@ def fuse(node: Node, inner: set[str], demand: Demand) -> Fused:
     calls = list(_calls(node, inner))
     given = {i.key: i for call in calls for i in call.inputs if i.key not in inner}
     rows = tuple(n for n in given.values() if _by_row(n, calls, demand))
-    whole = tuple(
-        n for k, n in given.items() if n not in rows and not isinstance(n.op, Constant)
-    )
+    whole = tuple(n for k, n in given.items() if n not in rows and not isinstance(n.op, Constant))
     builder = Builder([n.spec.dtype for n in (*rows, *whole)])
     numbers = {n.key: number for number, n in enumerate((*rows, *whole))}
     for n in given.values():
@@ -83,9 +81,7 @@ def fuse(node: Node, inner: set[str], demand: Demand) -> Fused:
     for call in calls:
         assert isinstance(call.op, Elementwise)
         operands = (numbers[i.key] for i in call.inputs)
-        numbers[call.key] = builder.call(
-            call.op.function, *operands, attributes=call.op.attributes
-        )
+        numbers[call.key] = builder.call(call.op.function, *operands, attributes=call.op.attributes)
     program = builder.program(numbers[node.key])
     compiled = prod(node.spec.shape) >= COMPILED_FROM
     names = {n.key: f"x{number}" for number, n in enumerate((*rows, *whole))}
@@ -116,4 +112,3 @@ def _calls(node: Node, inner: set[str]) -> Iterator[Node]:
             seen.add(n.key)
             left.append((n, True))
             left += [(i, False) for i in reversed(n.inputs) if i.key in inner]
-

@@ -28,7 +28,7 @@ from sharedcompute.wording import option
 
 @dataclass(frozen=True)
 class Small:
-    """A result that is there as a whole when the passes have run: a reduction, or what is made of it.
+    """A result without rows: a reduction, or what is made of such when the passes have run.
 
     Parameters
     ----------

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sharedcompute.graph.node import Elementwise, Join, Node, Permute, Read, Reduce, Reshape, Rowwise, Select
+from sharedcompute.graph.node import (
+    Elementwise,
+    Join,
+    Node,
+    Permute,
+    Read,
+    Reduce,
+    Reshape,
+    Rowwise,
+    Select,
+)
 from sharedcompute.graph.ports import Source
 from sharedcompute.operations.specs import Array
 from sharedcompute.operations.stages import Argument, Stage
