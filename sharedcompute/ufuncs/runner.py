@@ -52,7 +52,8 @@ class Runner:
             for operation in schedule.operations
         ]
         self._has_kernels = any(operation.is_kernel for operation in schedule.operations)
-        self._quiet = any(not operation.is_kernel for operation in schedule.operations)
+        called = (*schedule.once, *schedule.operations)
+        self._quiet = any(not operation.is_kernel for operation in called)
         self._kernel, self._arguments = self._only_kernel(typed)
         self._pieces = _pieces(layout.shape, self._piece_size(layout))
         # Which operands differ from piece to piece: constants and the like do not.
@@ -78,7 +79,9 @@ class Runner:
 
     def _in_pieces(self, arrays: Sequence[Array]) -> None:
         operands = [*arrays[: self._out], *arrays[self._out + 1 :]]
-        values: list[Any] = [x.reshape(s) for x, s in zip(operands, self._shapes, strict=True)]
+        values: list[Any] = [
+            np.asarray(x).reshape(shape) for x, shape in zip(operands, self._shapes, strict=True)
+        ]
         if self._has_kernels:
             values = [x if _is_plain(x) else x.copy() for x in values]
         values += self._constants
