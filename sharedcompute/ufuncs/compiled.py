@@ -8,9 +8,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import numba
 import numpy as np
-from numba import njit, types
+from numba import njit
+from numba.core import types
+from numba.core.dispatcher import Dispatcher
+from numba.np.numpy_support import from_dtype
 
 from sharedcompute.kernels.cache import cached
 from sharedcompute.ufuncs.promotion import DType
@@ -40,8 +42,9 @@ def compile_kernel(
     namespace |= {name: getattr(np, dtype.name) for dtype, name in NAMES.items()}
     namespace["b1"] = np.bool_
     exec(compile(f"def {name}{source}", __file__, "exec"), namespace)
-    kernel = cached(njit(nogil=True, error_model="numpy"))(namespace[name])
-    if not numba.config.DISABLE_JIT:
+    function: Callable[..., None] = namespace[name]
+    kernel = cached(njit(nogil=True, error_model="numpy"))(function)
+    if isinstance(kernel, Dispatcher):  # not with NUMBA_DISABLE_JIT
         kernel.compile((*map(_read, operands), *map(_filled, results)))
         kernel.disable_compile()
     return kernel
@@ -50,9 +53,9 @@ def compile_kernel(
 def _read(argument: Argument) -> types.Array:
     # An array that may be written to passes for one that may not.
     dtype, axes = argument
-    return types.Array(numba.from_dtype(dtype), axes, "C", readonly=True)
+    return types.Array(from_dtype(dtype), axes, "C", readonly=True)
 
 
 def _filled(argument: Argument) -> types.Array:
     dtype, axes = argument
-    return types.Array(numba.from_dtype(dtype), axes, "C")
+    return types.Array(from_dtype(dtype), axes, "C")

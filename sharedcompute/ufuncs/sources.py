@@ -158,6 +158,7 @@ def _extrema_agree(function: str, dtype: DType) -> bool:
     call = np.minimum if function == "minimum" else np.maximum
     beyond = x < y if function == "minimum" else x > y
     wanted = np.where(np.isnan(x) | beyond, x, y)
-    whole = call(np.tile(x, 9), np.tile(y, 9)).tobytes() == np.tile(wanted, 9).tobytes()
-    scalars = (call(*pair) for pair in zip(x[:, None], y[:, None], strict=True))
-    return whole and np.concatenate(list(scalars)).tobytes() == wanted.tobytes()
+    with np.errstate(all="ignore"):
+        scalars = [call(*pair) for pair in zip(x[:, None], y[:, None], strict=True)]
+        found = np.concatenate([call(np.tile(x, 9), np.tile(y, 9)), *scalars])
+    return bool(found.tobytes() == np.tile(wanted, 10).tobytes())
