@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
 from sharedcompute.graph.node import Reduce
 from sharedcompute.graph.ports import Source
+from sharedcompute.graph.text import text as expression
 from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink

@@ -22,13 +22,13 @@ from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
 from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, reduction_of
 from sharedcompute.planning.demand import Demand, has_rows, spaces
-from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.in_memory import ArraySink
 from sharedcompute.planning.job import ExpressionStep, FitStep, Job, operations_of
 from sharedcompute.planning.job_graph import JobGraph, Wanted, sources_of
 from sharedcompute.planning.output import OutputSpec
 from sharedcompute.planning.passes import Pass
-from sharedcompute.planning.phases import Iterate, phases_of
+from sharedcompute.planning.phases import phases_of
 from sharedcompute.planning.plan import Plan, Small
 from sharedcompute.planning.planned import ToMemory
 from sharedcompute.planning.program import program
