@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from sharedcompute.expressions import names_in, outputs_in, parse, several
 
 UFUNCS = (np.abs, np.arctan2, np.cos, np.exp, np.floor, np.hypot, np.isnan, np.log, np.maximum)
-FUNCTIONS = {
+FUNCTIONS: dict[str, Any] = {
     **{f.__name__: f for f in (*UFUNCS, np.minimum, np.sin, np.sqrt)},
     **{f.__name__: f for f in (np.clip, np.mean, np.real, np.round, np.stack, np.sum, np.where)},
     "abs": np.abs,
