@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,9 @@ from sharedcompute.system import machine, topology
 from sharedcompute.team.map_arguments import (
     check_map,
     compile_once,
+    fills,
     input_array,
+    is_several,
     native_dtype,
     native_params,
     reachable,
@@ -32,6 +34,8 @@ from sharedcompute.validation.integers import whole
 
 if TYPE_CHECKING:
     from sharedcompute.team.supervisor import Supervisor
+
+_SEVERAL = (tuple, list)
 
 
 class Team:
@@ -175,30 +179,63 @@ class Team:
         with self._turn():
             return self._supervisor.run(self._supervisor.encode(program, args), on_message)
 
+    @overload
     def map(
         self,
         f: Callable[..., Any],
-        x: ArrayLike,
-        out: NDArray[Any] | None = None,
+        x: ArrayLike | Sequence[ArrayLike],
+        out: NDArray[Any],
         params: tuple[Any, ...] = (),
         halo: int = 0,
         mode: Mode = "reflect",
         schedule: Schedule = "static",
         block_rows: int | None = None,
-    ) -> NDArray[Any]:
-        """MapCall ``f(x_rows, out_rows, *params)`` on row ranges of `x` in all workers.
+        rows: bool = False,
+    ) -> NDArray[Any]: ...
+    @overload
+    def map(
+        self,
+        f: Callable[..., Any],
+        x: ArrayLike | Sequence[ArrayLike],
+        out: Sequence[NDArray[Any]] | None = None,
+        params: tuple[Any, ...] = (),
+        halo: int = 0,
+        mode: Mode = "reflect",
+        schedule: Schedule = "static",
+        block_rows: int | None = None,
+        rows: bool = False,
+    ) -> Any: ...
+    def map(  # noqa: PLR0913, PLR0917 - as many as there are ways to cut the rows
+        self,
+        f: Callable[..., Any],
+        x: ArrayLike | Sequence[ArrayLike],
+        out: NDArray[Any] | Sequence[NDArray[Any]] | None = None,
+        params: tuple[Any, ...] = (),
+        halo: int = 0,
+        mode: Mode = "reflect",
+        schedule: Schedule = "static",
+        block_rows: int | None = None,
+        rows: bool = False,
+    ) -> Any:
+        """Call ``f(x_rows, out_rows, *params)`` on row ranges of `x` in all workers.
 
         Parameters
         ----------
         f : callable
             A numba function or a plain Python one. It writes `out_rows`; `x_rows` is read-only.
-        x : array_like, shape (n, ...)
-            Copied to shared memory unless it is there already, in native byte order.
-        out : ndarray, shape (n, ...), optional
+            With several inputs and outputs it is ``f(x_rows, y_rows, a_rows, b_rows, *params)``. A
+            function that has no parameters for outputs, as ``lambda x: 2 * x``, returns its rows:
+            an array, or a tuple of several.
+        x : array_like, shape (n, ...), or tuple of ndarray
+            Copied to shared memory unless it is there already, in native byte order. A tuple or a
+            list of arrays is several inputs, of n rows each; a list of numbers is one.
+        out : ndarray, shape (n, ...), or tuple of ndarray, optional
             It keeps the elements that `f` does not write, so `f` may add to it. An array in private
-            memory is copied to shared memory and back. By default a new shared array like `x`, of
-            zeros, all of which `f` has to write: with the first call for a dtype, a few of the
-            first rows may be passed to `f` again to check that it does.
+            memory is copied to shared memory and back. By default a new shared array like `x`, the
+            first of several, of zeros, all of which `f` has to write: with the first call for a
+            dtype, a few of the first rows may be passed to `f` again to check that it does. For
+            results that `f` returns, new shared arrays with the dtypes and shapes that it returns
+            for the first two rows, for which it is called once more, in this process.
         params : tuple
             Further arguments of `f`.
         halo : int
@@ -209,11 +246,13 @@ class Team:
             How blocks of rows are assigned to workers, as in OpenMP. See `Worker.claim`.
         block_rows : int, optional
             Rows in a block. See `Worker.claim`.
+        rows : bool
+            `f` gets the number of the first of its rows as well, as its last argument.
 
         Returns
         -------
-        ndarray
-            `out`.
+        ndarray or tuple of ndarray
+            `out`; a tuple also where `f` returns one.
 
         Raises
         ------
@@ -231,32 +270,54 @@ class Team:
         >>> with sc.Team(2) as team:
         ...     np.asarray(team.map(double, np.arange(4)))
         array([0, 2, 4, 6])
+
+        Several inputs and outputs, filled or returned:
+
+        >>> def polar(u, v, speed, direction):
+        ...     np.hypot(u, v, out=speed)
+        ...     np.arctan2(v, u, out=direction)
+        >>> u, v = np.array([3.0, 0.0]), np.array([4.0, 1.0])
+        >>> speed, direction = np.empty(2), np.empty(2)
+        >>> with sc.Team(2) as team:
+        ...     _ = team.map(polar, (u, v), out=(speed, direction))
+        ...     slow = team.map(lambda u, v: np.hypot(u, v) < 2, (u, v))
+        ...     count = team.map(lambda x, start: start + np.arange(len(x)), u, rows=True)
+        >>> speed, slow.tolist(), count.tolist()
+        (array([5., 1.]), [False, True], [0, 1])
         """
+        cut = halo, mode, schedule, block_rows
         with self._turn():
-            return self._map(f, x, out, params, (halo, mode, schedule, block_rows))
+            return self._map(f, x, out, params, cut, rows)
 
     def _map(
         self,
         f: Callable[..., Any],
-        x: ArrayLike,
-        out: NDArray[Any] | None,
+        x: Any,
+        out: Any,
         params: tuple[Any, ...],
         cut: tuple[int, Mode, Schedule, int | None],
-    ) -> NDArray[Any]:
-        known = self._last_map.find(MapCall(f, x, out, params, (*cut, False)))
-        if known is not None:
-            self._supervisor.run(known)
-            return cast(NDArray[Any], out)
+        rows: bool,
+    ) -> Any:
+        if rows or type(out) in _SEVERAL or (type(x) in _SEVERAL and is_several(x)):
+            return self._map_several(f, x, out, params, cut, rows)
+        if out is not None:
+            known = self._last_map.find(MapCall(f, x, out, params, (*cut, False)))
+            if known is not None:
+                self._supervisor.run(known)
+                return out
+        if not fills(f, 1, out is not None, len(params)):
+            return self._map_several(f, x, out, params, cut, rows)
         source = input_array(x)
         check_map(f, source, out, cut)
         verify = out is None and not self._verified.knows(f, source.dtype)
         target = out if out is not None else arrays.empty(source.shape, native_dtype(source))
-        result = reachable(target)
+        result = target if out is None else reachable(target)
         call = MapCall(f, reachable(source), result, native_params(params), (*cut, verify))
-        if is_dispatcher(f) and f not in self._compiled:
-            compile_once(f, call.x, result, params)
+        dispatcher = f if is_dispatcher(f) else None
+        if dispatcher is not None and dispatcher not in self._compiled:
+            compile_once(dispatcher, (call.x,), (result,), params)
             self._compiled.add(f)
-        kind = REPEATABLE if call.is_repeatable() else JOB
+        kind = REPEATABLE if dispatcher is not None and call.is_repeatable() else JOB
         message = self._supervisor.encode(self._map_rows, tuple(call), kind)
         self._supervisor.run(message)
         if kind == REPEATABLE:
@@ -266,6 +327,30 @@ class Team:
         if result is not target:
             np.copyto(target, result)
         return target
+
+    def _map_several(
+        self,
+        f: Callable[..., Any],
+        x: Any,
+        out: Any,
+        params: tuple[Any, ...],
+        cut: tuple[int, Mode, Schedule, int | None],
+        rows: bool,
+    ) -> Any:
+        # After the fork server was started, as for `map_rows`.
+        from sharedcompute.team.programs.several import map_several  # noqa: PLC0415
+        from sharedcompute.team.several import several  # noqa: PLC0415
+
+        call = several(f, x, out, params, cut, rows)
+        verify = out is None and not self._verified.knows(f, call.kinds)
+        if is_dispatcher(f) and f not in self._compiled:
+            compile_once(f, call.inputs, call.filled, call.others)
+            self._compiled.add(f)
+        message = self._supervisor.encode(map_several, call.message(verify), JOB)
+        self._supervisor.run(message)
+        if verify:
+            self._verified.note(f, call.kinds)
+        return call.done()
 
     def check_usable(self) -> None:
         """Check that the team is open and belongs to this process.
