@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sharedcompute.errors import InputError
 from sharedcompute.rows import MODES, SCHEDULES, Mode, Schedule
 from sharedcompute.shm import arrays
+from sharedcompute.team.messaging.callables import is_dispatcher
 from sharedcompute.validation.arrays import plain_array, refuse_meaning
 from sharedcompute.validation.integers import whole
 
@@ -74,17 +75,17 @@ def fills(f: Callable[..., object], inputs: int, outs: int, others: int) -> bool
         The numbers of arguments. `outs` is 0 where the caller has given none.
     """
     given, filled = inputs + others, inputs + (outs or 1) + others
-    plain = f if type(f) is FunctionType else getattr(f, "py_func", None)
+    plain = f if type(f) is FunctionType else is_dispatcher(f) and f.py_func
     if type(plain) is FunctionType:
         code = plain.__code__
         if code.co_argcount >= filled or code.co_flags & CO_VARARGS:
             return True
         return not code.co_argcount - len(plain.__defaults__ or ()) <= given <= code.co_argcount
-    if isinstance(f, np.ufunc):
-        # It takes outputs behind all that it computes from. One with a single input and output has
-        # always been given both.
+    if hasattr(f, "nin") and hasattr(f, "nout"):
+        # A ufunc, of numba too, takes outputs behind all that it computes from. One with a single
+        # input and output has always been given both.
         is_plain = (inputs, others, f.nout) == (1, 0, 1)
-        return f.nin != given or (others == 0 if outs else is_plain)
+        return bool(f.nin != given or (others == 0 if outs else is_plain))
     return _binds(f, filled) or not _binds(f, given)
 
 

@@ -9,33 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, overload
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sharedcompute.errors import InputError
 from sharedcompute.rows import Mode, Schedule
-from sharedcompute.shm import arrays
 from sharedcompute.system import machine, topology
-from sharedcompute.team.map_arguments import (
-    check_map,
-    compile_once,
-    fills,
-    input_array,
-    is_several,
-    native_dtype,
-    native_params,
-    reachable,
-)
-from sharedcompute.team.messaging.callables import is_dispatcher
-from sharedcompute.team.messaging.channel import JOB, REPEATABLE, OnMessage
+from sharedcompute.team.messaging.channel import OnMessage
 from sharedcompute.team.processes import launch
-from sharedcompute.team.programs.repeat import LastMap, MapCall, VerifiedFunctions
+from sharedcompute.team.programs.repeat import VerifiedFunctions
 from sharedcompute.validation.integers import whole
 
 if TYPE_CHECKING:
     from sharedcompute.team.supervisor import Supervisor
-
-_SEVERAL = (tuple, list)
 
 
 class Team:
@@ -85,14 +70,12 @@ class Team:
         self.pin = pin
         context = launch.context(start_method)
         # After the fork server was started: it and this process import numba at the same time.
-        from sharedcompute.team.programs.mapping import map_rows  # noqa: PLC0415
+        from sharedcompute.team.maps import Maps  # noqa: PLC0415
         from sharedcompute.team.supervisor import Supervisor  # noqa: PLC0415
 
-        self._map_rows = map_rows
         self._supervisor = Supervisor(context, size, threads, pins)
-        self._last_map = LastMap()
         self._verified = VerifiedFunctions()
-        self._compiled: weakref.WeakSet[object] = weakref.WeakSet()
+        self._maps = Maps(self._supervisor, self._verified)
         self._owner = os.getpid()
         self._one_at_a_time = threading.Lock()
         self._at_work: int | None = None
@@ -287,70 +270,7 @@ class Team:
         """
         cut = halo, mode, schedule, block_rows
         with self._turn():
-            return self._map(f, x, out, params, cut, rows)
-
-    def _map(
-        self,
-        f: Callable[..., Any],
-        x: Any,
-        out: Any,
-        params: tuple[Any, ...],
-        cut: tuple[int, Mode, Schedule, int | None],
-        rows: bool,
-    ) -> Any:
-        if rows or type(out) in _SEVERAL or (type(x) in _SEVERAL and is_several(x)):
-            return self._map_several(f, x, out, params, cut, rows)
-        if out is not None:
-            known = self._last_map.find(MapCall(f, x, out, params, (*cut, False)))
-            if known is not None:
-                self._supervisor.run(known)
-                return out
-        if not fills(f, 1, out is not None, len(params)):
-            return self._map_several(f, x, out, params, cut, rows)
-        source = input_array(x)
-        check_map(f, source, out, cut)
-        verify = out is None and not self._verified.knows(f, source.dtype)
-        target = out if out is not None else arrays.empty(source.shape, native_dtype(source))
-        result = target if out is None else reachable(target)
-        call = MapCall(f, reachable(source), result, native_params(params), (*cut, verify))
-        dispatcher = f if is_dispatcher(f) else None
-        if dispatcher is not None and dispatcher not in self._compiled:
-            compile_once(dispatcher, (call.x,), (result,), params)
-            self._compiled.add(f)
-        kind = REPEATABLE if dispatcher is not None and call.is_repeatable() else JOB
-        message = self._supervisor.encode(self._map_rows, tuple(call), kind)
-        self._supervisor.run(message)
-        if kind == REPEATABLE:
-            self._last_map.note(call, message)
-        if verify:
-            self._verified.note(f, source.dtype)
-        if result is not target:
-            np.copyto(target, result)
-        return target
-
-    def _map_several(
-        self,
-        f: Callable[..., Any],
-        x: Any,
-        out: Any,
-        params: tuple[Any, ...],
-        cut: tuple[int, Mode, Schedule, int | None],
-        rows: bool,
-    ) -> Any:
-        # After the fork server was started, as for `map_rows`.
-        from sharedcompute.team.programs.several import map_several  # noqa: PLC0415
-        from sharedcompute.team.several import several  # noqa: PLC0415
-
-        call = several(f, x, out, params, cut, rows)
-        verify = out is None and not self._verified.knows(f, call.kinds)
-        if is_dispatcher(f) and f not in self._compiled:
-            compile_once(f, call.inputs, call.filled, call.others)
-            self._compiled.add(f)
-        message = self._supervisor.encode(map_several, call.message(verify), JOB)
-        self._supervisor.run(message)
-        if verify:
-            self._verified.note(f, call.kinds)
-        return call.done()
+            return self._maps.run(f, x, out, params, cut, rows)
 
     def check_usable(self) -> None:
         """Check that the team is open and belongs to this process.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from sharedcompute.expressions import names_in, outputs_in, parse, several
 
@@ -195,3 +196,11 @@ def test_texts_are_evaluated_in_threads_too() -> None:
     thread.start()
     thread.join()
     assert found == [151]
+
+
+def test_arrays_of_others_stay_what_they_are() -> None:
+    u = xr.DataArray(ARRAYS["u"], dims=("time", "lat"))
+    made = parse("sqrt(abs(u[1:, ::2] - u.mean(axis=0)[::2])) * 2", {"u": u}, FUNCTIONS)
+    assert isinstance(made, xr.DataArray)
+    assert made.dims == ("time", "lat")
+    same(made.values, by_python("sqrt(abs(u[1:, ::2] - u.mean(axis=0)[::2])) * 2"))

@@ -125,7 +125,15 @@ def test_ufuncs_of_several_inputs_return_what_numpy_returns(team):
     out = np.empty((23, 4), "f4")
     team.map(np.hypot, (U, V), out=out)
     same(out, np.hypot(U, V).astype("f4"))
-    np.testing.assert_array_equal(team.map(np.isnan, U), 0.0)
+
+
+def test_ufuncs_of_one_input_and_output_fill_an_array_like_it(team):
+    """That they have always done."""
+    doubled = numba.vectorize(lambda x: x * 2.0)
+    same(np.asarray(team.map(doubled, V)), V * 2)
+    same(np.asarray(team.map(np.isnan, U)), np.zeros(U.shape))
+    summed = numba.vectorize(lambda x, y: x + y)
+    same(np.asarray(team.map(summed, (V, U))), V + U)
 
 
 @pytest.mark.parametrize("n", [1, 2])
