@@ -80,7 +80,8 @@ class Maps:
         verify = out is None and not self._verified.knows(f, source.dtype)
         target = out if out is not None else arrays.empty(source.shape, native_dtype(source))
         result = target if out is None else reachable(target)
-        call = MapCall(f, reachable(source), result, native_params(params), (*cut, verify))
+        native = native_params(params) if params else ()
+        call = MapCall(f, reachable(source), result, native, (*cut, verify))
         dispatcher = f if is_dispatcher(f) else None
         if dispatcher is not None and dispatcher not in self._compiled:
             compile_once(dispatcher, (call.x,), (result,), params)
