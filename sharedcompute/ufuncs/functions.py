@@ -113,7 +113,9 @@ def where(condition: Array, x: Array, y: Array, out: Array | None = None) -> Any
 
 
 def astype(x: Array, out: Array | None = None, *, dtype: np.dtype[Any]) -> Any:
-    """Return `x` converted to `dtype`, as C does."""
+    """Return `x` converted to `dtype`, as C does; of complex numbers that is the real part."""
+    if x.dtype.kind == "c" and dtype.kind not in "bc":
+        x = x.real
     if out is None:
         return np.asarray(x).astype(dtype)
     np.copyto(out, x, casting="unsafe")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -45,9 +45,6 @@ class Kernel:
     program: Program
     strips: int
     fused: bool = False
-    _runners: dict[tuple[Shape, ...], Runner | None] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
 
     def __call__(self, *arrays: Any) -> None:
         """Fill `out`, which is C-contiguous and of the dtype of the program."""
@@ -80,6 +77,10 @@ class Kernel:
 
     def __reduce__(self) -> tuple[object, ...]:
         return Kernel, (self.program, self.strips, self.fused)
+
+    @cached_property
+    def _runners(self) -> dict[tuple[Shape, ...], Runner | None]:
+        return {}
 
     @cached_property
     def _typed(self) -> Typed:
