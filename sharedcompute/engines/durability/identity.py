@@ -93,7 +93,7 @@ def _input(job: Job) -> Record:
     if not isinstance(source, DatasetSource):
         assert isinstance(source, ArraySource)
         return {"the input array": fingerprint(source.array)}
-    dataset = {"the input dataset": f"{source.path} {source.shape} {source.stored_dtype.str}"}
+    dataset = {"the input dataset": f"{source.name} {source.shape} {source.stored_dtype.str}"}
     if source.window is not None:
         dataset["the window of the input"] = str(source.window)
     return {**dataset, "decode_cf": job.decode_cf}

@@ -13,6 +13,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.format.chunks import Box
 from sharedcompute.hdf5.format.fill_value import Fill
+from sharedcompute.hdf5.format.members import Member
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.unpacking import Unpacking
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
@@ -71,6 +72,8 @@ class Stored:
     window : Window or None
         What this is of the one source in `parts`; `file`, `path` and the storage are those of that
         source.
+    member : Member or None
+        What is read of the elements of a compound type.
     """
 
     file: str
@@ -90,6 +93,17 @@ class Stored:
     glob: str | None = None
     seen: tuple[Seen, ...] = ()
     window: Window | None = None
+    member: Member | None = None
+
+    @property
+    def name(self) -> str:
+        """The dataset's path, with the member that is read of it."""
+        return self.path if self.member is None else f"{self.path}.{self.member.name}"
+
+    @property
+    def element_nbytes(self) -> int:
+        """Bytes of an element in the file."""
+        return self.dtype.itemsize if self.member is None else self.member.record_nbytes
 
     @property
     def whole(self) -> Stored:
@@ -188,11 +202,11 @@ class Stored:
             return self.whole.box_nbytes
         if self.chunks is None:
             return max([0, *(part.source.box_nbytes for part in self.parts)])
-        return 2 * math.prod(self.chunks) * self.dtype.itemsize + RUN_NBYTES
+        return 2 * math.prod(self.chunks) * self.element_nbytes + RUN_NBYTES
 
     def named(self, file: str) -> str:
         """Return its address, with another name for the file."""
-        return f"{Address(file, self.path)}{self.window or ''}"
+        return f"{Address(file, self.name)}{self.window or ''}"
 
     def __str__(self) -> str:
         return self.named(self.glob or self.file)
@@ -288,6 +302,13 @@ class Part:
         return tuple(first), tuple(sides)
 
 
+def stored_element(source: Stored) -> np.dtype[Any]:
+    """Return the dtype of an element as it lies in the file."""
+    if source.member is None:
+        return source.stored_dtype
+    return source.member.record(source.stored_dtype)
+
+
 def rows_of(source: Stored, window: Window) -> tuple[Cut, int]:
     """Return what the rows of a window are of an axis of the whole, and its chunks' side there."""
     axis, whole = window.kept[0], source.whole
@@ -362,7 +383,7 @@ def cache_nbytes(source: Stored) -> int:
     """
     if source.chunks is None or source.chunks[0] == 1:
         return 0
-    chunk = int(np.prod(source.chunks, dtype=np.int64)) * source.stored_dtype.itemsize
+    chunk = int(np.prod(source.chunks, dtype=np.int64)) * source.element_nbytes
     across = [-(-n // c) for n, c in zip(source.shape[1:], source.chunks[1:], strict=True)]
     strip = chunk * int(np.prod(across, dtype=np.int64))
     return strip if strip <= CACHE_LIMIT else min(chunk, CACHE_LIMIT)
