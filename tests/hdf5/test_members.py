@@ -24,8 +24,13 @@ RECORD = np.dtype(
         ("vec", "<f8", (3,)),
     ]
 )
-MEMBERS = {"id": ("id",), "energy": ("energy",), "ok": ("ok",), "z": ("z",)}
-MEMBERS |= {"pos.u": ("pos", "u"), "pos.v.w": ("pos", "v.w")}
+MEMBERS: dict[str, tuple[str, ...]] = {
+    "id": ("id",),
+    "energy": ("energy",),
+    "ok": ("ok",),
+    "z": ("z",),
+}
+MEMBERS["pos.u"], MEMBERS["pos.v.w"] = ("pos", "u"), ("pos", "v.w")
 
 
 def table() -> np.ndarray:

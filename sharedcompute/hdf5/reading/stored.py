@@ -172,6 +172,21 @@ class Stored:
         return max([own, *(part.source.chunk_rows for part in self.parts)])
 
     @property
+    def grid(self) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """The sides of chunks and the elements that the first has before; None without chunks.
+
+        Boxes that follow it decode each chunk once, as far as steps allow.
+        """
+        if self.chunks is None:
+            return None
+        if self.window is None or self.whole.parts:
+            return self.chunks, (0,) * self.ndim
+        assert self.whole.chunks is not None
+        kept = [(self.window.axes[a], self.whole.chunks[a]) for a in self.window.kept]
+        sides, lead = zip(*(_on_grid(cut, side) for cut, side in kept), strict=True)
+        return sides, lead
+
+    @property
     def keeps_chunks(self) -> bool:
         """True if a reader keeps the chunks that a read ends in for the next one."""
         return self.chunk_rows * self.row_nbytes <= WINDOW_NBYTES
@@ -307,6 +322,15 @@ def stored_element(source: Stored) -> np.dtype[Any]:
     if source.member is None:
         return source.stored_dtype
     return source.member.record(source.stored_dtype)
+
+
+def _on_grid(cut: Cut, side: int) -> tuple[int, int]:
+    """Return the elements of a cut in a chunk of `side`, and those that the first lacks."""
+    step = abs(cut.step)
+    if side % step:
+        return max(1, side // step), 0
+    before = cut.start % side if cut.step > 0 else side - 1 - cut.start % side
+    return side // step, before // step
 
 
 def rows_of(source: Stored, window: Window) -> tuple[Cut, int]:
