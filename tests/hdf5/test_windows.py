@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import sharedcompute as sc
 from sharedcompute.errors import InputChanged, InputError
 from sharedcompute.hdf5.address import Address
+from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.format.fill_value import ZEROS
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.inspection.labels import selected
 from sharedcompute.hdf5.reading.chunked import ChunkReader
+from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.windowed import windowed
 from sharedcompute.hdf5.window import Window, WindowText
+from sharedcompute.planning.budget.loading import load_boxes
 from sharedcompute.planning.in_memory import ArraySource, windowed_array
 
 SHAPE = (30, 9, 8)
@@ -52,17 +57,18 @@ def layouts(tmp_path_factory):
     return data, {**names, "joined": f"{folder}/part_*.h5::/x"}
 
 
-def keys(n):
-    """Draw any key of basic indexing for an axis of length `n`."""
+def keys(n, steps=None):
+    """Draw any key of basic indexing for an axis of length `n`, with all steps or with some."""
     ends = st.none() | st.integers(-n - 2, n + 2)
-    steps = st.none() | st.integers(-n - 1, n + 1).filter(bool)
+    if steps is None:
+        steps = st.none() | st.integers(-n - 1, n + 1).filter(bool)
     ranges = st.builds(slice, ends, ends, steps)
     return ranges | st.integers(-n, n - 1) if n else ranges
 
 
-def indices(shape):
+def indices(shape, steps=None):
     """Draw an index of an array of `shape` that leaves an axis."""
-    drawn = st.tuples(*map(keys, shape))
+    drawn = st.tuples(*(keys(n, steps) for n in shape))
     return drawn.filter(lambda index: any(isinstance(key, slice) for key in index))
 
 
@@ -156,6 +162,50 @@ def test_blocks_follow_the_chunks_that_a_window_begins_with(layouts):
     assert (inside.row_alignment, inside.begins_inside) == (4, True)
     assert open_source(names["gzip"] + "[::2]").row_alignment == 2
     assert open_source(names["gzip"] + "[3]").row_alignment == 5
+
+
+@given(index=indices((30, 40, 50), st.sampled_from([None, 1, 2, -1, -2])))
+def test_what_is_decoded_at_a_time_follows_the_chunks_of_a_window(index):
+    shape, chunks = (30, 40, 50), (8, 6, 4)
+    window = Window.of(index, shape)
+    assume(window.size)
+    source = windowed(made_up(shape, chunks), window)
+    grid = ChunkGrid(shape, chunks)
+
+    def touched(corner, shape):
+        cuts = window.part(corner, shape, (1,) * len(shape))
+        low, steps = (tuple(getattr(c, n) for c in cuts) for n in ("low", "step"))
+        sides = tuple(cut.count for cut in cuts)
+        return [piece.number for piece in grid.pieces(low, sides, tuple(map(abs, steps)))]
+
+    boxes = load_boxes(source, source.shape)
+    found, elements = [], 0
+    for number in range(len(boxes)):
+        box = boxes.box(number)
+        sides = tuple(side.stop - side.start for side in box)
+        found += touched(tuple(side.start for side in box), sides)
+        elements += math.prod(sides)
+    assert elements == window.size
+    assert sorted(found) == sorted(touched((0,) * source.ndim, source.shape))
+
+
+def made_up(shape, chunks):
+    """A source that is in no file."""
+    dtype = np.dtype("f8")
+    return DatasetSource(
+        file="in.h5",
+        path="/x",
+        shape=shape,
+        dtype=dtype,
+        stored_dtype=dtype,
+        chunks=chunks,
+        maxshape=shape,
+        filters=(),
+        fill=ZEROS,
+        read_path="chunks",
+        reason="",
+        offset=None,
+    )
 
 
 @pytest.mark.parametrize(

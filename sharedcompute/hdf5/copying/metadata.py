@@ -81,7 +81,7 @@ def copy_metadata(
             kept = source.window.kept
             stay = [None if axis is None else kept[axis] for axis in stay]
         carrier = _Carrier(source, original, dataset, stay)
-        if attributes:
+        if attributes and source.member is None:
             carrier.carry_attributes(original, dataset, leave_out)
         if file_attributes:
             carrier.carry_attributes(file, dataset.file)
