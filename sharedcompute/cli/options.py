@@ -141,9 +141,9 @@ class Shown:
     @classmethod
     def of(cls, options: Mapping[str, object]) -> Shown:
         """Take it from a command's options."""
-        flags = (options[name] is True for name in ("dry_run", "as_json", "quiet"))
+        dry_run, as_json, quiet = (options[n] is True for n in ("dry_run", "as_json", "quiet"))
         svg = options.get("svg")
-        return cls(*flags, svg if isinstance(svg, str) else None)
+        return cls(dry_run, as_json, quiet, svg if isinstance(svg, str) else None)
 
 
 def parameters(given: tuple[str, ...], skipna: bool = False) -> dict[str, object]:

@@ -53,4 +53,4 @@ def kept(store: Store, spec: ArraySpec) -> str:
     what = f"{shape(spec.shape)} {spec.dtype}"
     if not isinstance(sink, DatasetSink):
         return f"in memory  {what}"
-    return f"{sink.path}  {what}, {stored(sink.chunks, sink.filters)}{held}"
+    return f"as {sink.path}  {what}, {stored(sink.chunks, sink.filters)}{held}"

@@ -91,7 +91,7 @@ def _boxes(work: DrawnPass, drawn: DrawnPlan) -> Iterator[Box]:
         lines = (f"{value.name} = {value.text}", _what(value))
         yield Box("reduce", value.name, lines, value.inputs, column(value.inputs))
     for store, value in work.kept:
-        lines = (f"keep {value.name}", kept(store, value.spec))
+        lines = (f"keep {value.name}", kept(store, value.spec).removeprefix("as "))
         yield Box("keep", "", lines, (value.name,), column((value.name,)))
 
 

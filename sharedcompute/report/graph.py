@@ -85,10 +85,8 @@ class _Names:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        reads = [n for n in inputs_of(plan.result_nodes) if isinstance(n.op, Read)]
-        self._inputs = [
-            (f"x{i}", n.op.source) for i, n in enumerate(reads) if isinstance(n.op, Read)
-        ]
+        reads = inputs_of(plan.result_nodes)
+        self._inputs = [(f"x{i}", source) for i, source in enumerate(plan.inputs)]
         self._sources = {id(source): name for name, source in self._inputs}
         # By the keys of nodes: what is read, and what is reduced.
         self._nodes = {n.key: f"x{i}" for i, n in enumerate(reads)}
@@ -117,9 +115,7 @@ class _Names:
         feeds = tuple(values)
         for step in work.steps:
             values += self._results(step, values)
-        reduced = tuple(
-            self._reduced(output.key, values[output.value]) for output in work.reductions
-        )
+        reduced = tuple(self._reduced(o.key, values[o.value]) for o in work.reductions)
         kept = tuple((store, values[store.value]) for store in work.stores)
         return DrawnPass(work.purpose, feeds, tuple(values[len(feeds) :]), kept, reduced)
 

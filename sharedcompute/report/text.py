@@ -64,7 +64,7 @@ def _named(work: DrawnPass) -> Iterator[str]:
     for value in work.steps:
         yield f"{value.name} = {value.text} -> {value.spec.dtype}{_around(value)}"
     for store, value in work.kept:
-        yield f"keep {value.name} as {kept(store, value.spec)}"
+        yield f"keep {value.name} {kept(store, value.spec)}"
     for value in work.reduced:
         yield f"{value.name} = {value.text} -> {_spec(value.spec)}"
 
@@ -74,7 +74,7 @@ def _plain(work: DrawnPass) -> Iterator[str]:
     for value in work.steps:
         yield f"{value.label} -> {value.spec.dtype}{_around(value)}"
     for store, value in work.kept:
-        yield f"keep {kept(store, value.spec)}"
+        yield f"keep {kept(store, value.spec).removeprefix('as ')}"
     for value in work.reduced:
         yield f"reduce {value.label}"
 
