@@ -255,10 +255,12 @@ def _read_size(node: Node) -> int:
 
 
 def _purpose(job: Job) -> str:
-    return ", ".join(name for step in job.steps for name in _names(step))
+    names = ", ".join(name for step in job.steps for name in _names(step))
+    expressions = any(isinstance(step, ExpressionStep) for step in job.steps)
+    return shorten(names, PURPOSE_LENGTH, placeholder=" ...") if expressions else names
 
 
 def _names(step: Step) -> list[str]:
     if isinstance(step, ExpressionStep):
-        return [shorten(step.text or text(step.node), PURPOSE_LENGTH, placeholder="...")]
+        return [step.text or text(step.node)]
     return [op.name for op, _ in operations_of(step)]
