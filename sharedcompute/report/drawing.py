@@ -111,16 +111,19 @@ def _placed(boxes: Sequence[Box]) -> list[Box]:
 
 
 def _drawn(boxes: Sequence[Box], top: int, places: dict[str, tuple[int, int]]) -> Iterator[str]:
-    """Yield boxes and the edges that lead to them; results of earlier passes lead here dashed."""
-    here: dict[str, tuple[int, int]] = {}
-    for box in boxes:
-        x, y = MARGIN + box.column * ACROSS, top + box.row * DOWN
+    """Yield edges, and the boxes above them; results of earlier passes lead here dashed."""
+    corners = [(MARGIN + box.column * ACROSS, top + box.row * DOWN) for box in boxes]
+    here = {
+        box.name: (x + WIDTH, y + HEIGHT // 2)
+        for box, (x, y) in zip(boxes, corners, strict=True)
+        if box.name
+    }
+    for box, (x, y) in zip(boxes, corners, strict=True):
         for name in box.inputs:
             begin = here.get(name) or places.get(name)
             if begin is not None:
                 yield _edge(begin, (x, y + HEIGHT // 2), dashed=name not in here)
-        if box.name:
-            here[box.name] = (x + WIDTH, y + HEIGHT // 2)
+    for box, (x, y) in zip(boxes, corners, strict=True):
         yield (
             f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="5" '
             f'fill="{COLOURS[box.kind]}" stroke="#888"><title>{_escaped(box.lines)}</title></rect>'
@@ -131,10 +134,14 @@ def _drawn(boxes: Sequence[Box], top: int, places: dict[str, tuple[int, int]]) -
 
 
 def _edge(begin: tuple[int, int], end: tuple[int, int], *, dashed: bool) -> str:
+    """Return an edge; below the boxes, where it goes past some."""
     (a, b), (c, d) = begin, end
     half = (a + c) // 2
+    way = f"{half} {b} {half} {d}"
+    if not dashed and c - a > ACROSS:
+        way = f"{a + ACROSS - WIDTH} {b + DOWN} {c - ACROSS + WIDTH} {d + DOWN}"
     dash = ' stroke-dasharray="5 4"' if dashed else ""
-    return f'<path d="M{a} {b} C{half} {b} {half} {d} {c} {d}" fill="none" stroke="#555"{dash}/>'
+    return f'<path d="M{a} {b} C{way} {c} {d}" fill="none" stroke="#555"{dash}/>'
 
 
 def _text(x: int, y: int, line: str, *, bold: bool = False) -> str:
