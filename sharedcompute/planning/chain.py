@@ -14,7 +14,7 @@ from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
-from sharedcompute.operations.reductions.reduction import Reduction
+from sharedcompute.operations.reductions.reduction import Reduction, normal_axes
 from sharedcompute.operations.reductions.tally import tallies
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
 from sharedcompute.operations.specs import Array, ArraySpec
@@ -97,9 +97,10 @@ class Chain:
             self._add_rows(number, step)
 
     def _add_reductions(self, number: int, step: ReduceStep) -> None:
+        axes = normal_axes(None if step.over_all else 0, len(self.spec.shape))
         for reduce, params in step.operations:
-            reduce.check(self.spec)
-            reduction = Reduction(reduce, params, self.spec, step.over_all)
+            reduction = Reduction(reduce, params, self.spec, axes)
+            reduction.check()
             self.reductions.append(ReductionOutput(len(self.stages), reduction, step=number))
 
     def _add_rows(self, number: int, step: MapStep) -> None:
