@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import overload
+from dataclasses import dataclass
+from typing import Any, overload
 
 from sharedcompute.api.addresses import group_of, output_address
 from sharedcompute.api.inputs import as_source, is_decoded
@@ -15,6 +16,7 @@ from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
 from sharedcompute.events import Listener
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
@@ -25,10 +27,10 @@ from sharedcompute.options.groups import (
     StorageOptions,
     as_bytes,
     as_chunks,
+    as_rows,
 )
-from sharedcompute.planning.job import Job, summary
+from sharedcompute.planning.job import Job, operations_of, summary
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName
@@ -41,6 +43,7 @@ def reduce(  # type: ignore[overload-overlap] # a str is an iterable of str
     output: AddressLike | None = None,
     *,
     axis: Axis = "rows",
+    keepdims: bool = False,
     workers: int | None = None,
     threads: int = 1,
     pin: bool = False,
@@ -56,6 +59,7 @@ def reduce(  # type: ignore[overload-overlap] # a str is an iterable of str
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -67,6 +71,7 @@ def reduce(
     output: AddressLike | None = None,
     *,
     axis: Axis = "rows",
+    keepdims: bool = False,
     workers: int | None = None,
     threads: int = 1,
     pin: bool = False,
@@ -82,6 +87,7 @@ def reduce(
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -92,6 +98,7 @@ def reduce(
     output: AddressLike | None = None,
     *,
     axis: Axis = "rows",
+    keepdims: bool = False,
     workers: int | None = None,
     threads: int = 1,
     pin: bool = False,
@@ -107,11 +114,12 @@ def reduce(
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
 ) -> Array | dict[str, Array]:
-    """Reduce all rows to one, or all elements to a number; several reductions in one pass.
+    """Reduce along any axes, rows to one by default; several reductions in one pass.
 
     Parameters
     ----------
@@ -121,8 +129,10 @@ def reduce(
         May be larger than memory.
     output : address, optional
         Names a group, which gets a dataset for each reduction.
-    axis : {'rows', 'all', 0, None}, default: 'rows'
-        Over the rows, axis 0, or over all elements, as None has it in NumPy.
+    axis : int, tuple of int, 'rows', 'all' or None, default: 'rows'
+        As in NumPy: one axis or several, or all elements for None; rows are axis 0.
+    keepdims : bool, default: False
+        Keep the axes that are reduced, with length 1.
     workers : int, optional
         Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.
     threads : int, default: 1
@@ -153,6 +163,8 @@ def reduce(
         Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
     allow_external : bool, default: False
         Follow links, virtual sources and external storage out of the input's folder.
+    rows : str or slice, optional
+        Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.
     team : Team, optional
         Run on its workers; by default workers are started where it pays.
     listen : callable, optional
@@ -164,7 +176,8 @@ def reduce(
     -------
     ndarray or dict of ndarray
         The array for one name, a dict by name for several. Dtypes are NumPy's; sums are
-        accumulated in float64.
+        accumulated in float64. With an `output`, None for results that have rows, as those of
+        maps.
 
     Raises
     ------
@@ -184,6 +197,10 @@ def reduce(
     array([2., 3.])
     >>> sc.reduce(["min", "max"], x, axis="all")
     {'min': array(0.), 'max': array(5.)}
+    >>> sc.reduce("mean", x, axis=-1, keepdims=True)
+    array([[0.5],
+           [2.5],
+           [4.5]])
     """
     settings = Settings(
         RunOptions(
@@ -206,23 +223,32 @@ def reduce(
         ReadOptions(
             decode_cf=decode_cf,
             allow_external=allow_external,
+            rows=as_rows(rows),
         ),
         team,
     )
-    return plan_reduce(op, input, output, axis, settings, params).run(listen=listen)
+    return plan_reduce(op, input, output, Axes(axis, keepdims), settings, params).run(listen=listen)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Along which axes a job reduces."""
+
+    axis: Axis
+    keepdims: bool = False
 
 
 def reduce_job(
     ops: tuple[Operation, ...],
     source: Source,
     output: Address | None,
-    axis: str | int | None,
+    axes: Axes,
     settings: Settings,
     params: Mapping[str, object],
 ) -> Job:
     """Return the job of `reduce` and `stats`."""
     check_parameters(params, (p.name for op in ops for p in op.parameters), OF_REDUCTIONS)
-    step = summary(ops, params, axis, group_of(output))
+    step = summary(ops, params, axes.axis, group_of(output), keepdims=axes.keepdims)
     return make_job(source, (step,), output, settings)
 
 
@@ -230,21 +256,26 @@ def plan_reduce(
     op: OperationLike | Iterable[OperationLike],
     input: ArrayInput,
     output: AddressLike | None,
-    axis: str | int | None,
+    axes: Axes,
     settings: Settings,
     params: Mapping[str, object],
 ) -> JobPlan[Array | dict[str, Array]]:
     """Plan `reduce`."""
     ops, one = reductions(op)
     settings = settings.decoding(is_decoded(input))
-    address, source = output_address(output), as_source(input, settings.reading.allow_external)
-    plan = make_plan(reduce_job(ops, source, address, axis, settings, params), settings)
+    address, source = (
+        output_address(output),
+        as_source(input, settings.reading.allow_external, settings.reading.rows),
+    )
+    plan = make_plan(reduce_job(ops, source, address, axes, settings, params), settings)
     if one:
         return JobPlan(plan, lambda listen: run_reductions(plan, settings, listen)[ops[0].name])
     return JobPlan(plan, functools.partial(run_reductions, plan, settings))
 
 
-def run_reductions(plan: Plan, settings: Settings, listen: Listener) -> dict[str, Array]:
-    """Run a job of reductions, and return their results by name."""
-    found: dict[str, Array] = run_and_warn(plan, settings.team, listen).results[0]
-    return found
+def run_reductions(plan: Plan, settings: Settings, listen: Listener) -> dict[str, Any]:
+    """Run a job of reductions, and return their results by name; None for rows in a file."""
+    found: dict[str, Array] | None = run_and_warn(plan, settings.team, listen).results[0]
+    assert isinstance(plan.task, Job)
+    names = [op.name for op, _ in operations_of(plan.task.steps[0])]
+    return {name: (found or {}).get(name) for name in names}

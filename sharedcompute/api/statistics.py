@@ -9,10 +9,11 @@ from sharedcompute.api.addresses import output_address
 from sharedcompute.api.inputs import as_source, is_decoded
 from sharedcompute.api.jobs import make_plan
 from sharedcompute.api.plans import JobPlan
-from sharedcompute.api.reductions import reduce_job, run_reductions
+from sharedcompute.api.reductions import Axes, reduce_job, run_reductions
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
+from sharedcompute.graph.ports import Source
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
@@ -22,8 +23,8 @@ from sharedcompute.options.groups import (
     StorageOptions,
     as_bytes,
     as_chunks,
+    as_rows,
 )
-from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName
@@ -36,6 +37,7 @@ def stats(
     output: AddressLike | None = None,
     *,
     axis: Axis = "all",
+    keepdims: bool = False,
     workers: int | None = None,
     threads: int = 1,
     pin: bool = False,
@@ -51,6 +53,7 @@ def stats(
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -65,8 +68,10 @@ def stats(
         May be larger than memory.
     output : address, optional
         Names a group, which gets a dataset for each reduction.
-    axis : {'rows', 'all', 0, None}, default: 'all'
-        Over the rows, axis 0, or over all elements, as None has it in NumPy.
+    axis : int, tuple of int, 'rows', 'all' or None, default: 'all'
+        As in NumPy: one axis or several, or all elements for None; rows are axis 0.
+    keepdims : bool, default: False
+        Keep the axes that are reduced, with length 1.
     workers : int, optional
         Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.
     threads : int, default: 1
@@ -97,6 +102,8 @@ def stats(
         Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
     allow_external : bool, default: False
         Follow links, virtual sources and external storage out of the input's folder.
+    rows : str or slice, optional
+        Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.
     team : Team, optional
         Run on its workers; by default workers are started where it pays.
     listen : callable, optional
@@ -147,10 +154,11 @@ def stats(
         ReadOptions(
             decode_cf=decode_cf,
             allow_external=allow_external,
+            rows=as_rows(rows),
         ),
         team,
     )
-    return plan_stats(input, output, axis, settings, params).run(listen=listen)
+    return plan_stats(input, output, Axes(axis, keepdims), settings, params).run(listen=listen)
 
 
 def stats_operations(source: Source) -> tuple[Operation, ...]:
@@ -162,13 +170,13 @@ def stats_operations(source: Source) -> tuple[Operation, ...]:
 def plan_stats(
     input: ArrayInput,
     output: AddressLike | None,
-    axis: str | int | None,
+    axes: Axes,
     settings: Settings,
     params: Mapping[str, object],
 ) -> JobPlan[dict[str, Array]]:
     """Plan `stats`."""
     settings = settings.decoding(is_decoded(input))
-    source = as_source(input, settings.reading.allow_external)
+    source = as_source(input, settings.reading.allow_external, settings.reading.rows)
     address, ops = output_address(output), stats_operations(source)
-    plan = make_plan(reduce_job(ops, source, address, axis, settings, params), settings)
+    plan = make_plan(reduce_job(ops, source, address, axes, settings, params), settings)
     return JobPlan(plan, functools.partial(run_reductions, plan, settings))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import overload
 
 from sharedcompute import team
-from sharedcompute.api.reductions import plan_reduce
+from sharedcompute.api.reductions import Axes, plan_reduce
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
 from sharedcompute.events import Listener
@@ -17,6 +17,7 @@ from sharedcompute.options.groups import (
     StorageOptions,
     as_bytes,
     as_chunks,
+    as_rows,
 )
 from sharedcompute.rows import Schedule
 
@@ -62,6 +63,7 @@ class Team(team.Team):
         output: AddressLike | None = None,
         *,
         axis: Axis = "rows",
+        keepdims: bool = False,
         schedule: Schedule = "dynamic",
         block_rows: int | None = None,
         memory: int | str | None = None,
@@ -73,6 +75,7 @@ class Team(team.Team):
         resume: bool = False,
         decode_cf: bool = False,
         allow_external: bool = False,
+        rows: str | slice | None = None,
         listen: Listener | None = None,
         **params: object,
     ) -> Array: ...
@@ -84,6 +87,7 @@ class Team(team.Team):
         output: AddressLike | None = None,
         *,
         axis: Axis = "rows",
+        keepdims: bool = False,
         schedule: Schedule = "dynamic",
         block_rows: int | None = None,
         memory: int | str | None = None,
@@ -95,6 +99,7 @@ class Team(team.Team):
         resume: bool = False,
         decode_cf: bool = False,
         allow_external: bool = False,
+        rows: str | slice | None = None,
         listen: Listener | None = None,
         **params: object,
     ) -> dict[str, Array]: ...
@@ -105,6 +110,7 @@ class Team(team.Team):
         output: AddressLike | None = None,
         *,
         axis: Axis = "rows",
+        keepdims: bool = False,
         schedule: Schedule = "dynamic",
         block_rows: int | None = None,
         memory: int | str | None = None,
@@ -116,6 +122,7 @@ class Team(team.Team):
         resume: bool = False,
         decode_cf: bool = False,
         allow_external: bool = False,
+        rows: str | slice | None = None,
         listen: Listener | None = None,
         **params: object,
     ) -> Array | dict[str, Array]:
@@ -129,8 +136,10 @@ class Team(team.Team):
             May be larger than memory.
         output : address, optional
             Names a group, which gets a dataset for each reduction.
-        axis : {'rows', 'all', 0, None}, default: 'rows'
-            Over the rows, axis 0, or over all elements, as None has it in NumPy.
+        axis : int, tuple of int, 'rows', 'all' or None, default: 'rows'
+            As in NumPy: one axis or several, or all elements for None; rows are axis 0.
+        keepdims : bool, default: False
+            Keep the axes that are reduced, with length 1.
         schedule : {'static', 'dynamic', 'guided', 'stealing'}, default: 'dynamic'
             How blocks of rows are assigned to workers.
         block_rows : int, optional
@@ -153,6 +162,8 @@ class Team(team.Team):
             Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
         allow_external : bool, default: False
             Follow links, virtual sources and external storage out of the input's folder.
+        rows : str or slice, optional
+            Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.
         listen : callable, optional
             Receives the events of the run.
         **params
@@ -197,7 +208,8 @@ class Team(team.Team):
             ReadOptions(
                 decode_cf=decode_cf,
                 allow_external=allow_external,
+                rows=as_rows(rows),
             ),
             self,
         )
-        return plan_reduce(op, x, output, axis, settings, params).run(listen=listen)
+        return plan_reduce(op, x, output, Axes(axis, keepdims), settings, params).run(listen=listen)
