@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from sharedcompute.graph.build import reduction_of
 from sharedcompute.graph.node import Model, Node, Read, Rowwise, ordered
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.format.fill_value import ZEROS
@@ -20,7 +21,7 @@ from sharedcompute.planning.axes import primary
 from sharedcompute.planning.budget.blocks import choose_blocks, followed
 from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
-from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, reduction_of
+from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact
 from sharedcompute.planning.demand import Demand, has_rows, spaces
 from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.in_memory import ArraySink

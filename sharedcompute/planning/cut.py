@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sharedcompute.graph.build import reduction_of
 from sharedcompute.graph.node import Node, Reduce
 from sharedcompute.graph.ports import Sink
-from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.planning.demand import Demand, spaces
 from sharedcompute.planning.passes import Pass, ReductionOutput, Store
 from sharedcompute.planning.planned import PlannedSink, ToMemory
@@ -36,14 +36,6 @@ class RowResult:
     step: int
     sink: Sink | PlannedSink
     name: str = ""
-
-
-def reduction_of(node: Node) -> Reduction:
-    """Return the reduction that a node stands for."""
-    op = node.op
-    assert isinstance(op, Reduce)
-    spec = node.inputs[0].spec
-    return Reduction(op.operation, op.params, spec, op.axes, op.keepdims, op.running)
 
 
 def cut(demand: Demand, results: Sequence[RowResult], cuts: Cuts, purpose: str) -> list[Pass]:
