@@ -88,7 +88,11 @@ REPACK = (*click_options(*reversed(GROUPS), repack=True), *OUTCOME)
 EXTERNAL = next(click_option(o) for o in options_of(*GROUPS) if o.name == "allow_external")
 
 AXIS: Decorator = click.option(
-    "--axis", type=click.Choice(["rows", "all"]), help="Axis to reduce over."
+    "--axis", metavar="rows|all|N,N,...", help="Axes to reduce along, such as -1 or 0,2."
+)
+
+KEEPDIMS: Decorator = click.option(
+    "--keepdims", is_flag=True, help="Keep the axes that are reduced, with length 1."
 )
 
 
