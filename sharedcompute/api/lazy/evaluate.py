@@ -1,0 +1,172 @@
+"""Small graphs, computed at once: no job, no workers, the bits of a job.
+
+What is elementwise is NumPy's in a job, too; reductions go through the kernels, blocks and trees
+that a job would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.api.lazy.elementwise import function
+from sharedcompute.graph.node import (
+    Constant,
+    Elementwise,
+    Join,
+    Node,
+    Permute,
+    Read,
+    Reduce,
+    Reshape,
+    Select,
+    ordered,
+)
+from sharedcompute.operations.reductions.accumulator import Accumulator
+from sharedcompute.operations.reductions.reduction import Reduction, cast_result
+from sharedcompute.operations.reductions.tally import tally
+from sharedcompute.operations.specs import Array, ArraySpec
+from sharedcompute.planning.budget.blocks import choose_blocks
+from sharedcompute.planning.in_memory import ArraySource
+
+LIMIT = 1 << 20
+"""Bytes of all arrays that are read, and of each that is computed, up to which it is done so."""
+
+Compute = Callable[[Node, Sequence[Any]], Any]
+
+
+def evaluate(results: Sequence[Node]) -> list[Array] | None:
+    """Return the arrays of small graphs of arrays in memory; None where a job is to do it.
+
+    Each array is the caller's own.
+    """
+    nodes = ordered(results)
+    if not _is_small(nodes):
+        return None
+    values: dict[int, Any] = {}
+    with np.errstate(all="ignore"):
+        for node in nodes:
+            inputs = [values[id(given)] for given in node.inputs]
+            values[id(node)] = COMPUTED[type(node.op)](node, inputs)
+    return [_own(values[id(node)], node) for node in results]
+
+
+def _is_small(nodes: Sequence[Node]) -> bool:
+    read = 0
+    for node in nodes:
+        op, spec = node.op, node.spec
+        if type(op) not in COMPUTED or (type(op) is Reduce and (op.exact or op.running)):
+            return False
+        size = spec.dtype.itemsize
+        for side in spec.shape:
+            size *= side
+        if size > LIMIT:
+            return False
+        if type(op) is Read:
+            source = op.source
+            if not (type(source) is ArraySource and isinstance(source.array, np.ndarray)):
+                return False
+            read += size
+    return read <= LIMIT
+
+
+def _own(value: Any, node: Node) -> Array:
+    array: Array = np.asarray(value, node.spec.dtype)
+    fresh = type(node.op) is Elementwise and array.base is None and isinstance(value, np.ndarray)
+    return array if fresh else np.array(array, order="C", subok=False)
+
+
+def _read(node: Node, _: Sequence[Any]) -> Any:
+    source: ArraySource = node.op.source  # type: ignore[union-attr,assignment]
+    return source.array if type(source.array) is np.ndarray else np.asarray(source.array)
+
+
+def _constant(node: Node, _: Sequence[Any]) -> Any:
+    return node.op.value  # type: ignore[union-attr]
+
+
+def _elementwise(node: Node, inputs: Sequence[Any]) -> Any:
+    op: Elementwise = node.op  # type: ignore[assignment]
+    return function(op.function, op.attributes)(*inputs)
+
+
+def _select(node: Node, inputs: Sequence[Any]) -> Any:
+    op: Select = node.op  # type: ignore[assignment]
+    return inputs[0][numpy_keys(op.keys)]
+
+
+def numpy_keys(keys: Sequence[slice | int]) -> tuple[slice | int, ...]:
+    """Return keys as NumPy takes them: a slice backwards to the first element is open there."""
+    return tuple(
+        slice(k.start, None, k.step) if isinstance(k, slice) and k.stop < 0 else k for k in keys
+    )
+
+
+def _reshape(node: Node, inputs: Sequence[Any]) -> Any:
+    return np.reshape(inputs[0], node.spec.shape)
+
+
+def _permute(node: Node, inputs: Sequence[Any]) -> Any:
+    op: Permute = node.op  # type: ignore[assignment]
+    return np.transpose(inputs[0], op.axes)
+
+
+def _join(node: Node, inputs: Sequence[Any]) -> Any:
+    op: Join = node.op  # type: ignore[assignment]
+    return np.concatenate(inputs, op.axis)
+
+
+def _reduce(node: Node, inputs: Sequence[Any]) -> Any:
+    op: Reduce = node.op  # type: ignore[assignment]
+    x = np.asarray(inputs[0])
+    if op.axes not in ((0,), tuple(range(x.ndim))):
+        left = [axis for axis in range(x.ndim) if axis not in op.axes]
+        x = x.transpose(*op.axes, *left).reshape(-1, *(x.shape[axis] for axis in left))
+        op = replace(op, axes=(0,))
+    return reduced(op, np.ascontiguousarray(x)).reshape(node.spec.shape)
+
+
+def reduced(op: Reduce, x: Array) -> Array:
+    """Return a reduction of an array, of which some blocks make a pass."""
+    spec = ArraySpec(x.shape, x.dtype)
+    made = Reduction(op.operation, op.params, spec, len(op.axes) == x.ndim)
+    kept = tally(made)
+    state = kept.nbytes
+    blocks, strip = choose_blocks(
+        spec.rows,
+        spec.row_bytes,
+        alignment=1,
+        halo=0,
+        state_bytes=state,
+        kept_bytes=0 if kept.exact else state,
+        block_rows=None,
+    )
+    states = kept.states(kept.slots(len(blocks), 1), np.empty)
+    kept.reset(states)
+    runner = Accumulator(kept, states, 0)
+    for number, (start, stop) in enumerate(blocks):
+        runner.begin(number)
+        for at in range(start, stop, strip):
+            runner.add(x[at : min(at + strip, stop)], at)
+        runner.end()
+    runner.finish()
+    kept.combine_slots(states)
+    return cast_result(made, made.result(kept.total(states)))
+
+
+COMPUTED: Mapping[type[Any], Compute] = MappingProxyType(
+    {
+        Read: _read,
+        Constant: _constant,
+        Elementwise: _elementwise,
+        Select: _select,
+        Reshape: _reshape,
+        Permute: _permute,
+        Join: _join,
+        Reduce: _reduce,
+    }
+)
