@@ -145,7 +145,7 @@ def shape(sizes: tuple[int, ...]) -> str:
 def place(source: Source) -> str:
     """Return where a source lies."""
     if isinstance(source, DatasetSource):
-        several = f" ({len(source.parts)} files)" if source.glob else ""
+        several = f" ({len(source.whole.parts)} files)" if source.glob else ""
         return f"{source}{several}"
     return "an array in memory"
 

@@ -34,7 +34,7 @@ def output_address(output: AddressLike | None, *, rowwise: bool = False) -> Addr
             + "; the results are returned: write out[...] = sharedcompute.reduce(...)"
             * (not rowwise and isinstance(given, np.ndarray))
         )
-    return None if output is None else Address.parse(output)
+    return None if output is None else Address.parse(output).literal
 
 
 def group_of(output: Address | None) -> str | None:

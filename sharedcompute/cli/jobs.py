@@ -134,7 +134,9 @@ def _rowwise(
     asked = settings(options)
     op = expect(named, *(("map", "stencil") if command == "map" else (command,)))
     source = as_source(given.input, asked.reading.allow_external)
-    _run(map_job(op, source, Address.parse(str(given.output)), asked, params), asked, options)
+    _run(
+        map_job(op, source, Address.parse(str(given.output)).literal, asked, params), asked, options
+    )
 
 
 @click.command()
@@ -196,7 +198,7 @@ def iterate(
     given = read_words(words, op_from, command, out=True)
     one = given.one(command, f"{command} one at a time")
     named, asked = parameters(params), settings(options)
-    op, output = expect_iterative(one, command), Address.parse(str(given.output))
+    op, output = expect_iterative(one, command), Address.parse(str(given.output)).literal
     source = as_source(given.input, asked.reading.allow_external)
     _run(fit_job(op, source, output, asked, named), asked, options)
 
@@ -228,7 +230,7 @@ def _reduce(
     from sharedcompute.api.reductions import reduce_job  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
 
-    address = Address.parse(output) if output is not None else None
+    address = Address.parse(output).literal if output is not None else None
     job = reduce_job(tuple(operations), source, address, axis, asked, params)
     columns = 1 if axis == "all" else math.prod(source.shape[1:])
     if address is None and columns > FEW:
@@ -251,7 +253,7 @@ def run(job: Path, output: str | None, **options: object) -> None:
     from sharedcompute.planning.job import ReduceStep  # noqa: PLC0415
     from sharedcompute.planning.jobfile import read_job  # noqa: PLC0415
 
-    described = read_job(job, None if output is None else Address.parse(output))
+    described = read_job(job, None if output is None else Address.parse(output).literal)
     reduces = any(isinstance(step, ReduceStep) for step in described.steps)
     if described.output is None and not reduces:
         raise InputError(f'{job}: expected output = "FILE", or reductions to print, got neither')

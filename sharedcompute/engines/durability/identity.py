@@ -94,6 +94,8 @@ def _input(job: Job) -> Record:
         assert isinstance(source, ArraySource)
         return {"the input array": fingerprint(source.array)}
     dataset = {"the input dataset": f"{source.path} {source.shape} {source.stored_dtype.str}"}
+    if source.window is not None:
+        dataset["the window of the input"] = str(source.window)
     return {**dataset, "decode_cf": job.decode_cf}
 
 
@@ -148,5 +150,5 @@ def _what(task: Job | Repack) -> str:
     names = [",".join(op.name for op, _ in operations_of(step)) for step in task.steps]
     source, read = task.source, "an array in memory"
     if isinstance(source, DatasetSource):
-        read = str(Address(Path(source.glob or source.file).name, source.path))
+        read = source.named(Path(source.glob or source.file).name)
     return f"{' | '.join(names)} of {read}"

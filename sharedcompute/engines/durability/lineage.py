@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def record(job: Job, number: int) -> dict[str, object]:
     if isinstance(source, DatasetSource):
         # The name without its folder: the same job elsewhere writes the same bytes.
         name = Path(source.glob or source.file).name
-        read = {"input": str(Address(name, source.path))}
+        read = {"input": source.named(name)}
         return {**read, **({"decode_cf": True} if job.packing else {}), "steps": steps}
     return {"input": "an array in memory", "steps": steps}
 
@@ -49,7 +50,7 @@ def _plain(given: Mapping[str, object]) -> dict[str, object]:
             return f"array of {value.dtype} {value.shape} ({fingerprint(value)})"
         if isinstance(value, str) and "::" in value:
             address = Address.parse(value)
-            return str(Address(Path(address.file).name, address.path))
+            return str(replace(address, file=Path(address.file).name))
         try:
             json.dumps(value)
         except TypeError:

@@ -73,9 +73,19 @@ class ChunkGrid:
         sides = zip(self.corner(number), self.chunks, self.shape, strict=True)
         return tuple(slice(at, min(at + chunk, n)) for at, chunk, n in sides)
 
-    def pieces(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Piece]:
-        """Yield the chunks of a box that is not empty, in C order."""
-        axes = zip(corner, shape, self.chunks, self.strides, strict=True)
+    def pieces(
+        self, corner: tuple[int, ...], shape: tuple[int, ...], steps: tuple[int, ...] = ()
+    ) -> Iterator[Piece]:
+        """Yield the chunks of a box that is not empty, in C order.
+
+        Parameters
+        ----------
+        corner, shape : tuple of int
+        steps : tuple of int
+            Only every ``step``-th element along each axis; `shape` is that of these.
+        """
+        steps = steps or (1,) * len(shape)
+        axes = zip(corner, shape, self.chunks, self.strides, steps, strict=True)
         for parts in itertools.product(*(_cuts(*axis) for axis in axes)):
             numbers, inside, of_chunk = zip(*parts, strict=True)
             yield Piece(sum(numbers), inside, of_chunk)
@@ -86,15 +96,24 @@ def box_at(corner: tuple[int, ...], shape: tuple[int, ...]) -> Sides:
     return tuple(slice(at, at + side) for at, side in zip(corner, shape, strict=True))
 
 
-def _cuts(at: int, side: int, chunk: int, stride: int) -> list[tuple[int, slice, slice]]:
-    """Cut one axis of a box at the borders of chunks."""
-    cuts = []
-    for index in range(at // chunk, -(-(at + side) // chunk)):
-        first, last = max(at, index * chunk), min(at + side, (index + 1) * chunk)
-        begins = index * chunk
-        cuts.append(
-            (index * stride, slice(first - at, last - at), slice(first - begins, last - begins))
-        )
+def elements_at(
+    corner: tuple[int, ...], shape: tuple[int, ...], steps: tuple[int, ...]
+) -> tuple[slice, ...]:
+    """Return the index of `shape` elements from `corner` on, every ``step``-th along each axis."""
+    axes = zip(corner, shape, steps or (1,) * len(shape), strict=True)
+    return tuple(slice(at, at + max(0, (side - 1) * step + 1), step) for at, side, step in axes)
+
+
+def _cuts(at: int, side: int, chunk: int, stride: int, step: int) -> list[tuple[int, slice, slice]]:
+    """Cut one axis of a box at the borders of chunks; those with no element of it are left out."""
+    cuts, done = [], 0
+    while done < side:
+        first = at + done * step
+        index, inside = divmod(first, chunk)
+        until = min(side, -(-((index + 1) * chunk - at) // step))
+        of_chunk = slice(inside, inside + (until - 1 - done) * step + 1, step)
+        cuts.append((index * stride, slice(done, until), of_chunk))
+        done = until
     return cuts
 
 

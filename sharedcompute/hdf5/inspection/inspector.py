@@ -36,8 +36,10 @@ from sharedcompute.hdf5.reading.parts import read_paths
 from sharedcompute.hdf5.reading.read_paths import choose_read_path
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.stored import Part
+from sharedcompute.hdf5.reading.windowed import windowed
 from sharedcompute.hdf5.safety.access import AccessPolicy, source_file, storage_file
 from sharedcompute.hdf5.safety.files import check_file, open_file
+from sharedcompute.hdf5.safety.links import follow
 from sharedcompute.hdf5.safety.sandbox import (
     FileStates,
     explain_damage,
@@ -45,6 +47,7 @@ from sharedcompute.hdf5.safety.sandbox import (
     once,
     run_sandboxed,
 )
+from sharedcompute.hdf5.window import Window, WindowText
 from sharedcompute.system import disposable
 from sharedcompute.system.disposable import LostError
 from sharedcompute.system.machine import format_size
@@ -60,7 +63,7 @@ def open_source(address: Address | str, allow_external: bool = False) -> Dataset
     """Find and check the dataset that `address` means; the files of a glob are joined along rows.
 
     Without PATH it is the only array of numbers in the file. Dimension scales, their bounds, and
-    scalars do not count.
+    scalars do not count. A dataset whose very name ends with what looks like a window is that one.
 
     Parameters
     ----------
@@ -75,20 +78,40 @@ def open_source(address: Address | str, allow_external: bool = False) -> Dataset
     """
     address = Address.parse(address)
     files = tuple(matching_files(address.file))
-    asked = files, address.path, allow_external
+    literal = None if address.window is None else address.literal.path
+    asked = files, address.path, literal, allow_external
     if _is_as_it_was(once(files, _files_of, address.file, *asked)):
         # What has survived it does so again, and this process sees locks and the like as they are.
         sources = explain_damage(address.file, _open_all, asked)
     else:
         sources = _open_sandboxed(address.file, *asked)
-    return join(sources, address.file) if len(sources) > 1 else sources[0]
+    found = join(sources, address.file) if len(sources) > 1 else sources[0]
+    if address.window is None or found.path == literal:
+        return found
+    return windowed(found, window_of(found, address.window))
+
+
+def window_of(source: DatasetSource, text: WindowText) -> Window:
+    """Return the window of a source that is written after its address.
+
+    Raises
+    ------
+    InputError
+        It is none, or not of this source.
+    """
+    try:
+        return Window.of(text.keys, source.shape)
+    except IndexError as problem:
+        raise InputError(
+            f"expected a window of {source}, whose shape is {source.shape}, got {text}: {problem}"
+        ) from None
 
 
 def _files_of(
-    named: str, files: tuple[str, ...], path: str | None, allow_external: bool
+    named: str, files: tuple[str, ...], path: str | None, literal: str | None, allow_external: bool
 ) -> tuple[tuple[str, ...], FileStates]:
     """Open the datasets where that is safe; return all files they lie in, and their states."""
-    sources = _open_sandboxed(named, files, path, allow_external)
+    sources = _open_sandboxed(named, files, path, literal, allow_external)
     found = tuple(dict.fromkeys(file for source in sources for file in source.reads.names))
     return found, file_states(found)
 
@@ -99,27 +122,31 @@ def _is_as_it_was(seen: tuple[tuple[str, ...], FileStates]) -> bool:
 
 
 def _open_sandboxed(
-    named: str, files: tuple[str, ...], path: str | None, allow_external: bool
+    named: str, files: tuple[str, ...], path: str | None, literal: str | None, allow_external: bool
 ) -> list[DatasetSource]:
     try:
-        return run_sandboxed(named, _open_all, files, path, allow_external)
+        return run_sandboxed(named, _open_all, files, path, literal, allow_external)
     except LostError:
         if len(files) == 1:
             raise
         # One by one, to name the file.
-        return [run_sandboxed(f, _open_all, (f,), path, allow_external)[0] for f in files]
+        return [run_sandboxed(f, _open_all, (f,), path, literal, allow_external)[0] for f in files]
 
 
 def _open_all(
-    files: tuple[str, ...], path: str | None, allow_external: bool
+    files: tuple[str, ...], path: str | None, literal: str | None, allow_external: bool
 ) -> list[DatasetSource]:
-    return [_open_one(file, path, allow_external) for file in files]
+    return [_open_one(file, path, literal, allow_external) for file in files]
 
 
-def _open_one(file: str, path: str | None, allow_external: bool) -> DatasetSource:
+def _open_one(
+    file: str, path: str | None, literal: str | None, allow_external: bool
+) -> DatasetSource:
     disposable.progress()
     policy = AccessPolicy.of(file, allow_external)
     with open_file(check_file(file)) as opened:
+        if literal is not None and follow(opened, literal, policy) is not None:
+            path = literal
         found = Inspector(policy).source(find_dataset(opened, path, policy))
     # Those of links on the way, and of sources that HDF5 reads, are in no description of their own.
     return replace(found, seen=tuple(policy.met.values()))

@@ -81,6 +81,11 @@ def describe(address: Address | str, allow_external: bool = False) -> list[Datas
     """
     address = Address.parse(address)
     files = matching_files(address.file)
+    if address.window is not None:
+        source = open_source(address, allow_external)
+        if source.window is not None:
+            return [_of_window(source)]
+        address = address.literal
     if len(files) > 1:
         source = open_source(address, allow_external)
         return [run_sandboxed(address.file, _joined, source)]
@@ -142,6 +147,21 @@ def _joined(source: DatasetSource) -> DatasetInfo:
         filters=source.filter_names,
         nbytes=source.nbytes,
         stored_nbytes=stored,
+        read_path=source.read_path,
+        reason=source.reason,
+    )
+
+
+def _of_window(source: DatasetSource) -> DatasetInfo:
+    """Describe a window; how many bytes of the file it takes is not known."""
+    return DatasetInfo(
+        path=f"{source.path}{source.window}",
+        shape=source.shape,
+        dtype=str(source.stored_dtype),
+        chunks=source.chunks,
+        filters=source.filter_names,
+        nbytes=source.nbytes,
+        stored_nbytes=0,
         read_path=source.read_path,
         reason=source.reason,
     )

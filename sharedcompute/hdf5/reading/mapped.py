@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sharedcompute.hdf5.format.chunks import elements_at
 from sharedcompute.hdf5.reading.row_reader import (
     Layout,
     ReadAhead,
@@ -17,6 +18,7 @@ from sharedcompute.hdf5.reading.row_reader import (
     read_only,
 )
 from sharedcompute.hdf5.reading.stored import Stored
+from sharedcompute.hdf5.window import Steps
 
 
 def _map_refusal(layout: Layout) -> str:
@@ -69,6 +71,18 @@ class MmapReader(StoredReader):
         self._ahead.after(self._offset + stop * self._row_nbytes)
         return self._rows[start:stop]
 
+    def read_box(self, corner: tuple[int, ...], out: NDArray[Any], steps: Steps = ()) -> None:
+        """Fill `out` with no other elements read than its own."""
+        if self._rows is None:
+            raise ValueError("expected an open reader, got a closed one; open the source again")
+        index = elements_at(corner, out.shape, steps)
+        self._ahead.after(self._offset + index[0].stop * self._row_nbytes)
+        np.copyto(out, self._rows[index])
+
+    def view(self, index: tuple[int | slice, ...]) -> NDArray[Any] | None:
+        """Return a part of the file."""
+        return None if self._rows is None else self._rows[index]
+
     def close(self) -> None:
         """Drop the map; views that are still held keep their pages."""
         self._rows = None
@@ -96,6 +110,11 @@ class CopyReader(MmapReader):
         rows = self._scratch.rows(len(stored))
         np.copyto(rows, stored)
         return read_only(rows)
+
+    def view(self, index: tuple[int | slice, ...]) -> NDArray[Any] | None:
+        """Return None: what lies in the file has to be converted."""
+        del index
+        return None
 
     def close(self) -> None:
         """Drop the map and the buffer."""

@@ -79,6 +79,7 @@ def times_decoded(work: Pass) -> float:
     halo = sum(stage.halo for stage in work.stages)
     edges = 2 * math.ceil(halo / chunk)
     aligned = source.row_alignment % chunk == 0 and work.strip % source.row_alignment == 0
+    aligned = aligned and not source.begins_inside
     if not aligned:
         edges += 1
     # A reader keeps the chunks that its strip ends in, where they are not too large.
