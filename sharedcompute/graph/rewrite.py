@@ -6,7 +6,7 @@ rule can move stays a `Select`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +24,8 @@ from sharedcompute.graph.node import (
     Select,
 )
 from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.reading.windowed import windowed
+from sharedcompute.hdf5.window import Window
 from sharedcompute.operations.specs import ArraySpec
 
 Key = slice | int
@@ -178,7 +180,24 @@ def _of_read(node: Node, keys: Keys) -> Node | None:
     assert isinstance(op, Read)
     if not isinstance(op.source, DatasetSource):
         return None
-    return None
+    # A source has rows: what is one number is the only one of its window.
+    only = all(isinstance(key, int) for key in keys)
+    window = Window.of(tuple(map(_kept, keys)) if only else numpy_keys(keys), node.spec.shape)
+    made = build.read(windowed(op.source, window))
+    return build.reshape(made, ()) if only else made
+
+
+def _kept(key: Key) -> slice:
+    """Return the key of the same place that keeps its axis."""
+    assert isinstance(key, int)
+    return slice(key, key + 1)
+
+
+def numpy_keys(keys: Sequence[Key]) -> Keys:
+    """Return keys as NumPy takes them: a slice backwards to the first element is open there."""
+    return tuple(
+        slice(k.start, None, k.step) if isinstance(k, slice) and k.stop < 0 else k for k in keys
+    )
 
 
 RULES: Mapping[type[Any], Rule] = MappingProxyType(

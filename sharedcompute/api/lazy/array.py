@@ -12,7 +12,14 @@ from numpy.typing import DTypeLike
 
 from sharedcompute.api.lazy import indexing, printing
 from sharedcompute.api.lazy.methods import Methods
-from sharedcompute.api.lazy.opened import Described, chunks_of, source_of
+from sharedcompute.api.lazy.opened import (
+    Opening,
+    attributes_of,
+    chunks_of,
+    names_of,
+    refreshed,
+    source_of,
+)
 from sharedcompute.api.lazy.operators import Operators
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.reading.source import DatasetSource
@@ -80,12 +87,12 @@ class LazyArray(Operators, Methods):
     @property
     def attrs(self) -> Mapping[str, Any]:
         """The attributes of the dataset; none of an expression, whose numbers mean others."""
-        return self._about.attrs
+        return attributes_of(self._node, self.decode_cf)
 
     @property
     def dims(self) -> tuple[str | None, ...]:
         """The names of the dimensions; None for one that has no name."""
-        return self._about.dims
+        return names_of(self._node)
 
     @property
     def device(self) -> str:
@@ -101,10 +108,9 @@ class LazyArray(Operators, Methods):
         InputError
             It is gone, or has another shape or dtype; or the array is none in a file.
         """
-        made = self._about.refreshed(self._node)
-        if made is not self._node:
-            self._node = made
-        found = source_of(made)
+        if isinstance(self._described, Opening):
+            (self._node,) = refreshed((self._node,), self._described.allow_external)
+        found = source_of(self._node)
         if not isinstance(found, DatasetSource):
             raise InputError("expected an array that is read from a file, got an expression")
         return found
@@ -112,7 +118,7 @@ class LazyArray(Operators, Methods):
     @property
     def decode_cf(self) -> bool:
         """Whether the CF attributes of the dataset are applied to what is read."""
-        return isinstance(self._described, Described) and self._described.decode_cf
+        return isinstance(self._described, Opening) and self._described.decode_cf
 
     def __len__(self) -> int:
         if not self.shape:
@@ -208,12 +214,6 @@ class LazyArray(Operators, Methods):
     def _repr_html_(self) -> str:
         """Return what notebooks show: a small table."""
         return printing.table(self._node, self.dims)
-
-    @property
-    def _about(self) -> Described:
-        from sharedcompute.api.lazy.opened import described  # noqa: PLC0415
-
-        return described(self._node, self._described)
 
     def _number(self) -> Any:
         """Compute the one element."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,33 +12,18 @@ from sharedcompute.api.lazy.operands import node_of
 from sharedcompute.errors import InputError
 from sharedcompute.graph import build
 from sharedcompute.graph.node import Attributes, Constant, Elementwise, Node
-from sharedcompute.operations.specs import Array, ArraySpec, DType
-
-OTHERS: Mapping[str, Callable[..., Array]] = MappingProxyType(
-    {"where": np.where, "real": np.real, "imag": np.imag, "clip": np.clip}
-)
-"""The functions that are none of NumPy's ufuncs."""
-
-SMALL = range(128)
-"""Whole numbers that every dtype has: which of them it is does not matter for the result's dtype."""
+from sharedcompute.operations.specs import ArraySpec, DType
+from sharedcompute.ufuncs.functions import FUNCTIONS
+from sharedcompute.ufuncs.promotion import power_operator, result_dtype
 
 Shape = tuple[int, ...]
 
 
-def function(name: str, attributes: Attributes = ()) -> Callable[..., Array]:
-    """Return what computes a function of elements, of whole arrays."""
-    if name == "astype":
-        dtype: DType = dict(attributes)["dtype"]
-        return lambda x: np.asarray(x).astype(dtype)
-    if name == "round":
-        return functools.partial(np.round, decimals=dict(attributes)["decimals"])
-    return OTHERS.get(name) or _ufunc(name)
-
-
 @functools.cache
-def _ufunc(name: str) -> np.ufunc:
-    found: np.ufunc = getattr(np, name)
-    return found
+def function(name: str, attributes: Attributes = ()) -> Callable[..., Any]:
+    """Return what computes a function of elements, of whole arrays."""
+    called = FUNCTIONS[name].call
+    return functools.partial(called, **dict(attributes)) if attributes else called
 
 
 def call(name: str, *operands: object) -> Node:
@@ -57,84 +41,40 @@ def call(name: str, *operands: object) -> Node:
     return of_nodes(name, *map(node_of, operands))
 
 
-def of_nodes(name: str, *nodes: Node) -> Node:
+def of_nodes(name: str, *nodes: Node, attributes: Attributes = ()) -> Node:
     """Return the node of a function of the arrays of nodes."""
-    dtype = result_dtype(name, nodes)
+    kinds = [
+        op.value if type(op := node.op) is Constant else node.spec.dtype for node in nodes
+    ]
+    dtype = result_dtype(name, kinds, attributes)
+    if dtype.kind not in "biufc" or dtype.itemsize > 16 or dtype == np.longdouble:
+        raise InputError(f"{name}: expected a result of numbers, got dtype {dtype}: cast first")
     shape: Shape = ()
     for node in nodes:
         found = node.spec.shape
         if found and found != shape:
             shape = found if not shape else build.broadcast(nodes)
-    return Node(Elementwise(name), nodes, ArraySpec(shape, dtype))
-
-
-def result_dtype(name: str, nodes: tuple[Node, ...]) -> DType:
-    """Return the dtype of the result, as NumPy has it."""
-    given = tuple(map(_kind, nodes))
-    if all(isinstance(kind, np.dtype | type) for kind in given):
-        return _known_dtype(name, given)
-    return _tried_dtype(name, tuple(map(_sample, nodes)))
-
-
-def _kind(node: Node) -> DType | type | None:
-    """Return what of a node decides the dtype of a result; None where its value does."""
-    op = node.op
-    if not isinstance(op, Constant) or isinstance(op.value, np.generic):
-        return node.spec.dtype
-    value: object = op.value
-    return type(value) if not isinstance(value, int) or value in SMALL else None
-
-
-@functools.cache
-def _known_dtype(name: str, given: tuple[DType | type, ...]) -> DType:
-    return _tried_dtype(
-        name, tuple(np.empty(0, k) if isinstance(k, np.dtype) else k(1) for k in given)
-    )
-
-
-def _sample(node: Node) -> Any:
-    op = node.op
-    if isinstance(op, Constant) and not isinstance(op.value, np.generic):
-        return op.value
-    return np.empty(0, node.spec.dtype)
-
-
-def _tried_dtype(name: str, samples: tuple[Any, ...]) -> DType:
-    with np.errstate(all="ignore"):
-        found = function(name)(*samples)
-    dtype: DType = np.asarray(found).dtype
-    if dtype.kind not in "biufc" or dtype.itemsize > 16 or dtype == np.longdouble:
-        raise InputError(f"{name}: expected a result of numbers, got dtype {dtype}: cast first")
-    return dtype
+    return Node(Elementwise(name, attributes), nodes, ArraySpec(shape, dtype))
 
 
 def astype(node: Node, dtype: DType) -> Node:
     """Return the node of the same numbers in another dtype."""
     if node.spec.dtype == dtype:
         return node
-    return build.elementwise("astype", dtype, (node,), (("dtype", dtype),))
+    return of_nodes("astype", node, attributes=(("dtype", dtype),))
 
 
 def power(base: Node, exponent: Node) -> Node:
     """Return the node of ``base ** exponent``, which is a square where NumPy's operator makes one."""
-    value = exponent.op.value if isinstance(exponent.op, Constant) else None
-    kind = base.spec.dtype.kind
-    if base.spec.shape:
-        if type(value) is int and value == 2 and kind in "iufc":
-            return of_nodes("square", base)
-        if type(value) is int and value == -1 and kind in "fc":
-            return of_nodes("reciprocal", base)
-        if type(value) is float and value == 0.5 and kind in "fc":
-            return of_nodes("sqrt", base)
-    return of_nodes("power", base, exponent)
+    op = exponent.op
+    given = op.value if isinstance(op, Constant) else exponent.spec.dtype
+    name = power_operator(base.spec.dtype, given)
+    return of_nodes(name, base, exponent) if name == "power" else of_nodes(name, base)
 
 
 def rounded(node: Node, decimals: int) -> Node:
     """Return the node of numbers rounded to decimals (numpy.round)."""
-    attributes = (("decimals", decimals),)
-    with np.errstate(all="ignore"):
-        dtype = function("round", attributes)(np.empty(0, node.spec.dtype)).dtype
-    return build.elementwise("round", dtype, (node,), attributes)
+    return of_nodes("round", node, attributes=(("decimals", decimals),))
 
 
 def clipped(node: Node, low: object, high: object) -> Node:

@@ -26,6 +26,7 @@ from sharedcompute.graph.node import (
     Select,
     ordered,
 )
+from sharedcompute.graph.rewrite import numpy_keys
 from sharedcompute.operations.reductions.accumulator import Accumulator
 from sharedcompute.operations.reductions.reduction import Reduction, cast_result
 from sharedcompute.operations.reductions.tally import tally
@@ -97,13 +98,6 @@ def _elementwise(node: Node, inputs: Sequence[Any]) -> Any:
 def _select(node: Node, inputs: Sequence[Any]) -> Any:
     op: Select = node.op  # type: ignore[assignment]
     return inputs[0][numpy_keys(op.keys)]
-
-
-def numpy_keys(keys: Sequence[slice | int]) -> tuple[slice | int, ...]:
-    """Return keys as NumPy takes them: a slice backwards to the first element is open there."""
-    return tuple(
-        slice(k.start, None, k.step) if isinstance(k, slice) and k.stop < 0 else k for k in keys
-    )
 
 
 def _reshape(node: Node, inputs: Sequence[Any]) -> Any:
