@@ -10,7 +10,8 @@ import numpy as np
 
 from sharedcompute import events
 from sharedcompute.api import fits, maps
-from sharedcompute.api.dataset import Dataset, open_dataset
+from sharedcompute.api.lazy.array import LazyArray
+from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
@@ -48,9 +49,9 @@ class Rows(Protocol):
 def opened(given: ArrayInput) -> Rows | None:
     """Return what is given as rows, unless it is for scikit-learn to convert to an array."""
     if isinstance(given, str | os.PathLike | Address):
-        return open_dataset(given)
+        return open_array(given)
     refuse_meaning(given)
-    if isinstance(given, Dataset | SharedArray):
+    if isinstance(given, LazyArray | SharedArray):
         return given
     if type(given).__module__.startswith("h5py") and hasattr(given, "chunks"):
         there: Any = given
@@ -81,7 +82,7 @@ class Estimator(BaseEstimator):
         params: Mapping[str, Any],
         output: AddressLike | Array | None,
         overwrite: bool,
-    ) -> Array | Dataset:
+    ) -> Array | LazyArray:
         """Compute a row for each row of `X`, in memory or at an address."""
         x = self._checked(X)
         how = {"overwrite": overwrite, **self._running()}

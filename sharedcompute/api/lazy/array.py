@@ -21,12 +21,13 @@ from sharedcompute.api.lazy.opened import (
     source_of,
 )
 from sharedcompute.api.lazy.operators import Operators
+from sharedcompute.api.lazy.runs import Runs
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.specs import Array, DType
 
 
-class LazyArray(Operators, Methods):
+class LazyArray(Operators, Methods, Runs):
     """An array that is computed when its numbers are asked for.
 
     NumPy's operators, ufuncs and functions on it give lazy arrays again; nothing is read before
@@ -109,7 +110,7 @@ class LazyArray(Operators, Methods):
             It is gone, or has another shape or dtype; or the array is none in a file.
         """
         if isinstance(self._described, Opening):
-            (self._node,) = refreshed((self._node,), self._described.allow_external)
+            (self._node,) = refreshed((self._node,), self._described)
         found = source_of(self._node)
         if not isinstance(found, DatasetSource):
             raise InputError("expected an array that is read from a file, got an expression")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -13,17 +11,9 @@ from sharedcompute.errors import InputError
 from sharedcompute.graph import build
 from sharedcompute.graph.node import Attributes, Constant, Elementwise, Node
 from sharedcompute.operations.specs import ArraySpec, DType
-from sharedcompute.ufuncs.functions import FUNCTIONS
 from sharedcompute.ufuncs.promotion import power_operator, result_dtype
 
 Shape = tuple[int, ...]
-
-
-@functools.cache
-def function(name: str, attributes: Attributes = ()) -> Callable[..., Any]:
-    """Return what computes a function of elements, of whole arrays."""
-    called = FUNCTIONS[name].call
-    return functools.partial(called, **dict(attributes)) if attributes else called
 
 
 def call(name: str, *operands: object) -> Node:
@@ -43,18 +33,37 @@ def call(name: str, *operands: object) -> Node:
 
 def of_nodes(name: str, *nodes: Node, attributes: Attributes = ()) -> Node:
     """Return the node of a function of the arrays of nodes."""
-    kinds = [
-        op.value if type(op := node.op) is Constant else node.spec.dtype for node in nodes
-    ]
-    dtype = result_dtype(name, kinds, attributes)
-    if dtype.kind not in "biufc" or dtype.itemsize > 16 or dtype == np.longdouble:
-        raise InputError(f"{name}: expected a result of numbers, got dtype {dtype}: cast first")
+    dtype = _dtype(name, tuple([_kind(node) for node in nodes]), attributes)
     shape: Shape = ()
     for node in nodes:
         found = node.spec.shape
         if found and found != shape:
             shape = found if not shape else build.broadcast(nodes)
     return Node(Elementwise(name, attributes), nodes, ArraySpec(shape, dtype))
+
+
+def _kind(node: Node) -> DType | type | int:
+    """Return what of an operand decides the dtype of the result.
+
+    Of Python's numbers that is their type, and of large integers whether they fit.
+    """
+    op = node.op
+    if type(op) is not Constant:
+        return node.spec.dtype
+    kind = type(op.value)
+    if kind is float or kind is complex:
+        return kind
+    if kind is int:
+        return kind if 0 < op.value < 128 else op.value  # type: ignore[return-value]
+    return node.spec.dtype
+
+
+@functools.lru_cache(maxsize=4096)
+def _dtype(name: str, kinds: tuple[DType | type | int, ...], attributes: Attributes) -> DType:
+    dtype = result_dtype(name, [k(1) if isinstance(k, type) else k for k in kinds], attributes)
+    if dtype.kind not in "biufc" or dtype.itemsize > 16 or dtype == np.longdouble:
+        raise InputError(f"{name}: expected a result of numbers, got dtype {dtype}: cast first")
+    return dtype
 
 
 def astype(node: Node, dtype: DType) -> Node:

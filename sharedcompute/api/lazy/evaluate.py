@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.api.lazy.elementwise import function
 from sharedcompute.graph.node import (
     Constant,
     Elementwise,
@@ -33,11 +32,24 @@ from sharedcompute.operations.reductions.tally import tally
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.planning.budget.blocks import choose_blocks
 from sharedcompute.planning.in_memory import ArraySource
+from sharedcompute.ufuncs.functions import FUNCTIONS
 
 LIMIT = 1 << 20
-"""Bytes of all arrays that are read, and of each that is computed, up to which it is done so."""
+"""Bytes of each array that is read or computed, up to which it is done so."""
 
+DEEPEST = 100
+"""Nodes one below the other that are gone down by calls of functions."""
+
+Values = dict[int, Any]
 Compute = Callable[[Node, Sequence[Any]], Any]
+
+
+class _TooLargeError(Exception):
+    """A node is too large, or of a kind that only a job computes."""
+
+
+class _TooDeepError(Exception):
+    """Nodes are too many, one below the other, to be gone down by calls."""
 
 
 def evaluate(results: Sequence[Node]) -> list[Array] | None:
@@ -45,34 +57,47 @@ def evaluate(results: Sequence[Node]) -> list[Array] | None:
 
     Each array is the caller's own.
     """
-    nodes = ordered(results)
-    if not _is_small(nodes):
-        return None
-    values: dict[int, Any] = {}
+    values: Values = {}
     with np.errstate(all="ignore"):
-        for node in nodes:
-            inputs = [values[id(given)] for given in node.inputs]
-            values[id(node)] = COMPUTED[type(node.op)](node, inputs)
-    return [_own(values[id(node)], node) for node in results]
+        try:
+            return [_own(_value(node, values, 0), node) for node in results]
+        except _TooLargeError:
+            return None
+        except _TooDeepError:
+            pass
+        try:
+            for node in ordered(results):
+                _value(node, values, 0)
+        except _TooLargeError:
+            return None
+        return [_own(_value(node, values, 0), node) for node in results]
 
 
-def _is_small(nodes: Sequence[Node]) -> bool:
-    read = 0
-    for node in nodes:
-        op, spec = node.op, node.spec
-        if type(op) not in COMPUTED or (type(op) is Reduce and (op.exact or op.running)):
-            return False
-        size = spec.dtype.itemsize
-        for side in spec.shape:
-            size *= side
-        if size > LIMIT:
-            return False
-        if type(op) is Read:
-            source = op.source
-            if not (type(source) is ArraySource and isinstance(source.array, np.ndarray)):
-                return False
-            read += size
-    return read <= LIMIT
+def _value(node: Node, values: Values, depth: int) -> Any:
+    """Return the array of a node, or the number that it is."""
+    found = values.get(id(node))
+    if found is not None:
+        return found
+    op = node.op
+    if type(op) is Constant:
+        return op.value
+    spec = node.spec
+    size = spec.dtype.itemsize
+    for side in spec.shape:
+        size *= side
+    if size > LIMIT or depth > DEEPEST:
+        raise _TooLargeError if size > LIMIT else _TooDeepError
+    if type(op) is Elementwise:
+        called = FUNCTIONS[op.function].call
+        inputs = [_value(given, values, depth + 1) for given in node.inputs]
+        found = called(*inputs) if not op.attributes else called(*inputs, **dict(op.attributes))
+    else:
+        compute = COMPUTED.get(type(op))
+        if compute is None:
+            raise _TooLargeError
+        found = compute(node, [_value(given, values, depth + 1) for given in node.inputs])
+    values[id(node)] = found
+    return found
 
 
 def _own(value: Any, node: Node) -> Array:
@@ -83,16 +108,10 @@ def _own(value: Any, node: Node) -> Array:
 
 def _read(node: Node, _: Sequence[Any]) -> Any:
     source: ArraySource = node.op.source  # type: ignore[union-attr,assignment]
-    return source.array if type(source.array) is np.ndarray else np.asarray(source.array)
-
-
-def _constant(node: Node, _: Sequence[Any]) -> Any:
-    return node.op.value  # type: ignore[union-attr]
-
-
-def _elementwise(node: Node, inputs: Sequence[Any]) -> Any:
-    op: Elementwise = node.op  # type: ignore[assignment]
-    return function(op.function, op.attributes)(*inputs)
+    array = source.array if isinstance(source, ArraySource) else None
+    if not isinstance(array, np.ndarray):
+        raise _TooLargeError
+    return array if type(array) is np.ndarray else array.view(np.ndarray)
 
 
 def _select(node: Node, inputs: Sequence[Any]) -> Any:
@@ -116,6 +135,8 @@ def _join(node: Node, inputs: Sequence[Any]) -> Any:
 
 def _reduce(node: Node, inputs: Sequence[Any]) -> Any:
     op: Reduce = node.op  # type: ignore[assignment]
+    if op.exact or op.running:
+        raise _TooLargeError
     x = np.asarray(inputs[0])
     if op.axes not in ((0,), tuple(range(x.ndim))):
         left = [axis for axis in range(x.ndim) if axis not in op.axes]
@@ -155,8 +176,6 @@ def reduced(op: Reduce, x: Array) -> Array:
 COMPUTED: Mapping[type[Any], Compute] = MappingProxyType(
     {
         Read: _read,
-        Constant: _constant,
-        Elementwise: _elementwise,
         Select: _select,
         Reshape: _reshape,
         Permute: _permute,

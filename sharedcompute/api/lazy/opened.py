@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,11 +28,15 @@ from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.inspection.labels import labels_of
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.windowed import windowed
+from sharedcompute.kernels import packing
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.planning.in_memory import ArraySource
 
 Names = tuple[str | None, ...]
+
+DECODING = (build.widen, packing.unpack, packing.mask)
+"""The kernels by which a dataset is decoded."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +60,16 @@ class Opening:
     Parameters
     ----------
     decode_cf, allow_external : bool
+    home : str
+        The folder that relative names were meant from, as a part of a glob.
     """
 
     decode_cf: bool = False
     allow_external: bool = False
+    home: str = ""
+
+
+AS_IT_IS = Opening()
 
 
 def decoded(source: DatasetSource, decode_cf: bool) -> Node:
@@ -72,10 +83,13 @@ def decoded(source: DatasetSource, decode_cf: bool) -> Node:
 
 
 def source_of(node: Node) -> Source | None:
-    """Return what is read, where a node is just that; decoding does not matter."""
-    while isinstance(node.op, Rowwise) and node.op.stage.elementwise and len(node.inputs) == 1:
+    """Return what is read, where a node is just that, or a dataset that is decoded."""
+    if isinstance(node.op, Read):
+        return node.op.source
+    while isinstance(node.op, Rowwise) and node.op.stage.kernel in DECODING:
         node = node.inputs[0]
-    return node.op.source if isinstance(node.op, Read) else None
+    found = node.op.source if isinstance(node.op, Read) else None
+    return found if isinstance(found, DatasetSource) else None
 
 
 def chunks_of(node: Node) -> tuple[int, ...] | None:
@@ -88,7 +102,7 @@ def chunks_of(node: Node) -> tuple[int, ...] | None:
     return None
 
 
-def refreshed(results: Sequence[Node], allow_external: bool = False) -> list[Node]:
+def refreshed(results: Sequence[Node], opening: Opening = AS_IT_IS) -> list[Node]:
     """Return the same results of files as they are now.
 
     Raises
@@ -102,18 +116,18 @@ def refreshed(results: Sequence[Node], allow_external: bool = False) -> list[Nod
         inputs = tuple(changed.get(id(i), i) for i in node.inputs)
         if isinstance(op, Read) and isinstance(op.source, DatasetSource):
             if not op.source.reads.are_there:
-                changed[id(node)] = replace(node, op=Read(_again(op.source, allow_external)), _key="")
+                changed[id(node)] = replace(node, op=Read(_again(op.source, opening)), _key="")
         elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
             changed[id(node)] = Node(op, inputs, node.spec)
     return [changed.get(id(node), node) for node in results]
 
 
-def _again(source: DatasetSource, allow_external: bool) -> DatasetSource:
+def _again(source: DatasetSource, opening: Opening) -> DatasetSource:
     """Describe a dataset anew."""
-    decode_cf = any(part.unpacking for part in source.parts)
-    address = Address(source.glob or source.file, source.path)
-    now = as_asked(open_source(address, allow_external), decode_cf)
     whole = source.whole
+    decode_cf = any(part.unpacking for part in whole.parts)
+    address = Address(os.path.join(opening.home, whole.glob or whole.file), whole.path)  # noqa: PTH118
+    now = as_asked(open_source(address, opening.allow_external), decode_cf)
     if (now.shape, now.dtype) != (whole.shape, whole.dtype):
         raise InputError(
             f"expected shape {whole.shape} and dtype {whole.dtype} of {now}, as it was when it was "

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from sharedcompute.api.lazy import elementwise, products
+from sharedcompute.api.lazy import elementwise
 from sharedcompute.api.lazy.operands import NUMBERS, Operand, node_of, number
 from sharedcompute.graph.node import Node
 
@@ -156,8 +156,10 @@ class Operators(Operand):
         return other // self, other % self
 
     def __matmul__(self, other: Any) -> Self:
-        return self._of(products.matmul(self._node, node_of(other)))
+        made: Self = np.matmul(self, other)  # type: ignore[assignment,call-overload]
+        return made
 
     def __rmatmul__(self, other: Any) -> Self:
-        return self._of(products.matmul(node_of(other), self._node))
+        made: Self = np.matmul(other, self)  # type: ignore[assignment,call-overload]
+        return made
 

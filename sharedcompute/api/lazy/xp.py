@@ -1,0 +1,2 @@
+"""The Array API."""
+VERSIONS = ("2024.12",)
