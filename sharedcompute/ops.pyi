@@ -5,7 +5,7 @@ from typing import Literal, TypedDict, Unpack, overload
 
 from numpy.typing import ArrayLike, DTypeLike
 
-from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
@@ -72,7 +72,7 @@ def cast(
     *,
     dtype: DTypeLike,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Convert to another dtype (numpy.ndarray.astype).
 
     Numbers are converted as C converts them: fractions are cut off, and whole numbers that the
@@ -85,8 +85,8 @@ def cast(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. The input's shape, in `dtype`.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. The input's shape, in `dtype`.
     """
 
 @overload
@@ -106,7 +106,7 @@ def scale(
     factor: float = 1.0,
     offset: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Scale linearly: x * factor + offset.
 
     A change of units, such as kelvin to degrees Celsius.
@@ -120,9 +120,9 @@ def scale(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype where it is floating, else float64.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype
+        where it is floating, else float64.
     """
 
 @overload
@@ -142,7 +142,7 @@ def clip(
     lower: float | None = None,
     upper: float | None = None,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Limit to an interval, lower ... upper (numpy.clip).
 
     Values outside the interval become its nearest end; NaN stays. For whole numbers the bounds are
@@ -157,9 +157,8 @@ def clip(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -179,7 +178,7 @@ def threshold(
     level: float,
     value: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Replace what is not above a level: x where x > level, else value.
 
     NaN is kept.
@@ -193,9 +192,8 @@ def threshold(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -215,7 +213,7 @@ def anomaly(
     mean: ArrayLike | str | None = None,
     skipna: bool = False,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Subtract the mean over rows, computed first, or a given mean.
 
     The deviation of each row from the climatology: the mean is computed in double precision by a
@@ -230,9 +228,9 @@ def anomaly(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype where it is floating, else float64.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype
+        where it is floating, else float64.
     """
 
 @overload
@@ -252,7 +250,7 @@ def flatfield(
     dark: ArrayLike | str,
     flat: ArrayLike | str,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Correct a detector's response: (x - dark) / (flat - dark) * mean(flat - dark).
 
     Flat-field correction of frames: counts keep their size, as they are scaled by the mean
@@ -267,9 +265,9 @@ def flatfield(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype where it is floating, else float64.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype
+        where it is floating, else float64.
     """
 
 @overload
@@ -287,7 +285,7 @@ def zscore(
     *,
     skipna: bool = False,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Standardise over rows: (x - mean) / std (scipy.stats.zscore).
 
     Mean and standard deviation (of the population, ddof 0) of each column are computed first, in
@@ -300,9 +298,9 @@ def zscore(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype where it is floating, else float64.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype
+        where it is floating, else float64.
     """
 
 @overload
@@ -320,7 +318,7 @@ def nearest_center(
     *,
     centers: ArrayLike | str,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Find the nearest of some centres (sklearn.cluster.KMeans.predict).
 
     The index of the centre at the least Euclidean distance; the first of equals.
@@ -332,8 +330,8 @@ def nearest_center(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Shape (rows,), int32.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Shape (rows,), int32.
     """
 
 @overload
@@ -351,7 +349,7 @@ def center_distances(
     *,
     centers: ArrayLike | str,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Compute the distance to each of some centres (sklearn.cluster.KMeans.transform).
 
     Euclidean distances, from differences of coordinates.
@@ -363,8 +361,8 @@ def center_distances(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Shape (rows, centres), floating: the
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Shape (rows, centres), floating: the
         input's dtype where it is, else float64.
     """
 
@@ -387,7 +385,7 @@ def project(
     mean: ArrayLike | str | None = None,
     variance: ArrayLike | str | None = None,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Project rows on components: (x - mean) @ components.T.
 
     The coordinates of rows along principal components, which a fit of `pca` gives, as do its means
@@ -404,9 +402,9 @@ def project(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Shape (rows, k), floating: the
-        input's dtype where it is, else float64.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Shape (rows, k), floating: the input's
+        dtype where it is, else float64.
     """
 
 @overload
@@ -426,7 +424,7 @@ def linear(
     coef: ArrayLike | str,
     intercept: ArrayLike | str = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Predict by a linear regression: x @ coef.T + intercept.
 
     The predictions of a linear model whose coefficients `lstsq` or `ridge` gave. Products are taken
@@ -441,8 +439,8 @@ def linear(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Shape (rows,) or (rows, targets),
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Shape (rows,) or (rows, targets),
         floating: the input's dtype where it is, else float64.
     """
 
@@ -471,7 +469,7 @@ def gaussian(
     cval: float = 0.0,
     truncate: float = 4.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Smooth by a Gaussian (scipy.ndimage.gaussian_filter).
 
     A convolution with a sampled Gaussian along each axis in turn, or with a derivative of it.
@@ -494,9 +492,8 @@ def gaussian(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -520,7 +517,7 @@ def uniform(
     mode: Literal["reflect", "constant", "nearest", "mirror", "wrap"] = "reflect",
     cval: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Average over a window (scipy.ndimage.uniform_filter).
 
     A moving average, by a running sum along each axis in turn: its time does not depend on the
@@ -539,9 +536,8 @@ def uniform(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -565,7 +561,7 @@ def median(
     mode: Literal["reflect", "constant", "nearest", "mirror", "wrap"] = "reflect",
     cval: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Take the median over a window (scipy.ndimage.median_filter).
 
     Removes impulse noise and keeps edges. Windows of an even number of elements have the upper one
@@ -584,9 +580,8 @@ def median(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -608,7 +603,7 @@ def sobel(
     mode: Literal["reflect", "constant", "nearest", "mirror", "wrap"] = "reflect",
     cval: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Differentiate by the Sobel operator (scipy.ndimage.sobel).
 
     Differences [-1, 0, 1] along an axis, smoothed by [1, 2, 1] along the others.
@@ -624,9 +619,8 @@ def sobel(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -648,7 +642,7 @@ def laplace(
     mode: Literal["reflect", "constant", "nearest", "mirror", "wrap"] = "reflect",
     cval: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Sum the second derivatives of the axes (scipy.ndimage.laplace).
 
     The second differences [1, -2, 1] of each axis, added up.
@@ -664,9 +658,8 @@ def laplace(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 def count(
@@ -957,7 +950,7 @@ def cumsum(
     *,
     skipna: bool = False,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Accumulate the sum over rows (numpy.cumsum with axis=0).
 
     Blocks of rows are reduced first; a second pass begins each block with the combined result of
@@ -970,8 +963,8 @@ def cumsum(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. The input's shape; dtype as of
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. The input's shape; dtype as of
         numpy.cumsum: int64 or uint64 for whole numbers.
     """
 
@@ -990,7 +983,7 @@ def cumprod(
     *,
     skipna: bool = False,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Accumulate the product over rows (numpy.cumprod with axis=0).
 
     Blocks of rows are reduced first; a second pass begins each block with the combined result of
@@ -1003,8 +996,8 @@ def cumprod(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. The input's shape; dtype as of
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. The input's shape; dtype as of
         numpy.cumsum: int64 or uint64 for whole numbers.
     """
 
@@ -1023,7 +1016,7 @@ def cummax(
     *,
     skipna: bool = False,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Accumulate the maximum over rows (numpy.maximum.accumulate with axis=0).
 
     Blocks of rows are reduced first; a second pass begins each block with the combined result of
@@ -1036,9 +1029,8 @@ def cummax(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 def kmeans(

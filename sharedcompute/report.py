@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
@@ -19,7 +20,6 @@ from sharedcompute.planning.job import Job
 from sharedcompute.planning.passes import Pass, Store
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.planned import Held, Into
-from sharedcompute.graph.ports import Source
 from sharedcompute.planning.proof import Sample
 from sharedcompute.planning.structure import Repack
 from sharedcompute.system.machine import format_size, memory_available

@@ -6,17 +6,18 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from sharedcompute.api.addresses import group_of, output_address
-from sharedcompute.api.lazy.array import LazyArray
-from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.inputs import as_source, is_decoded
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.keywords import check_parameters
+from sharedcompute.api.lazy.array import LazyArray
+from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.catalogue import expect_iterative, find_iterative
 from sharedcompute.operations.fits.declaration import Fit, Iterative
@@ -30,7 +31,6 @@ from sharedcompute.options.groups import (
 )
 from sharedcompute.planning.job import Job, fitting
 from sharedcompute.planning.plan import Plan
-from sharedcompute.graph.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 
 from sharedcompute.api.lazy.array import LazyArray
-from sharedcompute.api.lazy.operands import plain
 from sharedcompute.api.lazy.opened import source_of
+from sharedcompute.api.lazy.operands import plain
 from sharedcompute.api.lazy.running import in_memory
 from sharedcompute.api.typing import ArrayInput
 from sharedcompute.errors import InputError
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.format.names import path_of
 from sharedcompute.hdf5.inspection.inspector import check_size, open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.in_memory import ArraySource
-from sharedcompute.graph.ports import Source
 
 
 def is_decoded(given: object) -> bool:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.fits import plan_iterative
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.keywords import refuse_unknown
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.operations import operation
 from sharedcompute.api.pipelines import StepResult, plan_run
 from sharedcompute.api.plans import JobPlan

@@ -9,22 +9,22 @@ from dataclasses import replace
 import numpy as np
 
 from sharedcompute.api.addresses import dataset_of, output_address
-from sharedcompute.api.lazy.array import LazyArray
-from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.inputs import as_source, is_decoded
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.keywords import check_parameters
+from sharedcompute.api.lazy.array import LazyArray
+from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.job import Job, transform
 from sharedcompute.planning.plan import Plan
-from sharedcompute.graph.ports import Source
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.validation.arrays import refuse_meaning
 

@@ -17,6 +17,7 @@ from sharedcompute.engines.units.pass_work import PassWork, combine
 from sharedcompute.engines.units.proof import ProofWork, Written
 from sharedcompute.engines.units.recode import RecodeWork
 from sharedcompute.events import Event, Listener, PassStarted, StateTaken, ignore
+from sharedcompute.graph.ports import Sink, Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import Created, DatasetSink
 from sharedcompute.operations.reductions.reduction import cast_result
@@ -28,7 +29,6 @@ from sharedcompute.planning.passes import Pass, Store
 from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Encode, Iterate, ReadBack
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.planned import Decoded, Held, Into, ToMemory, everything
-from sharedcompute.graph.ports import Sink, Source
 from sharedcompute.planning.scratch import scratch_folder
 
 

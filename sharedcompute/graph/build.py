@@ -142,9 +142,13 @@ def reduced(
 ) -> Node:
     """Return a reduction along some axes, which are sorted and from 0 on."""
     shape = node.spec.shape
-    left = tuple(1 if axis in axes else n for axis, n in enumerate(shape) if keepdims or axis not in axes)
+    left = tuple(
+        1 if axis in axes else n for axis, n in enumerate(shape) if keepdims or axis not in axes
+    )
     dtype = np.dtype(np.float64) if exact else operation.dtype(node.spec.dtype, params)
-    return Node(Reduce(operation, params, axes, keepdims, exact, running), (node,), ArraySpec(left, dtype))
+    return Node(
+        Reduce(operation, params, axes, keepdims, exact, running), (node,), ArraySpec(left, dtype)
+    )
 
 
 def select(node: Node, keys: tuple[slice | int, ...]) -> Node:

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,18 +141,7 @@ class Model:
     name: str
 
 
-Op = (
-    Read
-    | Constant
-    | Elementwise
-    | Rowwise
-    | Reduce
-    | Select
-    | Reshape
-    | Permute
-    | Join
-    | Model
-)
+Op = Read | Constant | Elementwise | Rowwise | Reduce | Select | Reshape | Permute | Join | Model
 
 
 @dataclass(eq=False, slots=True)
@@ -177,7 +166,7 @@ class Node:
         """A digest of the operation and all that it works on."""
         if not self._key:
             for node in ordered((self,)):
-                node._key = node._key or _digest(node)  # noqa: SLF001 - of the same class
+                node._key = node._key or _digest(node)
         return self._key
 
 
@@ -246,6 +235,8 @@ def _content(value: object) -> tuple[object, ...]:
         return (type(value).__qualname__, *named)
     if isinstance(value, slice):
         return ("slice", value.start, value.stop, value.step)
-    if isinstance(value, str | bytes | int | float | complex | None | np.dtype | types.EllipsisType):
+    if isinstance(
+        value, str | bytes | int | float | complex | None | np.dtype | types.EllipsisType
+    ):
         return (type(value).__name__, repr(value))
     return (type(value).__qualname__, id(value))

@@ -173,7 +173,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
             some = slice(start, start + SCORED_ROWS)
             square = np.empty(len(labels[some]))
             x = np.ascontiguousarray(rows[some])
-            kernels.squares(x, self.cluster_centers_, labels[some], square)
+            kernels.squares(x, self.cluster_centers_, np.asarray(labels[some]), square)
             parts.append(float(square.sum()))
         return -math.fsum(parts)
 

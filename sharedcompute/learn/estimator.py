@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sharedcompute import events
 from sharedcompute.api import fits, maps
+from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.lazy.opening import open_array
-from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
@@ -39,7 +40,7 @@ class Rows(Protocol):
     def dtype(self) -> DType:
         """Their dtype."""
 
-    def __getitem__(self, key: slice, /) -> Array:
+    def __getitem__(self, key: slice, /) -> ArrayLike:
         """Return some of them, as an array."""
 
     def __array__(self) -> Array:

@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.fitted import Fitted
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.events import Listener
 from sharedcompute.learn.estimator import Estimator, in_memory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sharedcompute.graph.ports import Source
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Reduce
 from sharedcompute.operations.parameters import bind
@@ -11,7 +12,6 @@ from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.stages import Carry, Needed, Stage
 from sharedcompute.planning.fit import FitPart
 from sharedcompute.planning.passes import Pass, ReductionOutput, Store, needs, spec_after
-from sharedcompute.graph.ports import Source
 from sharedcompute.rows import Blocks
 
 

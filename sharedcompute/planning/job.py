@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from sharedcompute.errors import InputError
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import normal_path
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.source import DatasetSource
@@ -17,7 +18,6 @@ from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.output import OutputSpec
-from sharedcompute.graph.ports import Source
 
 AXES = ("rows", "all")
 Axis = str | int | None

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sharedcompute.graph.ports import Sink, Source
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.reductions.tally import Tally, tallies
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.operations.stages import Carry, FromModel, Needed, Stage, is_ours
 from sharedcompute.planning.planned import Held, PlannedSink, ToMemory
-from sharedcompute.graph.ports import Sink, Source
 from sharedcompute.rows import Blocks
 
 

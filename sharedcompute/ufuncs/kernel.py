@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from sharedcompute.ufuncs.functions import Array
 from sharedcompute.ufuncs.layout import Shape, merge_axes
 from sharedcompute.ufuncs.program import Program
 from sharedcompute.ufuncs.runner import Runner

@@ -130,7 +130,8 @@ class LazyArray(Operators, Methods, Runs):
         """Index as NumPy does: lazily by slices and whole numbers, at once by arrays."""
         if indexing.is_basic(key):
             return type(self)(indexing.basic(self._node, key), self._described)
-        return self._at_once("indexing with arrays", lambda x, k: x[k], key)
+        found: Self = self._at_once("indexing with arrays", lambda x, k: x[k], key)
+        return found
 
     def __iter__(self) -> Iterator[Self]:
         if not self.shape:
@@ -148,9 +149,7 @@ class LazyArray(Operators, Methods, Runs):
             )
         return np.asarray(self._computed(), dtype=dtype)
 
-    def __array_ufunc__(
-        self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any
-    ) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         """Make NumPy's ufuncs nodes of the graph."""
         from sharedcompute.api.lazy.protocols import call_ufunc  # noqa: PLC0415 - stands on this
 

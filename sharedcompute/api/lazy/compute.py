@@ -9,7 +9,7 @@ from sharedcompute.api.lazy.operands import node_of
 from sharedcompute.api.lazy.running import in_memory
 from sharedcompute.api.lazy.storing import plan_store
 from sharedcompute.api.settings import Settings
-from sharedcompute.api.typing import AddressLike, ArrayInput
+from sharedcompute.api.typing import ArrayInput
 from sharedcompute.events import Listener
 from sharedcompute.operations.specs import Array
 from sharedcompute.options.groups import (

@@ -54,7 +54,8 @@ def _kind(node: Node) -> DType | type | int:
     if kind is float or kind is complex:
         return kind
     if kind is int:
-        return kind if 0 < op.value < 128 else op.value  # type: ignore[return-value]
+        value = int(op.value)
+        return kind if 0 < value < 128 else value
     return node.spec.dtype
 
 
@@ -74,7 +75,7 @@ def astype(node: Node, dtype: DType) -> Node:
 
 
 def power(base: Node, exponent: Node) -> Node:
-    """Return the node of ``base ** exponent``, which is a square where NumPy's operator makes one."""
+    """Return the node of ``base ** exponent``: a square where NumPy's operator makes one."""
     op = exponent.op
     given = op.value if isinstance(op, Constant) else exponent.spec.dtype
     name = power_operator(base.spec.dtype, given)

@@ -28,7 +28,7 @@ def _reduction(name: str, skipna: bool = False) -> Callable[..., Node]:
     def function(
         a: object,
         axis: Axes = None,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
         out: None = None,
         keepdims: bool = False,
         *,
@@ -47,7 +47,7 @@ def _deviation(name: str, skipna: bool = False) -> Callable[..., Node]:
     def function(
         a: object,
         axis: Axes = None,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
         out: None = None,
         ddof: float = 0,
         keepdims: bool = False,
@@ -98,7 +98,10 @@ def _test(name: str) -> Callable[..., Node]:
 
 def _scan(name: str) -> Callable[..., Node]:
     def function(
-        a: object, axis: SupportsIndex | None = None, dtype: DTypeLike = None, out: None = None
+        a: object,
+        axis: SupportsIndex | None = None,
+        dtype: DTypeLike | None = None,
+        out: None = None,
     ) -> Node:
         """Return what accumulates along an axis."""
         del out
@@ -112,8 +115,12 @@ def _where(condition: object, x: object, y: object) -> Node:
 
 
 def _average(
-    a: object, axis: Axes = None, weights: object = None, returned: bool = False,
-    *, keepdims: bool = False,
+    a: object,
+    axis: Axes = None,
+    weights: object = None,
+    returned: bool = False,
+    *,
+    keepdims: bool = False,
 ) -> Node | tuple[Node, Node]:
     node = node_of(a)
     given = np.ones((), node.spec.dtype) if weights is None else weights
@@ -135,8 +142,13 @@ def _nonzero(a: object, axis: Axes = None, *, keepdims: bool = False) -> Node:
 
 
 def _clip(
-    a: object, a_min: object = None, a_max: object = None, out: None = None,
-    *, min: object = None, max: object = None,
+    a: object,
+    a_min: object = None,
+    a_max: object = None,
+    out: None = None,
+    *,
+    min: object = None,
+    max: object = None,
 ) -> Node:
     del out
     low, high = (a_min if min is None else min), (a_max if max is None else max)
@@ -213,6 +225,11 @@ def _matrix_transpose(x: object, /) -> Node:
 
 def _swapaxes(a: object, axis1: SupportsIndex, axis2: SupportsIndex) -> Node:
     return shapes.swapaxes(node_of(a), axis1, axis2)
+
+
+def _broadcast_to(array: object, shape: int | Sequence[int], subok: bool = False) -> Node | None:
+    del subok
+    return shapes.broadcast_to(node_of(array), shape)
 
 
 def _concatenate(arrays: Nodes, /, axis: SupportsIndex | None = 0, out: None = None) -> Node:
@@ -298,16 +315,18 @@ def _size(a: object, axis: SupportsIndex | None = None) -> int:
 
 
 def _like(fill: object) -> Callable[..., Array]:
-    def function(a: object, dtype: DTypeLike = None, order: str = "K", subok: bool = True) -> Array:
+    def function(
+        a: object, dtype: DTypeLike | None = None, order: str = "K", subok: bool = True
+    ) -> Array:
         """Return an array in memory of the same shape."""
         del order, subok
         spec = node_of(a).spec
-        return np.full(spec.shape, fill, spec.dtype if dtype is None else dtype)  # type: ignore[arg-type]
+        return np.full(spec.shape, fill, spec.dtype if dtype is None else dtype)
 
     return function
 
 
-def _full_like(a: object, fill_value: Any, dtype: DTypeLike = None) -> Array:
+def _full_like(a: object, fill_value: Any, dtype: DTypeLike | None = None) -> Array:
     spec = node_of(a).spec
     return np.full(spec.shape, fill_value, spec.dtype if dtype is None else dtype)
 
@@ -397,6 +416,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = MappingProxyType(
             "permute_dims": _transpose,
             "matrix_transpose": _matrix_transpose,
             "swapaxes": _swapaxes,
+            "broadcast_to": _broadcast_to,
             "concatenate": _concatenate,
             "stack": _stack,
             "flip": _flip,

@@ -56,9 +56,7 @@ def _filled(given: tuple[object, ...], shape: tuple[int, ...]) -> tuple[object, 
     return (*given[:at], *missing, *given[at + gaps :])
 
 
-def _resolved(
-    given: tuple[object, ...], shape: tuple[int, ...]
-) -> tuple[Keys, tuple[int, ...]]:
+def _resolved(given: tuple[object, ...], shape: tuple[int, ...]) -> tuple[Keys, tuple[int, ...]]:
     """Return the keys of the axes, with all bounds, and the shape of the result."""
     keys: list[slice | int] = []
     sides: list[int] = []

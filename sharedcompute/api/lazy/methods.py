@@ -11,7 +11,6 @@ from numpy.typing import DTypeLike
 from sharedcompute.api.lazy import elementwise, reductions, scans, shapes
 from sharedcompute.api.lazy.operands import Operand
 from sharedcompute.api.lazy.reductions import Axes
-from sharedcompute.operations.specs import DType
 
 
 class Methods(Operand):
@@ -19,11 +18,10 @@ class Methods(Operand):
 
     __slots__ = ()
 
-
     def mean(
         self,
         axis: Axes = None,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
         *,
         keepdims: bool = False,
         where: object = True,
@@ -52,7 +50,7 @@ class Methods(Operand):
     def sum(
         self,
         axis: Axes = None,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
         *,
         keepdims: bool = False,
         where: object = True,
@@ -81,7 +79,7 @@ class Methods(Operand):
     def prod(
         self,
         axis: Axes = None,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
         *,
         keepdims: bool = False,
         where: object = True,
@@ -110,7 +108,7 @@ class Methods(Operand):
     def var(
         self,
         axis: Axes = None,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
         *,
         ddof: float = 0,
         keepdims: bool = False,
@@ -149,7 +147,7 @@ class Methods(Operand):
     def std(
         self,
         axis: Axes = None,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
         *,
         ddof: float = 0,
         keepdims: bool = False,
@@ -265,9 +263,7 @@ class Methods(Operand):
         where : array_like of bool, optional
             The elements that take part.
         """
-        return self._of(
-            reductions.reduce("any", self._node, axis, keepdims=keepdims, where=where)
-        )
+        return self._of(reductions.reduce("any", self._node, axis, keepdims=keepdims, where=where))
 
     def all(self, axis: Axes = None, *, keepdims: bool = False, where: object = True) -> Self:
         """Return whether all elements along some axes are true; by default all of them.
@@ -281,24 +277,19 @@ class Methods(Operand):
         where : array_like of bool, optional
             The elements that take part.
         """
-        return self._of(
-            reductions.reduce("all", self._node, axis, keepdims=keepdims, where=where)
-        )
+        return self._of(reductions.reduce("all", self._node, axis, keepdims=keepdims, where=where))
 
     def ptp(self, axis: Axes = None, *, keepdims: bool = False) -> Self:
         """Return the greatest less the least along some axes (numpy.ptp)."""
         return self._of(reductions.spread(self._node, axis, keepdims))
 
-
-    def cumsum(self, axis: SupportsIndex | None = None, dtype: DTypeLike = None) -> Self:
+    def cumsum(self, axis: SupportsIndex | None = None, dtype: DTypeLike | None = None) -> Self:
         """Return the sum of all elements up to each along an axis; None: of the flat array."""
         return self._of(scans.scan("cumsum", self._node, axis, dtype))
 
-
-    def cumprod(self, axis: SupportsIndex | None = None, dtype: DTypeLike = None) -> Self:
+    def cumprod(self, axis: SupportsIndex | None = None, dtype: DTypeLike | None = None) -> Self:
         """Return the product of all elements up to each along an axis; None: of the flat array."""
         return self._of(scans.scan("cumprod", self._node, axis, dtype))
-
 
     def astype(self, dtype: DTypeLike) -> Self:
         """Return the same numbers in another dtype."""
@@ -361,4 +352,3 @@ class Methods(Operand):
     def mT(self) -> Self:  # noqa: N802 - NumPy's name
         """The elements with the last two axes that have changed places."""
         return self._of(shapes.swapaxes(self._node, -1, -2))
-

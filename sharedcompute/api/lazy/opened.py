@@ -96,9 +96,9 @@ def chunks_of(node: Node) -> tuple[int, ...] | None:
     """Return the chunks of the first dataset of the same shape that a node is computed from."""
     for found in ordered((node,)):
         op = found.op
-        if isinstance(op, Read) and isinstance(op.source, DatasetSource):
-            if op.source.chunks is not None and op.source.shape == node.spec.shape:
-                return op.source.chunks
+        source = op.source if isinstance(op, Read) else None
+        if isinstance(source, DatasetSource) and source.shape == node.spec.shape:
+            return source.chunks
     return None
 
 
@@ -125,7 +125,7 @@ def refreshed(results: Sequence[Node], opening: Opening = AS_IT_IS) -> list[Node
 def _again(source: DatasetSource, opening: Opening) -> DatasetSource:
     """Describe a dataset anew."""
     whole = source.whole
-    decode_cf = any(part.unpacking for part in whole.parts)
+    decode_cf = whole.unpacks
     address = Address(os.path.join(opening.home, whole.glob or whole.file), whole.path)  # noqa: PTH118
     now = as_asked(open_source(address, opening.allow_external), decode_cf)
     if (now.shape, now.dtype) != (whole.shape, whole.dtype):

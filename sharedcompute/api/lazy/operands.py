@@ -73,7 +73,7 @@ def node_of(value: object) -> Node:
 def node_of_array(array: Array) -> Node:
     """Return the node of a plain array; one of no dimensions is a number."""
     if array.ndim == 0:
-        return number(array[()])
+        return number(array.dtype.type(array[()]))
     return node_of_source(ArraySource(array))
 
 

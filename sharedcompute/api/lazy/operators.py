@@ -33,13 +33,13 @@ class Operators(Operand):
     def _binary(self, name: str, other: object) -> Self:
         node = _operand(other)
         if node is None:
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]
         return type(self)(elementwise.of_nodes(name, self._node, node))
 
     def _reflected(self, name: str, other: object) -> Self:
         node = _operand(other)
         if node is None:
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]
         return type(self)(elementwise.of_nodes(name, node, self._node))
 
     def __add__(self, other: Any) -> Self:
@@ -156,10 +156,9 @@ class Operators(Operand):
         return other // self, other % self
 
     def __matmul__(self, other: Any) -> Self:
-        made: Self = np.matmul(self, other)  # type: ignore[assignment,call-overload]
+        made: Self = np.matmul(self, other)  # type: ignore[call-overload]
         return made
 
     def __rmatmul__(self, other: Any) -> Self:
-        made: Self = np.matmul(other, self)  # type: ignore[assignment,call-overload]
+        made: Self = np.matmul(other, self)  # type: ignore[call-overload]
         return made
-

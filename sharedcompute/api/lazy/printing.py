@@ -39,8 +39,7 @@ def table(node: Node, dims: Sequence[str | None]) -> str:
 
 def _lines(node: Node, dims: Sequence[str | None]) -> Iterator[tuple[str, str]]:
     yield "expression", expression(node)
-    for name, source in _sources(node):
-        yield name, source
+    yield from _sources(node)
     sides = zip(dims, node.spec.shape, strict=True)
     yield "shape", ", ".join(f"{name}: {n}" if name else str(n) for name, n in sides) or "a number"
     yield "dtype", str(node.spec.dtype)

@@ -113,9 +113,7 @@ def call_function(
     return _wrapped(kind, found)
 
 
-def _takes(
-    ours: Callable[..., Any], args: tuple[Any, ...], keywords: Mapping[str, Any]
-) -> bool:
+def _takes(ours: Callable[..., Any], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
     """Return whether a function of ours has all arguments of a call."""
     try:
         _signature(ours).bind(*args, **keywords)

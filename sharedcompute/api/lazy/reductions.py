@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -42,7 +43,8 @@ def axes_of(axis: Axes, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     if type(axis) is int and 0 <= axis < ndim:
         return (axis,)
-    return tuple(sorted(normalize_axis_tuple(axis, ndim)))
+    given = axis if isinstance(axis, tuple) else (axis,)
+    return tuple(sorted(normalize_axis_tuple(tuple(map(operator.index, given)), ndim)))
 
 
 def reduce(
@@ -50,7 +52,7 @@ def reduce(
     node: Node,
     axis: Axes = None,
     *,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
     keepdims: bool = False,
     where: object = None,
     ddof: float | None = None,

@@ -26,7 +26,6 @@ from sharedcompute.planning.plan import Plan
 from sharedcompute.system.machine import format_size, memory_available
 from sharedcompute.wording import option
 
-
 DEFAULTS = Settings()
 
 

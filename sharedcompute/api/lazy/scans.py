@@ -16,7 +16,7 @@ from sharedcompute.operations.declarations import Scan
 from sharedcompute.operations.parameters import bind
 
 
-def scan(name: str, node: Node, axis: SupportsIndex | None, dtype: DTypeLike = None) -> Node:
+def scan(name: str, node: Node, axis: SupportsIndex | None, dtype: DTypeLike | None = None) -> Node:
     """Return the node of a scan along an axis; None: of the flat array, as NumPy has it.
 
     Along other axes than the first, the axes change places twice.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import SupportsIndex
 
@@ -43,7 +44,7 @@ def transpose(node: Node, axes: Sequence[SupportsIndex] | None = None) -> Node:
     ndim = len(node.spec.shape)
     if axes is None:
         return build.permute(node, tuple(range(ndim))[::-1])
-    order = normalize_axis_tuple(tuple(axes), ndim)
+    order = normalize_axis_tuple(tuple(map(operator.index, axes)), ndim)
     if len(order) != ndim:
         raise InputError(f"axes: expected each of {ndim} axes once, got {tuple(axes)}")
     return build.permute(node, order)
@@ -74,7 +75,7 @@ def expand_dims(node: Node, axis: Axes) -> Node:
     """Return the node with new axes of length 1."""
     added = axis if isinstance(axis, Sequence) else (axis,)
     ndim = len(node.spec.shape) + len(added)
-    places = normalize_axis_tuple(tuple(added), ndim)
+    places = normalize_axis_tuple(tuple(map(operator.index, added)), ndim)
     sides = iter(node.spec.shape)
     return build.reshape(node, tuple(1 if a in places else next(sides) for a in range(ndim)))
 
@@ -134,8 +135,8 @@ def stack(nodes: Sequence[Node], axis: SupportsIndex = 0) -> Node:
     return concatenate([expand_dims(node, axis) for node in nodes], axis)
 
 
-def broadcast_to(node: Node, shape: int | Sequence[int]) -> Node:
-    """Return the node of an array that is repeated along new axes and those of length 1.
+def broadcast_to(node: Node, shape: int | Sequence[int]) -> Node | None:
+    """Return the node of another shape with new axes of length 1; None for longer ones.
 
     Raises
     ------
@@ -149,6 +150,5 @@ def broadcast_to(node: Node, shape: int | Sequence[int]) -> Node:
         found = ()
     if found != wanted:
         raise InputError(f"expected a shape that {node.spec.shape} broadcasts to, got {wanted}")
-    if wanted == node.spec.shape:
-        return node
-    return build.broadcast_to(node, wanted)
+    same = math.prod(wanted) == math.prod(node.spec.shape)
+    return build.reshape(node, wanted) if same else None

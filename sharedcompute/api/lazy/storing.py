@@ -25,9 +25,7 @@ Wanted = tuple[str, Address, Node]
 """A name that a user gave, the address that it is, and what is stored there."""
 
 
-def plan_store(
-    outputs: Mapping[str, object], settings: Settings
-) -> JobPlan[dict[str, LazyArray]]:
+def plan_store(outputs: Mapping[str, object], settings: Settings) -> JobPlan[dict[str, LazyArray]]:
     """Plan to store arrays in datasets of one file.
 
     Raises

@@ -1,2 +1,3 @@
 """The Array API."""
+
 VERSIONS = ("2024.12",)

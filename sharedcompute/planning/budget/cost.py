@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
@@ -17,7 +18,6 @@ from sharedcompute.planning.fit import FitPart
 from sharedcompute.planning.in_memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
 from sharedcompute.planning.passes import Pass, needs
 from sharedcompute.planning.planned import Into
-from sharedcompute.graph.ports import Source
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.traits import traits_of
 
