@@ -29,13 +29,13 @@ class FitPart:
     ----------
     operation : Iterative
     algorithm : Rounds or Sweeps
-    depth : int
-        It reads the rows after so many stages.
+    value : int
+        The value of its pass that are the rows it sees.
     """
 
     operation: Iterative
     algorithm: Algorithm
-    depth: int
+    value: int = 0
 
     @property
     def name(self) -> str:
