@@ -101,8 +101,8 @@ def _repack(plan: Plan, repack: Repack) -> Iterator[tuple[str, str]]:
         yield "", f"{len(boxes)} {many} of {shape(boxes.chunks)}{loaded}"
         if repack.check:
             yield "", f"HDF5 reads back {_sampled(plan.samples.get(at))}"
-    for text in plan.notes:
-        yield "note", on_command_line(text)
+    for noted in plan.notes:
+        yield "note", on_command_line(noted)
     if repack.copied:
         yield "as it is", f"{len(repack.copied)} datasets are copied by HDF5"
 

@@ -5,6 +5,7 @@ An argument that is missing here has no lazy form; a call with it is computed at
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, SupportsIndex
@@ -106,6 +107,30 @@ def _scan(name: str) -> Callable[..., Node]:
         """Return what accumulates along an axis."""
         del out
         return scans.scan(name, node_of(a), axis, dtype)
+
+    return function
+
+
+def _cumulative(name: str) -> Callable[..., Node]:
+    def function(
+        x: object,
+        /,
+        *,
+        axis: SupportsIndex | None = None,
+        dtype: DTypeLike | None = None,
+        include_initial: bool = False,
+    ) -> Node:
+        """Return what accumulates along an axis, as the Array API has it."""
+        node = node_of(x)
+        if axis is None and len(node.spec.shape) != 1:
+            raise ValueError(f"axis: expected one of the axes of shape {node.spec.shape}, got none")
+        at = normalize_axis_index(0 if axis is None else operator.index(axis), len(node.spec.shape))
+        made = scans.scan(name, node, at, dtype)
+        if not include_initial:
+            return made
+        sides = tuple(1 if a == at else n for a, n in enumerate(node.spec.shape))
+        first = np.full(sides, name == "cumprod", made.spec.dtype)
+        return shapes.concatenate([node_of(first), made], at)
 
     return function
 
@@ -254,9 +279,11 @@ def _along(axis: int, key: object) -> tuple[object, ...]:
     return (*(slice(None),) * axis, key)
 
 
-def _roll(a: object, shift: int, axis: SupportsIndex) -> Node:
+def _roll(a: object, shift: Any, axis: Any) -> Node | None:
+    if isinstance(axis, tuple | None) or not isinstance(shift, int):
+        return None
     node = node_of(a)
-    at = normalize_axis_index(axis, len(node.spec.shape))  # type: ignore[arg-type]
+    at = normalize_axis_index(axis, len(node.spec.shape))
     n = node.spec.shape[at]
     cut = -shift % n if n else 0
     parts = [indexing.basic(node, _along(at, key)) for key in (slice(cut, None), slice(0, cut))]
@@ -294,11 +321,6 @@ def _tensordot(a: object, b: object, axes: Any = 2) -> Node | None:
     if axes == 1 and len(right.spec.shape) <= 2:
         return products.matmul(left, right)
     return None
-
-
-def _vecdot(x1: object, x2: object, /, *, axis: SupportsIndex = -1) -> Node:
-    first = call("conjugate", x1) if node_of(x1).spec.dtype.kind == "c" else node_of(x1)
-    return reductions.reduce("sum", call("multiply", first, x2), axis)
 
 
 def _shape(a: object) -> tuple[int, ...]:
@@ -394,6 +416,8 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = MappingProxyType(
             "all": _test("all"),
             "cumsum": _scan("cumsum"),
             "cumprod": _scan("cumprod"),
+            "cumulative_sum": _cumulative("cumsum"),
+            "cumulative_prod": _cumulative("cumprod"),
             "where": _where,
             "average": _average,
             "ptp": _spread,

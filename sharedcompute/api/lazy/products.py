@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sharedcompute.api.lazy import elementwise
+from sharedcompute.api.lazy.reductions import reduce
 from sharedcompute.errors import InputError
 from sharedcompute.graph.node import Node, Rowwise
 from sharedcompute.operations.specs import Array, ArraySpec
@@ -30,6 +32,12 @@ def matmul(left: Node, right: Node) -> Node | None:
     dtype = np.matmul(np.empty((1, 1), left.spec.dtype), np.empty((1, 1), right.spec.dtype)).dtype
     stage = Stage("matmul", multiply, (Argument(0),), dtype, row_shape=shape[1:], new_axes=True)
     return Node(Rowwise(stage), (left, right), ArraySpec(shape, dtype))
+
+
+def vecdot(left: Node, right: Node) -> Node:
+    """Return the node of the products of vectors, which lie along the last axis."""
+    first = elementwise.call("conjugate", left) if left.spec.dtype.kind == "c" else left
+    return reduce("sum", elementwise.call("multiply", first, right), -1)
 
 
 def _shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from sharedcompute.api.lazy import eager, elementwise, scans
 from sharedcompute.api.lazy.functions import FUNCTIONS, PREDICATES
 from sharedcompute.api.lazy.operands import Operand, node_of
-from sharedcompute.api.lazy.products import matmul
+from sharedcompute.api.lazy.products import matmul, vecdot
 from sharedcompute.api.lazy.reductions import reduce
 from sharedcompute.api.lazy.running import in_memory
 from sharedcompute.errors import InputError
@@ -28,6 +29,10 @@ REDUCTIONS: Mapping[np.ufunc, str] = {
     np.logical_and: "all",
 }
 """What ``ufunc.reduce`` is."""
+
+PRODUCTS: Mapping[str, Callable[[Node, Node], Node | None]] = MappingProxyType(
+    {"matmul": matmul, "vecdot": vecdot}
+)
 
 OF_REDUCE = frozenset({"axis", "dtype", "keepdims", "where"})
 """Arguments of ``ufunc.reduce`` that reductions of ours have, too."""
@@ -50,7 +55,7 @@ def call_ufunc(
         name = ufunc.__name__
         if name in ELEMENTWISE and ELEMENTWISE[name].call is ufunc:
             return kind(elementwise.of_nodes(name, *map(node_of, inputs)))
-        product = matmul(*map(node_of, inputs)) if ufunc is np.matmul else None
+        product = PRODUCTS[name](*map(node_of, inputs)) if name in PRODUCTS else None
         if product is not None:
             return kind(product)
     made = _of_method(ufunc, method, inputs, keywords)

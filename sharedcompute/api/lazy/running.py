@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
-from sharedcompute.api.lazy.evaluate import evaluate
+from sharedcompute.api.lazy.evaluate import LIMIT, evaluate
 from sharedcompute.api.lazy.opened import refreshed, source_of
+from sharedcompute.api.lazy.operands import node_of_source
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.events import Listener
-from sharedcompute.graph.node import Node, Read
+from sharedcompute.graph.node import Node, Read, Reduce, Rowwise, ordered
 from sharedcompute.graph.text import text
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.reading.source import DatasetSource
@@ -22,6 +23,7 @@ from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.operations.rowwise.unpacking import unpacked
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.in_memory import ArraySource
+from sharedcompute.planning.job import ExpressionStep
 from sharedcompute.planning.plan import Plan
 from sharedcompute.system.machine import format_size, memory_available
 from sharedcompute.wording import option
@@ -45,6 +47,11 @@ def in_memory(
         return found
     nodes = refreshed(nodes)
     check_room(nodes, settings.options.memory)
+    if here:
+        nodes = with_small_reads(nodes)
+        found = evaluate(nodes)
+        if found is not None:
+            return found
     arrays = [_read(node) if here and source_of(node) is not None else None for node in nodes]
     left = [n for n, array in enumerate(arrays) if array is None]
     if left:
@@ -52,6 +59,31 @@ def in_memory(
         for n, array in zip(left, _run(plan, settings, listen), strict=True):
             arrays[n] = array
     return [array for array in arrays if array is not None]
+
+
+def with_small_reads(nodes: Sequence[Node]) -> Sequence[Node]:
+    """Return the same with arrays in memory for small windows of datasets.
+
+    Where there are reductions a job has blocks that follow chunks; that gives other bits.
+    """
+    graph = ordered(nodes)
+    small = all(_nbytes(n) <= LIMIT for n in graph)
+    if not small or any(isinstance(n.op, Reduce | Rowwise) for n in graph):
+        return nodes
+    changed: dict[int, Node] = {}
+    for node in graph:
+        source = node.op.source if isinstance(node.op, Read) else None
+        if isinstance(source, DatasetSource):
+            changed[id(node)] = node_of_source(ArraySource(_read(node)))
+        elif node.inputs:
+            changed[id(node)] = Node(
+                node.op, tuple(changed.get(id(i), i) for i in node.inputs), node.spec
+            )
+    return [changed.get(id(node), node) for node in nodes]
+
+
+def _nbytes(node: Node) -> int:
+    return math.prod(node.spec.shape) * node.spec.dtype.itemsize
 
 
 def _is_auto(settings: Settings) -> bool:
@@ -73,8 +105,6 @@ def plan_of(
     wanted: Sequence[tuple[Node, str | None]], output: Address | None, settings: Settings
 ) -> Plan:
     """Plan the job that computes nodes, and saves those that have a path in the output."""
-    from sharedcompute.planning.job import ExpressionStep  # noqa: PLC0415
-
     steps = tuple(ExpressionStep(node, save, text(node)) for node, save in wanted)
     return make_plan(make_job(None, steps, output, settings), settings)
 
@@ -96,7 +126,7 @@ def check_room(nodes: Sequence[Node], memory: int | None = None) -> None:
     ------
     MemoryBudgetError
     """
-    needed = sum(math.prod(n.spec.shape) * n.spec.dtype.itemsize for n in nodes)
+    needed = sum(map(_nbytes, nodes))
     have = memory_available() if memory is None else memory
     if needed > have:
         given = "is available" if memory is None else "was given"
