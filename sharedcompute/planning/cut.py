@@ -39,9 +39,9 @@ def reduction_of(node: Node) -> Reduction:
     """Return the reduction that a node stands for."""
     op = node.op
     assert isinstance(op, Reduce)
+    keepdims = op.keepdims and not op.exact
     spec = node.inputs[0].spec
-    over_all = len(op.axes) == len(spec.shape)
-    return Reduction(op.operation, op.params, spec, over_all and not op.exact, op.running)
+    return Reduction(op.operation, op.params, spec, op.axes, keepdims, op.running)
 
 
 def cut(demand: Demand, results: Sequence[RowResult], cuts: Cuts, purpose: str) -> list[Pass]:

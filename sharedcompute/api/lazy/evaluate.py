@@ -7,7 +7,6 @@ that a job would have.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +27,7 @@ from sharedcompute.graph.node import (
 from sharedcompute.graph.rewrite import numpy_keys
 from sharedcompute.operations.reductions.accumulator import Accumulator
 from sharedcompute.operations.reductions.reduction import Reduction, cast_result
+from sharedcompute.operations.reductions.rows import row_reduction
 from sharedcompute.operations.reductions.tally import tally
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.planning.budget.blocks import choose_blocks
@@ -137,18 +137,18 @@ def _reduce(node: Node, inputs: Sequence[Any]) -> Any:
     op: Reduce = node.op  # type: ignore[assignment]
     if op.exact or op.running:
         raise _TooLargeError
-    x = np.asarray(inputs[0])
-    if op.axes not in ((0,), tuple(range(x.ndim))):
-        left = [axis for axis in range(x.ndim) if axis not in op.axes]
-        x = x.transpose(*op.axes, *left).reshape(-1, *(x.shape[axis] for axis in left))
-        op = replace(op, axes=(0,))
-    return reduced(op, np.ascontiguousarray(x)).reshape(node.spec.shape)
+    x = np.ascontiguousarray(inputs[0])
+    if 0 in op.axes:
+        return reduced(op, x)
+    out = np.empty(node.spec.shape, node.spec.dtype)
+    row_reduction(op.operation, op.params, node.inputs[0].spec, op.axes, op.keepdims).kernel(x, out)
+    return out
 
 
 def reduced(op: Reduce, x: Array) -> Array:
     """Return a reduction of an array, of which some blocks make a pass."""
     spec = ArraySpec(x.shape, x.dtype)
-    made = Reduction(op.operation, op.params, spec, len(op.axes) == x.ndim)
+    made = Reduction(op.operation, op.params, spec, op.axes, op.keepdims)
     kept = tally(made)
     state = kept.nbytes
     blocks, strip = choose_blocks(
