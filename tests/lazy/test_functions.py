@@ -25,21 +25,27 @@ Case = Callable[[Any], Any]
 REDUCTIONS = ("sum", "prod", "mean", "std", "var", "min", "max", "any", "all")
 NANS = ("nansum", "nanprod", "nanmean", "nanstd", "nanvar", "nanmin", "nanmax")
 
+PLACES = ("argmin", "argmax", "nanargmin", "nanargmax")
+
+
+def along(name: str, axis: Any) -> Case:
+    """Return a function of NumPy along an axis."""
+    return lambda x: getattr(np, name)(x, axis=axis)
+
+
 CASES: dict[str, list[Case]] = {
-    **{name: [lambda x, f=getattr(np, name): f(x, axis=(0, 1))] for name in (*REDUCTIONS, *NANS)},
-    **{
-        name: [lambda x, f=getattr(np, name): f(x), lambda x, f=getattr(np, name): f(x, axis=1)]
-        for name in ("argmin", "argmax", "nanargmin", "nanargmax", "amin", "amax", "ptp")
-    },
-    "cumsum": [lambda x: np.cumsum(x), lambda x: np.cumsum(x, axis=1)],
+    **{name: [along(name, (0, 1))] for name in (*REDUCTIONS, *NANS)},
+    **{name: [along(name, None), along(name, 1)] for name in (*PLACES, "amin", "amax", "ptp")},
+    "cumsum": [np.cumsum, lambda x: np.cumsum(x, axis=1)],
     "cumprod": [lambda x: np.cumprod(x, axis=0), lambda x: np.cumprod(x, 2, np.complex128)],
     "where": [lambda x: np.where(x > 0, x, 0), lambda x: np.where(MASK, 1, x), np.where],
     "average": [
-        lambda x: np.average(x),
+        np.average,
         lambda x: np.average(x, axis=1, weights=[1, 2, 3, 4]),
         lambda x: np.average(x, weights=np.abs(X)),
         lambda x: np.average(x, axis=(0, 2), weights=np.abs(X), keepdims=True),
         lambda x: np.average(x, axis=0, weights=np.arange(6), returned=True)[1],
+        lambda x: np.average(x, axis=(2, 0), weights=np.arange(18).reshape(3, 6)),
     ],
     "count_nonzero": [lambda x: np.count_nonzero(x, axis=0), lambda x: np.count_nonzero(x > 0)],
     "clip": [
@@ -47,13 +53,13 @@ CASES: dict[str, list[Case]] = {
         lambda x: np.clip(x, None, X[0]),
         lambda x: np.clip(x, 0, None),
     ],
-    "round": [lambda x: np.round(x, 1), lambda x: np.round(x)],
+    "round": [lambda x: np.round(x, 1), np.round],
     "around": [lambda x: np.around(x, 1)],
     "isclose": [
         lambda x: np.isclose(x, X + 1e-9),
         lambda x: np.isclose(np.concatenate([x[0, :2, :1].T, x[0, :2, 1:2].T], 1), X[0, 0, :1]),
     ],
-    "nan_to_num": [lambda x: np.nan_to_num(x), lambda x: np.nan_to_num(x * np.inf, nan=-1)],
+    "nan_to_num": [np.nan_to_num, lambda x: np.nan_to_num(x * np.inf, nan=-1)],
     "real": [np.real, lambda x: np.real(x * 1j)],
     "imag": [np.imag, lambda x: np.imag(x * 1j)],
     "astype": [lambda x: np.astype(x, np.float32)],
@@ -65,7 +71,7 @@ CASES: dict[str, list[Case]] = {
     "moveaxis": [lambda x: np.moveaxis(x, 0, -1), lambda x: np.moveaxis(x, (2, 0), (0, 1))],
     "transpose": [np.transpose, lambda x: np.transpose(x, (0, 2, 1))],
     "permute_dims": [lambda x: np.permute_dims(x, (0, 2, 1))],
-    "matrix_transpose": [lambda x: np.matrix_transpose(x)],
+    "matrix_transpose": [np.matrix_transpose],
     "swapaxes": [lambda x: np.swapaxes(x, 0, -1)],
     "broadcast_to": [
         lambda x: np.broadcast_to(x, (1, 6, 4, 3)),
@@ -80,7 +86,7 @@ CASES: dict[str, list[Case]] = {
     "flip": [np.flip, lambda x: np.flip(x, (0, 2))],
     "roll": [lambda x: np.roll(x, 2, axis=1), lambda x: np.roll(x, -1, 0), lambda x: np.roll(x, 5)],
     "diff": [
-        lambda x: np.diff(x),
+        np.diff,
         lambda x: np.diff(x, 2, axis=0),
         lambda x: np.diff(x, prepend=0),
     ],
@@ -119,7 +125,7 @@ def check_same(call: Case, x: Any, exact: bool = False) -> None:
     assert isinstance(found, sc.LazyArray)
     assert (found.shape, found.dtype) == (np.shape(expected), expected.dtype)
     check = np.testing.assert_array_equal if exact else np.testing.assert_allclose
-    check(found.compute(), expected, **({} if exact else {"rtol": 1e-12, "atol": 1e-14}))  # type: ignore[operator]
+    check(found.compute(), expected, **({} if exact else {"rtol": 1e-12, "atol": 1e-13}))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -137,7 +143,7 @@ def test_each_function_has_a_case() -> None:
     assert set(FUNCTIONS) == named
 
 
-@pytest.mark.parametrize("name", (*REDUCTIONS, *NANS))
+@pytest.mark.parametrize("name", [*REDUCTIONS, *NANS])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_reductions_along_any_axes_are_numpys(name: str) -> None:
     function = getattr(np, name)
@@ -210,7 +216,7 @@ def test_ufuncs_are_numpys_to_the_bit(name: str) -> None:
 def test_methods_of_ufuncs() -> None:
     x = sc.lazy(X)
     np.testing.assert_allclose(np.add.reduce(x).compute(), np.add.reduce(X))
-    np.testing.assert_allclose(np.add.reduce(x, axis=(0, 1)).compute(), X.sum(axis=(0, 1)))
+    np.testing.assert_allclose(np.add.reduce(x, axis=(1, 2)).compute(), X.sum(axis=(1, 2)))
     np.testing.assert_array_equal(np.maximum.reduce(x, axis=None).compute(), X.max())
     np.testing.assert_array_equal(
         np.logical_or.reduce(x > 2, axis=1).compute(), (X > 2).any(axis=1)
@@ -261,7 +267,7 @@ def test_predicates_are_computed() -> None:
         lambda x: np.median(x, axis=1),
         lambda x: np.quantile(x, 0.3),
         lambda x: np.linalg.norm(x, axis=0),
-        lambda x: np.unique(x),
+        np.unique,
         lambda x: np.histogram(x, 4)[0],
         lambda x: np.gradient(x, axis=0),
         lambda x: np.einsum("ijk,jk->i", x, x[0]),

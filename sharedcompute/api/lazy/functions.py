@@ -146,7 +146,7 @@ def _average(
     returned: bool = False,
     *,
     keepdims: bool = False,
-) -> Node | tuple[Node, Node]:
+) -> Node | tuple[Node, Node] | None:
     node = node_of(a)
     given = np.ones((), node.spec.dtype) if weights is None else weights
     if weights is None and not returned:
@@ -154,7 +154,9 @@ def _average(
     if weights is None:
         given = np.ones(node.spec.shape, node.spec.dtype)
     found, total = reductions.average(node, axis, node_of(given), keepdims)
-    return (found, total) if returned else found
+    if not returned:
+        return found
+    return (found, total) if found.spec == total.spec else None
 
 
 def _spread(a: object, axis: Axes = None, out: None = None, keepdims: bool = False) -> Node:

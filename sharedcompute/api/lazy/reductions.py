@@ -19,6 +19,7 @@ from sharedcompute.graph.node import Node
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Reduce
 from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.specs import DType
 
 Axes = SupportsIndex | tuple[SupportsIndex, ...] | None
 
@@ -76,7 +77,10 @@ def reduce(
     """
     axes = axes_of(axis, len(node.spec.shape))
     if dtype is not None:
-        node = elementwise.astype(node, np.dtype(dtype))
+        own = np.dtype(dtype)
+        node = elementwise.astype(node, own)
+        made = reduce(name, node, axes, keepdims=keepdims, where=where, ddof=ddof, skipna=skipna)
+        return made if name in ("var", "std") else elementwise.astype(made, own)
     if where is not None and where is not True:
         chosen = _chosen(node_of(where), node, skipna)
         return _of_chosen(name, node, chosen, axes, keepdims, ddof or 0)
@@ -110,11 +114,18 @@ def _of_each(name: str, node: Node, ddof: float, skipna: bool) -> Node:
     if name in ("argmin", "argmax"):
         return call("multiply", elementwise.astype(node, np.dtype(np.int64)), 0)
     if name in ("var", "std"):
-        return call("divide", call("subtract", node, node), 1 - ddof)
+        own = elementwise.astype(node, np.result_type(node.spec.dtype, np.float16))
+        apart = call("absolute", call("subtract", own, own))
+        return elementwise.astype(call("divide", apart, 1 - ddof), _dtype(name, node))
     if skipna and name in FILLS and node.spec.dtype.kind in "fc":
         node = call("where", call("isnan", node), FILLS[name], node)
+    return elementwise.astype(node, _dtype(name, node))
+
+
+def _dtype(name: str, node: Node) -> DType:
+    """Return the dtype of a reduction of an array."""
     operation, params = _bound(name, ())
-    return elementwise.astype(node, operation.dtype(node.spec.dtype, params))
+    return operation.dtype(node.spec.dtype, params)
 
 
 def _chosen(where: Node, node: Node, skipna: bool) -> Node:
@@ -143,7 +154,7 @@ def _of_chosen(
             f"{name}: expected where=True, of the elements that take part; put a number that does "
             "not matter in place of the others, by numpy.where"
         )
-    dtype = _bound(name, ())[0].dtype(node.spec.dtype, {})
+    dtype = _dtype(name, node)
     if name == "mean":
         mean = call("divide", *_total_and_count(node, where, axes, keepdims))
         return elementwise.astype(mean, dtype)
@@ -177,18 +188,22 @@ def average(node: Node, axis: Axes, weights: Node, keepdims: bool) -> tuple[Node
     shape, given = node.spec.shape, weights.spec.shape
     axes = axes_of(axis, len(shape))
     if given != shape:
-        along = tuple(shape[a] for a in axes)
+        named = normalize_axis_tuple(axis, len(shape)) if axis is not None else ()  # type: ignore[arg-type]
+        along = tuple(shape[a] for a in named)
         if axis is None or given != along:
             raise InputError(
                 f"weights: expected shape {shape}, or with an axis one for each place along it, "
                 f"got {given}"
             )
+        weights = build.permute(weights, tuple(map(named.index, axes)))
         weights = build.reshape(weights, tuple(n if a in axes else 1 for a, n in enumerate(shape)))
     call = elementwise.call
+    dtype = np.result_type(node.spec.dtype, weights.spec.dtype)
+    if node.spec.dtype.kind not in "fc":
+        dtype = np.result_type(dtype, np.float64)
+    node, weights = elementwise.astype(node, dtype), elementwise.astype(weights, dtype)
     total = reduce("sum", call("multiply", node, weights), axes, keepdims=keepdims)
-    each = math.prod(n for a, n in enumerate(shape) if a in axes and weights.spec.shape[a] == 1)
-    # In the dtype of the products, as numpy.average has it.
-    weight = call("multiply", reduce("sum", weights, axes, keepdims=keepdims), each)
+    weight = reduce("sum", weights, axes, keepdims=keepdims)
     return call("divide", total, weight), weight
 
 
