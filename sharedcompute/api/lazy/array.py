@@ -175,6 +175,20 @@ class LazyArray(Operators, Methods, Runs):
             raise ValueError(f"expected a version of {', '.join(xp.VERSIONS)}, got {api_version}")
         return xp
 
+    def __dlpack__(self, **keywords: Any) -> Any:
+        """Compute all of it, and give it to another library."""
+        return self._computed().__dlpack__(**keywords)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return np.empty(0).__dlpack_device__()
+
+    def to_device(self, device: str, /, *, stream: object = None) -> Self:
+        """Return the same array: its numbers are where the CPU is."""
+        del stream
+        if device != "cpu":
+            raise InputError(f"device: expected cpu, got {device!r}")
+        return self
+
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(
