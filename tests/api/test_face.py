@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent.parent
 OPEN = ("map", "scan", "reduce", "stats", "fit", "solve", "plan")
 """These have parameters of operations beside their own."""
 FACE: dict[str, Callable[..., Any]] = {
-    **{name: getattr(sc, name) for name in (*OPEN, "run", "repack", "open", "Team", "Dataset")},
+    **{name: getattr(sc, name) for name in (*OPEN, "run", "repack", "open", "Team", "LazyArray")},
     "Team.map": sc.Team.map,
     "Team.run": sc.Team.run,
     "Team.reduce": sc.Team.reduce,
@@ -132,7 +132,7 @@ def test_a_signature_has_all_that_can_be_given_with_its_type(name: str) -> None:
     assert open_ended == (["params"] if name in (*OPEN, "Team.reduce") else [])
     for parameter in signature.parameters.values():
         assert parameter.name == "self" or parameter.annotation is not parameter.empty, parameter
-    if name not in ("Team", "Dataset"):
+    if name not in ("Team", "LazyArray"):
         assert signature.return_annotation is not signature.empty
 
 
@@ -148,7 +148,7 @@ def test_help_names_every_argument_with_what_it_gives_and_raises(name: str) -> N
         if p.name != "self"
     ]
     assert entries == expected
-    wanted = {"Dataset": (), "repack": ("Raises", "Examples")}
+    wanted = {"LazyArray": (), "repack": ("Raises", "Examples")}
     for title in wanted.get(name, ("Returns", "Raises") if name != "Team" else ("Raises",)):
         assert re.search(rf"^{title}\n-+$", text, re.M), title
     if name in (*OPEN, "run", "repack", "open", "Team", "Team.reduce"):
@@ -159,7 +159,7 @@ def test_the_groups_of_other_signatures_agree_with_the_options() -> None:
     by_name = {known.name: known for known in OPTIONS}
     for function, names in (
         (sc.open, names_of(ReadOptions)),
-        (sc.Dataset, names_of(ReadOptions)),
+        (sc.LazyArray, names_of(ReadOptions)),
         (sc.Team, tuple(name for name in OF_A_TEAM if name != "engine")),
         (sc.Team.map, ("block_rows",)),
     ):
