@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
 from sharedcompute.graph.node import Reduce
 from sharedcompute.graph.ports import Source
-from sharedcompute.graph.text import text
+from sharedcompute.graph.text import text as expression
 from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
@@ -46,11 +46,11 @@ def as_html(plan: Plan) -> str:
 
 def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     task = plan.task
-    yield from _job(plan, task) if isinstance(task, Job) else _repack(plan, task)
+    yield from _job(plan) if isinstance(task, Job) else _repack(plan, task)
     yield from _machine(plan)
 
 
-def _job(plan: Plan, job: Job) -> Iterator[tuple[str, str]]:
+def _job(plan: Plan) -> Iterator[tuple[str, str]]:
     blocks, reads = plan.blocks, plan.inputs
     names = {} if len(reads) == 1 else {id(source): f"x{i}" for i, source in enumerate(reads)}
     for source in reads:
@@ -66,10 +66,8 @@ def _job(plan: Plan, job: Job) -> Iterator[tuple[str, str]]:
         yield from _program(work)
     for small in plan.smalls:
         if not isinstance(small.node.op, Reduce):
-            yield (
-                "then",
-                f"{text(small.node)} -> {shape(small.node.spec.shape)} {small.node.spec.dtype}",
-            )
+            spec = small.node.spec
+            yield "then", f"{expression(small.node)} -> {shape(spec.shape)} {spec.dtype}"
     strips = f"in strips of {plan.passes[-1].strip}"
     yield "blocks", f"{len(blocks)} of {blocks.rows} rows, {strips}"
 
@@ -226,7 +224,7 @@ class Totals:
 def plan_record(plan: Plan) -> dict[str, object]:
     """Return a plan for a program, for ``--dry-run --json``."""
     task, out = plan.task, plan.task.output
-    described = _job_record(plan, task) if isinstance(task, Job) else _repack_record(plan, task)
+    described = _job_record(plan) if isinstance(task, Job) else _repack_record(plan, task)
     return {
         **described,
         "memory": plan.projection.memory,
@@ -235,7 +233,7 @@ def plan_record(plan: Plan) -> dict[str, object]:
     }
 
 
-def _job_record(plan: Plan, job: Job) -> dict[str, object]:
+def _job_record(plan: Plan) -> dict[str, object]:
     first = plan.inputs[0]
     return {
         "input": place(first),

@@ -45,4 +45,4 @@ def group_of(output: Address | None) -> str | None:
 def dataset_of(output: Address, source: Source) -> str:
     """Return the dataset that an output names: FILE alone, or FILE::/, keeps the input's name."""
     named = output.path if output.path != "/" else None
-    return named or str(getattr(source, "path", "/data"))
+    return named or str(getattr(source, "name", "/data"))

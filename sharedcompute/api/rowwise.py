@@ -51,7 +51,7 @@ def plan_rowwise(
 ) -> JobPlan[Array | LazyArray]:
     """Plan `map` or `scan`."""
     settings = settings.decoding(is_decoded(input))
-    source = as_source(input, settings.reading.allow_external)
+    source = as_source(input, settings.reading.allow_external, settings.reading.rows)
     if isinstance(output, np.ndarray):
         job = map_job(op, source, None, settings, params)
         if _can_take_rows(output, source):

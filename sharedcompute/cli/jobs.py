@@ -133,7 +133,7 @@ def _rowwise(
     named = given.one(command, "use `run`")
     asked = settings(options)
     op = expect(named, *(("map", "stencil") if command == "map" else (command,)))
-    source = as_source(given.input, asked.reading.allow_external)
+    source = as_source(given.input, asked.reading.allow_external, asked.reading.rows)
     _run(
         map_job(op, source, Address.parse(str(given.output)).literal, asked, params), asked, options
     )
@@ -160,7 +160,7 @@ def reduce(
 
     given = read_words(words, op_from, "reduce", out=False)
     named, asked = parameters(params, skipna), settings(options)
-    source = as_source(given.input, asked.reading.allow_external)
+    source = as_source(given.input, asked.reading.allow_external, asked.reading.rows)
     ops = tuple(expect(op, "reduce") for op in given.operations)
     _reduce(ops, source, given.output, axis or "rows", named, asked, options)
 
@@ -199,7 +199,7 @@ def iterate(
     one = given.one(command, f"{command} one at a time")
     named, asked = parameters(params), settings(options)
     op, output = expect_iterative(one, command), Address.parse(str(given.output)).literal
-    source = as_source(given.input, asked.reading.allow_external)
+    source = as_source(given.input, asked.reading.allow_external, asked.reading.rows)
     _run(fit_job(op, source, output, asked, named), asked, options)
 
 
@@ -213,7 +213,7 @@ def stats(input: str, output: str | None, skipna: bool, axis: Axis, **options: o
     from sharedcompute.api.statistics import stats_operations  # noqa: PLC0415
 
     asked = settings(options)
-    source = as_source(input, asked.reading.allow_external)
+    source = as_source(input, asked.reading.allow_external, asked.reading.rows)
     ops, named = stats_operations(source), parameters((), skipna)
     _reduce(ops, source, output, axis or "all", named, asked, options)
 

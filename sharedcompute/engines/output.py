@@ -18,8 +18,9 @@ from sharedcompute.engines.fits.run import FitOutcome
 from sharedcompute.hdf5.writing.row_writer import RowTarget
 from sharedcompute.hdf5.writing.sink import Created
 from sharedcompute.operations.specs import Array
+from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.passes import Pass
-from sharedcompute.planning.phases import Copy, Encode, Iterate, Phase
+from sharedcompute.planning.phases import Copy, Encode, Phase
 from sharedcompute.planning.plan import Plan, Small
 from sharedcompute.planning.recode import Recoding
 

@@ -24,9 +24,10 @@ from sharedcompute.hdf5.writing.sink import Created, DatasetSink
 from sharedcompute.operations.reductions.reduction import cast_result
 from sharedcompute.operations.reductions.tally import Tally, served_by
 from sharedcompute.operations.specs import Array, State
+from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.in_memory import ArraySink, ArraySource, Buffer
 from sharedcompute.planning.passes import Pass, ReductionOutput, Store
-from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Encode, Iterate, ReadBack
+from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Encode, ReadBack
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.planned import Computed, Decoded, Held, Into, ToMemory, everything
 from sharedcompute.planning.scratch import scratch_folder

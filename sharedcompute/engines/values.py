@@ -1,4 +1,4 @@
-"""What phases have computed as a whole, and what is made of it: numbers, maps, results of reductions."""
+"""What phases have computed as a whole: results of reductions, and what is made of them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The expression graph: what a user wrote, as immutable nodes that are equal where they mean the same."""
+"""The expression graph: what a user wrote, apart from how it is computed."""

@@ -8,9 +8,20 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.graph.node import Constant, Join, Node, Permute, Read, Reshape, Select, ordered
+from sharedcompute.graph.node import (
+    Constant,
+    Elementwise,
+    Join,
+    Node,
+    Permute,
+    Read,
+    Reshape,
+    Select,
+    ordered,
+)
 from sharedcompute.graph.ports import Source
 from sharedcompute.operations.specs import Array
+from sharedcompute.ufuncs.functions import FUNCTIONS
 
 
 def evaluate(node: Node, known: Mapping[str, Array]) -> Array:
@@ -22,19 +33,15 @@ def evaluate(node: Node, known: Mapping[str, Array]) -> Array:
         The arrays of nodes that are there already, by their keys.
     """
     found: dict[str, Any] = dict(known)
-    for n in ordered([node]):
-        if n.key not in found and _is_needed(n, node, found):
-            found[n.key] = _value(n, [found.get(i.key) for i in n.inputs])
-    return np.asarray(found[node.key])
-
-
-def _is_needed(node: Node, result: Node, known: Mapping[str, Any]) -> bool:
-    """Return whether a node is not only there for one that is known."""
-    wanted = {result.key}
-    for n in reversed(ordered([result])):
-        if n.key in wanted and n.key not in known:
+    wanted = {node.key}
+    for n in reversed(ordered([node])):
+        if n.key in wanted and n.key not in found:
             wanted.update(i.key for i in n.inputs)
-    return node.key in wanted
+    with np.errstate(all="ignore"):
+        for n in ordered([node]):
+            if n.key in wanted and n.key not in found:
+                found[n.key] = _value(n, [found.get(i.key) for i in n.inputs])
+    return np.asarray(found[node.key], node.spec.dtype)
 
 
 def _value(node: Node, given: list[Any]) -> Any:
@@ -44,6 +51,8 @@ def _value(node: Node, given: list[Any]) -> Any:
             return read_whole(op.source)
         case Constant():
             return op.value
+        case Elementwise():
+            return FUNCTIONS[op.function].call(*given, **dict(op.attributes))
         case Select():
             return given[0][op.keys]
         case Reshape():

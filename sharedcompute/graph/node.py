@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -209,34 +208,33 @@ def unified(results: Iterable[Node]) -> list[Node]:
     return [one[result.key] for result in results]
 
 
+PLAIN = (str, bytes, int, float, complex, slice, np.dtype, type(None), type(...))
+"""Types whose values are what their text is."""
+
+
 def _digest(node: Node) -> str:
     digest = hashlib.blake2b(digest_size=12)
-    digest.update(repr((node.spec.shape, node.spec.dtype.str, *_content(node.op))).encode())
+    digest.update(repr((node.spec.shape, node.spec.dtype.str, _content(node.op))).encode())
     for given in node.inputs:
         digest.update(given.key.encode())
     return digest.hexdigest()
 
 
-def _content(value: object) -> tuple[object, ...]:
+def _content(value: object) -> object:
     """Return what tells a value from others while both exist, as far as it has a ``repr``."""
-    if isinstance(value, np.ndarray):
-        # By its place in memory: the graph keeps it there, and to read it all would take long.
-        return ("array", id(value))
+    found: object = (type(value).__qualname__, id(value))
     if isinstance(value, np.generic):
-        return (value.dtype.str, value.tobytes())
-    if isinstance(value, functools.partial):
-        return ("partial", *map(_content, (value.func, value.args, value.keywords)))
-    if isinstance(value, Mapping):
-        return tuple((name, _content(v)) for name, v in sorted(value.items(), key=repr))
-    if isinstance(value, tuple | list):
-        return tuple(map(_content, value))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        found = (value.dtype.str, value.tobytes())
+    elif isinstance(value, functools.partial):
+        found = ("partial", *map(_content, (value.func, value.args, value.keywords)))
+    elif isinstance(value, Mapping):
+        found = [(name, _content(v)) for name, v in sorted(value.items(), key=repr)]
+    elif isinstance(value, tuple | list):
+        found = list(map(_content, value))
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         named = ((f.name, _content(getattr(value, f.name))) for f in dataclasses.fields(value))
-        return (type(value).__qualname__, *named)
-    if isinstance(value, slice):
-        return ("slice", value.start, value.stop, value.step)
-    if isinstance(
-        value, str | bytes | int | float | complex | None | np.dtype | types.EllipsisType
-    ):
-        return (type(value).__name__, repr(value))
-    return (type(value).__qualname__, id(value))
+        found = (type(value).__qualname__, *named)
+    elif isinstance(value, PLAIN):
+        found = (type(value).__name__, repr(value))
+    # Arrays by their places in memory: the graph keeps them there, and to read them takes long.
+    return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from sharedcompute.graph.node import (
     Constant,
@@ -11,6 +12,7 @@ from sharedcompute.graph.node import (
     Join,
     Model,
     Node,
+    Op,
     Permute,
     Read,
     Reduce,
@@ -20,36 +22,7 @@ from sharedcompute.graph.node import (
     ordered,
 )
 from sharedcompute.operations.stages import Argument
-
-ATOM = 100
-
-INFIX: Mapping[str, tuple[str, int]] = MappingProxyType(
-    {
-        "power": ("**", 14),
-        "multiply": ("*", 12),
-        "divide": ("/", 12),
-        "true_divide": ("/", 12),
-        "floor_divide": ("//", 12),
-        "remainder": ("%", 12),
-        "add": ("+", 11),
-        "subtract": ("-", 11),
-        "left_shift": ("<<", 10),
-        "right_shift": (">>", 10),
-        "bitwise_and": ("&", 9),
-        "bitwise_xor": ("^", 8),
-        "bitwise_or": ("|", 7),
-        "less": ("<", 6),
-        "less_equal": ("<=", 6),
-        "greater": (">", 6),
-        "greater_equal": (">=", 6),
-        "equal": ("==", 6),
-        "not_equal": ("!=", 6),
-    }
-)
-"""Python's operators by NumPy's names, and how strongly they bind."""
-
-Printed = tuple[str, int]
-"""A text, and how strongly its outermost operator binds."""
+from sharedcompute.ufuncs.text import ATOM, Piece, call_of, leaf_of
 
 
 def inputs_of(results: Sequence[Node]) -> list[Node]:
@@ -75,72 +48,54 @@ def text(node: Node, names: Mapping[str, str] | None = None) -> str:
     'x0 + 1'
     """
     named = names or {n.key: f"x{i}" for i, n in enumerate(inputs_of([node]))}
-    printed: dict[str, Printed] = {}
+    pieces: dict[str, Piece] = {}
     for n in ordered([node]):
         if n.key in named:
-            printed[n.key] = named[n.key], ATOM
+            pieces[n.key] = leaf_of(named[n.key])
         else:
-            printed[n.key] = _print(n, [printed[i.key] for i in n.inputs])
-    return printed[node.key][0]
+            pieces[n.key] = _piece(n, [pieces[i.key] for i in n.inputs])
+    return pieces[node.key].text
 
 
-def _print(node: Node, given: Sequence[Printed]) -> Printed:
-    op, args = node.op, [t for t, _ in given]
+def _piece(node: Node, given: Sequence[Piece]) -> Piece:
+    op = node.op
     match op:
-        case Read():
-            return "x", ATOM
         case Constant():
-            return repr(op.value.item() if hasattr(op.value, "item") else op.value), ATOM
+            return leaf_of(_brief(op.value))
         case Elementwise():
-            return _elementwise(op, given)
-        case Rowwise():
-            whole = args[op.rows :]
-            rest = [
-                whole[a.number] if isinstance(a, Argument) else _brief(a) for a in op.stage.args
-            ]
-            return _call(op.stage.label, [*args[: op.rows], *rest]), ATOM
-        case Reduce():
-            kept = ", keepdims=True" if op.keepdims else ""
-            return f"{op.operation.name}({args[0]}, axis={_axes(op.axes)}{kept})", ATOM
+            return call_of(op.function, given, op.attributes)
         case Select():
             keys = ", ".join(map(_key, op.keys, node.inputs[0].spec.shape))
-            return f"{_bound(given[0], ATOM)}[{keys}]", ATOM
-        case Reshape():
-            return f"reshape({args[0]}, {op.shape})", ATOM
-        case Permute():
-            return f"transpose({args[0]}, {op.axes})", ATOM
-        case Join():
-            return f"concatenate(({', '.join(args)}), axis={op.axis})", ATOM
+            return Piece(f"{given[0].inside(ATOM)}[{keys}]")
         case Model():
-            return op.name, ATOM
+            return Piece(op.name)
+    name, args = _call(op, [piece.text for piece in given])
+    return Piece(f"{name}({', '.join(args)})")
 
 
-def _elementwise(op: Elementwise, given: Sequence[Printed]) -> Printed:
-    args = [t for t, _ in given]
-    if op.function in INFIX and len(given) == 2:
-        sign, strength = INFIX[op.function]
-        # Equals bind from the left, but for powers.
-        left, right = (1, 0) if sign == "**" else (0, 1)
-        a, b = _bound(given[0], strength + left), _bound(given[1], strength + right)
-        return (f"{a}{sign}{b}" if sign == "**" else f"{a} {sign} {b}"), strength
-    if op.function == "negative":
-        return f"-{_bound(given[0], 13)}", 13
-    if op.function == "square":
-        return f"{_bound(given[0], 15)}**2", 14
-    named = [f"{name}={_brief(value)}" for name, value in op.attributes]
-    return _call(op.function, [*args, *named]), ATOM
+def _call(op: Op, args: list[str]) -> tuple[str, list[str]]:
+    """Return the name of a function and its arguments."""
+    match op:
+        case Rowwise():
+            whole = args[op.rows :]
+            rest = (
+                whole[a.number] if isinstance(a, Argument) else _brief(a) for a in op.stage.args
+            )
+            return op.stage.label, [*args[: op.rows], *rest]
+        case Reduce():
+            axis = f"axis={op.axes[0] if len(op.axes) == 1 else op.axes}"
+            return op.operation.name, [*args, axis, *(["keepdims=True"] if op.keepdims else [])]
+        case Reshape():
+            return "reshape", [*args, str(op.shape)]
+        case Permute():
+            return "transpose", [*args, str(op.axes)]
+        case Join():
+            return "concatenate", [f"({', '.join(args)})", f"axis={op.axis}"]
+    return type(op).__name__.lower(), args
 
 
-def _bound(printed: Printed, strength: int) -> str:
-    return printed[0] if printed[1] >= strength else f"({printed[0]})"
-
-
-def _call(name: str, args: Sequence[str]) -> str:
-    return f"{name}({', '.join(args)})"
-
-
-def _axes(axes: tuple[int, ...]) -> str:
-    return str(axes[0]) if len(axes) == 1 else str(axes)
+def _argument(argument: object, whole: Sequence[str]) -> str:
+    return whole[argument.number] if isinstance(argument, Argument) else _brief(argument)
 
 
 def _key(key: slice | int, n: int) -> str:
@@ -156,5 +111,4 @@ def _brief(value: object) -> str:
     shape: tuple[int, ...] | None = getattr(value, "shape", None)
     if shape:
         return f"array{shape}"
-    named: Callable[[], object] | None = getattr(value, "item", None)
-    return str(value if named is None else named())
+    return repr(value.item()) if isinstance(value, np.generic) else str(value)

@@ -39,23 +39,23 @@ def axes_of(node: Node, source: Source | None) -> Axes:
 
 def _axes(node: Node, given: Sequence[Axes], source: Source | None) -> Axes:
     op, shape = node.op, node.spec.shape
-    new: list[int | None] = [None] * len(shape)
-    if isinstance(op, Read):
-        return list(range(len(shape))) if op.source is source else new
-    if isinstance(op, Rowwise):
-        return _after(op, node.inputs[0].spec.shape, given[0])
-    if isinstance(op, Elementwise):
-        return _together(node, given)
-    if isinstance(op, Reduce):
+    found: Axes = [None] * len(shape)
+    if isinstance(op, Read) and op.source is source:
+        found = list(range(len(shape)))
+    elif isinstance(op, Rowwise):
+        found = _after(op, node.inputs[0].spec.shape, given[0])
+    elif isinstance(op, Elementwise):
+        found = _together(node, given)
+    elif isinstance(op, Reduce):
         axes = [None if axis in op.axes else known for axis, known in enumerate(given[0])]
-        return axes if op.keepdims else [a for n, a in enumerate(axes) if n not in op.axes]
-    if isinstance(op, Select):
+        found = axes if op.keepdims else [a for n, a in enumerate(axes) if n not in op.axes]
+    elif isinstance(op, Select):
         whole = [slice(0, n, 1) for n in node.inputs[0].spec.shape]
         pairs = zip(op.keys, whole, given[0], strict=True)
-        return [a if key == full else None for key, full, a in pairs if isinstance(key, slice)]
-    if isinstance(op, Permute):
-        return [given[0][axis] for axis in op.axes]
-    return new
+        found = [a if key == full else None for key, full, a in pairs if isinstance(key, slice)]
+    elif isinstance(op, Permute):
+        found = [given[0][axis] for axis in op.axes]
+    return found
 
 
 def _after(op: Rowwise, shape: tuple[int, ...], axes: Axes) -> Axes:

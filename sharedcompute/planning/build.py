@@ -22,13 +22,13 @@ from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
 from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, reduction_of
 from sharedcompute.planning.demand import Demand, has_rows, spaces
-from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.in_memory import ArraySink
 from sharedcompute.planning.job import ExpressionStep, FitStep, Job, operations_of
 from sharedcompute.planning.job_graph import JobGraph, Wanted, sources_of
 from sharedcompute.planning.output import OutputSpec
 from sharedcompute.planning.passes import Pass
-from sharedcompute.planning.phases import Iterate, phases_of
+from sharedcompute.planning.phases import phases_of
 from sharedcompute.planning.plan import Plan, Small
 from sharedcompute.planning.planned import ToMemory
 from sharedcompute.planning.program import program
@@ -203,7 +203,7 @@ def _blocks(
 
 
 def _followed(sources: Sequence[Source], row_bytes: int) -> int:
-    """Return the chunk rows that strips follow: of all inputs, or of that whose decoding costs most."""
+    """Return the chunk rows that strips follow: of all inputs, or of the costliest to decode."""
     each = [(followed(s.shape[0], row_bytes, s.row_alignment), s) for s in sources]
     together = math.lcm(1, *(rows for rows, _ in each))
     if len(each) < 2 or together * row_bytes <= ALIGNED_BYTES:
@@ -226,7 +226,7 @@ def _halo(nodes: Sequence[Node], demand: Demand) -> int:
 
 
 def _state_nbytes(rows: int, demand: Demand, fit: FitPart | None) -> tuple[int, int]:
-    """Return the bytes of the reductions' state: what a strip goes through; what each block keeps."""
+    """Return the bytes of the reductions' state, and what of it each block keeps."""
     here = [n for n in demand.reduced if n.inputs[0].spec.shape[0] == rows]
     results = [n for n in here if not is_exact(n)]
     exact = [n for n in here if is_exact(n)]

@@ -1,4 +1,4 @@
-"""Cutting a graph into passes: as many as the longest chain of reductions that rows need, and one."""
+"""Cutting a graph into passes: the longest chain of reductions that rows need, and one more."""
 
 from __future__ import annotations
 

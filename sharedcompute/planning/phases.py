@@ -5,13 +5,13 @@ The phases of a plan are one list: it is counted, printed, journaled and resumed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.planning.budget.loading import Load, stripe_of, units
-from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.passes import Pass, Reading
 from sharedcompute.planning.planned import Decoded, Held, Stripe, everything
 from sharedcompute.planning.proof import Sample
@@ -40,36 +40,6 @@ class Decode:
     def reads(self) -> Reading:
         """Rows and bytes of the stripe."""
         return Reading.of(ArraySpec(self.rows.shape, self.rows.dtype))
-
-
-@dataclass(frozen=True)
-class Iterate:
-    """The rounds of a fit.
-
-    Parameters
-    ----------
-    part : FitPart
-    work : Pass
-        Reads the rows that the fit sees; nothing is stored or reduced by it.
-    models : mapping of str to str
-        The arrays of the model that passes after it take, by the keys of their nodes.
-    """
-
-    part: FitPart
-    work: Pass
-    models: Mapping[str, str]
-
-    section = "0"  # passes count from 1
-
-    @property
-    def purpose(self) -> str:
-        """The name of the fit."""
-        return self.part.name
-
-    @property
-    def reads(self) -> Reading:
-        """Rows and bytes of a round."""
-        return self.work.reads
 
 
 @dataclass(frozen=True)

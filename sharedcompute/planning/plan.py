@@ -14,10 +14,10 @@ from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.budget.loading import Load
 from sharedcompute.planning.budget.projection import Projection
-from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.job import Job
 from sharedcompute.planning.passes import Pass
-from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Iterate, Phase, ReadBack
+from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Phase, ReadBack
 from sharedcompute.planning.planned import Decoded, Held
 from sharedcompute.planning.proof import Sample
 from sharedcompute.planning.recode import Recoding
@@ -28,7 +28,7 @@ from sharedcompute.wording import option
 
 @dataclass(frozen=True)
 class Small:
-    """A result that is there as a whole when the passes have run: a reduction, or what is made of it.
+    """A result without rows: a reduction, or what is made of such when the passes have run.
 
     Parameters
     ----------

@@ -8,11 +8,22 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sharedcompute.graph.node import Join, Node, Permute, Read, Reduce, Reshape, Rowwise, Select
+from sharedcompute.graph.node import (
+    Elementwise,
+    Join,
+    Node,
+    Permute,
+    Read,
+    Reduce,
+    Reshape,
+    Rowwise,
+    Select,
+)
 from sharedcompute.graph.ports import Source
 from sharedcompute.operations.specs import Array
 from sharedcompute.operations.stages import Argument, Stage
 from sharedcompute.planning.demand import Demand
+from sharedcompute.planning.fusing import fuse, inner_nodes
 from sharedcompute.planning.passes import Operand, Step
 from sharedcompute.planning.planned import Computed
 
@@ -42,13 +53,13 @@ def program(targets: Sequence[Node], demand: Demand) -> Program:
         if demand.is_fed(node):
             made.values[node.key] = len(made.feeds)
             made.feeds.append(_feed(node))
+    inner = inner_nodes(nodes, {node.key for node in targets}, demand)
     count = len(made.feeds)
     for node in nodes:
-        if demand.is_fed(node):
-            continue
-        made.values[node.key] = count
-        made.steps.append(_step(node, made.values, demand))
-        count += 1
+        if not demand.is_fed(node) and node.key not in inner:
+            made.values[node.key] = count
+            made.steps.append(_step(node, made.values, inner, demand))
+            count += 1
     return made
 
 
@@ -65,11 +76,15 @@ def _feed(node: Node) -> Source:
     return node.op.source if isinstance(node.op, Read) else Computed(node.key, node.spec)
 
 
-def _step(node: Node, values: dict[str, int], demand: Demand) -> Step:
-    stage = stage_of(node)
-    inputs = tuple(values[i.key] for i in demand.row_inputs(node))
-    whole = [i for i in node.inputs if not demand.by_row(i, node)]
+def _step(node: Node, values: dict[str, int], inner: set[str], demand: Demand) -> Step:
+    if isinstance(node.op, Elementwise):
+        fused = fuse(node, inner, demand)
+        stage, rows, whole = fused.stage, fused.rows, fused.whole
+    else:
+        stage, rows = stage_of(node), tuple(demand.row_inputs(node))
+        whole = tuple(i for i in node.inputs if not demand.by_row(i, node))
     operands = tuple(_operand(argument, whole) for argument in stage.args)
+    inputs = tuple(values[n.key] for n in rows)
     return Step(replace(stage, args=()), inputs, operands, values[node.key], (node.spec,))
 
 

@@ -113,7 +113,9 @@ def where(condition: Array, x: Array, y: Array, out: Array | None = None) -> Any
 
 
 def astype(x: Array, out: Array | None = None, *, dtype: np.dtype[Any]) -> Any:
-    """Return `x` converted to `dtype`, as C does."""
+    """Return `x` converted to `dtype`, as C does; of complex numbers that is the real part."""
+    if x.dtype.kind == "c" and dtype.kind not in "bc":
+        x = x.real
     if out is None:
         return np.asarray(x).astype(dtype)
     np.copyto(out, x, casting="unsafe")
@@ -137,7 +139,11 @@ def imag(x: Array, out: Array | None = None) -> Any:
 
 def round_(x: Array, out: Array | None = None, *, decimals: int) -> Any:
     """Return `x` rounded to decimals, to even ones where two are as near."""
-    return np.round(x, decimals, out=out)
+    if out is None or x.dtype.kind not in "iu":
+        return np.round(x, decimals, out=out)
+    # NumPy rounds integers to tens in floating point, which it does not write to `out`.
+    np.copyto(out, np.round(x, decimals))
+    return out
 
 
 def _ufuncs() -> dict[str, Function]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,9 +32,12 @@ class Runner:
         The merged axes of strip and operands.
     schedule : Schedule
         What to do.
+    out : int
+        At which place among the arrays the strip is that is filled.
     """
 
-    def __init__(self, typed: Typed, layout: Layout, schedule: Schedule) -> None:
+    def __init__(self, typed: Typed, layout: Layout, schedule: Schedule, out: int) -> None:
+        self._out = out
         self._schedule = schedule
         self._constants = typed.constants
         self._dtypes = [*typed.dtypes, typed.dtypes[typed.result]]
@@ -48,7 +51,10 @@ class Runner:
             (operation.call, operation.operands, operation.results, operation.is_kernel)
             for operation in schedule.operations
         ]
-        self._quiet = any(not operation.is_kernel for operation in schedule.operations)
+        self._has_kernels = any(operation.is_kernel for operation in schedule.operations)
+        called = (*schedule.once, *schedule.operations)
+        self._quiet = any(not operation.is_kernel for operation in called)
+        self._kernel, self._arguments = self._only_kernel(typed)
         self._pieces = _pieces(layout.shape, self._piece_size(layout))
         # Which operands differ from piece to piece: constants and the like do not.
         first = self._pieces[0]
@@ -60,12 +66,27 @@ class Runner:
             if any(a and b for a, b in zip(cut, schedule.spans[value], strict=True))
         ]
 
-    def __call__(self, operands: Sequence[Array], out: Array) -> None:
-        """Fill a strip."""
-        values: list[Any] = [x.reshape(s) for x, s in zip(operands, self._shapes, strict=True)]
+    def __call__(self, arrays: Sequence[Array]) -> None:
+        """Fill a strip; it stands among the arrays."""
+        if self._kernel is not None:
+            arguments = [arrays[k].reshape(shape) for k, shape in self._arguments]
+            try:
+                self._kernel(*arguments, *self._constants, arrays[self._out].reshape(self._shape))
+            except TypeError:  # an operand whose elements stand apart, or at odd addresses
+                self._in_pieces(arrays)
+        else:
+            self._in_pieces(arrays)
+
+    def _in_pieces(self, arrays: Sequence[Array]) -> None:
+        operands = [*arrays[: self._out], *arrays[self._out + 1 :]]
+        values: list[Any] = [
+            np.asarray(x).reshape(shape) for x, shape in zip(operands, self._shapes, strict=True)
+        ]
+        if self._has_kernels:
+            values = [x if _is_plain(x) else x.copy() for x in values]
         values += self._constants
         values += [None] * (len(self._dtypes) - len(values))
-        out = out.reshape(self._shape)
+        out = arrays[self._out].reshape(self._shape)
         if self._quiet:
             with np.errstate(all="ignore"):
                 self._run(values, out)
@@ -115,6 +136,19 @@ class Runner:
                 index = tuple(slice(n) for n in lengths)
                 values[value] = registers[place][index]
 
+    def _only_kernel(
+        self, typed: Typed
+    ) -> tuple[Callable[..., Any] | None, list[tuple[int, Shape]]]:
+        """Return the one kernel that does all, if it is so, and which arrays it takes."""
+        if len(self._operations) != 1 or self._once or not self._has_kernels:
+            return None, []
+        (call, operands, _, _) = self._operations[0]
+        inputs = [value for value in operands if value < len(typed.inputs)]
+        if len(operands) - len(inputs) != len(self._constants):
+            return None, []
+        places = [value + (value >= self._out) for value in inputs]
+        return call, list(zip(places, [self._shapes[value] for value in inputs], strict=True))
+
     def _piece_size(self, layout: Layout) -> int:
         """Return how many elements a piece has."""
         registers = [r for r in self._schedule.registers if all(r.spans)]
@@ -139,6 +173,11 @@ def _pieces(shape: Shape, size: int) -> list[Index]:
         return [(part, *rest) for part in along]
     across = [slice(k, min(k + size, inner)) for k in range(0, inner, size)]
     return [(part, other) for part in along for other in across]
+
+
+def _is_plain(x: Array) -> bool:
+    """Return whether a kernel takes an array as it is."""
+    return x.flags.c_contiguous and x.flags.aligned
 
 
 def _cut(piece: Index, spans: Spans) -> Index:

@@ -24,8 +24,8 @@ from sharedcompute.graph.node import (
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.format.packing import MASKS
+from sharedcompute.hdf5.inspection.description import description_of
 from sharedcompute.hdf5.inspection.inspector import open_source
-from sharedcompute.hdf5.inspection.labels import labels_of
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.windowed import windowed
 from sharedcompute.kernels import packing
@@ -190,7 +190,7 @@ def _names_of_source(source: Source) -> Names:
         return source.dimensions
     if not isinstance(source, DatasetSource):
         return (None,) * len(source.shape)
-    names = labels_of(source).dimensions
+    names = description_of(source).dimensions
     return names if source.window is None else tuple(names[a] for a in source.window.kept)
 
 
@@ -202,4 +202,4 @@ def attributes_of(node: Node, decode_cf: bool) -> dict[str, Any]:
     if not isinstance(source, DatasetSource):
         return {}
     applied = {"scale_factor", "add_offset", *MASKS} if decode_cf else set()
-    return {name: value for name, value in labels_of(source).attributes if name not in applied}
+    return {name: value for name, value in description_of(source).attributes if name not in applied}

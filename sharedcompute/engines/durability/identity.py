@@ -96,7 +96,7 @@ def _input(plan: Plan, job: Job) -> Record:
     for number, source in enumerate(plan.inputs):
         which = f" {number + 1}" if len(plan.inputs) > 1 else ""
         if isinstance(source, DatasetSource):
-            what = f"{source.path} {source.shape} {source.stored_dtype.str}"
+            what = f"{source.name} {source.shape} {source.stored_dtype.str}"
             found[f"the input dataset{which}"] = what
             if source.window is not None:
                 found[f"the window of the input{which}"] = str(source.window)

@@ -350,5 +350,9 @@ class _Call:
                 check_written(stage.kernel, given[0], outs[0], args, stage.halo, stage.label)
 
 
+def _as_matrices(arrays: list[Array], sizes: Sequence[int]) -> list[Array]:
+    return [x.reshape(len(x), size) for x, size in zip(arrays, sizes, strict=True)]
+
+
 def _has(have: Rows, rows: Rows) -> bool:
     return have.start <= rows.start and rows.stop <= have.stop

@@ -104,7 +104,7 @@ class AssembledReader(Reader):
     def _reader(self, source: Stored) -> Reader:
         """Return the reader of a part's source; the one used least recently is closed for it."""
         assert self._opened is not None
-        key = (source.file, source.path)
+        key = (source.file, source.name)
         reader = self._opened.pop(key, None)
         if reader is None:
             while len(self._opened) >= self._limit:

@@ -34,7 +34,7 @@ from sharedcompute.hdf5.reading.row_reader import (
     StoredReader,
     read_only,
 )
-from sharedcompute.hdf5.reading.stored import RUN_NBYTES, Stored
+from sharedcompute.hdf5.reading.stored import RUN_NBYTES, Stored, stored_element
 from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.window import Steps
 
@@ -61,7 +61,8 @@ class ChunkReader(StoredReader):
             dataset: h5py.Dataset = file[raw(source.path)]
             self._index = ChunkIndex(dataset.id, self._grid)
             stored = stored_filters(dataset.id.get_create_plist())
-        self._chunk = np.empty(source.chunks, source.stored_dtype)
+        self._chunk = np.empty(source.chunks, stored_element(source))
+        self._elements = self._chunk if source.member is None else self._chunk["member"]
         self._decoder = Decoder(stored, self._chunk.itemsize, self._chunk.nbytes)
         self._kept = KeptRows(source, self._whole_chunks, self.read_box)
         self._file = _File(source.file)
@@ -134,7 +135,7 @@ class ChunkReader(StoredReader):
                 self._decode(piece.number, mask, data, part.reshape(-1).view(np.uint8))
             else:
                 self._decode(piece.number, mask, data, self._chunk.reshape(-1).view(np.uint8))
-                np.copyto(part, self._chunk[piece.of_chunk])
+                np.copyto(part, self._elements[piece.of_chunk])
         self._fill_missing(places, lambda i: out[pieces[i].inside])
 
     def _fill_missing(self, places: ChunkLocations, part: Callable[[int], NDArray[Any]]) -> None:

@@ -53,6 +53,8 @@ class H5pyReader(StoredReader):
         with self._read((start, *(0 for _ in rows.shape[1:])), rows.shape):
             if rows.size and self._bits:
                 self._read_bits((start, *(0 for _ in rows.shape[1:])), rows)
+            elif rows.size and self._source.member is not None:
+                self._read_member((start, *(0 for _ in rows.shape[1:])), rows)
             elif rows.size:
                 self._dataset.read_direct(rows, np.s_[start:stop])
         return read_only(rows)
@@ -62,6 +64,8 @@ class H5pyReader(StoredReader):
         with self._read(corner, out.shape, steps):
             if out.size and self._bits:
                 self._read_bits(corner, out, steps)
+            elif out.size and self._source.member is not None:
+                self._read_member(corner, out, steps)
             elif out.size:
                 np.copyto(out, self._dataset[elements_at(corner, out.shape, steps)])
 
@@ -73,6 +77,17 @@ class H5pyReader(StoredReader):
         memory = h5s.create_simple(out.shape)
         self._dataset.id.read(memory, place, stored, self._dataset.id.get_type())
         np.copyto(out, stored)
+
+    def _read_member(self, corner: tuple[int, ...], out: NDArray[Any], steps: Steps = ()) -> None:
+        """Fill `out` with one member of a compound: HDF5 leaves out the others."""
+        member = self._source.member
+        assert member is not None
+        found = np.zeros(out.shape, self._source.dtype)
+        place = self._dataset.id.get_space()
+        place.select_hyperslab(corner, out.shape, steps or None)
+        memory = h5s.create_simple(out.shape)
+        self._dataset.id.read(memory, place, found, member.memory_type(found.dtype))
+        np.copyto(out, found)
 
     @contextlib.contextmanager
     def _read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sharedcompute.hdf5.reading.row_reader import (
     StoredReader,
     read_only,
 )
-from sharedcompute.hdf5.reading.stored import Stored
+from sharedcompute.hdf5.reading.stored import Stored, stored_element
 from sharedcompute.hdf5.window import Steps
 
 
@@ -43,6 +44,8 @@ class MmapReader(StoredReader):
         refusal = _map_refusal(layout)
         if refusal or layout.offset is None:
             return False, refusal
+        if not layout.together:
+            return False, "a member of a compound"
         if not layout.native:
             return False, "big-endian" if np.little_endian else "little-endian"
         # numba compiles a second, slower kernel for arrays that are not aligned.
@@ -55,14 +58,20 @@ class MmapReader(StoredReader):
         first = source.offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
         skipped = source.offset - first
         self._file = Path(source.file).open("rb")  # noqa: SIM115 - see close
+        count = math.prod(source.shape)
         pages = mmap.mmap(
-            self._file.fileno(), skipped + source.nbytes, access=mmap.ACCESS_READ, offset=first
+            self._file.fileno(),
+            skipped + count * source.element_nbytes,
+            access=mmap.ACCESS_READ,
+            offset=first,
         )
         self._ahead = ReadAhead(self._file.fileno())
-        self._offset, self._row_nbytes = source.offset, source.row_nbytes
-        self._rows: NDArray[Any] | None = np.ndarray(
-            source.shape, source.stored_dtype, buffer=pages, offset=skipped
+        self._offset = source.offset
+        self._row_nbytes = count // source.shape[0] * source.element_nbytes
+        rows: NDArray[Any] = np.ndarray(
+            source.shape, stored_element(source), buffer=pages, offset=skipped
         )
+        self._rows: NDArray[Any] | None = rows if source.member is None else rows["member"]
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows ``[start, stop)`` as a view of the file."""

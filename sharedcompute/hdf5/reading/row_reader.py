@@ -41,6 +41,8 @@ class Layout:
         That the dtype needs.
     filters : tuple of Filter
         Of its chunks.
+    together : bool
+        The elements follow each other; those of a member of a compound have others between them.
     """
 
     storage: str
@@ -50,6 +52,7 @@ class Layout:
     nbytes: int
     alignment: int
     filters: Pipeline = ()
+    together: bool = True
 
 
 class Reader(ABC):

@@ -13,6 +13,7 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.format.chunks import Box
 from sharedcompute.hdf5.format.fill_value import Fill
+from sharedcompute.hdf5.format.members import Member
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.unpacking import Unpacking
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
@@ -71,6 +72,8 @@ class Stored:
     window : Window or None
         What this is of the one source in `parts`; `file`, `path` and the storage are those of that
         source.
+    member : Member or None
+        What is read of the elements of a compound type.
     """
 
     file: str
@@ -90,6 +93,17 @@ class Stored:
     glob: str | None = None
     seen: tuple[Seen, ...] = ()
     window: Window | None = None
+    member: Member | None = None
+
+    @property
+    def name(self) -> str:
+        """The dataset's path, with the member that is read of it."""
+        return self.path if self.member is None else f"{self.path}.{self.member.name}"
+
+    @property
+    def element_nbytes(self) -> int:
+        """Bytes of an element in the file."""
+        return self.dtype.itemsize if self.member is None else self.member.record_nbytes
 
     @property
     def whole(self) -> Stored:
@@ -158,6 +172,21 @@ class Stored:
         return max([own, *(part.source.chunk_rows for part in self.parts)])
 
     @property
+    def grid(self) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """The sides of chunks and the elements that the first has before; None without chunks.
+
+        Boxes that follow it decode each chunk once, as far as steps allow.
+        """
+        if self.chunks is None:
+            return None
+        if self.window is None or self.whole.parts:
+            return self.chunks, (0,) * self.ndim
+        assert self.whole.chunks is not None
+        kept = [(self.window.axes[a], self.whole.chunks[a]) for a in self.window.kept]
+        sides, lead = zip(*(_on_grid(cut, side) for cut, side in kept), strict=True)
+        return sides, lead
+
+    @property
     def keeps_chunks(self) -> bool:
         """True if a reader keeps the chunks that a read ends in for the next one."""
         return self.chunk_rows * self.row_nbytes <= WINDOW_NBYTES
@@ -188,11 +217,11 @@ class Stored:
             return self.whole.box_nbytes
         if self.chunks is None:
             return max([0, *(part.source.box_nbytes for part in self.parts)])
-        return 2 * math.prod(self.chunks) * self.dtype.itemsize + RUN_NBYTES
+        return 2 * math.prod(self.chunks) * self.element_nbytes + RUN_NBYTES
 
     def named(self, file: str) -> str:
         """Return its address, with another name for the file."""
-        return f"{Address(file, self.path)}{self.window or ''}"
+        return f"{Address(file, self.name)}{self.window or ''}"
 
     def __str__(self) -> str:
         return self.named(self.glob or self.file)
@@ -288,6 +317,22 @@ class Part:
         return tuple(first), tuple(sides)
 
 
+def stored_element(source: Stored) -> np.dtype[Any]:
+    """Return the dtype of an element as it lies in the file."""
+    if source.member is None:
+        return source.stored_dtype
+    return source.member.record(source.stored_dtype)
+
+
+def _on_grid(cut: Cut, side: int) -> tuple[int, int]:
+    """Return the elements of a cut in a chunk of `side`, and those that the first lacks."""
+    step = abs(cut.step)
+    if side % step:
+        return max(1, side // step), 0
+    before = cut.start % side if cut.step > 0 else side - 1 - cut.start % side
+    return side // step, before // step
+
+
 def rows_of(source: Stored, window: Window) -> tuple[Cut, int]:
     """Return what the rows of a window are of an axis of the whole, and its chunks' side there."""
     axis, whole = window.kept[0], source.whole
@@ -362,7 +407,7 @@ def cache_nbytes(source: Stored) -> int:
     """
     if source.chunks is None or source.chunks[0] == 1:
         return 0
-    chunk = int(np.prod(source.chunks, dtype=np.int64)) * source.stored_dtype.itemsize
+    chunk = int(np.prod(source.chunks, dtype=np.int64)) * source.element_nbytes
     across = [-(-n // c) for n, c in zip(source.shape[1:], source.chunks[1:], strict=True)]
     strip = chunk * int(np.prod(across, dtype=np.int64))
     return strip if strip <= CACHE_LIMIT else min(chunk, CACHE_LIMIT)

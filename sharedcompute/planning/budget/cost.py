@@ -14,9 +14,9 @@ from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
 from sharedcompute.planning.budget.loading import Load, load_boxes, units
 from sharedcompute.planning.budget.projection import Projection
+from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.in_memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
 from sharedcompute.planning.passes import Pass
-from sharedcompute.planning.phases import Iterate
 from sharedcompute.planning.planned import Into
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.traits import traits_of

@@ -12,9 +12,8 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.options.groups import RunOptions
-from sharedcompute.planning.fit import ROUNDS
+from sharedcompute.planning.fit import ROUNDS, Iterate
 from sharedcompute.planning.passes import Pass
-from sharedcompute.planning.phases import Iterate
 from sharedcompute.traits import AUTO, IN_PROCESS, ON_TEAM, must_be_alone, with_processes
 from sharedcompute.wording import option
 

@@ -17,8 +17,8 @@ from sharedcompute.planning.budget.blocks import followed
 from sharedcompute.planning.budget.cost import Staging, project
 from sharedcompute.planning.budget.loading import Load, choose_loads
 from sharedcompute.planning.budget.projection import Projection
+from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.passes import Pass, Store
-from sharedcompute.planning.phases import Iterate
 from sharedcompute.planning.planned import Held, Into
 from sharedcompute.system.machine import disk_free, is_tmpfs
 
