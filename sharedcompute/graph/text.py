@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from sharedcompute.graph.build import given as given_params
 from sharedcompute.graph.node import (
+    Call,
     Constant,
     Elementwise,
     Join,
@@ -53,8 +55,20 @@ def text(node: Node, names: Mapping[str, str] | None = None) -> str:
         if n.key in named:
             pieces[n.key] = leaf_of(named[n.key])
         else:
-            pieces[n.key] = _piece(n, [pieces[i.key] for i in n.inputs])
+            pieces[n.key] = _piece(n, [pieces[i.key] for i in _inputs(n)])
     return pieces[node.key].text
+
+
+def _inputs(node: Node) -> tuple[Node, ...]:
+    """Return the inputs that a node is written with: those of the operation, not of its kernels."""
+    call = node.op.call if isinstance(node.op, Rowwise) else None
+    if call is None:
+        return node.inputs
+    first = node
+    for _ in range(call.kernels):
+        first = first.inputs[0]
+    assert isinstance(node.op, Rowwise)
+    return (first, *node.inputs[1 : node.op.rows])
 
 
 def _piece(node: Node, given: Sequence[Piece]) -> Piece:
@@ -76,15 +90,17 @@ def _piece(node: Node, given: Sequence[Piece]) -> Piece:
 def _call(op: Op, args: list[str]) -> tuple[str, list[str]]:
     """Return the name of a function and its arguments."""
     match op:
+        case Rowwise(call=Call() as call):
+            return call.name, [*args, *map(_named, call.params)]
         case Rowwise():
             whole = args[op.rows :]
-            rest = (
-                whole[a.number] if isinstance(a, Argument) else _brief(a) for a in op.stage.args
-            )
+            rest = [_argument(a, whole) for a in op.stage.args]
             return op.stage.label, [*args[: op.rows], *rest]
         case Reduce():
             axis = f"axis={op.axes[0] if len(op.axes) == 1 else op.axes}"
-            return op.operation.name, [*args, axis, *(["keepdims=True"] if op.keepdims else [])]
+            shown = map(_named, given_params(op.operation.parameters, op.params))
+            kept = ["keepdims=True"] if op.keepdims else []
+            return op.operation.name, [*args, axis, *kept, *shown]
         case Reshape():
             return "reshape", [*args, str(op.shape)]
         case Permute():
@@ -96,6 +112,11 @@ def _call(op: Op, args: list[str]) -> tuple[str, list[str]]:
 
 def _argument(argument: object, whole: Sequence[str]) -> str:
     return whole[argument.number] if isinstance(argument, Argument) else _brief(argument)
+
+
+def _named(parameter: tuple[str, object]) -> str:
+    name, value = parameter
+    return f"{name}={_brief(value)}"
 
 
 def _key(key: slice | int, n: int) -> str:
