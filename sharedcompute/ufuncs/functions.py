@@ -118,6 +118,9 @@ def astype(x: Array, out: Array | None = None, *, dtype: np.dtype[Any]) -> Any:
         x = x.real
     if out is None:
         return np.asarray(x).astype(dtype)
+    if out.size == 1 and out.ndim and out.dtype.kind in "iu":
+        # What an integer cannot hold is converted in one way in arrays, and alone in another one.
+        x = np.repeat(x, 2).astype(dtype)[:1].reshape(out.shape)
     np.copyto(out, x, casting="unsafe")
     return out
 
