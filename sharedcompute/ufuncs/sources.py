@@ -28,10 +28,6 @@ ANY = {
     "real": "{0}",
     "equal": "{0} == {1}",
     "not_equal": "{0} != {1}",
-    "logical_and": "{0} & {1}",
-    "logical_or": "{0} | {1}",
-    "logical_xor": "{0} != {1}",
-    "logical_not": "not {0}",
 }
 NUMBERS = {
     "add": "{0} + {1}",
@@ -42,6 +38,10 @@ NUMBERS = {
     "less_equal": "{0} <= {1}",
     "greater": "{0} > {1}",
     "greater_equal": "{0} >= {1}",
+    "logical_and": "({0} != {S}(0)) & ({1} != {S}(0))",
+    "logical_or": "({0} != {S}(0)) | ({1} != {S}(0))",
+    "logical_xor": "({0} != {S}(0)) != ({1} != {S}(0))",
+    "logical_not": "{0} == {S}(0)",
 }
 LESSER, GREATER = "{0} if {0} < {1} else {1}", "{0} if {0} > {1} else {1}"
 INTEGERS = {
@@ -95,6 +95,10 @@ BOOLEANS = {
     "bitwise_xor": "{0} != {1}",
     "invert": "not {0}",
     "absolute": "{0}",
+    "logical_and": "{0} & {1}",
+    "logical_or": "{0} | {1}",
+    "logical_xor": "{0} != {1}",
+    "logical_not": "not {0}",
 }
 
 
