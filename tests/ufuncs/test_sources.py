@@ -33,8 +33,8 @@ def _cases() -> list[Any]:
 def special(dtype: np.dtype[Any]) -> Any:
     """Return values at the limits, and some others."""
     rng = np.random.default_rng(3)
-    values = [array(rng, (40,), dtype) for _ in range(4)]
-    return np.concatenate(values)
+    with np.errstate(all="ignore"):
+        return np.concatenate([array(rng, (40,), dtype) for _ in range(4)])
 
 
 @pytest.mark.sample(30)
@@ -72,3 +72,19 @@ def test_a_conversion_has_the_bits_of_numpy(dtype: np.dtype[Any], wanted: np.dty
     Kernel(program, 1, fused=True)(x, out)
     with np.errstate(all="ignore"):
         assert bits(out) == bits(x.astype(wanted))
+
+
+@pytest.mark.parametrize("bounds", [(0, 1), (-0.0, 2.5), (3, -3), (float("nan"), 1), (1e9, 1e10)])
+@pytest.mark.parametrize("dtype", [np.dtype(code) for code in ("u1", "i8", "f4", "f8")])
+def test_clip_to_numbers_is_part_of_a_kernel(dtype: np.dtype[Any], bounds: Any) -> None:
+    if dtype == np.uint8 and bounds == (3, -3):
+        return  # NumPy refuses it
+    x = special(dtype)
+    builder = Builder([dtype])
+    clipped = builder.call("clip", 0, *map(builder.constant, bounds))
+    program = builder.program(builder.call("multiply", clipped, clipped))
+    out = np.empty(x.shape, program.dtype)
+    Kernel(program, 1, fused=True)(x, out)
+    with np.errstate(all="ignore"):
+        wanted = np.clip(x, *bounds)
+        assert bits(out) == bits(wanted * wanted)
