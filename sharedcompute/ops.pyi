@@ -32,6 +32,7 @@ class Options(TypedDict, total=False):
     resume: bool
     decode_cf: bool
     allow_external: bool
+    rows: str | slice | None
     team: Team | None
     listen: Listener | None
 
@@ -54,6 +55,7 @@ class ReductionOptions(TypedDict, total=False):
     resume: bool
     decode_cf: bool
     allow_external: bool
+    rows: str | slice | None
     team: Team | None
     listen: Listener | None
 

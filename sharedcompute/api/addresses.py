@@ -8,8 +8,8 @@ import numpy as np
 
 from sharedcompute.api.typing import AddressLike
 from sharedcompute.errors import InputError
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
-from sharedcompute.planning.ports import Source
 
 
 def output_address(output: AddressLike | None, *, rowwise: bool = False) -> Address | None:
@@ -34,7 +34,7 @@ def output_address(output: AddressLike | None, *, rowwise: bool = False) -> Addr
             + "; the results are returned: write out[...] = sharedcompute.reduce(...)"
             * (not rowwise and isinstance(given, np.ndarray))
         )
-    return None if output is None else Address.parse(output)
+    return None if output is None else Address.parse(output).literal
 
 
 def group_of(output: Address | None) -> str | None:
@@ -45,4 +45,4 @@ def group_of(output: Address | None) -> str | None:
 def dataset_of(output: Address, source: Source) -> str:
     """Return the dataset that an output names: FILE alone, or FILE::/, keeps the input's name."""
     named = output.path if output.path != "/" else None
-    return named or str(getattr(source, "path", "/data"))
+    return named or str(getattr(source, "name", "/data"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import operator
 import os
+from dataclasses import replace
 from typing import Any, SupportsIndex, cast
 
 import numpy as np
@@ -53,7 +54,11 @@ class Dataset:
         self._dtype = self._decoded(np.empty(0, self._source.dtype), self._source).dtype
         # From here on it is this dataset, wherever this process goes and whatever is put beside it.
         home = os.getcwd() if self._source.glob is None else glob.escape(os.getcwd())  # noqa: PTH109 - odd names
-        self._address = Address(os.path.join(home, named.file), named.path or self._source.path)  # noqa: PTH118
+        self._address = replace(
+            named,
+            file=os.path.join(home, named.file),  # noqa: PTH118
+            path=named.path or self._source.path,
+        )
 
     @property
     def source(self) -> DatasetSource:

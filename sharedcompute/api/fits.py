@@ -16,6 +16,7 @@ from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.catalogue import expect_iterative, find_iterative
 from sharedcompute.operations.fits.declaration import Fit, Iterative
@@ -26,10 +27,10 @@ from sharedcompute.options.groups import (
     StorageOptions,
     as_bytes,
     as_chunks,
+    as_rows,
 )
 from sharedcompute.planning.job import Job, fitting
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName
@@ -55,6 +56,7 @@ def fit(
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -99,6 +101,8 @@ def fit(
         Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
     allow_external : bool, default: False
         Follow links, virtual sources and external storage out of the input's folder.
+    rows : str or slice, optional
+        Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.
     team : Team, optional
         Run on its workers; by default workers are started where it pays.
     listen : callable, optional
@@ -153,6 +157,7 @@ def fit(
         ReadOptions(
             decode_cf=decode_cf,
             allow_external=allow_external,
+            rows=as_rows(rows),
         ),
         team,
     )
@@ -181,7 +186,10 @@ def plan_iterative(
 ) -> JobPlan[Fitted]:
     """Plan `fit` or `solve`, as `kind` says."""
     settings = settings.decoding(is_decoded(input))
-    address, source = output_address(output), as_source(input, settings.reading.allow_external)
+    address, source = (
+        output_address(output),
+        as_source(input, settings.reading.allow_external, settings.reading.rows),
+    )
     named = find_iterative(op, kind) if isinstance(op, str) else op
     if not isinstance(named, Iterative):
         raise InputError(f"expected a {kind} or its name, got {op!r}")

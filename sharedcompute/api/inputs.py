@@ -9,13 +9,15 @@ import numpy as np
 from sharedcompute.api.dataset import Dataset
 from sharedcompute.api.typing import ArrayInput
 from sharedcompute.errors import InputError
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.format.names import path_of
 from sharedcompute.hdf5.inspection.inspector import check_size, open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.reading.windowed import windowed
+from sharedcompute.hdf5.window import Window, WindowText
 from sharedcompute.operations.specs import Array
-from sharedcompute.planning.in_memory import ArraySource
-from sharedcompute.planning.ports import Source
+from sharedcompute.planning.in_memory import ArraySource, windowed_array
 from sharedcompute.validation.arrays import plain_array
 
 
@@ -24,8 +26,16 @@ def is_decoded(given: object) -> bool:
     return isinstance(given, Dataset) and given.decode_cf
 
 
-def as_source(given: ArrayInput, allow_external: bool = False) -> Source:
+def as_source(given: ArrayInput, allow_external: bool = False, rows: str | None = None) -> Source:
     """Return the input of a job as a source, whatever a user gives.
+
+    Parameters
+    ----------
+    given : address, array, SharedArray, Dataset or h5py.Dataset
+    allow_external : bool
+        Follow links, virtual sources and external storage out of the folder of a file.
+    rows : str or None
+        Those to take, as ``FROM:TO`` or ``FROM:TO:STEP``.
 
     Raises
     ------
@@ -33,9 +43,20 @@ def as_source(given: ArrayInput, allow_external: bool = False) -> Source:
         It is no array of numbers, or no dataset that can be read.
     """
     source = _source_of(given, allow_external)
+    if rows is not None:
+        source = _in_rows(source, rows)
     if isinstance(source, DatasetSource):
         check_size(source)
     return source
+
+
+def _in_rows(source: Source, rows: str) -> Source:
+    """Return some of the rows of a source."""
+    window = Window.of(WindowText(f"[{rows}]").keys, source.shape)
+    if isinstance(source, DatasetSource):
+        return windowed(source, window)
+    assert isinstance(source, ArraySource)
+    return windowed_array(source, window)
 
 
 def _source_of(given: object, allow_external: bool) -> Source:

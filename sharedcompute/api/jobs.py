@@ -12,13 +12,13 @@ from sharedcompute.engines.engine import Engine, open_engine
 from sharedcompute.engines.execute import Outcome, execute
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener, ignore
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.rehearsal import rehearse, rehearse_all
 from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.build import build
 from sharedcompute.planning.job import Job, Step
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
 from sharedcompute.system.shortage import shortage_named
 from sharedcompute.team import Team
 from sharedcompute.traits import traits_of
@@ -61,7 +61,8 @@ def _check_effect(plan: Plan, settings: Settings) -> None:
     InputError
     """
     if not plan.reads.seen:
-        for name in settings.reading.given:
+        # Rows can be taken of an array in memory as well.
+        for name in (given for given in settings.reading.given if given != "rows"):
             raise InputError(
                 f"{name}: expected a dataset in a file to read so, got arrays in memory; leave "
                 f"{name} out"

@@ -18,6 +18,7 @@ from sharedcompute.options.groups import (
     StorageOptions,
     as_bytes,
     as_chunks,
+    as_rows,
 )
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
@@ -45,6 +46,7 @@ def map(
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -70,6 +72,7 @@ def map(
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -94,6 +97,7 @@ def map(
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -140,6 +144,8 @@ def map(
         Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
     allow_external : bool, default: False
         Follow links, virtual sources and external storage out of the input's folder.
+    rows : str or slice, optional
+        Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.
     team : Team, optional
         Run on its workers; by default workers are started where it pays.
     listen : callable, optional
@@ -203,6 +209,7 @@ def map(
         ReadOptions(
             decode_cf=decode_cf,
             allow_external=allow_external,
+            rows=as_rows(rows),
         ),
         team,
     )

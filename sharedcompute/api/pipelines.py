@@ -47,6 +47,7 @@ def run(
     resume: bool | None = None,
     decode_cf: bool | None = None,
     allow_external: bool | None = None,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
 ) -> tuple[StepResult, ...]:
@@ -90,6 +91,8 @@ def run(
         Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
     allow_external : bool, optional
         Follow links, virtual sources and external storage out of the input's folder.
+    rows : str or slice, optional
+        Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.
     team : Team, optional
         Run on its workers; by default workers are started where it pays.
     listen : callable, optional
@@ -138,13 +141,14 @@ def run(
         "resume": resume,
         "decode_cf": decode_cf,
         "allow_external": allow_external,
+        "rows": rows,
     }
     return plan_run(job, output, given, team).run(listen=listen)
 
 
 def run_job(described: JobFile, settings: Settings) -> Job:
     """Return the job of `run`, whose parameters are in the job file alone."""
-    source = as_source(described.input, settings.reading.allow_external)
+    source = as_source(described.input, settings.reading.allow_external, settings.reading.rows)
     return make_job(source, described.steps, described.output, settings, described.scripts)
 
 

@@ -80,6 +80,7 @@ def plan(
     resume: bool | None = None,
     decode_cf: bool | None = None,
     allow_external: bool | None = None,
+    rows: str | slice | None = None,
     team: Team | None = None,
     **params: object,
 ) -> JobPlan[Any]:
@@ -127,6 +128,8 @@ def plan(
         Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
     allow_external : bool, optional
         Follow links, virtual sources and external storage out of the input's folder.
+    rows : str or slice, optional
+        Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.
     team : Team, optional
         Plan for its workers.
     **params
@@ -177,6 +180,7 @@ def plan(
         "resume": resume,
         "decode_cf": decode_cf,
         "allow_external": allow_external,
+        "rows": rows,
     }
     planner = PLANNERS.get(command)
     if planner is None:

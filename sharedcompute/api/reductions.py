@@ -15,6 +15,7 @@ from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
 from sharedcompute.events import Listener
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
@@ -25,10 +26,10 @@ from sharedcompute.options.groups import (
     StorageOptions,
     as_bytes,
     as_chunks,
+    as_rows,
 )
 from sharedcompute.planning.job import Job, summary
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName
@@ -56,6 +57,7 @@ def reduce(  # type: ignore[overload-overlap] # a str is an iterable of str
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -82,6 +84,7 @@ def reduce(
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -107,6 +110,7 @@ def reduce(
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -153,6 +157,8 @@ def reduce(
         Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
     allow_external : bool, default: False
         Follow links, virtual sources and external storage out of the input's folder.
+    rows : str or slice, optional
+        Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.
     team : Team, optional
         Run on its workers; by default workers are started where it pays.
     listen : callable, optional
@@ -206,6 +212,7 @@ def reduce(
         ReadOptions(
             decode_cf=decode_cf,
             allow_external=allow_external,
+            rows=as_rows(rows),
         ),
         team,
     )
@@ -237,7 +244,10 @@ def plan_reduce(
     """Plan `reduce`."""
     ops, one = reductions(op)
     settings = settings.decoding(is_decoded(input))
-    address, source = output_address(output), as_source(input, settings.reading.allow_external)
+    address, source = (
+        output_address(output),
+        as_source(input, settings.reading.allow_external, settings.reading.rows),
+    )
     plan = make_plan(reduce_job(ops, source, address, axis, settings, params), settings)
     if one:
         return JobPlan(plan, lambda listen: run_reductions(plan, settings, listen)[ops[0].name])

@@ -173,7 +173,8 @@ def _run_repack(plan: Plan, settings: Settings, listen: Listener) -> None:
 def make_repack(input: str, output: str, settings: Settings, *, check: bool = True) -> Plan:
     """Plan it and refuse what cannot work, before anything is started or changed."""
     refuse_unknown("repack", (*settings.reading.given, *settings.options.given), OF_REPACK)
-    source, target = Address.parse(input), Address.parse(output)
+    # A file or a whole dataset, which may have any name.
+    source, target = Address.parse(input).literal, Address.parse(output).literal
     if source.path is None and target.path not in (None, "/"):
         raise InputError(
             f"expected FILE for a whole file, got {target}; name a dataset of {source}"

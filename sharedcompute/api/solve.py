@@ -16,6 +16,7 @@ from sharedcompute.options.groups import (
     StorageOptions,
     as_bytes,
     as_chunks,
+    as_rows,
 )
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
@@ -42,6 +43,7 @@ def solve(
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -86,6 +88,8 @@ def solve(
         Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
     allow_external : bool, default: False
         Follow links, virtual sources and external storage out of the input's folder.
+    rows : str or slice, optional
+        Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.
     team : Team, optional
         Run on its workers; by default workers are started where it pays.
     listen : callable, optional
@@ -140,6 +144,7 @@ def solve(
         ReadOptions(
             decode_cf=decode_cf,
             allow_external=allow_external,
+            rows=as_rows(rows),
         ),
         team,
     )

@@ -13,6 +13,7 @@ from sharedcompute.api.reductions import reduce_job, run_reductions
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
+from sharedcompute.graph.ports import Source
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
@@ -22,8 +23,8 @@ from sharedcompute.options.groups import (
     StorageOptions,
     as_bytes,
     as_chunks,
+    as_rows,
 )
-from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName
@@ -51,6 +52,7 @@ def stats(
     resume: bool = False,
     decode_cf: bool = False,
     allow_external: bool = False,
+    rows: str | slice | None = None,
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
@@ -97,6 +99,8 @@ def stats(
         Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
     allow_external : bool, default: False
         Follow links, virtual sources and external storage out of the input's folder.
+    rows : str or slice, optional
+        Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.
     team : Team, optional
         Run on its workers; by default workers are started where it pays.
     listen : callable, optional
@@ -147,6 +151,7 @@ def stats(
         ReadOptions(
             decode_cf=decode_cf,
             allow_external=allow_external,
+            rows=as_rows(rows),
         ),
         team,
     )
@@ -168,7 +173,7 @@ def plan_stats(
 ) -> JobPlan[dict[str, Array]]:
     """Plan `stats`."""
     settings = settings.decoding(is_decoded(input))
-    source = as_source(input, settings.reading.allow_external)
+    source = as_source(input, settings.reading.allow_external, settings.reading.rows)
     address, ops = output_address(output), stats_operations(source)
     plan = make_plan(reduce_job(ops, source, address, axis, settings, params), settings)
     return JobPlan(plan, functools.partial(run_reductions, plan, settings))

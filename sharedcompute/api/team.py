@@ -17,6 +17,7 @@ from sharedcompute.options.groups import (
     StorageOptions,
     as_bytes,
     as_chunks,
+    as_rows,
 )
 from sharedcompute.rows import Schedule
 
@@ -73,6 +74,7 @@ class Team(team.Team):
         resume: bool = False,
         decode_cf: bool = False,
         allow_external: bool = False,
+        rows: str | slice | None = None,
         listen: Listener | None = None,
         **params: object,
     ) -> Array: ...
@@ -95,6 +97,7 @@ class Team(team.Team):
         resume: bool = False,
         decode_cf: bool = False,
         allow_external: bool = False,
+        rows: str | slice | None = None,
         listen: Listener | None = None,
         **params: object,
     ) -> dict[str, Array]: ...
@@ -116,6 +119,7 @@ class Team(team.Team):
         resume: bool = False,
         decode_cf: bool = False,
         allow_external: bool = False,
+        rows: str | slice | None = None,
         listen: Listener | None = None,
         **params: object,
     ) -> Array | dict[str, Array]:
@@ -153,6 +157,8 @@ class Team(team.Team):
             Apply scale_factor, add_offset, _FillValue and missing_value to what is read.
         allow_external : bool, default: False
             Follow links, virtual sources and external storage out of the input's folder.
+        rows : str or slice, optional
+            Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.
         listen : callable, optional
             Receives the events of the run.
         **params
@@ -197,6 +203,7 @@ class Team(team.Team):
             ReadOptions(
                 decode_cf=decode_cf,
                 allow_external=allow_external,
+                rows=as_rows(rows),
             ),
             self,
         )

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from sharedcompute.api.settings import Settings
     from sharedcompute.api.typing import Axis
     from sharedcompute.cli.signals import Signals
+    from sharedcompute.graph.ports import Source
     from sharedcompute.operations.declarations import Operation
     from sharedcompute.operations.fits.declaration import Iterative
     from sharedcompute.planning.job import Job
-    from sharedcompute.planning.ports import Source
 
 FEW = 64
 """Results that are printed rather than refused where no output is given."""
@@ -133,8 +133,10 @@ def _rowwise(
     named = given.one(command, "use `run`")
     asked = settings(options)
     op = expect(named, *(("map", "stencil") if command == "map" else (command,)))
-    source = as_source(given.input, asked.reading.allow_external)
-    _run(map_job(op, source, Address.parse(str(given.output)), asked, params), asked, options)
+    source = as_source(given.input, asked.reading.allow_external, asked.reading.rows)
+    _run(
+        map_job(op, source, Address.parse(str(given.output)).literal, asked, params), asked, options
+    )
 
 
 @click.command()
@@ -158,7 +160,7 @@ def reduce(
 
     given = read_words(words, op_from, "reduce", out=False)
     named, asked = parameters(params, skipna), settings(options)
-    source = as_source(given.input, asked.reading.allow_external)
+    source = as_source(given.input, asked.reading.allow_external, asked.reading.rows)
     ops = tuple(expect(op, "reduce") for op in given.operations)
     _reduce(ops, source, given.output, axis or "rows", named, asked, options)
 
@@ -196,8 +198,8 @@ def iterate(
     given = read_words(words, op_from, command, out=True)
     one = given.one(command, f"{command} one at a time")
     named, asked = parameters(params), settings(options)
-    op, output = expect_iterative(one, command), Address.parse(str(given.output))
-    source = as_source(given.input, asked.reading.allow_external)
+    op, output = expect_iterative(one, command), Address.parse(str(given.output)).literal
+    source = as_source(given.input, asked.reading.allow_external, asked.reading.rows)
     _run(fit_job(op, source, output, asked, named), asked, options)
 
 
@@ -211,7 +213,7 @@ def stats(input: str, output: str | None, skipna: bool, axis: Axis, **options: o
     from sharedcompute.api.statistics import stats_operations  # noqa: PLC0415
 
     asked = settings(options)
-    source = as_source(input, asked.reading.allow_external)
+    source = as_source(input, asked.reading.allow_external, asked.reading.rows)
     ops, named = stats_operations(source), parameters((), skipna)
     _reduce(ops, source, output, axis or "all", named, asked, options)
 
@@ -228,7 +230,7 @@ def _reduce(
     from sharedcompute.api.reductions import reduce_job  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
 
-    address = Address.parse(output) if output is not None else None
+    address = Address.parse(output).literal if output is not None else None
     job = reduce_job(tuple(operations), source, address, axis, asked, params)
     columns = 1 if axis == "all" else math.prod(source.shape[1:])
     if address is None and columns > FEW:
@@ -251,7 +253,7 @@ def run(job: Path, output: str | None, **options: object) -> None:
     from sharedcompute.planning.job import ReduceStep  # noqa: PLC0415
     from sharedcompute.planning.jobfile import read_job  # noqa: PLC0415
 
-    described = read_job(job, None if output is None else Address.parse(output))
+    described = read_job(job, None if output is None else Address.parse(output).literal)
     reduces = any(isinstance(step, ReduceStep) for step in described.steps)
     if described.output is None and not reduces:
         raise InputError(f'{job}: expected output = "FILE", or reductions to print, got neither')

@@ -41,7 +41,7 @@ def repack(input: str, output: str, check: bool, **options: object) -> None:
     if shown.dry_run:
         click.echo(json.dumps(report.plan_record(plan)) if shown.as_json else report.describe(plan))
         return
-    note_stopped(Address.parse(output), asked.storage.resume, shown.quiet)
+    note_stopped(Address.parse(output).literal, asked.storage.resume, shown.quiet)
     signals: Signals = click.get_current_context().obj
     totals = report.Totals()
     with Bar(shown.quiet) as bar:

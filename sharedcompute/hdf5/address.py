@@ -8,13 +8,14 @@ import re
 from dataclasses import dataclass
 
 from sharedcompute.errors import InputError
+from sharedcompute.hdf5.window import WindowText, split_window
 
 SEPARATOR = "::"
 
 
 @dataclass(frozen=True)
 class Address:
-    """``FILE[::PATH]``, as in ``run_7.h5::/entry/data``.
+    """``FILE[::PATH]``, as in ``run_7.h5::/entry/data``, and perhaps a window of it in brackets.
 
     Parameters
     ----------
@@ -23,10 +24,14 @@ class Address:
     path : str or None
         An object's absolute path inside the file, without a slash at its end; None where the file
         alone was named.
+    window : WindowText or None
+        What of the array is meant: ``[31:59, :, ::2]``, ``[time=2001-03, lat=30:60]``. None for all
+        of it.
     """
 
     file: str
     path: str | None = None
+    window: WindowText | None = None
 
     @classmethod
     def parse(cls, text: str | os.PathLike[str] | Address) -> Address:
@@ -40,7 +45,9 @@ class Address:
         Examples
         --------
         >>> Address.parse("run.h5::entry/data")
-        Address(file='run.h5', path='/entry/data')
+        Address(file='run.h5', path='/entry/data', window=None)
+        >>> Address.parse("run.h5::/entry/data[10:20]").window
+        WindowText(text='[10:20]')
         """
         if isinstance(text, Address):
             return text
@@ -55,10 +62,19 @@ class Address:
                 f"expected FILE::PATH, got {whole!r} with no PATH; name an object such as "
                 f"{file}::/data, or leave out the '::'"
             )
-        return cls(file, normal_path(inside))
+        path, window = split_window(inside)
+        return cls(file, normal_path(path) if path else None, window)
+
+    @property
+    def literal(self) -> Address:
+        """The same, with the brackets taken for a part of the name: what is made has any name."""
+        if self.window is None:
+            return self
+        return Address(self.file, normal_path(f"{self.path or ''}{self.window}"))
 
     def __str__(self) -> str:
-        return self.file if self.path is None else f"{self.file}{SEPARATOR}{self.path}"
+        inside = f"{self.path or ''}{self.window or ''}"
+        return f"{self.file}{SEPARATOR}{inside}" if inside else self.file
 
 
 def _split(whole: str) -> tuple[str, str, str]:

@@ -7,6 +7,7 @@ declarations.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from sharedcompute.rows import Schedule
 from sharedcompute.system import topology
 from sharedcompute.system.machine import default_workers, parse_size
 from sharedcompute.traits import EngineName, engine_names
+
+_ROWS = re.compile(r"(?:[+-]?\d+)?\s*:\s*(?:[+-]?\d+)?\s*(?::\s*[+-]?0*[1-9]\d*)?")
 
 
 def as_bytes(given: int | str | None) -> int | None:
@@ -35,6 +38,16 @@ def as_chunks(given: str | Sequence[int] | None) -> str | None:
     if not isinstance(given, Sequence):
         raise InputError(f"chunks: expected sides such as (64, 36, 48), got {given!r}")
     return ",".join(map(str, given))
+
+
+def as_rows(given: str | slice | None) -> str | None:
+    """Return `rows` as the command line has them: a slice is its numbers with colons."""
+    if isinstance(given, slice):
+        ends = ["" if end is None else str(end) for end in (given.start, given.stop, given.step)]
+        given = ":".join(ends if ends[2] else ends[:2])
+    if given is None or (isinstance(given, str) and _ROWS.fullmatch(given.strip())):
+        return None if given is None else given.strip()
+    raise InputError(f"rows: expected FROM:TO, FROM:TO:STEP or a slice, got {given!r}")
 
 
 @dataclass(frozen=True)
@@ -118,6 +131,14 @@ class ReadOptions(OptionGroup):
     )
     allow_external: bool = option(
         False, "Follow links, virtual sources and external storage out of the input's folder."
+    )
+    rows: str | None = option(
+        None,
+        "Rows of the input to take, as FROM:TO or FROM:TO:STEP; default: all.",
+        metavar="FROM:TO",
+        convert=as_rows,
+        accepts="str | slice | None",
+        repack=False,
     )
 
 

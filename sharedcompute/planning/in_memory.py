@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from sharedcompute.errors import ProgramError
+from sharedcompute.errors import InputError, ProgramError
 from sharedcompute.hdf5.format.chunks import Sides, box_at
+from sharedcompute.hdf5.window import Window
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.shm.shared_array import segment_of
 
@@ -74,24 +75,45 @@ class ArraySource:
         return 1
 
     def scratch_nbytes(self, rows: int) -> int:
-        """Return 0: rows are views."""
-        return 0 * rows
+        """Return what copies of rows take that do not lie in C order; views take nothing."""
+        if isinstance(self.array, FileArray) or self.array[:rows].flags.c_contiguous:
+            return 0
+        return self.array[:rows].nbytes
 
     def open(self) -> ArrayReader:
         """Return a reader: there is nothing to open."""
         return ArrayReader(opened(self.array))
 
 
+def windowed_array(source: ArraySource, window: Window) -> ArraySource:
+    """Return a window of an array as a source: a view, which of shared memory travels as a handle.
+
+    Raises
+    ------
+    InputError
+        It has no axis left.
+    """
+    if not window.shape:
+        raise InputError(
+            f"expected a window with at least one axis, got the one number {window}; write N:N+1 "
+            "for one of the indices"
+        )
+    array = source.array.open() if isinstance(source.array, FileArray) else source.array
+    return replace(source, array=array[window.index])
+
+
 class ArrayReader:
-    """A reader that returns views."""
+    """A reader that returns views; copies of rows that do not lie in C order."""
 
     def __init__(self, array: Array) -> None:
         self._array = array.view()
         self._array.flags.writeable = False
 
     def read(self, start: int, stop: int) -> Array:
-        """Return rows without a copy."""
-        return self._array[start:stop]
+        """Return rows, without a copy where they lie in C order."""
+        rows = np.ascontiguousarray(self._array[start:stop])
+        rows.flags.writeable = False
+        return rows
 
     def read_box(self, corner: tuple[int, ...], out: Array) -> None:
         """Copy the box of the shape of `out` that begins at `corner`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -74,7 +74,7 @@ def read_job(path: Path, output: Address | None = None) -> JobFile:
     if not isinstance(listed, list) or not listed:
         raise InputError(f"{path}: expected [[steps]], each with an op, got none: add one")
     if output is None and "output" in table:
-        output = _address(path, table, "output")
+        output = _address(path, table, "output").literal
     steps = tuple(_step(path, i, s, output) for i, s in enumerate(listed, start=1))
     if output is not None and all(step.save is None for step in steps):
         raise InputError(f'{path}: expected save = "/NAME" in a step for {output}, got none')
@@ -98,7 +98,7 @@ def _address(path: Path, table: Table, key: str) -> Address:
     if not isinstance(given, str):
         raise InputError(f'{path}: expected {key} = "FILE::PATH", got {given!r}')
     address = Address.parse(given)
-    return Address(str(path.parent / Path(address.file).expanduser()), address.path)
+    return replace(address, file=str(path.parent / Path(address.file).expanduser()))
 
 
 def _save(path: Path, where: str, table: Table, output: Address | None) -> str | None:

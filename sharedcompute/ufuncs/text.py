@@ -65,10 +65,11 @@ def write(leaves: Sequence[str], calls: Sequence[Call]) -> str:
     for name, operands, _ in calls:
         lengths.append(len(name) + sum(lengths[operand] + 2 for operand in operands))
     named = _shared(len(leaves), calls) if lengths[-1] > LONGEST else frozenset[int]()
-    pieces = [_leaf(leaf) for leaf in leaves]
+    pieces = [leaf_of(leaf) for leaf in leaves]
     statements: list[str] = []
     for call in calls:
-        piece = _piece(call, pieces)
+        name, operands, attributes = call
+        piece = call_of(name, [pieces[operand] for operand in operands], attributes)
         if len(pieces) in named:
             statements.append(f"t{len(statements)} = {piece.text}; ")
             piece = Piece(f"t{len(statements) - 1}")
@@ -82,14 +83,15 @@ def _shared(leaves: int, calls: Sequence[Call]) -> frozenset[int]:
     return frozenset(value for value, times in uses.items() if times > 1 and value >= leaves)
 
 
-def _leaf(text: str) -> Piece:
+def leaf_of(text: str) -> Piece:
     """Return a name or a constant; a negative number stands in brackets in a product."""
     return Piece(text, PREFIX if text.startswith("-") else ATOM)
 
 
-def _piece(call: Call, pieces: Sequence[Piece]) -> Piece:
-    name, operands, attributes = call
-    given = [pieces[operand] for operand in operands]
+def call_of(
+    name: str, given: Sequence[Piece], attributes: Sequence[tuple[str, object]] = ()
+) -> Piece:
+    """Return the call of a function: with an operator, where Python has one for it."""
     if name in OPERATORS:
         sign, binds = OPERATORS[name]
         # Comparisons in a row mean something else in Python.

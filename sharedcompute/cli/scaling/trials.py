@@ -148,14 +148,16 @@ def job(command: click.Command, words: tuple[str, ...]) -> Job:
         from sharedcompute.planning.jobfile import read_job  # noqa: PLC0415
 
         output = context.params["output"]
-        described = read_job(context.params["job"], Address.parse(output) if output else None)
+        described = read_job(
+            context.params["job"], Address.parse(output).literal if output else None
+        )
         if described.settings.get("resume"):
             raise InputError("resume = true: a job that goes on is not measured; leave it out")
         return Job(name, words, described.output, None)
     output = _output(name, context.params)
     if output is None:
         return Job(name, words, None, None)
-    return Job(name, words, Address.parse(output), _place(command, words, output))
+    return Job(name, words, Address.parse(output).literal, _place(command, words, output))
 
 
 def _check_options(context: click.Context) -> None:

@@ -111,7 +111,7 @@ def loaded(
         when they are idle, so with one for each there were two at a time.
     """
     shape = stripe_shape(source, stripe)
-    grid = load_boxes(source, shape)
+    grid = load_boxes(source, shape, stripe[0])
     target = _begin_of(held, shape)
     engine.run(LoadWork(grid, source, stripe[0], ArraySink(target)), undeliverable, listen)
     return ArraySource(target)

@@ -54,10 +54,13 @@ def _copy_numbers(
     space = item.id.get_space()
     if values is not None:
         grows = h5s.UNLIMITED if item.maxshape[0] is None else len(values)
-        space = h5s.create_simple(values.shape, (grows, *values.shape[1:]))
+        limits = (grows, *values.shape[1:])
+        space = h5s.create_simple(values.shape, limits)
         if dcpl.get_layout() == h5d.COMPACT:
             # All rows may be too many for an object header.
             dcpl.set_layout(h5d.CONTIGUOUS)
+        elif dcpl.get_layout() == h5d.CHUNKED:
+            dcpl = _fitting(dcpl, limits)
     kind = item.id.get_type().copy()
     if values is not None and values.dtype.newbyteorder("=") != item.dtype.newbyteorder("="):
         # Not all files have the dtype of the first.
@@ -70,6 +73,18 @@ def _copy_numbers(
     elif item.size and item.id.get_storage_size():
         copied[()] = item[()]
     return copied
+
+
+def _fitting(dcpl: h5p.PropDCID, limits: tuple[int, ...]) -> h5p.PropDCID:
+    """Return the properties with chunks that are no longer than a dataset can be."""
+    if 0 in limits:
+        # No chunk is: without elements nothing is stored.
+        plain = h5p.create(h5p.DATASET_CREATE)
+        plain.set_obj_track_times(False)
+        return plain
+    sides = zip(dcpl.get_chunk(), limits, strict=True)
+    dcpl.set_chunk(tuple(c if most == h5s.UNLIMITED else min(c, most) for c, most in sides))
+    return dcpl
 
 
 def holds_the_same(item: h5py.Dataset, there: h5py.Dataset, values: NDArray[Any] | None) -> bool:

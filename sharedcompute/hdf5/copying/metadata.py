@@ -8,9 +8,11 @@ CF conventions 1.11, chapters 5 (coordinate systems) and 7 (cell boundaries).
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import h5py
+import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.hdf5.copying.attributes import copy_attributes
@@ -33,6 +35,7 @@ from sharedcompute.hdf5.inspection.companions import basename, find_companion, r
 from sharedcompute.hdf5.inspection.joined_rows import Joined, JoinRequest, NotJoinedError, join_rows
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
+from sharedcompute.hdf5.window import Cut
 
 
 def copy_metadata(
@@ -44,7 +47,7 @@ def copy_metadata(
     file_attributes: bool = True,
     leave_out: frozenset[str] = frozenset(),
 ) -> tuple[str, ...]:
-    """Give a result what describes its input.
+    """Give a result what describes its input, or what of it belongs to the input's window.
 
     Scales and companions are put next to the result, under their own names; one that is there
     already is used if it is equal, and else the new one gets a number after its name. Either all
@@ -73,10 +76,12 @@ def copy_metadata(
     """
     with open_file(source.file) as file:
         original: h5py.Dataset = file[raw(source.path)]
-        carrier = _Carrier(
-            source, original, dataset, range(original.ndim) if axes is None else axes
-        )
-        if attributes:
+        stay: Axes = range(source.ndim) if axes is None else axes
+        if source.window is not None:
+            kept = source.window.kept
+            stay = [None if axis is None else kept[axis] for axis in stay]
+        carrier = _Carrier(source, original, dataset, stay)
+        if attributes and source.member is None:
             carrier.carry_attributes(original, dataset, leave_out)
         if file_attributes:
             carrier.carry_attributes(file, dataset.file)
@@ -106,7 +111,7 @@ class _Carrier:
         self._original = original
         self._result = result
         self._axes = list(axes)
-        self._related = RelatedVariables(original, self._axes)
+        self._related = RelatedVariables(original, self._axes, source.window)
         self._carried: dict[str, h5py.Dataset | None] = {}
         self._joined = self._join() if source.glob else {}
         self._several: dict[str, list[h5py.Dataset]] = {}
@@ -172,15 +177,17 @@ class _Carrier:
                 found[path_of(item)] = NotJoinedError("its rows cannot be told from its columns")
             else:
                 wanted.append(JoinRequest(item, of_rows, of))
-        return found | join_rows(self._source, wanted)
+        return found | join_rows(self._source.whole, wanted)
 
     def _attach(self, dataset: h5py.Dataset, axis: int, scale: h5py.Dataset) -> None:
         dataset.dims[axis].attach_scale(self._carry(scale) or self._bare(scale))
 
     def _bare(self, scale: h5py.Dataset) -> h5py.Dataset:
         """Return the dimension of a scale whose values are left out."""
-        of_rows = 0 in self._related.along(scale)[0]
-        length = self._source.shape[0] if of_rows else scale.shape[0]
+        axes = self._rows_of(scale)
+        length = self._source.whole.shape[0] if 0 in axes else scale.shape[0]
+        if self._source.window is not None:
+            length = next((self._source.window.axes[axis].count for axis in axes), length)
         name = relative(path_of(scale), path_of(self._original.parent))
         return self._dimension(name, length, grows=scale.maxshape[0] is None)
 
@@ -210,29 +217,57 @@ class _Carrier:
                 f"{basename(dimension)}, which has no variable"
             )
 
-    def _carry(self, item: h5py.Dataset) -> h5py.Dataset | None:
+    def _carry(self, item: h5py.Dataset, of: h5py.Dataset | None = None) -> h5py.Dataset | None:
         """Copy a scale or companion with its own scales and its cells' edges, once.
 
-        None where joined files do not have the same, or cannot be joined.
+        None where joined files do not have the same, or cannot be joined, or where it is unknown
+        what of it belongs to a window.
+
+        Parameters
+        ----------
+        of : h5py.Dataset or None
+            The coordinate whose cells' edges it has.
         """
         if path_of(item) in self._carried:
             return self._carried[path_of(item)]
-        joined = self._joined.get(path_of(item))
-        if isinstance(joined, NotJoinedError):
-            self._notes.append(f"{path_of(item)} of {self._source} is left out: {joined}")
+        try:
+            cut = self._related.cut(item, of)
+            values = self._values(item, cut)
+        except (NotJoinedError, ValueError) as why:
+            self._notes.append(f"{path_of(item)} of {self._source} is left out: {why}")
             self._carried[path_of(item)] = None
             return None
-        if self._source.glob and has_no_variable(item) and 0 in self._related.along(item)[0]:
-            # Only its length is joined.
+        if has_no_variable(item) and (cut or (self._source.glob and 0 in self._rows_of(item))):
+            # Only its length is another one.
             return self._remember(item, self._bare(item))
-        copied, is_new = self._place(item, joined)
+        copied, is_new = self._place(item, values)
         self._remember(item, copied)
         if is_new:
-            changed = OF_THE_VALUES if joined is not None else frozenset[str]()
+            changed = OF_THE_VALUES if values is not None else frozenset[str]()
             self.carry_attributes(item, copied, changed)
             self._label(item, copied)
             self._carry_edges(item, copied)
         return copied
+
+    def _rows_of(self, scale: h5py.Dataset) -> set[int]:
+        """Return the axes of the original that the rows of a scale are along."""
+        return self._related.along(scale)[0]
+
+    def _values(self, item: h5py.Dataset, cut: Sequence[Cut | None] | None) -> NDArray[Any] | None:
+        """Return what belongs to the result where that is not what `item` holds.
+
+        Raises
+        ------
+        NotJoinedError
+            Joined files have nothing that goes together.
+        """
+        joined = self._joined.get(path_of(item))
+        if isinstance(joined, NotJoinedError):
+            raise joined
+        if cut is None or has_no_variable(item):
+            return joined
+        values = np.asarray(item[()]) if joined is None else joined
+        return values[tuple(slice(None) if side is None else side.index for side in cut)]
 
     def _remember(self, item: h5py.Dataset, copied: h5py.Dataset) -> h5py.Dataset:
         self._carried[path_of(item)] = copied
@@ -268,7 +303,7 @@ class _Carrier:
             edges = find_companion(item, text_attribute(item, attribute))
             if edges is None:
                 continue
-            carried = self._carry(edges)
+            carried = self._carry(edges, item)
             if carried is None:
                 copied.attrs.pop(attribute, None)
             else:

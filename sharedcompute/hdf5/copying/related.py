@@ -10,6 +10,7 @@ from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES
 from sharedcompute.hdf5.format.dimensions import has_no_variable, is_scale
 from sharedcompute.hdf5.format.names import path_of, text_attribute
 from sharedcompute.hdf5.inspection.companions import find_companion, scales_of
+from sharedcompute.hdf5.window import Cut, Window
 
 
 class RelatedVariables:
@@ -20,6 +21,8 @@ class RelatedVariables:
     original : h5py.Dataset
     axes : sequence of (int or None)
         The axes of the original that the result still has.
+    window : Window or None
+        What the result is of the original.
 
     Attributes
     ----------
@@ -27,9 +30,12 @@ class RelatedVariables:
         The scales of each axis of the original.
     """
 
-    def __init__(self, original: h5py.Dataset, axes: Sequence[int | None]) -> None:
+    def __init__(
+        self, original: h5py.Dataset, axes: Sequence[int | None], window: Window | None
+    ) -> None:
         self._original = original
         self._axes = axes
+        self._window = window
         self.scales = [scales_of(original, axis) for axis in range(original.ndim)]
         self._axis_of = {path_of(s): axis for axis, found in enumerate(self.scales) for s in found}
 
@@ -66,6 +72,34 @@ class RelatedVariables:
             return [set() for _ in item.shape]
         lengths = self._original.shape
         return [{axis for axis, n in enumerate(lengths) if n == side} for side in item.shape]
+
+    def cut(self, item: h5py.Dataset, of: h5py.Dataset | None = None) -> list[Cut | None] | None:
+        """Return what of each axis of `item` belongs to the window; None where all of it does.
+
+        Parameters
+        ----------
+        item : h5py.Dataset
+        of : h5py.Dataset or None
+            The coordinate whose cells' edges it has: the first axes of both are the same.
+
+        Raises
+        ------
+        ValueError
+            An axis may be one or another, which are cut in different ways; in one phrase.
+        """
+        if self._window is None or not item.shape:
+            return None
+        along = self.along(item)
+        if of is not None and not any(scales_of(item, axis) for axis in range(item.ndim)):
+            along = [*self.along(of), *(set[int]() for _ in item.shape)][: item.ndim]
+        found: list[Cut | None] = []
+        for axes in along:
+            cuts = {(self._window.axes[axis], self._window.whole[axis]) for axis in axes}
+            if len(cuts) > 1:
+                raise ValueError("it cannot be told which axis it belongs to")
+            cut, n = cuts.pop() if cuts else (None, 0)
+            found.append(None if cut is None or cut.is_all(n) else cut)
+        return found if any(found) else None
 
     def stays(self, item: h5py.Dataset) -> bool:
         """Return whether the result still has all axes that `item` is along."""

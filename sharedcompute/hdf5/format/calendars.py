@@ -1,7 +1,8 @@
 """CF's units ``days since 2001-01-01`` in each calendar, in exact numbers.
 
 Times of joined files are converted to the units of the first by a factor and a shift. For that,
-only the days between two dates have to be known; dates of the values themselves need no calendar.
+only the days between two dates have to be known. Times are picked by dates: these, and the values,
+become seconds from one day of the calendar; dates of values are needed only for people.
 
 References
 ----------
@@ -15,6 +16,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 SECONDS = {
     Fraction(1, 1_000_000_000): "nanosecond nanoseconds nanosec nanosecs ns",
@@ -43,6 +48,12 @@ SINCE = re.compile(
     r"\s*(?:Z|UTC|GMT|(?P<sign>[+-])(?P<ahead>\d{1,2})(?::?(?P<minutes>\d{2}))?)?",
     re.IGNORECASE,
 )
+
+MOMENT = re.compile(
+    r"(?P<year>\d+)(?:-(?P<month>\d+)(?:-(?P<day>\d+)(?:[T ](?P<hour>\d+)"
+    r"(?::(?P<minute>\d+)(?::(?P<second>\d+)(?:\.(?P<part>\d+))?)?)?Z?)?)?)?"
+)
+"""A date, perhaps with a time of the day, as far as it is given."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,55 @@ class TimeUnits:
             raise ValueError(f"the calendars {self.calendar} and {other.calendar} differ")
         return self.length / other.length, (self.since - other.since) / other.length
 
+    @property
+    def tick(self) -> Fraction:
+        """Seconds to which times are rounded: a value in days as a float may be off by less."""
+        return min(self.length, Fraction(1, 1_000_000))
+
+    def ticks(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        """Return times as whole ticks since the date."""
+        each = int(self.length / self.tick)
+        if values.dtype.kind in "iu":
+            return values.astype(np.int64) * each
+        whole = np.floor(values.astype(np.float64))
+        rest: NDArray[np.int64] = np.rint((values - whole) * each).astype(np.int64)
+        return whole.astype(np.int64) * each + rest
+
+    def period(self, text: str) -> tuple[Fraction, Fraction]:
+        """Return the ticks from the beginning of a date that is given in part to its end.
+
+        Raises
+        ------
+        ValueError
+            It is no date, or none that the calendar has.
+        """
+        found = MOMENT.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(f"{text!r} is no date such as 2001, 2001-03 or 2001-03-05T12:00")
+        year, month, day = (int(found[part] or 1) for part in ("year", "month", "day"))
+        first = 86400 * Fraction(day_number(self.calendar, year, month, day))
+        after = (year, month + 1, 1) if month < 12 else (year + 1, 1, 1)
+        after = after if found["month"] else (year + 1, 1, 1)
+        last = 86400 * Fraction(day_number(self.calendar, *after))
+        if found["day"]:
+            hour, minute, second = (int(found[p] or 0) for p in ("hour", "minute", "second"))
+            if hour > 23 or minute > 59 or second > 59:
+                raise ValueError(f"{text!r} is no time of a day")
+            lengths = {"hour": 86400, "minute": 3600, "second": 60, "part": 1}
+            length = next((n for part, n in lengths.items() if not found[part]), 0)
+            part = Fraction(f"0.{found['part'] or 0}")
+            first += 3600 * hour + 60 * minute + second + part
+            last = first + (length or Fraction(1, 10 ** len(found["part"] or "")))
+        return (first - self.since) / self.tick, (last - self.since) / self.tick
+
+    def date(self, ticks: int) -> str:
+        """Return a time for a person."""
+        days, seconds = divmod(round(ticks * self.tick + self.since), 86400)
+        year, month, day = date_of(self.calendar, int(days))
+        clock = f"T{seconds // 3600:02}:{seconds % 3600 // 60:02}" if seconds else ""
+        seconds %= 60
+        return f"{year:04}-{month:02}-{day:02}{clock}{f':{seconds:02}' if seconds else ''}"
+
 
 def day_number(calendar: str, year: int, month: int, day: int) -> int:
     """Return the number of a day, counted on from a day that is the calendar's own.
@@ -126,6 +186,20 @@ def day_number(calendar: str, year: int, month: int, day: int) -> int:
     if calendar == "julian" or (calendar == "standard" and (year, month, day) < REFORM):
         return days - 32083
     return days - y // 100 + y // 400 - 32045
+
+
+def date_of(calendar: str, number: int) -> tuple[int, int, int]:
+    """Return year, month and day of a day's number."""
+    year = max(1, 2000 + (number - day_number(calendar, 2000, 1, 1)) // 366)
+    while year > 1 and day_number(calendar, year, 1, 1) > number:
+        year -= 1
+    while day_number(calendar, year + 1, 1, 1) <= number:
+        year += 1
+    firsts = [day_number(calendar, year, month, 1) for month in range(1, 13)]
+    month = max(1, sum(first <= number for first in firsts))
+    day = number - firsts[month - 1] + 1
+    skipped = calendar == "standard" and (year, month) == REFORM[:2] and day > 4
+    return year, month, day + 10 * skipped
 
 
 def _is_long(calendar: str, year: int) -> bool:

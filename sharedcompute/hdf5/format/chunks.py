@@ -44,15 +44,24 @@ class ChunkGrid:
     Parameters
     ----------
     shape, chunks : tuple of int
+    lead : tuple of int
+        Elements along each axis that the first chunk has before the array: a window may begin
+        inside of a chunk. Without it none.
     """
 
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
+    lead: tuple[int, ...] = ()
+
+    @property
+    def _lead(self) -> tuple[int, ...]:
+        return self.lead or (0,) * len(self.shape)
 
     @property
     def counts(self) -> tuple[int, ...]:
         """The number of chunks along each axis."""
-        return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
+        axes = zip(self.shape, self.chunks, self._lead, strict=True)
+        return tuple(-(-(n + before) // c) if n else 0 for n, c, before in axes)
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -65,17 +74,30 @@ class ChunkGrid:
 
     def corner(self, number: int) -> tuple[int, ...]:
         """Return the first element of a chunk."""
-        index = np.unravel_index(number, self.counts)
-        return tuple(int(i) * c for i, c in zip(index, self.chunks, strict=True))
+        return tuple(side.start for side in self.box(number))
 
     def box(self, number: int) -> Sides:
         """Return where a chunk lies, cut at the edges of the dataset."""
-        sides = zip(self.corner(number), self.chunks, self.shape, strict=True)
-        return tuple(slice(at, min(at + chunk, n)) for at, chunk, n in sides)
+        index = map(int, np.unravel_index(number, self.counts))
+        sides = zip(index, self.chunks, self._lead, self.shape, strict=True)
+        return tuple(
+            slice(max(0, i * c - before), min((i + 1) * c - before, n)) for i, c, before, n in sides
+        )
 
-    def pieces(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Piece]:
-        """Yield the chunks of a box that is not empty, in C order."""
-        axes = zip(corner, shape, self.chunks, self.strides, strict=True)
+    def pieces(
+        self, corner: tuple[int, ...], shape: tuple[int, ...], steps: tuple[int, ...] = ()
+    ) -> Iterator[Piece]:
+        """Yield the chunks of a box that is not empty, in C order.
+
+        Parameters
+        ----------
+        corner, shape : tuple of int
+        steps : tuple of int
+            Only every ``step``-th element along each axis; `shape` is that of these.
+        """
+        steps = steps or (1,) * len(shape)
+        places = (at + before for at, before in zip(corner, self._lead, strict=True))
+        axes = zip(places, shape, self.chunks, self.strides, steps, strict=True)
         for parts in itertools.product(*(_cuts(*axis) for axis in axes)):
             numbers, inside, of_chunk = zip(*parts, strict=True)
             yield Piece(sum(numbers), inside, of_chunk)
@@ -86,15 +108,24 @@ def box_at(corner: tuple[int, ...], shape: tuple[int, ...]) -> Sides:
     return tuple(slice(at, at + side) for at, side in zip(corner, shape, strict=True))
 
 
-def _cuts(at: int, side: int, chunk: int, stride: int) -> list[tuple[int, slice, slice]]:
-    """Cut one axis of a box at the borders of chunks."""
-    cuts = []
-    for index in range(at // chunk, -(-(at + side) // chunk)):
-        first, last = max(at, index * chunk), min(at + side, (index + 1) * chunk)
-        begins = index * chunk
-        cuts.append(
-            (index * stride, slice(first - at, last - at), slice(first - begins, last - begins))
-        )
+def elements_at(
+    corner: tuple[int, ...], shape: tuple[int, ...], steps: tuple[int, ...]
+) -> tuple[slice, ...]:
+    """Return the index of `shape` elements from `corner` on, every ``step``-th along each axis."""
+    axes = zip(corner, shape, steps or (1,) * len(shape), strict=True)
+    return tuple(slice(at, at + max(0, (side - 1) * step + 1), step) for at, side, step in axes)
+
+
+def _cuts(at: int, side: int, chunk: int, stride: int, step: int) -> list[tuple[int, slice, slice]]:
+    """Cut one axis of a box at the borders of chunks; those with no element of it are left out."""
+    cuts, done = [], 0
+    while done < side:
+        first = at + done * step
+        index, inside = divmod(first, chunk)
+        until = min(side, -(-((index + 1) * chunk - at) // step))
+        of_chunk = slice(inside, inside + (until - 1 - done) * step + 1, step)
+        cuts.append((index * stride, slice(done, until), of_chunk))
+        done = until
     return cuts
 
 

@@ -58,10 +58,10 @@ def numeric_dtype(dataset: h5py.Dataset) -> np.dtype[Any]:
         ) from None
     if dtype.kind in NUMERIC_KINDS and dtype.char not in "gG":
         return np.dtype(dtype.str)
-    raise InputError(
-        f"expected numbers at {where(dataset)}, found {kind_name(dtype)}; choose a dataset of "
-        "integers, floats, booleans or complex numbers"
-    )
+    choose = "choose a dataset of integers, floats, booleans or complex numbers"
+    if dtype.names:
+        choose = f"choose a member, such as {where(dataset)}.{dtype.names[0]}"
+    raise InputError(f"expected numbers at {where(dataset)}, found {kind_name(dtype)}; {choose}")
 
 
 def kind_name(dtype: np.dtype[Any]) -> str:

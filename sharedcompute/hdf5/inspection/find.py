@@ -7,6 +7,7 @@ import h5py
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES, COMPANIONS
 from sharedcompute.hdf5.format.dtypes import numeric_dtype
+from sharedcompute.hdf5.format.members import member_names
 from sharedcompute.hdf5.format.names import Object, raw, text_attribute
 from sharedcompute.hdf5.format.objects import dataset_paths, external_links, objects
 from sharedcompute.hdf5.safety.access import AccessPolicy
@@ -44,6 +45,27 @@ def find_dataset(file: h5py.File, path: str | None, policy: AccessPolicy) -> h5p
             f"choose {some(dataset_paths(file)) or 'another file'}"
         )
     return item
+
+
+def find_numbers(
+    file: h5py.File, path: str | None, policy: AccessPolicy
+) -> tuple[h5py.Dataset, str | None]:
+    """Return the dataset at `path`, and the member of its compound type that follows after a dot.
+
+    A dataset that has the whole name is that one.
+
+    Raises
+    ------
+    InputError
+        As `find_dataset`.
+    """
+    if path is not None and walk(file, path, policy).item is None:
+        above, _, last = path.rpartition("/")
+        for at in reversed([place for place, sign in enumerate(last) if sign == "." and place]):
+            found = walk(file, f"{above}/{last[:at]}", policy).item
+            if isinstance(found, h5py.Dataset) and member_names(found):
+                return found, last[at + 1 :]
+    return find_dataset(file, path, policy), None
 
 
 def _no_single(file: h5py.File, found: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import h5py
@@ -17,6 +18,7 @@ from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.format.dtypes import numeric_dtype
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.format.layout import files_of
+from sharedcompute.hdf5.format.members import find_member
 from sharedcompute.hdf5.format.names import file_of, path_of, where
 from sharedcompute.hdf5.format.packing import packing_of
 from sharedcompute.hdf5.inspection.checks import (
@@ -27,7 +29,7 @@ from sharedcompute.hdf5.inspection.checks import (
     check_mode,
     check_values,
 )
-from sharedcompute.hdf5.inspection.find import find_dataset
+from sharedcompute.hdf5.inspection.find import find_numbers
 from sharedcompute.hdf5.inspection.joined_files import join
 from sharedcompute.hdf5.inspection.layouts import layout_of
 from sharedcompute.hdf5.inspection.virtual import parts_of
@@ -36,8 +38,10 @@ from sharedcompute.hdf5.reading.parts import read_paths
 from sharedcompute.hdf5.reading.read_paths import choose_read_path
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.stored import Part
+from sharedcompute.hdf5.reading.windowed import windowed
 from sharedcompute.hdf5.safety.access import AccessPolicy, source_file, storage_file
 from sharedcompute.hdf5.safety.files import check_file, open_file
+from sharedcompute.hdf5.safety.links import follow
 from sharedcompute.hdf5.safety.sandbox import (
     FileStates,
     explain_damage,
@@ -45,6 +49,7 @@ from sharedcompute.hdf5.safety.sandbox import (
     once,
     run_sandboxed,
 )
+from sharedcompute.hdf5.window import Window, WindowText
 from sharedcompute.system import disposable
 from sharedcompute.system.disposable import LostError
 from sharedcompute.system.machine import format_size
@@ -60,7 +65,7 @@ def open_source(address: Address | str, allow_external: bool = False) -> Dataset
     """Find and check the dataset that `address` means; the files of a glob are joined along rows.
 
     Without PATH it is the only array of numbers in the file. Dimension scales, their bounds, and
-    scalars do not count.
+    scalars do not count. A dataset whose very name ends with what looks like a window is that one.
 
     Parameters
     ----------
@@ -75,20 +80,51 @@ def open_source(address: Address | str, allow_external: bool = False) -> Dataset
     """
     address = Address.parse(address)
     files = tuple(matching_files(address.file))
-    asked = files, address.path, allow_external
+    literal = None if address.window is None else address.literal.path
+    asked = files, address.path, literal, allow_external
     if _is_as_it_was(once(files, _files_of, address.file, *asked)):
         # What has survived it does so again, and this process sees locks and the like as they are.
         sources = explain_damage(address.file, _open_all, asked)
     else:
         sources = _open_sandboxed(address.file, *asked)
-    return join(sources, address.file) if len(sources) > 1 else sources[0]
+    found = join(sources, address.file) if len(sources) > 1 else sources[0]
+    if address.window is None or found.path == literal:
+        return found
+    return windowed(found, window_of(found, address.window))
+
+
+def window_of(source: DatasetSource, text: WindowText) -> Window:
+    """Return the window of a source that is written after its address.
+
+    Raises
+    ------
+    InputError
+        It is none, or not of this source.
+    """
+    if text.is_by_label:
+        # Companions are found by what is above here.
+        from sharedcompute.hdf5.inspection.labels import selected  # noqa: PLC0415
+
+        window = selected(source, text.labels)
+        if not window.size:
+            raise InputError(
+                f"expected values of {source} between the labels {text}, found none; look at its "
+                "coordinates, or give the ends the other way round"
+            )
+        return window
+    try:
+        return Window.of(text.keys, source.shape)
+    except IndexError as problem:
+        raise InputError(
+            f"expected a window of {source}, whose shape is {source.shape}, got {text}: {problem}"
+        ) from None
 
 
 def _files_of(
-    named: str, files: tuple[str, ...], path: str | None, allow_external: bool
+    named: str, files: tuple[str, ...], path: str | None, literal: str | None, allow_external: bool
 ) -> tuple[tuple[str, ...], FileStates]:
     """Open the datasets where that is safe; return all files they lie in, and their states."""
-    sources = _open_sandboxed(named, files, path, allow_external)
+    sources = _open_sandboxed(named, files, path, literal, allow_external)
     found = tuple(dict.fromkeys(file for source in sources for file in source.reads.names))
     return found, file_states(found)
 
@@ -99,28 +135,32 @@ def _is_as_it_was(seen: tuple[tuple[str, ...], FileStates]) -> bool:
 
 
 def _open_sandboxed(
-    named: str, files: tuple[str, ...], path: str | None, allow_external: bool
+    named: str, files: tuple[str, ...], path: str | None, literal: str | None, allow_external: bool
 ) -> list[DatasetSource]:
     try:
-        return run_sandboxed(named, _open_all, files, path, allow_external)
+        return run_sandboxed(named, _open_all, files, path, literal, allow_external)
     except LostError:
         if len(files) == 1:
             raise
         # One by one, to name the file.
-        return [run_sandboxed(f, _open_all, (f,), path, allow_external)[0] for f in files]
+        return [run_sandboxed(f, _open_all, (f,), path, literal, allow_external)[0] for f in files]
 
 
 def _open_all(
-    files: tuple[str, ...], path: str | None, allow_external: bool
+    files: tuple[str, ...], path: str | None, literal: str | None, allow_external: bool
 ) -> list[DatasetSource]:
-    return [_open_one(file, path, allow_external) for file in files]
+    return [_open_one(file, path, literal, allow_external) for file in files]
 
 
-def _open_one(file: str, path: str | None, allow_external: bool) -> DatasetSource:
+def _open_one(
+    file: str, path: str | None, literal: str | None, allow_external: bool
+) -> DatasetSource:
     disposable.progress()
     policy = AccessPolicy.of(file, allow_external)
     with open_file(check_file(file)) as opened:
-        found = Inspector(policy).source(find_dataset(opened, path, policy))
+        if literal is not None and follow(opened, literal, policy) is not None:
+            path = literal
+        found = Inspector(policy).source(*find_numbers(opened, path, policy))
     # Those of links on the way, and of sources that HDF5 reads, are in no description of their own.
     return replace(found, seen=tuple(policy.met.values()))
 
@@ -157,13 +197,13 @@ class Inspector:
 
     def __init__(self, policy: AccessPolicy) -> None:
         self._policy = policy
-        self._known: dict[tuple[str, str], DatasetSource] = {}
+        self._known: dict[tuple[str, str, str | None], DatasetSource] = {}
         self._files: dict[str, str] = {}
         # Those whose sources are being described.
-        self._open: list[tuple[str, str]] = []
+        self._open: list[tuple[str, str, str | None]] = []
 
-    def source(self, dataset: h5py.Dataset) -> DatasetSource:
-        """Describe an open dataset as plain data.
+    def source(self, dataset: h5py.Dataset, member: str | None = None) -> DatasetSource:
+        """Describe an open dataset, or a member of its compound type, as plain data.
 
         Raises
         ------
@@ -173,7 +213,7 @@ class Inspector:
             to itself.
         """
         disposable.progress()
-        key = (self._real(file_of(dataset)), path_of(dataset))
+        key = (self._real(file_of(dataset)), path_of(dataset), member)
         if key in self._open or len(self._open) > NESTED:
             raise InputError(
                 f"expected stored numbers behind the virtual dataset {where(dataset)}, found "
@@ -194,19 +234,23 @@ class Inspector:
             self._files[file] = os.path.realpath(file)
         return self._files[file]
 
-    def _describe(self, dataset: h5py.Dataset, file: str, path: str) -> DatasetSource:
+    def _describe(
+        self, dataset: h5py.Dataset, file: str, path: str, name: str | None
+    ) -> DatasetSource:
         intent = h5i.get_file_id(dataset.id).get_intent()
         check_mode(dataset, intent)
-        stored = numeric_dtype(dataset)
+        member, stored = (
+            (None, numeric_dtype(dataset)) if name is None else find_member(dataset, name)
+        )
         dcpl = dataset.id.get_create_plist()
         if dataset.file.swmr_mode:
             self._policy.grows(file)
         elsewhere = self._elsewhere(dataset, dcpl)
-        parts, refusal = self._parts(dataset, dcpl, stored)
+        parts, refusal = self._parts(dataset, dcpl, stored, name)
         shape = array_shape(dataset)
         pipeline = pipeline_of(dcpl)
         check_filters(dataset, pipeline)
-        layout = layout_of(dataset, dcpl, stored, pipeline, refusal, intent)
+        layout = layout_of(dataset, dcpl, stored, pipeline, refusal, intent, member)
         check_values(dataset, dcpl, layout)
         check_length(dataset, layout)
         chunks = dcpl.get_chunk() if dcpl.get_layout() == h5d.CHUNKED else None
@@ -226,12 +270,15 @@ class Inspector:
             chunks=chunks,
             maxshape=tuple(dataset.maxshape) if chunks else shape,
             filters=pipeline,
-            fill=Fill.of(dcpl, dataset.dtype),
+            fill=Fill.of(dcpl, dataset.dtype)
+            if member is None
+            else member.fill(dcpl, dataset.dtype),
             read_path=read_path,
             reason=reason,
             offset=layout.offset,
-            packing=packing_of(dataset),
+            packing=packing_of(dataset) if member is None else None,
             parts=parts,
+            member=member,
             seen=tuple(map(self._policy.meet, dict.fromkeys((file, *elsewhere)))),
         )
 
@@ -246,9 +293,14 @@ class Inspector:
         return tuple(os.path.realpath(file) for file in found if file is not None)
 
     def _parts(
-        self, dataset: h5py.Dataset, dcpl: h5p.PropDCID, stored: np.dtype[Any]
+        self,
+        dataset: h5py.Dataset,
+        dcpl: h5p.PropDCID,
+        stored: np.dtype[Any],
+        member: str | None,
     ) -> tuple[tuple[Part, ...], str]:
         """Return the parts of a virtual dataset, or why HDF5 must read it."""
         if dcpl.get_layout() != h5d.VIRTUAL:
             return (), ""
-        return parts_of(dataset, stored.newbyteorder("="), self._policy, self.source)
+        describe = partial(self.source, member=member)
+        return parts_of(dataset, stored.newbyteorder("="), self._policy, describe)

@@ -52,10 +52,10 @@ def join(sources: Sequence[DatasetSource], glob: str) -> DatasetSource:
 
 
 def _check_alike(first: DatasetSource, other: DatasetSource) -> None:
-    if other.path != first.path:
+    if other.name != first.name:
         raise InputError(
-            f"expected the same array in all files, {first.file} has {first.path} and "
-            f"{other.file} has {other.path}; name one with ::PATH"
+            f"expected the same array in all files, {first.file} has {first.name} and "
+            f"{other.file} has {other.name}; name one with ::PATH"
         )
     theirs = (other.shape[1:], other.dtype)
     if theirs != (first.shape[1:], first.dtype):

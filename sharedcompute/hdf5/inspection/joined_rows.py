@@ -28,7 +28,7 @@ from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.safety.links import follow
 
 if TYPE_CHECKING:
-    from sharedcompute.hdf5.reading.source import DatasetSource
+    from sharedcompute.hdf5.reading.stored import Stored
 
 
 class NotJoinedError(Exception):
@@ -58,7 +58,7 @@ Joined = NDArray[Any] | NotJoinedError | None
 """The entries of all files; or why there are none; or nothing, for what is as in the first file."""
 
 
-def join_rows(source: DatasetSource, wanted: Sequence[JoinRequest]) -> dict[str, Joined]:
+def join_rows(source: Stored, wanted: Sequence[JoinRequest]) -> dict[str, Joined]:
     """Join what is wanted of all joined files, by the names in the first.
 
     Each file is opened once. Entries of rows are joined, times in other units are converted to

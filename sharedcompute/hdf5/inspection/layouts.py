@@ -11,6 +11,7 @@ from h5py import h5d, h5f, h5p
 
 from sharedcompute.hdf5.filters.pipeline import Pipeline, skips_edges
 from sharedcompute.hdf5.format.dtypes import is_plain
+from sharedcompute.hdf5.format.members import Member
 from sharedcompute.hdf5.reading.row_reader import Layout
 
 
@@ -21,6 +22,7 @@ def layout_of(
     pipeline: Pipeline,
     refusal: str,
     intent: int,
+    member: Member | None = None,
 ) -> Layout:
     """Return the layout of an open dataset.
 
@@ -34,6 +36,8 @@ def layout_of(
         Why HDF5 must read a virtual dataset; empty where the parts are known.
     intent : int
         HDF5's flags that the file is open with.
+    member : Member or None
+        What is read of elements of a compound type.
     """
     kinds = {
         h5d.CONTIGUOUS: "contiguous",
@@ -51,14 +55,16 @@ def layout_of(
     if intent & h5f.ACC_SWMR_READ:
         # Chunks and their places change under every reader but HDF5's own.
         storage = "being written (SWMR)"
+    element = stored.itemsize if member is None else member.record_nbytes
     return Layout(
         storage=storage,
-        plain=is_plain(dataset, stored),
+        plain=is_plain(dataset, stored) if member is None else member.plain,
         native=stored.isnative,
         offset=_offset(dataset) if storage == "contiguous" else None,
-        nbytes=math.prod(dataset.shape) * stored.itemsize,
+        nbytes=math.prod(dataset.shape) * element,
         alignment=stored.alignment,
         filters=pipeline,
+        together=member is None,
     )
 
 

@@ -14,7 +14,7 @@ from sharedcompute.hdf5.filters.pipeline import pipeline_of
 from sharedcompute.hdf5.format.dtypes import FOREIGN
 from sharedcompute.hdf5.format.names import path_of, raw
 from sharedcompute.hdf5.format.objects import external_links, objects
-from sharedcompute.hdf5.inspection.find import find_dataset
+from sharedcompute.hdf5.inspection.find import find_numbers
 from sharedcompute.hdf5.inspection.inspector import Inspector, open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.access import AccessPolicy
@@ -81,6 +81,11 @@ def describe(address: Address | str, allow_external: bool = False) -> list[Datas
     """
     address = Address.parse(address)
     files = matching_files(address.file)
+    if address.window is not None:
+        source = open_source(address, allow_external)
+        if source.window is not None:
+            return [_of_window(source)]
+        address = address.literal
     if len(files) > 1:
         source = open_source(address, allow_external)
         return [run_sandboxed(address.file, _joined, source)]
@@ -94,7 +99,8 @@ def _described(file: str, path: str | None, policy: AccessPolicy) -> list[Datase
     with open_file(check_file(file)) as opened:
         group = opened if path is None else follow(opened, path, policy)
         if not isinstance(group, h5py.Group):
-            return [_info(find_dataset(opened, path, policy), inspector)]
+            dataset, member = find_numbers(opened, path, policy)
+            return [_info(dataset, inspector, member=member)]
         found = list(_own(group, inspector))
         return found + list(_linked(group, policy, inspector))
 
@@ -135,7 +141,7 @@ def _joined(source: DatasetSource) -> DatasetInfo:
             dataset: h5py.Dataset = file[raw(part.source.path)]
             stored += dataset.id.get_storage_size()
     return DatasetInfo(
-        path=source.path,
+        path=source.name,
         shape=source.shape,
         dtype=str(source.stored_dtype),
         chunks=source.chunks,
@@ -147,20 +153,40 @@ def _joined(source: DatasetSource) -> DatasetInfo:
     )
 
 
+def _of_window(source: DatasetSource) -> DatasetInfo:
+    """Describe a window; how many bytes of the file it takes is not known."""
+    return DatasetInfo(
+        path=f"{source.name}{source.window}",
+        shape=source.shape,
+        dtype=str(source.stored_dtype),
+        chunks=source.chunks,
+        filters=source.filter_names,
+        nbytes=source.nbytes,
+        stored_nbytes=0,
+        read_path=source.read_path,
+        reason=source.reason,
+    )
+
+
 def _unusable(path: str, reason: str) -> DatasetInfo:
     return DatasetInfo(path, None, "unknown", None, (), 0, 0, None, reason)
 
 
-def _info(dataset: h5py.Dataset, inspector: Inspector, path: str | None = None) -> DatasetInfo:
+def _info(
+    dataset: h5py.Dataset,
+    inspector: Inspector,
+    path: str | None = None,
+    member: str | None = None,
+) -> DatasetInfo:
     path = path or path_of(dataset)
     try:
-        source = inspector.source(dataset)
+        source = inspector.source(dataset, member)
     except InputError as error:
         return _refused(dataset, path, _short(on_command_line(error.text)))
     except FOREIGN as error:
         return _refused(dataset, path, f"HDF5 cannot read it ({' '.join(str(error).split())})")
     return DatasetInfo(
-        path=path,
+        path=path if member is None else source.name,
         shape=source.shape,
         dtype=str(source.stored_dtype),
         chunks=source.chunks,

@@ -88,7 +88,7 @@ def verify(address: Address | str) -> Verification:
     InputError
         The file cannot be read, or nothing in it was made by sharedcompute.
     """
-    address = Address.parse(address)
+    address = Address.parse(address).literal
     return run_sandboxed(address.file, _verified, address, seconds=BLOCK_SECONDS)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sharedcompute.hdf5.reading.parts import cover
 from sharedcompute.hdf5.reading.row_reader import Reader, RowBuffer, read_only
 from sharedcompute.hdf5.reading.stored import Part, Stored, open_at_once
+from sharedcompute.hdf5.window import Steps
 
 
 class AssembledReader(Reader):
@@ -54,26 +55,24 @@ class AssembledReader(Reader):
         self.read_box((start, *(0 for _ in rows.shape[1:])), rows)
         return read_only(rows)
 
-    def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+    def read_box(self, corner: tuple[int, ...], out: NDArray[Any], steps: Steps = ()) -> None:
         """Fill `out` from the parts that it has elements of."""
         if self._fill is not None:
             out[...] = self._fill
-        for part in self._touched(corner[0], corner[0] + len(out)):
-            shared = part.shared(corner, out.shape)
-            if shared is None:
+        steps = steps or (1,) * out.ndim
+        for part in self._touched(corner[0], corner[0] + (len(out) - 1) * steps[0] + 1):
+            picked = part.picked(corner, out.shape, steps)
+            if picked is None:
                 continue
-            first, sides = shared
-            rest = zip(first, sides, corner, strict=True)
-            target = out[tuple(slice(at - low, at - low + side) for at, side, low in rest)]
-            source_corner, source_sides = part.in_source(first, sides)
+            inside, source_corner, source_sides, source_steps = picked
             reader = self._reader(part.source)
             # Only axes of length 1 come and go: NumPy makes no copy for that.
-            target = target.reshape(source_sides)
+            target = out[inside].reshape(source_sides)
             if part.unpacking is None:
-                reader.read_box(source_corner, target)
+                reader.read_box(source_corner, target, source_steps)
             else:
                 stored = np.empty(source_sides, part.source.dtype)
-                reader.read_box(source_corner, stored)
+                reader.read_box(source_corner, stored, source_steps)
                 target[...] = part.unpacking.of(stored)
 
     def close(self) -> None:
@@ -105,7 +104,7 @@ class AssembledReader(Reader):
     def _reader(self, source: Stored) -> Reader:
         """Return the reader of a part's source; the one used least recently is closed for it."""
         assert self._opened is not None
-        key = (source.file, source.path)
+        key = (source.file, source.name)
         reader = self._opened.pop(key, None)
         if reader is None:
             while len(self._opened) >= self._limit:

@@ -27,15 +27,16 @@ from sharedcompute.hdf5.format.chunks import (
     contiguous_runs,
 )
 from sharedcompute.hdf5.format.names import raw
+from sharedcompute.hdf5.reading.kept_rows import KeptRows
 from sharedcompute.hdf5.reading.row_reader import (
     Layout,
     ReadAhead,
-    RowBuffer,
     StoredReader,
     read_only,
 )
-from sharedcompute.hdf5.reading.stored import RUN_NBYTES, WINDOW_NBYTES, Stored
+from sharedcompute.hdf5.reading.stored import RUN_NBYTES, Stored, stored_element
 from sharedcompute.hdf5.safety.files import open_file
+from sharedcompute.hdf5.window import Steps
 
 FILL_NBYTES = 64 << 20
 """Bytes that are read at once into their places."""
@@ -60,9 +61,10 @@ class ChunkReader(StoredReader):
             dataset: h5py.Dataset = file[raw(source.path)]
             self._index = ChunkIndex(dataset.id, self._grid)
             stored = stored_filters(dataset.id.get_create_plist())
-        self._chunk = np.empty(source.chunks, source.stored_dtype)
+        self._chunk = np.empty(source.chunks, stored_element(source))
+        self._elements = self._chunk if source.member is None else self._chunk["member"]
         self._decoder = Decoder(stored, self._chunk.itemsize, self._chunk.nbytes)
-        self._window = _Window(source, self.read_box)
+        self._kept = KeptRows(source, self._whole_chunks, self.read_box)
         self._file = _File(source.file)
         self._check_length()
 
@@ -70,12 +72,19 @@ class ChunkReader(StoredReader):
         """Return rows ``[start, stop)`` in this reader's buffer."""
         self._file.check_open()
         start, stop, _ = slice(start, stop).indices(self._source.shape[0])
-        return read_only(self._window.rows(start, max(start, stop)))
+        return read_only(self._kept.rows(start, max(start, stop)))
 
-    def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+    def _whole_chunks(self, start: int, stop: int) -> tuple[int, int]:
+        step = self._chunk.shape[0]
+        return start // step * step, min(-(-stop // step) * step, self._source.shape[0])
+
+    def read_box(self, corner: tuple[int, ...], out: NDArray[Any], steps: Steps = ()) -> None:
         """Fill `out` with the box of its shape that begins at `corner`."""
         self._file.check_open()
         if not out.size:
+            return
+        if any(step != 1 for step in steps):
+            self._fill_pieces(corner, out, steps)
             return
         stack = self._stack(corner, out)
         if len(stack):
@@ -92,7 +101,7 @@ class ChunkReader(StoredReader):
     def close(self) -> None:
         """Close the file and drop the buffers."""
         self._file.close()
-        self._window.drop()
+        self._kept.drop()
 
     def _stack(self, corner: tuple[int, ...], out: NDArray[Any]) -> Bytes:
         """Return the whole chunks that `out` begins with, as an array of shape (chunks, bytes).
@@ -115,9 +124,9 @@ class ChunkReader(StoredReader):
             self._decode(first + i, mask, data, stack[i])
         self._fill_missing(places, stack.view(self._chunk.dtype).__getitem__)
 
-    def _fill_pieces(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+    def _fill_pieces(self, corner: tuple[int, ...], out: NDArray[Any], steps: Steps = ()) -> None:
         """Fill `out` with what each chunk has of it."""
-        pieces = list(self._grid.pieces(corner, out.shape))
+        pieces = list(self._grid.pieces(corner, out.shape, steps))
         places = self._index.places(np.array([piece.number for piece in pieces], np.int64))
         for i, mask, data in self._file.chunks(places, places.in_file_order()):
             piece = pieces[i]
@@ -126,7 +135,7 @@ class ChunkReader(StoredReader):
                 self._decode(piece.number, mask, data, part.reshape(-1).view(np.uint8))
             else:
                 self._decode(piece.number, mask, data, self._chunk.reshape(-1).view(np.uint8))
-                np.copyto(part, self._chunk[piece.of_chunk])
+                np.copyto(part, self._elements[piece.of_chunk])
         self._fill_missing(places, lambda i: out[pieces[i].inside])
 
     def _fill_missing(self, places: ChunkLocations, part: Callable[[int], NDArray[Any]]) -> None:
@@ -250,54 +259,3 @@ class _File:
             os.close(self._fd)
         self._fd = -1
         self._raw = np.empty(0, np.uint8)
-
-
-class _Window:
-    """The rows of the last read, widened to whole chunks.
-
-    Reads that overlap (the halo of a stencil) or end inside of chunks find here what is decoded
-    already: each chunk is decoded once while reads go forward.
-    """
-
-    def __init__(
-        self, source: Stored, fill: Callable[[tuple[int, ...], NDArray[Any]], None]
-    ) -> None:
-        assert source.chunks is not None
-        self._source = source
-        self._fill = fill
-        fits = source.chunks[0] * source.row_nbytes <= WINDOW_NBYTES
-        self._step = source.chunks[0] if fits else 1
-        self._scratch = RowBuffer(source)
-        self._first = self._last = 0
-
-    def rows(self, start: int, stop: int) -> NDArray[Any]:
-        """Return rows ``[start, stop)``; a view of this window's buffer."""
-        first = start // self._step * self._step
-        last = min(-(-stop // self._step) * self._step, self._source.shape[0])
-        if start == stop or not self._source.row_nbytes:
-            return np.empty((stop - start, *self._source.shape[1:]), self._source.dtype)
-        if not (self._first <= first and last <= self._last):
-            self._move(first, last)
-        here = start - self._first
-        return self._scratch.rows(self._last - self._first)[here : here + stop - start]
-
-    def drop(self) -> None:
-        """Give the memory back."""
-        self._scratch.drop()
-        self._first = self._last = 0
-
-    def _move(self, first: int, last: int) -> None:
-        kept_from, kept_to = max(first, self._first), min(last, self._last)
-        old = self._scratch.rows(self._last - self._first)[kept_from - self._first :][
-            : max(0, kept_to - kept_from)
-        ]
-        self._first = self._last = 0  # should a chunk be damaged, nothing here holds
-        rows = self._scratch.rows(last - first)
-        missing = [(first, last)]
-        if len(old):
-            rows[kept_from - first : kept_to - first] = old
-            missing = [(first, kept_from), (kept_to, last)]
-        beside = (0,) * (len(self._source.shape) - 1)
-        for a, b in missing:
-            self._fill((a, *beside), rows[a - first : b - first])
-        self._first, self._last = first, last

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.filters.available import available
-from sharedcompute.hdf5.format.chunks import ChunkGrid, box_at
+from sharedcompute.hdf5.format.chunks import ChunkGrid, elements_at
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.row_reader import Layout, RowBuffer, StoredReader, read_only
 from sharedcompute.hdf5.reading.stored import Stored, cache_nbytes
 from sharedcompute.hdf5.safety.files import open_file
+from sharedcompute.hdf5.window import Steps
 
 
 class H5pyReader(StoredReader):
@@ -52,37 +53,55 @@ class H5pyReader(StoredReader):
         with self._read((start, *(0 for _ in rows.shape[1:])), rows.shape):
             if rows.size and self._bits:
                 self._read_bits((start, *(0 for _ in rows.shape[1:])), rows)
+            elif rows.size and self._source.member is not None:
+                self._read_member((start, *(0 for _ in rows.shape[1:])), rows)
             elif rows.size:
                 self._dataset.read_direct(rows, np.s_[start:stop])
         return read_only(rows)
 
-    def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+    def read_box(self, corner: tuple[int, ...], out: NDArray[Any], steps: Steps = ()) -> None:
         """Fill `out` with no other columns read than its own."""
-        with self._read(corner, out.shape):
+        with self._read(corner, out.shape, steps):
             if out.size and self._bits:
-                self._read_bits(corner, out)
+                self._read_bits(corner, out, steps)
+            elif out.size and self._source.member is not None:
+                self._read_member(corner, out, steps)
             elif out.size:
-                np.copyto(out, self._dataset[box_at(corner, out.shape)])
+                np.copyto(out, self._dataset[elements_at(corner, out.shape, steps)])
 
-    def _read_bits(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
+    def _read_bits(self, corner: tuple[int, ...], out: NDArray[Any], steps: Steps = ()) -> None:
         """Fill `out` with fields of bits as they are stored: HDF5 converts none to a number."""
         stored = np.zeros(out.shape, self._source.stored_dtype)
         place = self._dataset.id.get_space()
-        place.select_hyperslab(corner, out.shape)
+        place.select_hyperslab(corner, out.shape, steps or None)
         memory = h5s.create_simple(out.shape)
         self._dataset.id.read(memory, place, stored, self._dataset.id.get_type())
         np.copyto(out, stored)
 
+    def _read_member(self, corner: tuple[int, ...], out: NDArray[Any], steps: Steps = ()) -> None:
+        """Fill `out` with one member of a compound: HDF5 leaves out the others."""
+        member = self._source.member
+        assert member is not None
+        found = np.zeros(out.shape, self._source.dtype)
+        place = self._dataset.id.get_space()
+        place.select_hyperslab(corner, out.shape, steps or None)
+        memory = h5s.create_simple(out.shape)
+        self._dataset.id.read(memory, place, found, member.memory_type(found.dtype))
+        np.copyto(out, found)
+
     @contextlib.contextmanager
-    def _read(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[None]:
+    def _read(
+        self, corner: tuple[int, ...], shape: tuple[int, ...], steps: Steps = ()
+    ) -> Iterator[None]:
         """Let HDF5's errors say what could not be read."""
         if not self._file:
             raise ValueError("expected an open reader, got a closed one; open the source again")
         try:
             yield
         except (OSError, RuntimeError) as error:
-            found = self._damaged_chunk(corner, shape)
-            where = f"rows {corner[0]}:{corner[0] + shape[0]}"
+            found = self._damaged_chunk(corner, shape, steps)
+            last = elements_at(corner, shape, steps)[0].stop
+            where = f"rows {corner[0]}:{last}"
             where = where if found is None else f"a whole chunk at {found}"
             raise InputError(
                 f"expected {where} of {self._source}, HDF5 says: {' '.join(str(error).split())}; "
@@ -90,13 +109,13 @@ class H5pyReader(StoredReader):
             ) from None
 
     def _damaged_chunk(
-        self, corner: tuple[int, ...], shape: tuple[int, ...]
+        self, corner: tuple[int, ...], shape: tuple[int, ...], steps: Steps
     ) -> tuple[int, ...] | None:
         """Return the first chunk of a box that cannot be read; HDF5 does not say which it was."""
         if self._source.chunks is None:
             return None
         grid = ChunkGrid(self._source.shape, self._source.chunks)
-        for piece in grid.pieces(corner, shape):
+        for piece in grid.pieces(corner, shape, steps):
             try:
                 self._dataset[grid.box(piece.number)]
             except (OSError, RuntimeError):

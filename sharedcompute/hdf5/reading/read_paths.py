@@ -13,6 +13,7 @@ from sharedcompute.hdf5.reading.library import H5pyReader
 from sharedcompute.hdf5.reading.mapped import CopyReader, MmapReader
 from sharedcompute.hdf5.reading.row_reader import Layout, Reader, StoredReader
 from sharedcompute.hdf5.reading.stored import Stored
+from sharedcompute.hdf5.reading.windowed import WindowReader
 from sharedcompute.hdf5.safety.input_files import InputFiles
 
 READERS: tuple[type[StoredReader], ...] = (
@@ -48,6 +49,8 @@ def wants_few(source: Stored, corner: tuple[int, ...], shape: tuple[int, ...]) -
 
     Asking HDF5 where all chunks lie takes 1 us each: 1 s for a million of them.
     """
+    if source.window is not None:
+        return wants_few(source.whole, *source.window.bounds(corner, shape))
     if source.chunks is None or source.read_path not in (PlainChunkReader.name, ChunkReader.name):
         return False
     axes = zip(corner, shape, source.chunks, strict=True)
@@ -63,6 +66,8 @@ def open_reader(source: Stored) -> Reader:
     InputChanged
         A file is not what it was when the description was made.
     """
+    if source.window is not None:
+        return WindowReader(source, open_reader)
     if source.parts:
         return _unchanged(source, lambda: AssembledReader(source, open_reader))
     return _unchanged(source, lambda: _BY_NAME[source.read_path](source))
@@ -76,6 +81,9 @@ def open_for(source: Stored, corner: tuple[int, ...], shape: tuple[int, ...]) ->
     InputChanged
         As `open_reader`.
     """
+    if source.window is not None:
+        box = source.window.bounds(corner, shape)
+        return WindowReader(source, lambda whole: open_for(whole, *box))
     if wants_few(source, corner, shape):
         return _unchanged(source, lambda: H5pyReader(source))
     return open_reader(source)

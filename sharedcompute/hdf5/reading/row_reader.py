@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.hdf5.filters.pipeline import Pipeline
-from sharedcompute.hdf5.format.chunks import box_at
 from sharedcompute.hdf5.reading.stored import Stored
+from sharedcompute.hdf5.window import Steps
 
 AHEAD_NBYTES = 16 << 20
 """Bytes after the last read that the kernel is asked to fetch, so that a cold disk is kept busy
@@ -41,6 +41,8 @@ class Layout:
         That the dtype needs.
     filters : tuple of Filter
         Of its chunks.
+    together : bool
+        The elements follow each other; those of a member of a compound have others between them.
     """
 
     storage: str
@@ -50,6 +52,7 @@ class Layout:
     nbytes: int
     alignment: int
     filters: Pipeline = ()
+    together: bool = True
 
 
 class Reader(ABC):
@@ -63,10 +66,17 @@ class Reader(ABC):
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows ``[start, stop)``: C-contiguous, native byte order, read-only."""
 
-    def read_box(self, corner: tuple[int, ...], out: NDArray[Any]) -> None:
-        """Fill `out`, of native byte order, with the box of its shape that begins at `corner`."""
-        rows = self.read(corner[0], corner[0] + len(out))
-        np.copyto(out, rows[box_at((0, *corner[1:]), out.shape)])
+    @abstractmethod
+    def read_box(self, corner: tuple[int, ...], out: NDArray[Any], steps: Steps = ()) -> None:
+        """Fill `out`, of native byte order, with the box of its shape that begins at `corner`.
+
+        With `steps`, only every ``step``-th element along each axis is read.
+        """
+
+    def view(self, index: tuple[int | slice, ...]) -> NDArray[Any] | None:
+        """Return a part of the data as they lie in the file; None where they cannot be used so."""
+        del index
+        return None
 
     def stores(self, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
         """Return whether a box may have anything but fill values."""

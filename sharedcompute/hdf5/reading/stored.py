@@ -13,9 +13,11 @@ from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.format.chunks import Box
 from sharedcompute.hdf5.format.fill_value import Fill
+from sharedcompute.hdf5.format.members import Member
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.unpacking import Unpacking
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
+from sharedcompute.hdf5.window import Cut, Steps, Window
 
 OPEN_LIMIT = 128
 """Readers kept open at most: a process may often have no more than 1,024 files."""
@@ -67,6 +69,11 @@ class Stored:
         named, those after links, the sources of a virtual dataset, external storage.
     offset : int or None
         Where the data of a contiguous dataset begin, in bytes from the start of the file.
+    window : Window or None
+        What this is of the one source in `parts`; `file`, `path` and the storage are those of that
+        source.
+    member : Member or None
+        What is read of the elements of a compound type.
     """
 
     file: str
@@ -85,6 +92,28 @@ class Stored:
     parts: tuple[Part, ...] = ()
     glob: str | None = None
     seen: tuple[Seen, ...] = ()
+    window: Window | None = None
+    member: Member | None = None
+
+    @property
+    def name(self) -> str:
+        """The dataset's path, with the member that is read of it."""
+        return self.path if self.member is None else f"{self.path}.{self.member.name}"
+
+    @property
+    def element_nbytes(self) -> int:
+        """Bytes of an element in the file."""
+        return self.dtype.itemsize if self.member is None else self.member.record_nbytes
+
+    @property
+    def whole(self) -> Stored:
+        """The source that this is a window of; itself where it is none."""
+        return self if self.window is None else self.parts[0].source
+
+    @property
+    def unpacks(self) -> bool:
+        """True if what the rows mean is worked out as they are read, for each part by itself."""
+        return any(part.unpacking or part.source.unpacks for part in self.parts)
 
     @property
     def ndim(self) -> int:
@@ -108,9 +137,20 @@ class Stored:
         Parts may begin anywhere; with the rows of their largest chunk, each is decoded twice at
         most.
         """
+        if self.window is not None:
+            return window_alignment(self, self.window)
         if self.parts:
             return min(max(part.row_alignment for part in self.parts), max(1, self.shape[0]))
         return self.chunk_rows
+
+    @property
+    def begins_inside(self) -> bool:
+        """True if a chunk has rows before the first one: blocks cannot follow the chunks then."""
+        if self.window is None:
+            return False
+        cut, side = rows_of(self, self.window)
+        before = cut.start % side if cut.step > 0 else side - 1 - cut.start % side
+        return before >= abs(cut.step)
 
     @property
     def filter_names(self) -> tuple[str, ...]:
@@ -125,8 +165,26 @@ class Stored:
     @property
     def chunk_rows(self) -> int:
         """Rows of the largest chunk: so many are decoded where one is wanted."""
+        if self.window is not None:
+            cut, side = rows_of(self, self.window)
+            return min(-(-side // abs(cut.step)), max(1, self.shape[0]))
         own = min(self.chunks[0], max(1, self.shape[0])) if self.chunks else 1
         return max([own, *(part.source.chunk_rows for part in self.parts)])
+
+    @property
+    def grid(self) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """The sides of chunks and the elements that the first has before; None without chunks.
+
+        Boxes that follow it decode each chunk once, as far as steps allow.
+        """
+        if self.chunks is None:
+            return None
+        if self.window is None or self.whole.parts:
+            return self.chunks, (0,) * self.ndim
+        assert self.whole.chunks is not None
+        kept = [(self.window.axes[a], self.whole.chunks[a]) for a in self.window.kept]
+        sides, lead = zip(*(_on_grid(cut, side) for cut, side in kept), strict=True)
+        return sides, lead
 
     @property
     def keeps_chunks(self) -> bool:
@@ -141,6 +199,8 @@ class Stored:
 
     def scratch_nbytes(self, rows: int) -> int:
         """Return bytes of private memory that a reader takes for blocks of `rows` rows."""
+        if self.window is not None:
+            return window_nbytes(self, self.window, rows)
         if self.parts:
             return parts_nbytes(self, rows)
         if self.read_path == "mmap":
@@ -153,12 +213,18 @@ class Stored:
     @property
     def box_nbytes(self) -> int:
         """Bytes of private memory that a reader takes to fill a box: a chunk, raw and decoded."""
+        if self.window is not None:
+            return self.whole.box_nbytes
         if self.chunks is None:
             return max([0, *(part.source.box_nbytes for part in self.parts)])
-        return 2 * math.prod(self.chunks) * self.dtype.itemsize + RUN_NBYTES
+        return 2 * math.prod(self.chunks) * self.element_nbytes + RUN_NBYTES
+
+    def named(self, file: str) -> str:
+        """Return its address, with another name for the file."""
+        return f"{Address(file, self.name)}{self.window or ''}"
 
     def __str__(self) -> str:
-        return str(Address(self.glob or self.file, self.path))
+        return self.named(self.glob or self.file)
 
 
 @dataclass(frozen=True)
@@ -204,6 +270,35 @@ class Part:
             return self.source.row_alignment
         return self.source.chunks[theirs[0]] if self.source.chunks else 1
 
+    def picked(
+        self, corner: Sequence[int], shape: Sequence[int], steps: Steps
+    ) -> tuple[tuple[slice, ...], tuple[int, ...], tuple[int, ...], Steps] | None:
+        """Return what it has in common with a box that has only every ``step``-th element.
+
+        Returns
+        -------
+        inside : tuple of slice
+            Where the elements lie in the box.
+        corner, shape, steps : tuple of int
+            Where they lie in the source.
+        """
+        inside, first = [], []
+        for mine, side, at, count, step in zip(
+            self.corner, self.shape, corner, shape, steps, strict=True
+        ):
+            begin, end = max(0, -(-(mine - at) // step)), min(count, -(-(mine + side - at) // step))
+            if begin >= end:
+                return None
+            inside.append(slice(begin, end))
+            first.append(at + begin * step)
+        sides = tuple(part.stop - part.start for part in inside)
+        there, there_sides = self.in_source(first, sides)
+        strides = [1] * len(there)
+        axes = zip(long_axes(self.shape), long_axes(self.source_shape), strict=True)
+        for here, where in axes:
+            strides[where] = steps[here]
+        return tuple(inside), there, there_sides, tuple(strides)
+
     def shared(self, corner: Sequence[int], shape: Sequence[int]) -> Box | None:
         """Return what it has in common with a box of the whole, in coordinates of the whole."""
         first = tuple(map(max, self.corner, corner))
@@ -220,6 +315,74 @@ class Part:
             first[there] += corner[here] - self.corner[here]
             sides[there] = shape[here]
         return tuple(first), tuple(sides)
+
+
+def stored_element(source: Stored) -> np.dtype[Any]:
+    """Return the dtype of an element as it lies in the file."""
+    if source.member is None:
+        return source.stored_dtype
+    return source.member.record(source.stored_dtype)
+
+
+def _on_grid(cut: Cut, side: int) -> tuple[int, int]:
+    """Return the elements of a cut in a chunk of `side`, and those that the first lacks."""
+    step = abs(cut.step)
+    if side % step:
+        return max(1, side // step), 0
+    before = cut.start % side if cut.step > 0 else side - 1 - cut.start % side
+    return side // step, before // step
+
+
+def rows_of(source: Stored, window: Window) -> tuple[Cut, int]:
+    """Return what the rows of a window are of an axis of the whole, and its chunks' side there."""
+    axis, whole = window.kept[0], source.whole
+    if axis == 0:
+        return window.axes[0], whole.chunk_rows
+    return window.axes[axis], whole.chunks[axis] if whole.chunks else 1
+
+
+def window_alignment(source: Stored, window: Window) -> int:
+    """Return the rows of a window after which its rows and the chunks begin again together."""
+    cut, side = rows_of(source, window)
+    side = source.whole.row_alignment if window.kept[0] == 0 else side
+    return min(side // math.gcd(side, cut.step), max(1, source.shape[0]))
+
+
+def has_whole_rows(window: Window) -> bool:
+    """Return whether all elements of some neighbouring rows of the whole are the window's rows."""
+    rows, *others = zip(window.axes, window.whole, strict=True)
+    plain = rows[0].step == 1 and not rows[0].dropped
+    return plain and all(cut.is_all(n) for cut, n in others)
+
+
+def lies_in_rows(window: Window) -> bool:
+    """Return whether the rows of a window follow each other in an array that lies in C order."""
+    axis = window.kept[0]
+    others = zip(window.axes[axis + 1 :], window.whole[axis + 1 :], strict=True)
+    return window.axes[axis].step == 1 and all(cut.is_all(n) for cut, n in others)
+
+
+def window_nbytes(source: Stored, window: Window, rows: int) -> int:
+    """Return the private memory for blocks of `rows` rows of a window."""
+    whole = source.whole
+    if has_whole_rows(window):
+        return whole.scratch_nbytes(rows)
+    if whole.read_path == "mmap" and lies_in_rows(window):
+        return 0
+    keeps = whole.chunks and not whole.parts and source.keeps_chunks
+    partly = 2 * (source.chunk_rows - 1) if keeps else 0
+    return (rows + partly) * source.row_nbytes + _filling_nbytes(whole, rows * source.row_nbytes)
+
+
+def _filling_nbytes(source: Stored, nbytes: int) -> int:
+    """Return the private memory that it takes to fill a box of `nbytes` bytes."""
+    if source.parts:
+        beside = 2 * nbytes if any(part.unpacking for part in source.parts) else 0
+        deepest = max(_filling_nbytes(part.source, nbytes) for part in source.parts)
+        return open_at_once(source) * deepest + beside
+    if source.read_path == "h5py":
+        return nbytes + cache_nbytes(source)
+    return source.box_nbytes
 
 
 def long_axes(shape: Sequence[int]) -> list[int]:
@@ -244,7 +407,7 @@ def cache_nbytes(source: Stored) -> int:
     """
     if source.chunks is None or source.chunks[0] == 1:
         return 0
-    chunk = int(np.prod(source.chunks, dtype=np.int64)) * source.stored_dtype.itemsize
+    chunk = int(np.prod(source.chunks, dtype=np.int64)) * source.element_nbytes
     across = [-(-n // c) for n, c in zip(source.shape[1:], source.chunks[1:], strict=True)]
     strip = chunk * int(np.prod(across, dtype=np.int64))
     return strip if strip <= CACHE_LIMIT else min(chunk, CACHE_LIMIT)

@@ -74,7 +74,7 @@ class OutputFile:
         results: Iterable[str] = (),
         like: str | None = None,
     ) -> None:
-        self.address = Address.parse(address)
+        self.address = Address.parse(address).literal
         self.overwrite = overwrite
         self.file = Path(os.path.realpath(self.address.file))
         self.path = self.address.path or "/"

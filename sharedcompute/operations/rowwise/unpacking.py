@@ -20,6 +20,7 @@ from sharedcompute.hdf5.format.packing import MASKS, NOT_PACKED, comparable
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.stored import Part, Stored
 from sharedcompute.hdf5.reading.unpacking import Unpacking
+from sharedcompute.hdf5.reading.windowed import windowed
 from sharedcompute.kernels import packing as kernels
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.operations.stages import Stage
@@ -42,7 +43,7 @@ def unpack_stage(source: Stored, dtype: DType) -> Stage | None:
         a scale or an offset.
     """
     packing, place = source.packing, str(source)
-    if packing is None or any(part.unpacking for part in source.parts):
+    if packing is None or source.unpacks:
         return None
     meant = packing.meant(dtype)
     scale = packing.number("scale_factor", place)
@@ -92,8 +93,11 @@ def as_asked(source: DatasetSource, decode_cf: bool) -> DatasetSource:
     InputError
         They are packed in different ways and are not to be unpacked; or as `unpack_stage`.
     """
-    if source.glob is None or any(part.unpacking for part in source.parts):
+    if source.glob is None or source.unpacks:
         return source
+    if source.window is not None:
+        assert isinstance(source.whole, DatasetSource)
+        return windowed(as_asked(source.whole, decode_cf), source.window)
     if not decode_cf:
         _refuse_unlike(source)
         return source
@@ -121,8 +125,9 @@ def as_asked(source: DatasetSource, decode_cf: bool) -> DatasetSource:
 
 def meant_otherwise(source: DatasetSource) -> Iterator[tuple[str, Part, Part]]:
     """Yield two parts whose equal stored numbers mean others, with the attribute that differs."""
-    first = source.parts[0] if source.parts else None
-    for part in source.parts[1:]:
+    parts = source.whole.parts
+    first = parts[0] if parts else None
+    for part in parts[1:]:
         assert first is not None
         packing = first.source.packing or NOT_PACKED
         name = packing.differs(part.source.packing, source.dtype)
