@@ -48,7 +48,11 @@ class Kernel:
     fused: bool = False
 
     def __call__(self, *arrays: Any) -> None:
-        """Fill `out`, which is C-contiguous and of the dtype of the program."""
+        """Fill `out`.
+
+        It is C-contiguous, of the dtype of the program, and shares no memory with an operand: it
+        holds what is needed on the way as well.
+        """
         try:
             runner = self._runners[tuple([x.shape for x in arrays])]
         except (KeyError, AttributeError):
