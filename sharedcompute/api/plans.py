@@ -45,7 +45,7 @@ class JobPlan(Generic[Result]):
 
         Returns
         -------
-        ndarray, Dataset, dict, Fitted, tuple or None
+        ndarray, LazyArray, dict, Fitted, tuple or None
             What the function of the same name returns.
 
         Raises

@@ -13,6 +13,7 @@ from sharedcompute.graph.node import (
     Attributes,
     Constant,
     Elementwise,
+    Join,
     Model,
     Node,
     Permute,
@@ -186,3 +187,12 @@ def permute(node: Node, axes: tuple[int, ...]) -> Node:
         return node
     shape = tuple(node.spec.shape[axis] for axis in axes)
     return Node(Permute(axes), (node,), ArraySpec(shape, node.spec.dtype))
+
+
+def join(nodes: Sequence[Node], axis: int) -> Node:
+    """Return arrays one after the other along an axis; their other axes and dtypes are equal."""
+    if len(nodes) == 1:
+        return nodes[0]
+    shape = list(nodes[0].spec.shape)
+    shape[axis] = sum(node.spec.shape[axis] for node in nodes)
+    return Node(Join(axis), tuple(nodes), ArraySpec(tuple(shape), nodes[0].spec.dtype))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -176,21 +176,17 @@ def ordered(results: Iterable[Node]) -> list[Node]:
     """
     found: list[Node] = []
     seen: set[int] = set()
-    left: list[tuple[Node, Iterator[Node]]] = []
-    for result in results:
-        if id(result) in seen:
+    left = list(results)[::-1]
+    while left:
+        node = left[-1]
+        before = [i for i in node.inputs if id(i) not in seen] if id(node) not in seen else ()
+        if before:
+            left += before[::-1]
             continue
-        seen.add(id(result))
-        left.append((result, iter(result.inputs)))
-        while left:
-            node, inputs = left[-1]
-            following = next((i for i in inputs if id(i) not in seen), None)
-            if following is None:
-                found.append(node)
-                left.pop()
-            else:
-                seen.add(id(following))
-                left.append((following, iter(following.inputs)))
+        left.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            found.append(node)
     return found
 
 
