@@ -89,25 +89,26 @@ def _piece(node: Node, given: Sequence[Piece]) -> Piece:
 
 def _call(op: Op, args: list[str]) -> tuple[str, list[str]]:
     """Return the name of a function and its arguments."""
+    name, rest = type(op).__name__.lower(), args
     match op:
         case Rowwise(call=Call() as call):
-            return call.name, [*args, *map(_named, call.params)]
+            name, rest = call.name, [*args, *map(_named, call.params)]
         case Rowwise():
             whole = args[op.rows :]
-            rest = [_argument(a, whole) for a in op.stage.args]
-            return op.stage.label, [*args[: op.rows], *rest]
+            name, rest = op.stage.label, args[: op.rows]
+            rest += [_argument(a, whole) for a in op.stage.args]
         case Reduce():
-            axis = f"axis={op.axes[0] if len(op.axes) == 1 else op.axes}"
-            shown = map(_named, given_params(op.operation.parameters, op.params))
-            kept = ["keepdims=True"] if op.keepdims else []
-            return op.operation.name, [*args, axis, *kept, *shown]
+            name = op.operation.name
+            rest = [*args, f"axis={op.axes[0] if len(op.axes) == 1 else op.axes}"]
+            rest += ["keepdims=True"] if op.keepdims else []
+            rest += map(_named, given_params(op.operation.parameters, op.params))
         case Reshape():
-            return "reshape", [*args, str(op.shape)]
+            rest = [*args, str(op.shape)]
         case Permute():
-            return "transpose", [*args, str(op.axes)]
+            name, rest = "transpose", [*args, str(op.axes)]
         case Join():
-            return "concatenate", [f"({', '.join(args)})", f"axis={op.axis}"]
-    return type(op).__name__.lower(), args
+            name, rest = "concatenate", [f"({', '.join(args)})", f"axis={op.axis}"]
+    return name, rest
 
 
 def _argument(argument: object, whole: Sequence[str]) -> str:
