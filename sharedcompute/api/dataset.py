@@ -27,7 +27,7 @@ class Dataset:
     Parameters
     ----------
     address : str, os.PathLike or Address
-        ``FILE::PATH``, or ``FILE`` alone where it has one array.
+        ``FILE::PATH``, or ``FILE`` alone where it has one array; a window of it in brackets.
     decode_cf : bool, default: False
         Apply its CF attributes to what is read, also by a function that it is given to.
     allow_external : bool, default: False
@@ -186,7 +186,7 @@ def open_dataset(
     Parameters
     ----------
     address : str, os.PathLike or Address
-        ``FILE::PATH``, or ``FILE`` alone where it has one array.
+        ``FILE::PATH``, or ``FILE`` alone where it has one array; a window of it in brackets.
     decode_cf : bool, default: False
         Apply ``scale_factor``, ``add_offset``, ``_FillValue`` and ``missing_value``.
     allow_external : bool, default: False
