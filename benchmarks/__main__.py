@@ -26,6 +26,7 @@ from benchmarks import (
     reliability,
     sweeps,
     synchronisation,
+    ufuncs,
 )
 from benchmarks.data import normal
 from benchmarks.memory import peak
@@ -226,6 +227,11 @@ def threaded(folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int
     ]
 
 
+def expressions(_folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """Elementwise expressions on one core."""
+    return ufuncs.expressions(nbytes // 4, repeats)
+
+
 PARTS = {
     "fundamentals": fundamentals,
     "compressed": compressed,
@@ -236,6 +242,7 @@ PARTS = {
     "sweeps": sweeps.heat,
     "linear": algebra,
     "clustering": clusters,
+    "ufuncs": expressions,
 }
 
 

@@ -8,6 +8,9 @@ import time
 from collections.abc import Iterator
 
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
+from sharedcompute.graph.node import Reduce
+from sharedcompute.graph.ports import Source
+from sharedcompute.graph.text import text as expression
 from sharedcompute.hdf5.filters.pipeline import Pipeline
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
@@ -19,7 +22,6 @@ from sharedcompute.planning.job import Job
 from sharedcompute.planning.passes import Pass, Store
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.planned import Held, Into
-from sharedcompute.planning.ports import Source
 from sharedcompute.planning.proof import Sample
 from sharedcompute.planning.structure import Repack
 from sharedcompute.system.machine import format_size, memory_available
@@ -44,29 +46,43 @@ def as_html(plan: Plan) -> str:
 
 def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     task = plan.task
-    yield from _job(plan, task) if isinstance(task, Job) else _repack(plan, task)
+    yield from _job(plan) if isinstance(task, Job) else _repack(plan, task)
     yield from _machine(plan)
 
 
-def _job(plan: Plan, job: Job) -> Iterator[tuple[str, str]]:
-    source, blocks = job.source, plan.blocks
-    size = format_size(ArraySpec(source.shape, source.dtype).nbytes)
-    yield "input", f"{place(source)}  {shape(source.shape)} {source.dtype}, {size}"
-    yield "read path", f"{source.read_path}: {source.reason}"
-    if plan.load is not None:
-        yield "load", _load(plan.load)
+def _job(plan: Plan) -> Iterator[tuple[str, str]]:
+    blocks, reads = plan.blocks, plan.inputs
+    names = {} if len(reads) == 1 else {id(source): f"x{i}" for i, source in enumerate(reads)}
+    for source in reads:
+        size = format_size(ArraySpec(source.shape, source.dtype).nbytes)
+        named = f"{names[id(source)]} = " if names else ""
+        what = f"{named}{place(source)}  {shape(source.shape)} {source.dtype}, {size}"
+        yield "input", what
+        yield "read path", f"{source.read_path}: {source.reason}"
+    for load in plan.loads:
+        yield "load", _load(load)
     for number, work in enumerate(plan.passes, start=1):
         yield f"pass {number}", work.purpose
-        for stage in work.stages:
-            halo = f", halo {stage.halo} rows, mode {stage.mode}" if stage.halo else ""
-            yield "", f"{stage.label} -> {stage.dtype}{halo}"
-        for store in work.stores:
-            yield "", f"keep {_kept(store, work)}"
-        for output in work.reductions:
-            over = "all elements" if output.reduction.over_all else "rows"
-            yield "", f"reduce {output.reduction.operation.name} over {over}"
+        yield from _program(work)
+    for small in plan.smalls:
+        if not isinstance(small.node.op, Reduce):
+            spec = small.node.spec
+            yield "then", f"{expression(small.node)} -> {shape(spec.shape)} {spec.dtype}"
     strips = f"in strips of {plan.passes[-1].strip}"
     yield "blocks", f"{len(blocks)} of {blocks.rows} rows, {strips}"
+
+
+def _program(work: Pass) -> Iterator[tuple[str, str]]:
+    """Yield what a pass does with the rows that it reads."""
+    for step in work.steps:
+        stage = step.stage
+        halo = f", halo {stage.halo} rows, mode {stage.mode}" if stage.halo else ""
+        yield "", f"{stage.label} -> {step.specs[0].dtype}{halo}"
+    for store in work.stores:
+        yield "", f"keep {_kept(store, work)}"
+    for output in work.reductions:
+        over = "all elements" if output.reduction.over_all else "rows"
+        yield "", f"reduce {output.reduction.operation.name} over {over}"
 
 
 def _repack(plan: Plan, repack: Repack) -> Iterator[tuple[str, str]]:
@@ -126,7 +142,7 @@ def _into(into: Into) -> str:
 
 
 def _kept(store: Store, work: Pass) -> str:
-    spec, sink = work.spec(store.depth), store.sink
+    spec, sink = work.spec(store.value), store.sink
     held = (
         f", held in {_into(sink.into)} until all rows are there" if isinstance(sink, Held) else ""
     )
@@ -208,7 +224,7 @@ class Totals:
 def plan_record(plan: Plan) -> dict[str, object]:
     """Return a plan for a program, for ``--dry-run --json``."""
     task, out = plan.task, plan.task.output
-    described = _job_record(plan, task) if isinstance(task, Job) else _repack_record(plan, task)
+    described = _job_record(plan) if isinstance(task, Job) else _repack_record(plan, task)
     return {
         **described,
         "memory": plan.projection.memory,
@@ -217,14 +233,15 @@ def plan_record(plan: Plan) -> dict[str, object]:
     }
 
 
-def _job_record(plan: Plan, job: Job) -> dict[str, object]:
-    source = job.source
+def _job_record(plan: Plan) -> dict[str, object]:
+    first = plan.inputs[0]
     return {
-        "input": place(source),
-        "shape": list(source.shape),
-        "dtype": str(source.dtype),
-        "read_path": source.read_path,
-        "load": None if plan.load is None else plan.load.into,
+        "input": place(first),
+        "inputs": [place(source) for source in plan.inputs],
+        "shape": list(first.shape),
+        "dtype": str(first.dtype),
+        "read_path": first.read_path,
+        "load": plan.loads[0].into if plan.loads else None,
         "passes": [work.purpose for work in plan.passes],
         "blocks": len(plan.blocks),
         "block_rows": plan.blocks.rows,

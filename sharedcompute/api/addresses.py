@@ -8,8 +8,8 @@ import numpy as np
 
 from sharedcompute.api.typing import AddressLike
 from sharedcompute.errors import InputError
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
-from sharedcompute.planning.ports import Source
 
 
 def output_address(output: AddressLike | None, *, rowwise: bool = False) -> Address | None:

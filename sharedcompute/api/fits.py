@@ -16,6 +16,7 @@ from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.catalogue import expect_iterative, find_iterative
 from sharedcompute.operations.fits.declaration import Fit, Iterative
@@ -30,7 +31,6 @@ from sharedcompute.options.groups import (
 )
 from sharedcompute.planning.job import Job, fitting
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

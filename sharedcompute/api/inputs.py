@@ -9,6 +9,7 @@ import numpy as np
 from sharedcompute.api.dataset import Dataset
 from sharedcompute.api.typing import ArrayInput
 from sharedcompute.errors import InputError
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.format.names import path_of
 from sharedcompute.hdf5.inspection.inspector import check_size, open_source
@@ -17,7 +18,6 @@ from sharedcompute.hdf5.reading.windowed import windowed
 from sharedcompute.hdf5.window import Window, WindowText
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.in_memory import ArraySource, windowed_array
-from sharedcompute.planning.ports import Source
 from sharedcompute.validation.arrays import plain_array
 
 

@@ -12,13 +12,13 @@ from sharedcompute.engines.engine import Engine, open_engine
 from sharedcompute.engines.execute import Outcome, execute
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener, ignore
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.rehearsal import rehearse, rehearse_all
 from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.build import build
 from sharedcompute.planning.job import Job, Step
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
 from sharedcompute.system.shortage import shortage_named
 from sharedcompute.team import Team
 from sharedcompute.traits import traits_of

@@ -15,6 +15,7 @@ from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
 from sharedcompute.events import Listener
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
@@ -29,7 +30,6 @@ from sharedcompute.options.groups import (
 )
 from sharedcompute.planning.job import Job, summary
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

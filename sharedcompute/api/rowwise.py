@@ -18,12 +18,12 @@ from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.job import Job, transform
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.ports import Source
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.validation.arrays import refuse_meaning
 
@@ -91,7 +91,7 @@ def _can_take_rows(into: Array, source: Source) -> bool:
 def _check_into(into: Array, plan: Plan) -> None:
     """Refuse an array that the result does not fit."""
     last = plan.passes[-1]
-    spec = last.spec(last.stores[0].depth)
+    spec = last.spec(last.stores[0].value)
     refuse_meaning(into)
     # Bytes in another order are put in order on their way.
     if (into.shape, into.dtype.newbyteorder("=")) != (spec.shape, spec.dtype):

@@ -13,6 +13,7 @@ from sharedcompute.api.reductions import reduce_job, run_reductions
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
+from sharedcompute.graph.ports import Source
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
@@ -24,7 +25,6 @@ from sharedcompute.options.groups import (
     as_chunks,
     as_rows,
 )
-from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName

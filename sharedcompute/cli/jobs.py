@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from sharedcompute.api.settings import Settings
     from sharedcompute.api.typing import Axis
     from sharedcompute.cli.signals import Signals
+    from sharedcompute.graph.ports import Source
     from sharedcompute.operations.declarations import Operation
     from sharedcompute.operations.fits.declaration import Iterative
     from sharedcompute.planning.job import Job
-    from sharedcompute.planning.ports import Source
 
 FEW = 64
 """Results that are printed rather than refused where no output is given."""

@@ -26,7 +26,7 @@ from sharedcompute.rows import Blocks, Rows
 from sharedcompute.traits import Traits, module_of
 
 if TYPE_CHECKING:
-    from sharedcompute.planning.ports import Source
+    from sharedcompute.graph.ports import Source
     from sharedcompute.sync.layout import ControlBlock
     from sharedcompute.team import Team
 

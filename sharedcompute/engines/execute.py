@@ -83,11 +83,12 @@ def output_of(plan: Plan) -> PlanOutput | None:
 def _by_step(plan: Plan, found: Found) -> tuple[StepResult, ...]:
     if not isinstance(plan.task, Job):
         return ()
-    reduced: dict[int, dict[str, Array]] = {}
+    reduced: dict[int, Any] = {}
     for made in found.reduced:
-        assert made.output.step is not None
-        named = reduced.setdefault(made.output.step, {})
-        named[made.output.reduction.operation.name] = made.values
+        if made.small.name:
+            reduced.setdefault(made.small.step, {})[made.small.name] = made.values
+        else:
+            reduced[made.small.step] = made.values
     results: dict[int, StepResult] = {**found.arrays, **reduced}
     fitted, last = found.fitted, len(plan.task.steps) - 1
     if fitted is not None:

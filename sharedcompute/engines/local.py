@@ -16,10 +16,10 @@ from sharedcompute.engines.units.outbox import Rings, Sent
 from sharedcompute.engines.units.unnamed import unnamed_file
 from sharedcompute.errors import WorkerDied
 from sharedcompute.events import BlockDone, Event, Listener, StateTaken, WorkerReplaced
+from sharedcompute.graph.ports import Source
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.in_memory import ArraySource, FileArray
-from sharedcompute.planning.ports import Source
 from sharedcompute.rows import Schedule, hull
 from sharedcompute.shm import arrays
 from sharedcompute.team import Team

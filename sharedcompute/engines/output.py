@@ -18,17 +18,18 @@ from sharedcompute.engines.fits.run import FitOutcome
 from sharedcompute.hdf5.writing.row_writer import RowTarget
 from sharedcompute.hdf5.writing.sink import Created
 from sharedcompute.operations.specs import Array
-from sharedcompute.planning.passes import Pass, ReductionOutput
-from sharedcompute.planning.phases import Copy, Encode, Iterate, Phase
-from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.fit import Iterate
+from sharedcompute.planning.passes import Pass
+from sharedcompute.planning.phases import Copy, Encode, Phase
+from sharedcompute.planning.plan import Plan, Small
 from sharedcompute.planning.recode import Recoding
 
 
 @dataclass(frozen=True)
 class Reduced:
-    """The result of a reduction."""
+    """The value of a result that does not have rows."""
 
-    output: ReductionOutput
+    small: Small
     values: Array
 
 
@@ -39,7 +40,7 @@ class Found:
     Attributes
     ----------
     reduced : list of Reduced
-        The reductions that are results, in the order of the last pass.
+        The results that do not have rows, in the order of the plan.
     arrays : dict of int to ndarray
         Rows that are kept in memory, by step.
     fitted : FitOutcome or None

@@ -16,19 +16,20 @@ from sharedcompute.engines.units.load import loaded, room
 from sharedcompute.engines.units.pass_work import PassWork, combine
 from sharedcompute.engines.units.proof import ProofWork, Written
 from sharedcompute.engines.units.recode import RecodeWork
+from sharedcompute.engines.values import Values
 from sharedcompute.events import Event, Listener, PassStarted, StateTaken, ignore
+from sharedcompute.graph.ports import Sink, Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import Created, DatasetSink
 from sharedcompute.operations.reductions.reduction import cast_result
 from sharedcompute.operations.reductions.tally import Tally, served_by
 from sharedcompute.operations.specs import Array, State
-from sharedcompute.operations.stages import Carry, FromModel, Needed
+from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.in_memory import ArraySink, ArraySource, Buffer
-from sharedcompute.planning.passes import Pass, Store
-from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Encode, Iterate, ReadBack
+from sharedcompute.planning.passes import Pass, ReductionOutput, Store
+from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Encode, ReadBack
 from sharedcompute.planning.plan import Plan
-from sharedcompute.planning.planned import Decoded, Held, Into, ToMemory, everything
-from sharedcompute.planning.ports import Sink, Source
+from sharedcompute.planning.planned import Computed, Decoded, Held, Into, ToMemory, everything
 from sharedcompute.planning.scratch import scratch_folder
 
 
@@ -56,11 +57,10 @@ class PhaseRunner:
         self._rooms = contextlib.ExitStack()
         # One for all stripes, those after the first too: workers let go of a freed array only when
         # they are idle, so with one for each there were two at a time.
-        self._buffer: Buffer | None = None
-        self._decoded: ArraySource | None = None
+        self._buffers: dict[int, Buffer] = {}
+        self._decoded: dict[int, ArraySource] = {}
         self._held: dict[int, Buffer] = {}
-        self._values: dict[tuple[int, Needed | Carry | FromModel], Array] = {}
-        self._parts: list[list[Reduced]] = []
+        self._values = Values(plan.whole, engine.share)
         self._found = Found()
 
     def run_all(self) -> Found:
@@ -74,15 +74,15 @@ class PhaseRunner:
                 number += 1
                 self._begin(number, phase)
                 self._run(phase)
-            self._buffer = self._decoded = None
-            self._held = {}
-        return replace(self._found, reduced=_side_by_side(self._parts))
+            self._buffers, self._decoded, self._held = {}, {}, {}
+        reduced = [Reduced(small, self._values[small.node.key]) for small in self._plan.smalls]
+        return replace(self._found, reduced=reduced)
 
     def _begin(self, number: int, phase: CountedPhase) -> None:
         self._plan.reads.check()
-        rows, count = phase.reads, len(self._plan.counted)
+        reads, count = phase.reads, len(self._plan.counted)
         fit = isinstance(phase, Iterate)
-        self._listen(PassStarted(number, count, phase.purpose, rows.rows, rows.nbytes, fit))
+        self._listen(PassStarted(number, count, phase.purpose, reads.rows, reads.nbytes, fit))
 
     def _run(self, phase: CountedPhase) -> None:
         match phase:
@@ -100,16 +100,18 @@ class PhaseRunner:
 
     def _decode(self, phase: Decode) -> None:
         """Decode all chunks of a stripe."""
-        source = phase.rows.source
-        if self._buffer is None:
-            size = phase.load.nbytes(source) // source.dtype.itemsize
-            self._buffer = self._room(self._rooms, phase.load.into, (size,), source.dtype)
-        self._decoded = loaded(source, phase.rows.stripe, self._buffer, self._engine, self._listen)
+        load = phase.load
+        if id(load) not in self._buffers:
+            size, dtype = load.nbytes // load.source.dtype.itemsize, load.source.dtype
+            self._buffers[id(load)] = self._room(self._rooms, load.into, (size,), dtype)
+        self._decoded[id(load.source)] = loaded(
+            load.source, phase.rows.stripe, self._buffers[id(load)], self._engine, self._listen
+        )
 
     def _pass(self, phase: Pass) -> None:
-        """Run a pass, and take its results and what it computes for the stages of others."""
+        """Run a pass, and take its results and what it computes for others."""
         stores = tuple(replace(s, sink=self._sink(n, s)) for n, s in enumerate(phase.stores))
-        bound = replace(phase.bind(self._values), source=self._source(phase.source), stores=stores)
+        bound = replace(self._bound(phase), stores=stores)
         states = [_block_states(t, phase, self._engine) for _, t in phase.tallies]
         work = PassWork(bound, states)
         self._do(phase, work, self._output.datasets(phase) if self._output is not None else ())
@@ -118,26 +120,27 @@ class PhaseRunner:
             # What was held goes to the file.
             if isinstance(store.sink, ArraySink) and not isinstance(planned.sink, Held):
                 array = store.sink.array
-                assert planned.step is not None
                 assert isinstance(array, np.ndarray)
-                self._found.arrays[planned.step] = array
-        reduced = _reduced(phase, states)
-        for made in reduced:
-            if made.output.argument is not None:
-                key = made.output.depth, made.output.argument
-                self._values[key] = self._engine.share(made.values)
-        if any(output.step is not None for output in phase.reductions):
-            self._parts.append([_cast(made) for made in reduced if made.output.step is not None])
+                if planned.step is None:
+                    self._values.put(planned.key, array)
+                else:
+                    self._found.arrays[planned.step] = array
+        for output, values in _reduced(phase, states):
+            self._values.add(output.key, values)
+
+    def _bound(self, phase: Pass) -> Pass:
+        """Return a pass with what earlier phases have computed, over sources workers can open."""
+        bound = phase.bind({key: self._values.shared(key) for key in phase.wanted})
+        return replace(bound, feeds=tuple(map(self._source, phase.feeds)))
 
     def _iterate(self, phase: Iterate) -> None:
         """Run a fit; what stages take of its model is an argument of theirs then."""
-        source = self._source(phase.work.source)
-        work = replace(phase.work.bind(self._values), source=source)
+        work = self._bound(phase.work)
         section = self._output.section(phase, 0) if self._output is not None else None
         fitted = run_fit(phase.part, work, self._engine, self._listen, section)
         self._found.fitted = fitted
-        for stage, argument in phase.arguments:
-            self._values[stage, argument] = self._engine.share(fitted.model[argument.name])
+        for key, name in phase.models.items():
+            self._values.put(key, fitted.model[name])
 
     def _copy(self, phase: Copy) -> None:
         """Write the rows of a dataset that is stored in another way."""
@@ -200,8 +203,11 @@ class PhaseRunner:
 
     def _source(self, planned: Source) -> Source:
         """Return the source in a form that workers can open."""
-        source = self._decoded if isinstance(planned, Decoded) else planned
-        assert source is not None
+        source = planned
+        if isinstance(planned, Decoded):
+            source = self._decoded[id(planned.source)]
+        elif isinstance(planned, Computed):
+            source = ArraySource(np.ascontiguousarray(self._values.shared(planned.key)))
         return self._engine.reach(source)
 
     def _sink(self, number: int, store: Store) -> Sink:
@@ -248,29 +254,16 @@ def _block_states(tally: Tally, work: Pass, engine: Engine) -> State:
     return states
 
 
-def _reduced(work: Pass, states: list[State]) -> list[Reduced]:
-    """Return the result of each reduction of a pass, in full precision."""
+def _reduced(work: Pass, states: list[State]) -> list[tuple[ReductionOutput, Array]]:
+    """Return the result of each reduction of a pass: in full precision, or as NumPy has it."""
     combined = [
-        (depth, t, t.prefixes(s) if t.running else t.total(s))
-        for (depth, t), s in zip(work.tallies, states, strict=True)
+        (value, t, t.prefixes(s) if t.running else t.total(s))
+        for (value, t), s in zip(work.tallies, states, strict=True)
     ]
     found = []
     for output in work.reductions:
-        here = [(t, s) for depth, t, s in combined if depth == output.depth]
+        here = [(t, s) for value, t, s in combined if value == output.value]
         state = here[served_by(output.reduction, [t for t, _ in here])][1]
-        found.append(Reduced(output, output.reduction.result(state)))
+        values = output.reduction.result(state)
+        found.append((output, values if output.exact else cast_result(output.reduction, values)))
     return found
-
-
-def _cast(made: Reduced) -> Reduced:
-    return replace(made, values=cast_result(made.output.reduction, made.values))
-
-
-def _side_by_side(stripes: list[list[Reduced]]) -> list[Reduced]:
-    """Return the results of stripes as those of the whole."""
-    if len(stripes) == 1:
-        return stripes[0]
-    return [
-        replace(parts[0], values=np.concatenate([part.values for part in parts]))
-        for parts in zip(*stripes, strict=True)
-    ]

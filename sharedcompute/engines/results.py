@@ -12,19 +12,18 @@ from numpy.typing import NDArray
 from sharedcompute.engines.durability.lineage import record
 from sharedcompute.engines.fits.run import FitOutcome
 from sharedcompute.engines.output import Found, PlanOutput, Reduced
+from sharedcompute.graph.node import Node, Reduce
 from sharedcompute.hdf5.copying import metadata
 from sharedcompute.hdf5.format.cf import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.format.dimensions import Axes
 from sharedcompute.hdf5.format.names import raw
-from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.writing import stamps
 from sharedcompute.hdf5.writing.sink import Created, DatasetSink, create, created
 from sharedcompute.operations.declarations import Operation
-from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.specs import Array, ArraySpec
-from sharedcompute.planning.axes import axes_after, axes_of_fit
-from sharedcompute.planning.job import FitStep, Job, MapStep, saved
+from sharedcompute.planning.axes import axes_of, axes_of_fit, primary
+from sharedcompute.planning.job import FitStep, Job, MapStep, ReduceStep, saved
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.phases import Copy, Encode, Phase
 from sharedcompute.planning.plan import Plan
@@ -37,18 +36,19 @@ class Results(PlanOutput):
         super().__init__(plan)
         self._job = job
         self._last = plan.passes[-1]
+        self._stores = self._last.stores
         self._warnings: list[str] = []
         self._created: list[Created] = []
         self._small: list[Created | None] = []
-        self._crcs = np.zeros((len(self._last.stores), len(self._last.blocks)), np.uint32)
+        self._crcs = np.zeros((len(self._stores), len(self._last.blocks)), np.uint32)
 
     def finished(self) -> Found:
         """Read the results of a job with nothing left to do from its output."""
         with open_file(str(self._file.file)) as opened:
             reduced = [
-                Reduced(output, opened[raw(output.sink.path)][...])
-                for output in self._last.reductions
-                if output.sink is not None
+                Reduced(small, opened[raw(small.sink.path)][...])
+                for small in self._plan.smalls
+                if small.sink is not None
             ]
         return Found(reduced, {}, self._finished_fit() if self._plan.fit is not None else None)
 
@@ -73,7 +73,7 @@ class Results(PlanOutput):
 
     def make(self) -> None:
         """Make all datasets, unless a stopped job has."""
-        rows, small = self._plan.row_sinks, [output.sink for output in self._last.reductions]
+        rows, small = self._plan.row_sinks, [made.sink for made in self._plan.smalls]
         if not self._durable.goes_on:
             for sink in (*rows, *small):
                 if sink is not None:
@@ -103,20 +103,17 @@ class Results(PlanOutput):
         """Write what is small and what made it, move the file to its place, and report that."""
         self._durable.progress.finishing()
         assert self._crcs is not None
-        stores = zip(self._last.stores, self._created, self._crcs, strict=True)
+        stores = zip(self._stores, self._created, self._crcs, strict=True)
         crcs: NDArray[np.uint32]
         for store, made, crcs in stores:
             assert store.step is not None
-            self._describe(made.dataset, store.step, self._axes(store.depth))
+            self._describe(made.dataset, store.step, self._plan.row_nodes[store.step])
             stamps.record_crcs(made.dataset, self._plan.blocks.rows, crcs)
-        pairs = zip(self._last.reductions, self._small, found.reduced, strict=True)
-        for output, small, reduced in pairs:
+        for reduced, small in zip(found.reduced, self._small, strict=True):
             if small is not None:
-                assert output.step is not None
-                axes = () if output.reduction.over_all else self._axes(output.depth)[1:]
                 small.write(reduced.values)
                 stamps.record_whole(small.dataset, reduced.values)
-                self._describe(small.dataset, output.step, axes, output.reduction)
+                self._describe(small.dataset, reduced.small.step, reduced.small.node)
         fitted = found.fitted
         if fitted is not None:
             self._write_fit(fitted)
@@ -129,7 +126,9 @@ class Results(PlanOutput):
         assert job.output is not None
         assert part is not None
         assert isinstance(step, FitStep)
-        axes, row = self._axes(part.depth), self._last.spec(part.depth).shape[1:]
+        seen = self._plan.fitted
+        assert seen is not None
+        axes, row = self._axes(seen), seen.spec.shape[1:]
         out = replace(job.output, chunks=None, filter=None, shuffle=None)
         group = str(job.steps[number].save)
         for name, values in fitted.datasets.items():
@@ -138,29 +137,30 @@ class Results(PlanOutput):
             made.write(values)
             stamps.record_whole(made.dataset, values)
             kept = axes_of_fit(step.operation, name, axes, row, values.shape)
-            self._describe(made.dataset, number, kept)
+            self._describe(made.dataset, number, seen, kept)
         history: h5py.Group = self._file.h5[f"{group}/history"]
         history.attrs["converged"] = int(fitted.converged)
         history.attrs["stopped"] = int(fitted.stopped)
 
-    def _axes(self, depth: int) -> Axes:
-        """Return the input's axes that the rows after `depth` stages have."""
-        return axes_after(self._job.source.shape, self._last.stages[:depth])
+    def _axes(self, node: Node) -> Axes:
+        """Return the axes that a result has of the dataset that it is like."""
+        return axes_of(node, primary(node))
 
     def _describe(
-        self, dataset: h5py.Dataset, number: int, axes: Axes, reduction: Reduction | None = None
+        self, dataset: h5py.Dataset, number: int, node: Node, axes: Axes | None = None
     ) -> None:
         """Write what still holds of the input's metadata, and the steps that made a result."""
-        job, source = self._job, self._job.source
-        if isinstance(source, DatasetSource):
+        job, source = self._job, primary(node)
+        if source is not None:
             self._warnings += metadata.copy_metadata(
                 source,
                 dataset,
-                axes=axes,
-                # The results of a fit are no values of the input's variable.
-                attributes=not isinstance(job.steps[number], FitStep),
+                axes=self._axes(node) if axes is None else axes,
+                # The results of a fit are no values of the input's variable; what the numbers of
+                # an expression mean, nobody knows.
+                attributes=isinstance(job.steps[number], MapStep | ReduceStep),
                 file_attributes=self._file.fresh,
-                leave_out=_no_longer_true(job, number, reduction),
+                leave_out=_no_longer_true(job, number, node),
             )
         stamps.stamp(dataset, record(job, number))
 
@@ -170,20 +170,22 @@ class Results(PlanOutput):
         return tuple(dict.fromkeys(self._warnings))
 
 
-def _no_longer_true(job: Job, number: int, reduction: Reduction | None) -> frozenset[str]:
+def _no_longer_true(job: Job, number: int, node: Node) -> frozenset[str]:
     """Return the input's attributes that would make a reader take the result for something else.
 
     Unpacking a standard deviation by ``add_offset`` gives nonsense, and a count has no kelvins.
     """
     steps = job.steps[: number + 1]
     chain: list[Operation] = [s.operation for s in steps if isinstance(s, MapStep)]
-    units = {op.units for op in (*chain, *([reduction.operation] if reduction else []))}
-    packing = job.source.packing if isinstance(job.source, DatasetSource) else None
+    reduced = [node.op.operation] if isinstance(node.op, Reduce) else []
+    units = {op.units for op in (*chain, *reduced)}
+    like = primary(node)
+    packing = None if like is None else like.packing
     gone = OF_THE_VALUES
     if units - {"same"} or job.packing:
         gone |= PACKING | FLAGS
     # Numbers that were packed have the units only once they are unpacked.
-    changing = packing.changes(job.source.dtype) if packing and not job.packing else ()
+    changing = packing.changes(like.dtype) if like and packing and not job.packing else ()
     packed = {"scale_factor", "add_offset"} & {*changing}
     meaningless = "own" in units or ("difference" in units and packed)
     return gone | (UNITS if meaningless else frozenset())

@@ -14,10 +14,10 @@ from sharedcompute.engines.engine import Deliver, Left, Program, Work
 from sharedcompute.engines.units.threads import do_units
 from sharedcompute.engines.units.unnamed import unnamed_file
 from sharedcompute.events import Listener, StateTaken
+from sharedcompute.graph.ports import Source
 from sharedcompute.operations.specs import Array, DType
 from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.in_memory import FileArray
-from sharedcompute.planning.ports import Source
 from sharedcompute.traits import traits_of
 
 

@@ -40,6 +40,19 @@ class FromModel:
 
 
 @dataclass(frozen=True)
+class Argument:
+    """Stands in a node's stage for an input that the kernel gets whole: a result, or a map.
+
+    Parameters
+    ----------
+    number : int
+        Which of the inputs after those that it gets row by row.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Stage:
     """One kernel call for any range of rows: ``kernel(x, out, *args)``.
 

@@ -4,23 +4,80 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sharedcompute.graph.node import (
+    Elementwise,
+    Node,
+    Permute,
+    Read,
+    Reduce,
+    Rowwise,
+    Select,
+    ordered,
+)
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.format.dimensions import Axes, axes_that_stay
+from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.fits.declaration import Iterative
-from sharedcompute.operations.stages import Stage
 
 
-def axes_after(shape: Sequence[int], stages: Sequence[Stage]) -> Axes:
-    """Return the axes of the input, of `shape`, that the rows after some stages have."""
-    axes: list[int | None] = list(range(len(shape)))
-    row = tuple(shape[1:])
-    for stage in stages:
-        if stage.row_shape is None:
-            continue
-        found = axes_that_stay(row, stage.row_shape)
-        gone = stage.new_axes
-        kept = [None if gone or axis is None else axes[1 + axis] for axis in found]
-        axes, row = [0, *kept], stage.row_shape
-    return axes
+def primary(node: Node) -> DatasetSource | None:
+    """Return the dataset that a result is like: the first that it is computed from, by its rows."""
+    found = [n.op.source for n in ordered([node]) if isinstance(n.op, Read)]
+    datasets = [source for source in found if isinstance(source, DatasetSource)]
+    alike = [s for s in datasets if s.shape == node.spec.shape]
+    same_rows = [s for s in datasets if s.shape[:1] == node.spec.shape[:1]]
+    return next(iter((*alike, *same_rows, *datasets)), None)
+
+
+def axes_of(node: Node, source: Source | None) -> Axes:
+    """Return the axes of `source` that a result still has; None for each that it has not."""
+    known: dict[str, Axes] = {}
+    for n in ordered([node]):
+        known[n.key] = _axes(n, [known[i.key] for i in n.inputs], source)
+    return known[node.key]
+
+
+def _axes(node: Node, given: Sequence[Axes], source: Source | None) -> Axes:
+    op, shape = node.op, node.spec.shape
+    found: Axes = [None] * len(shape)
+    if isinstance(op, Read) and op.source is source:
+        found = list(range(len(shape)))
+    elif isinstance(op, Rowwise):
+        found = _after(op, node.inputs[0].spec.shape, given[0])
+    elif isinstance(op, Elementwise):
+        found = _together(node, given)
+    elif isinstance(op, Reduce):
+        axes = [None if axis in op.axes else known for axis, known in enumerate(given[0])]
+        found = axes if op.keepdims else [a for n, a in enumerate(axes) if n not in op.axes]
+    elif isinstance(op, Select):
+        whole = [slice(0, n, 1) for n in node.inputs[0].spec.shape]
+        pairs = zip(op.keys, whole, given[0], strict=True)
+        found = [a if key == full else None for key, full, a in pairs if isinstance(key, slice)]
+    elif isinstance(op, Permute):
+        found = [given[0][axis] for axis in op.axes]
+    return found
+
+
+def _after(op: Rowwise, shape: tuple[int, ...], axes: Axes) -> Axes:
+    """Return the axes that rows have after a kernel."""
+    stage = op.stage
+    if stage.row_shape is None:
+        return axes
+    found = axes_that_stay(shape[1:], stage.row_shape)
+    gone = stage.new_axes
+    return [axes[0], *(None if gone or a is None else axes[1 + a] for a in found)]
+
+
+def _together(node: Node, given: Sequence[Axes]) -> Axes:
+    """Return the axes of arrays that are broadcast: each of the first input that has it whole."""
+    found: list[int | None] = [None] * len(node.spec.shape)
+    for given_node, axes in zip(node.inputs, given, strict=True):
+        ahead = len(found) - len(axes)
+        for axis, known in enumerate(axes):
+            whole = given_node.spec.shape[axis] == node.spec.shape[ahead + axis]
+            if found[ahead + axis] is None and whole:
+                found[ahead + axis] = known
+    return found
 
 
 def axes_of_fit(

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from sharedcompute.graph.node import Model, Node, Read, Rowwise, ordered
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.format.fill_value import ZEROS
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.writing.sink import DatasetSink
+from sharedcompute.operations.reductions.tally import tallies
 from sharedcompute.options.groups import RunOptions
+from sharedcompute.planning.axes import primary
 from sharedcompute.planning.budget.blocks import choose_blocks, followed
 from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
-from sharedcompute.planning.chain import Chain
-from sharedcompute.planning.cut import Frame
-from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, reduction_of
+from sharedcompute.planning.demand import Demand, has_rows, spaces
+from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.in_memory import ArraySink
-from sharedcompute.planning.job import FitStep, Job, ReduceStep, operations_of
+from sharedcompute.planning.job import ExpressionStep, FitStep, Job, operations_of
+from sharedcompute.planning.job_graph import JobGraph, Wanted, sources_of
 from sharedcompute.planning.output import OutputSpec
-from sharedcompute.planning.passes import Pass, ReductionOutput, Store
+from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.phases import phases_of
-from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.plan import Plan, Small
 from sharedcompute.planning.planned import ToMemory
+from sharedcompute.planning.program import program
 from sharedcompute.planning.scratch import scratch_folder
 from sharedcompute.rows import Blocks
 
@@ -43,30 +49,51 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     MemoryBudgetError
         It would not fit the memory.
     """
-    chain = Chain(job)
-    stores = _stores(job, chain)
-    blocks, strip = _blocks(job, chain, stores, options)
-    frame = Frame(job.source, tuple(chain.stages), blocks, strip)
-    passes = frame.passes(stores, _reductions(job, chain), _purpose(job), chain.fit)
-    engine, workers = choose_engine(passes, options, chain.fit, have_team=have_team)
-    workers, staged = _staged(
-        passes, chain.fit, engine, workers, options, scratch_folder(job.output)
+    graph = JobGraph(job)
+    results, smalls = _results(job, graph)
+    demand = Demand(
+        [result.node for result in results], [small.node for small in smalls], graph.fitted
     )
-    passes = (*passes[:-1], staged.hold(passes[-1]))
+    cuts = {n: _blocks(n, demand, results, graph, options) for n in _spaces(demand)}
+    passes = cut(demand, results, cuts, _purpose(job))
+    fit = None if graph.fit is None else _fit_pass(graph, demand, cuts, _purpose(job))
+    engine, workers = choose_engine(passes, options, fit, have_team=have_team)
+    workers, staged = _staged(passes, fit, engine, workers, options, scratch_folder(job.output))
     return Plan(
         job,
         options,
-        phases_of(passes, chain.fit, staged.load),
+        phases_of(staged.hold(passes), fit, staged.loads),
         engine,
         workers,
         staged.projection,
-        _reads(job, chain),
+        _reads(job, graph),
+        tuple(smalls),
+        demand.whole,
+        {result.step: result.node for result in results},
+        graph.fitted,
     )
 
 
+def _spaces(demand: Demand) -> list[int]:
+    """Return the numbers of rows that passes go over."""
+    return spaces(demand.by_rows.values())
+
+
+def _fit_pass(graph: JobGraph, demand: Demand, cuts: Cuts, purpose: str) -> Iterate:
+    """Return the phase that iterates over the rows which the fit sees."""
+    assert graph.fit is not None
+    assert graph.fitted is not None
+    made = program([graph.fitted], demand)
+    models = {k: n.op.name for k, n in demand.whole.items() if isinstance(n.op, Model)}
+    blocks = cuts[graph.fitted.spec.shape[0]]
+    work = Pass(tuple(made.feeds), tuple(made.steps), (), (), *blocks, purpose, "0")
+    part = replace(graph.fit, value=made.values[graph.fitted.key])
+    return Iterate(part, work, models)
+
+
 def _staged(
-    passes: tuple[Pass, ...],
-    fit: FitPart | None,
+    passes: Sequence[Pass],
+    fit: Iterate | None,
     engine: str,
     workers: int,
     options: RunOptions,
@@ -83,76 +110,143 @@ def _staged(
     return workers, staged
 
 
-def _reads(job: Job, chain: Chain) -> InputFiles:
+def _reads(job: Job, graph: JobGraph) -> InputFiles:
     """Return all files that a job reads: there is no other list of them."""
-    sources = [s for s in (job.source, *chain.given) if isinstance(s, DatasetSource)]
-    return InputFiles.of((seen for s in sources for seen in s.reads.seen), job.scripts)
+    seen = (seen for source in sources_of(graph) for seen in source.reads.seen)
+    return InputFiles.of(seen, job.scripts)
 
 
-def _stores(job: Job, chain: Chain) -> tuple[Store, ...]:
-    """Return the results that have rows; in memory that is the last one alone."""
-    steps = list(chain.depths)
+def _results(job: Job, graph: JobGraph) -> tuple[list[RowResult], list[Small]]:
+    """Return the results that have rows, and those that are there as a whole.
+
+    In memory only the last step of a pipeline that gives rows has a result; expressions all have.
+    """
+    rows: list[Wanted] = []
+    smalls: list[Small] = []
+    known: dict[str, bool] = {}
+    for node in ordered([wanted.node for wanted in graph.wanted]):
+        known[node.key] = has_rows(node, known)
+    for wanted in graph.wanted:
+        if known[wanted.node.key]:
+            rows.append(wanted)
+        else:
+            smalls.append(Small(wanted.node, wanted.step, wanted.name))
     if job.output is None:
-        steps = steps[-1:]
+        last = max((w.step for w in rows), default=None)
+        rows = [w for w in rows if _is_expression(job, w.step) or w.step == last]
     else:
-        steps = [n for n in steps if job.steps[n].save is not None]
-    return tuple(Store(chain.depths[n], _sink(job, chain, n), step=n) for n in steps)
+        rows = [w for w in rows if job.steps[w.step].save is not None]
+    out = job.output
+    if out is not None and (rows or any(isinstance(s, FitStep) and s.save for s in job.steps)):
+        # Chunks are for reductions only where no step saves rows.
+        out = replace(out, chunks=None)
+    found = [RowResult(w.node, w.step, _sink(job, graph, w)) for w in rows]
+    return found, [replace(small, sink=_small_sink(job, out, small)) for small in smalls]
 
 
-def _sink(job: Job, chain: Chain, number: int) -> DatasetSink | ToMemory | ArraySink:
-    spec = chain.spec_at(chain.depths[number])
+def _is_expression(job: Job, step: int) -> bool:
+    return isinstance(job.steps[step], ExpressionStep)
+
+
+def _sink(job: Job, graph: JobGraph, wanted: Wanted) -> DatasetSink | ToMemory | ArraySink:
+    spec = wanted.node.spec
     if job.output is None:
         return ToMemory(spec) if job.into is None else ArraySink(job.into)
-    like = job.source if isinstance(job.source, DatasetSource) else None
+    like = primary(wanted.node)
     if like is not None and job.packing is not None:
         # Its fill value is a packed number.
         like = replace(like, fill=ZEROS)
-    step = job.steps[number]
+    step = job.steps[wanted.step]
     path = str(step.save)
-    if isinstance(step, FitStep) and chain.fit is not None and chain.fit.rows is not None:
-        path = f"{path}/{chain.fit.rows[0]}"
+    if isinstance(step, FitStep) and graph.fit is not None and graph.fit.rows is not None:
+        path = f"{path}/{graph.fit.rows[0]}"
     return job.output.sink(like, path, spec)
 
 
-def _reductions(job: Job, chain: Chain) -> tuple[ReductionOutput, ...]:
-    """Choose where reductions are saved. Chunks are for them only where no step saves rows."""
-    out = job.output
-    if out is not None and any(not isinstance(s, ReduceStep) and s.save for s in job.steps):
-        out = replace(out, chunks=None)
-    return tuple(replace(made, sink=_small_sink(job, out, made)) for made in chain.reductions)
-
-
-def _small_sink(job: Job, out: OutputSpec | None, made: ReductionOutput) -> DatasetSink | None:
-    save = None if made.step is None else job.steps[made.step].save
+def _small_sink(job: Job, out: OutputSpec | None, small: Small) -> DatasetSink | None:
+    save = job.steps[small.step].save
     if out is None or save is None:
         return None
-    path = f"{save.rstrip('/')}/{made.reduction.operation.name}"
-    return out.sink(None, path, made.reduction.result_spec)
+    path = f"{save.rstrip('/')}/{small.name}" if small.name else save
+    return out.sink(None, path, small.node.spec)
 
 
 def _blocks(
-    job: Job, chain: Chain, stores: Iterable[Store], options: RunOptions
+    rows: int,
+    demand: Demand,
+    results: Sequence[RowResult],
+    graph: JobGraph,
+    options: RunOptions,
 ) -> tuple[Blocks, int]:
-    """Choose blocks for all passes of the job: a scan's passes must agree on them."""
-    specs = [chain.spec_at(depth) for depth in range(len(chain.stages) + 1)]
-    row_bytes = max(spec.row_bytes for spec in specs)
-    written = math.lcm(1, *(followed_by(store, chain.spec_at(store.depth)) for store in stores))
-    read = followed(chain.source.rows, row_bytes, job.source.row_alignment)
+    """Choose blocks for all passes over so many rows: a scan's passes must agree on them."""
+    nodes = [n for n in demand.by_rows.values() if n.spec.shape[0] == rows]
+    row_bytes = max(node.spec.row_bytes for node in nodes)
+    stored = [r for r in results if r.node.spec.shape[0] == rows]
+    written = math.lcm(1, *(followed_by(result.sink, result.node.spec) for result in stored))
+    read = _followed([n.op.source for n in nodes if isinstance(n.op, Read)], row_bytes)
     # Chunks of the output must be whole; those of the input had better be.
     alignment = math.lcm(read, written)
     if alignment > read and alignment * row_bytes > ALIGNED_BYTES:
         alignment = written
-    used, kept = chain.state_nbytes
+    fit = graph.fit
+    used, kept = _state_nbytes(rows, demand, fit)
     return choose_blocks(
-        chain.source.rows,
+        rows,
         row_bytes,
         alignment=alignment,
-        halo=sum(stage.halo for stage in chain.stages),
+        halo=_halo(nodes, demand),
         state_bytes=used,
         kept_bytes=kept,
         block_rows=options.block_rows,
-        strip_rows=chain.fit.operation.strip_rows if chain.fit else 1,
+        strip_rows=fit.operation.strip_rows if fit else 1,
     )
+
+
+def _followed(sources: Sequence[Source], row_bytes: int) -> int:
+    """Return the chunk rows that strips follow: of all inputs, or of the costliest to decode."""
+    each = [(followed(s.shape[0], row_bytes, s.row_alignment), s) for s in sources]
+    together = math.lcm(1, *(rows for rows, _ in each))
+    if len(each) < 2 or together * row_bytes <= ALIGNED_BYTES:
+        return together
+    return max(each, key=lambda pair: _decoding_nbytes(pair[1]))[0]
+
+
+def _decoding_nbytes(source: Source) -> int:
+    return source.nbytes if isinstance(source, DatasetSource) and source.filtered else 0
+
+
+def _halo(nodes: Sequence[Node], demand: Demand) -> int:
+    """Return the rows that the longest way from the data to a result needs on each side."""
+    halos: dict[str, int] = {}
+    for node in nodes:
+        inputs = [] if demand.is_fed(node) else demand.row_inputs(node)
+        own = node.op.stage.halo if isinstance(node.op, Rowwise) else 0
+        halos[node.key] = own + max((halos[i.key] for i in inputs), default=0)
+    return max(halos.values())
+
+
+def _state_nbytes(rows: int, demand: Demand, fit: FitPart | None) -> tuple[int, int]:
+    """Return the bytes of the reductions' state, and what of it each block keeps."""
+    here = [n for n in demand.reduced if n.inputs[0].spec.shape[0] == rows]
+    results = [n for n in here if not is_exact(n)]
+    exact = [n for n in here if is_exact(n)]
+    inputs = {n.inputs[0].key for n in results}
+    made = [
+        tally
+        for key in inputs
+        for tally in tallies([reduction_of(n) for n in results if n.inputs[0].key == key])
+    ]
+    needed = sum(_read_size(n) * 24 for n in exact)
+    used = needed + sum(t.nbytes for t in made)
+    if fit is not None:
+        # Each fit has fresh memory for its states, which is slow: half as many blocks for that.
+        used += 2 * fit.state_nbytes
+    return used, used - sum(t.nbytes for t in made if t.exact)
+
+
+def _read_size(node: Node) -> int:
+    """Return the elements of a row of the data that a reduction is computed from."""
+    return max(n.spec.row_size for n in ordered([node]) if isinstance(n.op, Read))
 
 
 def _purpose(job: Job) -> str:

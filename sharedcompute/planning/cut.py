@@ -1,92 +1,139 @@
-"""Cutting a chain of stages into passes: one for each depth at which a reduction is needed."""
+"""Cutting a graph into passes: the longest chain of reductions that rows need, and one more."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sharedcompute.operations.catalogue import find
-from sharedcompute.operations.declarations import Reduce
-from sharedcompute.operations.parameters import bind
+from sharedcompute.graph.node import Node, Reduce
+from sharedcompute.graph.ports import Sink
 from sharedcompute.operations.reductions.reduction import Reduction
-from sharedcompute.operations.stages import Carry, Needed, Stage
-from sharedcompute.planning.fit import FitPart
-from sharedcompute.planning.passes import Pass, ReductionOutput, Store, needs, spec_after
-from sharedcompute.planning.ports import Source
+from sharedcompute.planning.demand import Demand, spaces
+from sharedcompute.planning.passes import Pass, ReductionOutput, Store
+from sharedcompute.planning.planned import PlannedSink, ToMemory
+from sharedcompute.planning.program import program
 from sharedcompute.rows import Blocks
+
+Cuts = Mapping[int, tuple[Blocks, int]]
+"""Blocks and rows of a strip, by the number of rows in all."""
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What all passes of a plan share."""
+class RowResult:
+    """A result that has rows.
 
-    source: Source
-    stages: tuple[Stage, ...]
-    blocks: Blocks
-    strip: int
+    Parameters
+    ----------
+    node : Node
+    step : int
+        Which step of the job has it.
+    sink : Sink, DatasetSink or ToMemory
+    """
 
-    def passes(
-        self,
-        stores: tuple[Store, ...],
-        reductions: tuple[ReductionOutput, ...],
-        purpose: str,
-        fit: FitPart | None,
-    ) -> tuple[Pass, ...]:
-        """Return the passes that compute what stages need, and the one that gives the results.
+    node: Node
+    step: int
+    sink: Sink | PlannedSink
 
-        Parameters
-        ----------
-        stores, reductions : tuple
-            The results.
-        fit : FitPart or None
-            What is iterated before the last pass.
-        """
-        found = self._preludes()
-        depths = [0, *(s.depth for s in stores), *(r.depth for r in reductions)]
-        depth = max(depths if fit is None else [*depths, fit.depth])
-        last = self._pass(depth, stores, reductions, purpose, len(found) + 1)
-        return (*found, last)
 
-    def _preludes(self) -> list[Pass]:
-        """Return a pass for each depth at which something is needed.
+def reduction_of(node: Node) -> Reduction:
+    """Return the reduction that a node stands for."""
+    op = node.op
+    assert isinstance(op, Reduce)
+    spec = node.inputs[0].spec
+    over_all = len(op.axes) == len(spec.shape)
+    return Reduction(op.operation, op.params, spec, over_all and not op.exact, op.running)
 
-        Needs at one depth share a pass. One that lies deeper needs the results of those before.
-        """
-        wanted = needs(self.stages)
-        found: list[Pass] = []
-        for depth in sorted({i for i, _ in wanted}):
-            here = [a for i, a in wanted if i == depth]
-            reductions = tuple(
-                ReductionOutput(depth, self._reduction(depth, a), argument=a) for a in here
+
+def cut(demand: Demand, results: Sequence[RowResult], cuts: Cuts, purpose: str) -> list[Pass]:
+    """Return the passes in their order; the last one over the rows of `results` stores them."""
+    reduced = _levels(demand, results)
+    kept = {n: demand.level[n.key] for n in demand.kept.values()}
+    last = max([0, *reduced.values(), *kept.values(), *_stored_at(demand, results)])
+    found: list[Pass] = []
+    for level in range(last + 1):
+        here = [n for n, at in reduced.items() if at == level]
+        whole = [n for n, at in kept.items() if at == level]
+        stored = list(results) if level == last else []
+        rows = [*(n.inputs[0] for n in here), *whole]
+        # Those with results come last.
+        after = spaces(r.node for r in stored)
+        for n in [*(n for n in spaces(rows) if n not in after), *after]:
+            found.append(
+                _pass(
+                    demand,
+                    [r for r in here if r.inputs[0].spec.shape[0] == n],
+                    [k for k in whole if k.spec.shape[0] == n],
+                    [s for s in stored if s.node.spec.shape[0] == n],
+                    cuts[n],
+                    purpose if level == last else "",
+                    str(len(found) + 1),
+                )
             )
-            names = ", ".join(dict.fromkeys(a.reduction for a in here))
-            purpose = f"{names} for {self.stages[depth].label}"
-            found.append(self._pass(depth, (), reductions, purpose, len(found) + 1))
-        return found
+    return found
 
-    def _pass(
-        self,
-        depth: int,
-        stores: tuple[Store, ...],
-        reductions: tuple[ReductionOutput, ...],
-        purpose: str,
-        number: int,
-    ) -> Pass:
-        """Return a pass over the stages whose rows are stored, reduced or iterated over."""
-        stages = self.stages[:depth]
-        return Pass(
-            self.source,
-            stages,
-            stores,
-            reductions,
-            self.blocks,
-            self.strip,
-            purpose,
-            section=str(number),
-        )
 
-    def _reduction(self, depth: int, argument: Needed | Carry) -> Reduction:
-        op = find(argument.reduction, "reduce")
-        assert isinstance(op, Reduce)
-        params = bind(op.name, op.parameters, {"skipna": argument.skipna})
-        spec = spec_after(self.source, self.stages, depth)
-        return Reduction(op, params, spec, running=isinstance(argument, Carry))
+def _stored_at(demand: Demand, results: Sequence[RowResult]) -> list[int]:
+    return [demand.level[result.node.key] for result in results]
+
+
+def _levels(demand: Demand, results: Sequence[RowResult]) -> dict[Node, int]:
+    """Return the pass of each reduction: the earliest one that there is in any case."""
+    own = {n: demand.level[n.inputs[0].key] for n in demand.reduced}
+    needed = {n for n in own if n.key in demand.used}
+    stored = _stored_at(demand, results)
+    there = {own[n] for n in needed} | {demand.level[k] for k in demand.kept}
+    there |= {max(stored)} if stored else set()
+    return {
+        n: at if n in needed else min((level for level in there if level >= at), default=at)
+        for n, at in own.items()
+    }
+
+
+def _pass(
+    demand: Demand,
+    reduced: Sequence[Node],
+    kept: Sequence[Node],
+    stored: Sequence[RowResult],
+    blocks: tuple[Blocks, int],
+    purpose: str,
+    section: str,
+) -> Pass:
+    targets = [*(n.inputs[0] for n in reduced), *kept, *(result.node for result in stored)]
+    made = program(targets, demand)
+    stores = [Store(made.values[r.node.key], r.sink, r.step) for r in stored]
+    stores += [Store(made.values[n.key], ToMemory(n.spec), None, n.key) for n in kept]
+    outputs = [
+        ReductionOutput(made.values[n.inputs[0].key], reduction_of(n), n.key, is_exact(n))
+        for n in reduced
+    ]
+    return Pass(
+        tuple(made.feeds),
+        tuple(made.steps),
+        tuple(stores),
+        tuple(outputs),
+        *blocks,
+        purpose or _purpose(demand, reduced, kept),
+        section,
+    )
+
+
+def is_exact(node: Node) -> bool:
+    """Return whether kernels take a reduction in full precision."""
+    return isinstance(node.op, Reduce) and node.op.exact
+
+
+def _purpose(demand: Demand, reduced: Sequence[Node], kept: Sequence[Node]) -> str:
+    """Return what a pass before the last one is for."""
+    names = [n.op.operation.name for n in reduced if isinstance(n.op, Reduce)]
+    users = [
+        _label(user)
+        for user in demand.by_rows.values()
+        if any(n is i for i in user.inputs for n in (*reduced, *kept))
+    ]
+    what = ", ".join(dict.fromkeys([*names, *map(_label, kept)]))
+    return f"{what} for {', '.join(dict.fromkeys(users))}" if users else what
+
+
+def _label(node: Node) -> str:
+    stage = getattr(node.op, "stage", None)
+    return stage.label if stage is not None else type(node.op).__name__.lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from sharedcompute.operations.fits.declaration import Algorithm, Iterative, Rounds, Specs, Sweeps
 from sharedcompute.operations.specs import Array
 from sharedcompute.operations.stages import Stage
+from sharedcompute.planning.passes import Pass, Reading
 
 ROUNDS = 20
 """Rounds to reckon with where workers or memory are chosen: how many there will be is unknown."""
@@ -29,13 +30,13 @@ class FitPart:
     ----------
     operation : Iterative
     algorithm : Rounds or Sweeps
-    depth : int
-        It reads the rows after so many stages.
+    value : int
+        The value of its pass that are the rows it sees.
     """
 
     operation: Iterative
     algorithm: Algorithm
-    depth: int
+    value: int = 0
 
     @property
     def name(self) -> str:
@@ -87,6 +88,36 @@ class FitPart:
         """Return the bytes of the models and of all states."""
         copies = 2 if self.rounds is not None else 1
         return copies * nbytes(self.algorithm.model) + blocks * self.state_nbytes
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """The rounds of a fit.
+
+    Parameters
+    ----------
+    part : FitPart
+    work : Pass
+        Reads the rows that the fit sees; nothing is stored or reduced by it.
+    models : mapping of str to str
+        The arrays of the model that passes after it take, by the keys of their nodes.
+    """
+
+    part: FitPart
+    work: Pass
+    models: Mapping[str, str]
+
+    section = "0"  # passes count from 1
+
+    @property
+    def purpose(self) -> str:
+        """The name of the fit."""
+        return self.part.name
+
+    @property
+    def reads(self) -> Reading:
+        """Rows and bytes of a round."""
+        return self.work.reads
 
 
 def nbytes(specs: Specs) -> int:

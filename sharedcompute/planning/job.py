@@ -8,6 +8,8 @@ from numbers import Integral
 from typing import Any
 
 from sharedcompute.errors import InputError
+from sharedcompute.graph.node import Node
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import normal_path
 from sharedcompute.hdf5.format.packing import Packing
 from sharedcompute.hdf5.reading.source import DatasetSource
@@ -17,7 +19,6 @@ from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.rowwise.unpacking import as_asked
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.output import OutputSpec
-from sharedcompute.planning.ports import Source
 
 AXES = ("rows", "all")
 Axis = str | int | None
@@ -81,7 +82,26 @@ class FitStep:
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
-Step = MapStep | ReduceStep | FitStep
+@dataclass(frozen=True)
+class ExpressionStep:
+    """A step that goes on with an expression, whatever the steps before it gave.
+
+    Parameters
+    ----------
+    node : Node
+    save : str or None
+        Path of the dataset that keeps the result; None where it is only returned.
+    text : str
+        The expression, for people and for the record.
+    """
+
+    node: Node
+    save: str | None
+    text: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+Step = MapStep | ReduceStep | FitStep | ExpressionStep
 
 
 @dataclass(frozen=True)
@@ -102,7 +122,7 @@ class Job:
         The files that say what the job is.
     """
 
-    source: Source
+    source: Source | None
     steps: tuple[Step, ...]
     output: OutputSpec | None = None
     into: Array | None = None
@@ -139,6 +159,8 @@ class Job:
 
 def operations_of(step: Step) -> list[tuple[Operation | Iterative, Mapping[str, Any]]]:
     """Return the operations of a step, with their parameters."""
+    if isinstance(step, ExpressionStep):
+        return []
     if isinstance(step, ReduceStep):
         return list(step.operations)
     return [(step.operation, step.params)]

@@ -1,41 +1,90 @@
 """A pass over all rows, as plain data that pickles.
 
-The source is read once, a chain of stages runs on each block while it is in cache, and the rows at
-some depths of the chain are stored or reduced.
+A pass is a small program over values. The first values are the rows of its feeds, each read once;
+every step is one kernel call that gives further ones. They run on a strip of rows while it is in
+cache, and the rows of some values are stored or reduced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+from sharedcompute.graph.ports import Sink, Source
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.reductions.tally import Tally, tallies
 from sharedcompute.operations.specs import Array, ArraySpec
-from sharedcompute.operations.stages import Carry, FromModel, Needed, Stage, is_ours
-from sharedcompute.planning.planned import Held, PlannedSink, ToMemory
-from sharedcompute.planning.ports import Sink, Source
+from sharedcompute.operations.stages import Stage, is_ours
+from sharedcompute.planning.planned import Computed, Held, PlannedSink, ToMemory
 from sharedcompute.rows import Blocks
 
 
 @dataclass(frozen=True)
-class Store:
-    """Rows after the first `depth` stages go to `sink`.
+class Operand:
+    """What a kernel gets beside rows: a value, or what an earlier phase computes.
 
     Parameters
     ----------
-    depth : int
+    value : object
+        A number or an array.
+    key : str
+        Of the node whose value it is; empty where the value is there.
+    per_block : bool
+        The value has an entry for each block, which the kernel updates from strip to strip: a
+        scan's carry.
+    """
+
+    value: Any = None
+    key: str = ""
+    per_block: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kernel call: ``kernel(*rows, *results, *operands)``.
+
+    Parameters
+    ----------
+    stage : Stage
+        Its arguments are the operands.
+    inputs : tuple of int
+        The values that it takes row by row.
+    operands : tuple of Operand
+    result : int
+        The number of its first result.
+    specs : tuple of ArraySpec
+        Of its results.
+    """
+
+    stage: Stage
+    inputs: tuple[int, ...]
+    operands: tuple[Operand, ...]
+    result: int
+    specs: tuple[ArraySpec, ...]
+
+
+@dataclass(frozen=True)
+class Store:
+    """The rows of a value go to `sink`.
+
+    Parameters
+    ----------
+    value : int
     sink : Sink, DatasetSink, ToMemory or Held
         In a plan what is to be made, in its run what workers open.
     step : int or None
         Which step of the job has this result.
+    key : str
+        Of the node whose value it is, where later passes read it.
     """
 
-    depth: int
+    value: int
     sink: Sink | PlannedSink
     step: int | None = None
+    key: str = ""
 
     @property
     def target(self) -> Sink:
@@ -46,29 +95,39 @@ class Store:
 
 @dataclass(frozen=True)
 class ReductionOutput:
-    """Rows after the first `depth` stages are reduced.
+    """The rows of a value are reduced.
 
     Parameters
     ----------
-    depth : int
+    value : int
     reduction : Reduction
-    argument : Needed, Carry or None
-        Which argument of stage `depth` the result is, in passes after this one.
-    step : int or None
-        Which step of the job has this result.
-    sink : DatasetSink or None
-        Where it is saved.
+    key : str
+        Of the node whose value it is.
+    exact : bool
+        Kernels of later passes take the result, in full precision.
     """
 
-    depth: int
+    value: int
     reduction: Reduction
-    argument: Needed | Carry | None = None
-    step: int | None = None
-    sink: DatasetSink | None = None
+    key: str
+    exact: bool = False
 
 
-BoundValues = Mapping[tuple[int, Needed | Carry | FromModel], Array]
-"""What earlier phases have computed for the arguments of a stage, by the stage's index."""
+@dataclass(frozen=True)
+class Reading:
+    """The rows and the bytes that a phase reads."""
+
+    rows: int
+    nbytes: int
+
+    @classmethod
+    def of(cls, spec: ArraySpec) -> Reading:
+        """Return all of an array."""
+        return cls(spec.rows, spec.nbytes)
+
+
+Values = Mapping[str, Array]
+"""What earlier phases have computed, by the keys of nodes."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +136,24 @@ class Pass:
 
     Parameters
     ----------
-    source : Source
-    stages : tuple of Stage
-        A chain: each takes the rows that the one before gives.
+    feeds : tuple of Source
+        All have the same number of rows.
+    steps : tuple of Step
+        In an order in which they can run.
     stores : tuple of Store
     reductions : tuple of ReductionOutput
     blocks : Blocks
         What a worker takes at a time, and the leaves of the reductions' tree.
     strip : int
-        Rows that run through the chain at a time: few enough to stay in cache.
+        Rows that run through the steps at a time: few enough to stay in cache.
     purpose : str
         For people.
     section : str
         Of the journal, which notes the blocks that are done.
     """
 
-    source: Source
-    stages: tuple[Stage, ...]
+    feeds: tuple[Source, ...]
+    steps: tuple[Step, ...]
     stores: tuple[Store, ...]
     reductions: tuple[ReductionOutput, ...]
     blocks: Blocks
@@ -102,27 +162,58 @@ class Pass:
     section: str = ""
 
     @property
-    def reads(self) -> ArraySpec:
-        """Shape and dtype of the source."""
-        return self.spec(0)
+    def rows(self) -> int:
+        """The rows of each feed."""
+        return self.blocks.n
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of all feeds together."""
+        return sum(self.spec(value).row_bytes for value in range(len(self.feeds)))
+
+    @property
+    def reads(self) -> Reading:
+        """What it reads, of all feeds together."""
+        return Reading(self.rows, self.rows * self.row_bytes)
 
     @property
     def lasts(self) -> bool:
         """Whether a block is done for good: what is held until all rows are there is not."""
         return not any(isinstance(store.sink, Held) for store in self.stores)
 
-    def spec(self, depth: int) -> ArraySpec:
-        """Return shape and dtype after the first `depth` stages."""
-        return spec_after(self.source, self.stages, depth)
+    @cached_property
+    def specs(self) -> tuple[ArraySpec, ...]:
+        """Shape and dtype of each value."""
+        feeds = (ArraySpec(feed.shape, feed.dtype) for feed in self.feeds)
+        return (*feeds, *(spec for step in self.steps for spec in step.specs))
+
+    def spec(self, value: int) -> ArraySpec:
+        """Return shape and dtype of a value."""
+        return self.specs[value]
+
+    @cached_property
+    def made_by(self) -> Mapping[int, Step]:
+        """The step that gives each value which is not a feed."""
+        return {step.result + i: step for step in self.steps for i in range(len(step.specs))}
+
+    @cached_property
+    def halos(self) -> tuple[int, ...]:
+        """Rows of each value that are needed on each side of a strip: the most of its users."""
+        halos = [0] * len(self.specs)
+        for step in reversed(self.steps):
+            around = max(halos[step.result : step.result + len(step.specs)])
+            for value in step.inputs:
+                halos[value] = max(halos[value], around + step.stage.halo)
+        return tuple(halos)
 
     @property
     def tallies(self) -> tuple[tuple[int, Tally], ...]:
-        """The partials to compute, each with the depth of the rows that it reduces."""
-        depths = sorted({output.depth for output in self.reductions})
-        return tuple((d, t) for d in depths for t in tallies(self._reductions_at(d)))
+        """The partials to compute, each with the value that it reduces."""
+        values = sorted({output.value for output in self.reductions})
+        return tuple((v, t) for v in values for t in tallies(self._reductions_of(v)))
 
-    def _reductions_at(self, depth: int) -> tuple[Reduction, ...]:
-        return tuple(o.reduction for o in self.reductions if o.depth == depth)
+    def _reductions_of(self, value: int) -> tuple[Reduction, ...]:
+        return tuple(o.reduction for o in self.reductions if o.value == value)
 
     @property
     def side_by_side(self) -> bool:
@@ -132,57 +223,28 @@ class Pass:
         the process where two threads enter them (its workqueue layer).
         """
         partials = (tally.partial.kernel for _, tally in self.tallies)
-        return all(map(is_ours, (*(stage.kernel for stage in self.stages), *partials)))
+        return all(map(is_ours, (*(step.stage.kernel for step in self.steps), *partials)))
 
     def threads(self, each: int) -> int:
         """Return how many blocks a process runs at a time that has so many threads."""
         return each if self.side_by_side else 1
 
     def block_nbytes(self, number: int) -> int:
-        """Return the bytes of a block in the source."""
-        return self.blocks[number].size * self.spec(0).row_bytes
+        """Return the bytes of a block in the feeds."""
+        return self.blocks[number].size * self.row_bytes
 
-    def bind(self, values: BoundValues) -> Pass:
-        """Put what earlier phases have computed into the arguments of the stages."""
-        return replace(
-            self,
-            stages=tuple(
-                replace(s, args=tuple(_value(values, i, a) for a in s.args))
-                for i, s in enumerate(self.stages)
-            ),
-        )
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The keys of what its kernels and feeds take of earlier phases."""
+        operands = (o.key for step in self.steps for o in step.operands if o.key)
+        feeds = (feed.key for feed in self.feeds if isinstance(feed, Computed))
+        return tuple(dict.fromkeys((*operands, *feeds)))
 
+    def bind(self, values: Values) -> Pass:
+        """Put what earlier phases have computed in its place."""
 
-def spec_after(source: Source | ArraySpec, stages: Sequence[Stage], depth: int) -> ArraySpec:
-    """Return shape and dtype of the source after the first `depth` stages."""
-    dtype = stages[depth - 1].dtype if depth else source.dtype
-    shapes = [s.row_shape for s in stages[:depth] if s.row_shape is not None]
-    row_shape = shapes[-1] if shapes else source.shape[1:]
-    return ArraySpec((source.shape[0], *row_shape), dtype)
+        def bound(operand: Operand) -> Operand:
+            return replace(operand, value=values[operand.key], key="") if operand.key else operand
 
-
-@dataclass(frozen=True)
-class BlockCarry:
-    """A scan's carry at the begin of each block, shape (blocks, columns)."""
-
-    values: Array
-
-
-def _value(values: BoundValues, stage: int, argument: Any) -> Any:
-    if isinstance(argument, Needed | FromModel):
-        return values[stage, argument]
-    if isinstance(argument, Carry):
-        return BlockCarry(values[stage, argument])
-    return argument
-
-
-def needs(stages: tuple[Stage, ...]) -> tuple[tuple[int, Needed | Carry], ...]:
-    """Return the reductions that these stages need first, each with the index of its stage."""
-    return tuple(
-        (i, a) for i, s in enumerate(stages) for a in s.args if isinstance(a, Needed | Carry)
-    )
-
-
-def fitted(stages: tuple[Stage, ...]) -> tuple[tuple[int, FromModel], ...]:
-    """Return what of a fit's model these stages take, each with the index of its stage."""
-    return tuple((i, a) for i, s in enumerate(stages) for a in s.args if isinstance(a, FromModel))
+        steps = tuple(replace(s, operands=tuple(map(bound, s.operands))) for s in self.steps)
+        return replace(self, steps=steps)

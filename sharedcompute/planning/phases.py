@@ -5,16 +5,14 @@ The phases of a plan are one list: it is counted, printed, journaled and resumed
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
-from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.specs import ArraySpec
-from sharedcompute.operations.stages import FromModel
 from sharedcompute.planning.budget.loading import Load, stripe_of, units
-from sharedcompute.planning.fit import FitPart
-from sharedcompute.planning.passes import Pass, fitted
+from sharedcompute.planning.fit import Iterate
+from sharedcompute.planning.passes import Pass, Reading
 from sharedcompute.planning.planned import Decoded, Held, Stripe, everything
 from sharedcompute.planning.proof import Sample
 from sharedcompute.planning.recode import Recoding
@@ -39,39 +37,9 @@ class Decode:
     purpose = "decode all chunks"
 
     @property
-    def reads(self) -> ArraySpec:
-        """Shape and dtype of the stripe."""
-        return ArraySpec(self.rows.shape, self.rows.dtype)
-
-
-@dataclass(frozen=True)
-class Iterate:
-    """The rounds of a fit.
-
-    Parameters
-    ----------
-    part : FitPart
-    work : Pass
-        Reads the rows that the fit sees; nothing is stored or reduced by it.
-    arguments : tuple of (int, FromModel)
-        What stages of passes after it take of the model, each with the index of its stage.
-    """
-
-    part: FitPart
-    work: Pass
-    arguments: tuple[tuple[int, FromModel], ...]
-
-    section = "0"  # passes count from 1
-
-    @property
-    def purpose(self) -> str:
-        """The name of the fit."""
-        return self.part.name
-
-    @property
-    def reads(self) -> ArraySpec:
-        """Shape and dtype of the source."""
-        return self.work.reads
+    def reads(self) -> Reading:
+        """Rows and bytes of the stripe."""
+        return Reading.of(ArraySpec(self.rows.shape, self.rows.dtype))
 
 
 @dataclass(frozen=True)
@@ -102,9 +70,9 @@ class Encode:
         return f"encode {self.held.sink.path}"
 
     @property
-    def reads(self) -> ArraySpec:
-        """Shape and dtype of the result."""
-        return self.held.spec
+    def reads(self) -> Reading:
+        """Rows and bytes of the result."""
+        return Reading.of(self.held.spec)
 
 
 @dataclass(frozen=True)
@@ -135,9 +103,9 @@ class Copy:
         return self.recoding.boxes
 
     @property
-    def reads(self) -> ArraySpec:
-        """Shape and dtype of the dataset."""
-        return ArraySpec(self.recoding.source.shape, self.recoding.source.dtype)
+    def reads(self) -> Reading:
+        """Rows and bytes of the dataset."""
+        return Reading.of(ArraySpec(self.recoding.source.shape, self.recoding.source.dtype))
 
 
 @dataclass(frozen=True)
@@ -160,49 +128,51 @@ Phase = CountedPhase | ReadBack
 
 
 def phases_of(
-    passes: tuple[Pass, ...], fit: FitPart | None, load: Load | None
+    passes: Sequence[Pass], fit: Iterate | None, loads: Sequence[Load]
 ) -> tuple[Phase, ...]:
     """Return the phases of a job.
 
     Parameters
     ----------
-    passes : tuple of Pass
-        In order; the last one gives the results.
-    fit : FitPart or None
-        What is iterated before the last pass.
-    load : Load or None
-        How chunks are decoded before the passes, for each stripe anew.
+    passes : sequence of Pass
+        In order; the last one gives the results that have rows.
+    fit : Iterate or None
+        Comes before the passes that take its model.
+    loads : sequence of Load
+        The sources whose chunks are decoded before the passes, in stripes for each stripe anew.
     """
     over_rows = _over_rows(passes, fit)
     found: list[Phase] = []
-    source = passes[-1].source
-    if load is None or not isinstance(source, DatasetSource):
-        found += over_rows
-    else:
-        for stripe in load.stripes:
-            rows = Decoded(source, stripe)
-            found += [Decode(rows, load), *(_of_decoded(phase, rows) for phase in over_rows)]
-    return (*found, *_encodes(passes[-1]))
+    count = max((len(load.stripes) for load in loads), default=1)
+    for number in range(count):
+        decodes = [Decode(Decoded(load.source, load.stripes[number]), load) for load in loads]
+        found += decodes
+        found += [_of_decoded(phase, [d.rows for d in decodes]) for phase in over_rows]
+    return (*found, *(encode for work in passes[-1:] for encode in _encodes(work)))
 
 
-def _over_rows(passes: tuple[Pass, ...], fit: FitPart | None) -> list[Pass | Iterate]:
-    *before, last = passes
+def _over_rows(passes: Sequence[Pass], fit: Iterate | None) -> list[Pass | Iterate]:
     if fit is None:
-        return [*before, last]
-    seen = replace(last, stages=last.stages[: fit.depth], stores=(), reductions=())
-    iterated = Iterate(fit, seen, fitted(last.stages))
-    # Without a result for each row, the rows need not be read once more.
-    return [*before, iterated, *([last] if last.stores or last.reductions else [])]
+        return list(passes)
+    after = [work for work in passes if not fit.models.keys().isdisjoint(work.wanted)]
+    return [*(work for work in passes if work not in after), fit, *after]
 
 
-def _of_decoded(phase: Pass | Iterate, rows: Decoded) -> Pass | Iterate:
+def _of_decoded(phase: Pass | Iterate, decoded: Sequence[Decoded]) -> Pass | Iterate:
     """Return the same phase over the decoded rows of a stripe."""
     if isinstance(phase, Iterate):
-        return replace(phase, work=replace(phase.work, source=rows))
+        return replace(phase, work=_fed(phase.work, decoded))
     # All rows are the same units of work, decoded first or not: so their notes hold for both.
-    whole = rows.stripe == everything(rows.source)
-    section = phase.section if whole else _section(phase, rows.stripe)
-    return replace(stripe_of(phase, *rows.stripe), source=rows, section=section)
+    if all(rows.stripe == everything(rows.source) for rows in decoded):
+        return _fed(phase, decoded)
+    (rows,) = decoded
+    section = _section(phase, rows.stripe)
+    return replace(_fed(stripe_of(phase, *rows.stripe), decoded), section=section)
+
+
+def _fed(work: Pass, decoded: Sequence[Decoded]) -> Pass:
+    rows = {id(made.source): made for made in decoded}
+    return replace(work, feeds=tuple(rows.get(id(feed), feed) for feed in work.feeds))
 
 
 def _section(work: Pass, stripe: Stripe) -> str:

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from sharedcompute.graph.node import Node, Read, ordered
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.budget.loading import Load
 from sharedcompute.planning.budget.projection import Projection
-from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.job import Job
 from sharedcompute.planning.passes import Pass
-from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Iterate, Phase, ReadBack
-from sharedcompute.planning.planned import Held
+from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Phase, ReadBack
+from sharedcompute.planning.planned import Decoded, Held
 from sharedcompute.planning.proof import Sample
 from sharedcompute.planning.recode import Recoding
 from sharedcompute.planning.structure import Repack
 from sharedcompute.rows import Blocks
 from sharedcompute.wording import option
+
+
+@dataclass(frozen=True)
+class Small:
+    """A result without rows: a reduction, or what is made of such when the passes have run.
+
+    Parameters
+    ----------
+    node : Node
+    step : int
+        Which step of the job has it.
+    name : str
+        Of a reduction among those of its step; else empty.
+    sink : DatasetSink or None
+        Where it is saved.
+    """
+
+    node: Node
+    step: int
+    name: str = ""
+    sink: DatasetSink | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +64,14 @@ class Plan:
         Bytes it will take.
     reads : InputFiles
         All files that are read, those too that parameters, links and virtual datasets name.
+    smalls : tuple of Small
+        The results that do not have rows.
+    whole : mapping of str to Node
+        All that is wanted as a whole, by rows or at the end, by its key; inputs first.
+    row_nodes : mapping of int to Node
+        The results that have rows, by step.
+    fitted : Node or None
+        The rows that a fit sees.
     """
 
     task: Job | Repack
@@ -49,6 +81,10 @@ class Plan:
     workers: int
     projection: Projection
     reads: InputFiles
+    smalls: tuple[Small, ...] = ()
+    whole: Mapping[str, Node] = field(default_factory=dict)
+    row_nodes: Mapping[int, Node] = field(default_factory=dict)
+    fitted: Node | None = None
 
     @cached_property
     def counted(self) -> tuple[CountedPhase, ...]:
@@ -69,13 +105,14 @@ class Plan:
 
     @property
     def blocks(self) -> Blocks:
-        """The blocks that all passes share."""
+        """The blocks of the last pass, which has the results."""
         return self.passes[-1].blocks
 
     @property
-    def load(self) -> Load | None:
-        """How chunks are decoded before the passes begin."""
-        return next((phase.load for phase in self.phases if isinstance(phase, Decode)), None)
+    def loads(self) -> tuple[Load, ...]:
+        """The datasets whose chunks are decoded before the passes begin, and how."""
+        found = {id(p.load): p.load for p in self.phases if isinstance(p, Decode)}
+        return tuple(found.values())
 
     @property
     def fit(self) -> FitPart | None:
@@ -91,8 +128,22 @@ class Plan:
     def sources(self) -> tuple[DatasetSource, ...]:
         """The datasets whose rows are read by workers."""
         if isinstance(self.task, Job):
-            return (self.task.source,) if isinstance(self.task.source, DatasetSource) else ()
+            feeds = (feed for work in self.passes for feed in work.feeds)
+            found = (f.source if isinstance(f, Decoded) else f for f in feeds)
+            return tuple({id(f): f for f in found if isinstance(f, DatasetSource)}.values())
         return tuple(phase.recoding.source for phase in self.copies)
+
+    @cached_property
+    def result_nodes(self) -> tuple[Node, ...]:
+        """The nodes of all results, in the order of their steps, and of the rows a fit sees."""
+        named = [*self.row_nodes.items(), *((small.step, small.node) for small in self.smalls)]
+        fitted = [] if self.fitted is None else [self.fitted]
+        return (*(node for _, node in sorted(named, key=lambda pair: pair[0])), *fitted)
+
+    @cached_property
+    def inputs(self) -> tuple[Source, ...]:
+        """All that the results are computed from, in the order in which expressions name it."""
+        return tuple(n.op.source for n in ordered(self.result_nodes) if isinstance(n.op, Read))
 
     @property
     def row_sinks(self) -> tuple[DatasetSink, ...]:
@@ -104,7 +155,7 @@ class Plan:
     @property
     def sinks(self) -> tuple[DatasetSink, ...]:
         """The datasets of the output whose storage was asked for; a fit's results are small."""
-        small = [r.sink for work in self.passes[-1:] for r in work.reductions]
+        small = [made.sink for made in self.smalls]
         return (*self.row_sinks, *(sink for sink in small if sink is not None))
 
     @cached_property

@@ -57,6 +57,43 @@ class Decoded:
 
 
 @dataclass(frozen=True)
+class Computed:
+    """The rows of an array that earlier phases compute as a whole.
+
+    Parameters
+    ----------
+    key : str
+        Of its node.
+    spec : ArraySpec
+    """
+
+    key: str
+    spec: ArraySpec
+
+    row_alignment: int = 1
+    read_path: str = "memory"
+    reason: str = "computed before"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole array."""
+        return self.spec.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Of the array."""
+        return self.spec.dtype
+
+    def scratch_nbytes(self, rows: int) -> int:
+        """Return 0: rows are views."""
+        return 0 * rows
+
+    def open(self) -> NoReturn:
+        """Refuse: nothing is computed yet."""
+        raise AssertionError("computed when the plan is run")
+
+
+@dataclass(frozen=True)
 class ToMemory:
     """A result that is an array in memory, allocated when the plan is run."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from inspect import CO_VARARGS
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 from sharedcompute.errors import InputError
 from sharedcompute.rows import MODES, SCHEDULES, Mode, Schedule
 from sharedcompute.shm import arrays
+from sharedcompute.team.messaging.callables import is_dispatcher
 from sharedcompute.validation.arrays import plain_array, refuse_meaning
 from sharedcompute.validation.integers import whole
 
@@ -27,6 +31,13 @@ def input_array(x: object) -> NDArray[Any]:
             "sharedcompute.map(f, address, team=team)"
         )
     return plain_array(x)
+
+
+def is_several(x: object) -> bool:
+    """Return whether `x` is several arrays: a tuple or a list of them. One of numbers is one."""
+    if not isinstance(x, tuple | list) or not x:
+        return False
+    return all(hasattr(each, "__array__") and getattr(each, "ndim", 1) > 0 for each in x)
 
 
 def native_dtype(array: NDArray[Any]) -> np.dtype[Any]:
@@ -51,8 +62,49 @@ def native_params(params: tuple[object, ...]) -> tuple[object, ...]:
     )
 
 
+def fills(f: Callable[..., object], inputs: int, outs: int, others: int) -> bool:
+    """Return whether a function fills outputs, which it takes between inputs and other arguments.
+
+    One that has no parameters for outputs returns its rows. What takes either fills them, and so
+    does what does not say what it takes.
+
+    Parameters
+    ----------
+    f : callable
+    inputs, outs, others : int
+        The numbers of arguments. `outs` is 0 where the caller has given none.
+    """
+    given, filled = inputs + others, inputs + (outs or 1) + others
+    plain = f if type(f) is FunctionType else is_dispatcher(f) and f.py_func
+    if type(plain) is FunctionType:
+        code = plain.__code__
+        if code.co_argcount >= filled or code.co_flags & CO_VARARGS:
+            return True
+        return not code.co_argcount - len(plain.__defaults__ or ()) <= given <= code.co_argcount
+    if hasattr(f, "nin") and hasattr(f, "nout"):
+        # A ufunc, of numba too, takes outputs behind all that it computes from. One with a single
+        # input and output has always been given both.
+        is_plain = (inputs, others, f.nout) == (1, 0, 1)
+        return bool(f.nin != given or (others == 0 if outs else is_plain))
+    return _binds(f, filled) or not _binds(f, given)
+
+
+def _binds(f: Callable[..., object], count: int) -> bool:
+    """Return whether a function takes this number of positional arguments, as far as it says so."""
+    try:
+        inspect.signature(f).bind(*(None,) * count)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
+
+
 def compile_once(
-    f: Dispatcher, x: NDArray[Any], out: NDArray[Any], params: tuple[object, ...]
+    f: Dispatcher,
+    inputs: Iterable[NDArray[Any]],
+    outs: Iterable[NDArray[Any]],
+    others: tuple[object, ...],
 ) -> None:
     """Compile a cached function in this process: the workers load it, and do not all compile."""
     if type(f._cache).__name__ == "NullCache" or not f._can_compile:
@@ -62,9 +114,11 @@ def compile_once(
     from sharedcompute.kernels.cache import protect  # noqa: PLC0415 - slow
 
     protect(f)
-    rows, out_rows = x.view(np.ndarray), out.view(np.ndarray)
-    rows.flags.writeable = False
-    f.compile(tuple(numba.typeof(value) for value in (rows, out_rows, *params)))
+    rows = [x.view(np.ndarray) for x in inputs]
+    for each in rows:
+        each.flags.writeable = False
+    out_rows = [out.view(np.ndarray) for out in outs]
+    f.compile(tuple(numba.typeof(value) for value in (*rows, *out_rows, *others)))
 
 
 def check_map(

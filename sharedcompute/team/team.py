@@ -5,29 +5,18 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, overload
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sharedcompute.errors import InputError
 from sharedcompute.rows import Mode, Schedule
-from sharedcompute.shm import arrays
 from sharedcompute.system import machine, topology
-from sharedcompute.team.map_arguments import (
-    check_map,
-    compile_once,
-    input_array,
-    native_dtype,
-    native_params,
-    reachable,
-)
-from sharedcompute.team.messaging.callables import is_dispatcher
-from sharedcompute.team.messaging.channel import JOB, REPEATABLE, OnMessage
+from sharedcompute.team.messaging.channel import OnMessage
 from sharedcompute.team.processes import launch
-from sharedcompute.team.programs.repeat import LastMap, MapCall, VerifiedFunctions
+from sharedcompute.team.programs.repeat import VerifiedFunctions
 from sharedcompute.validation.integers import whole
 
 if TYPE_CHECKING:
@@ -81,14 +70,12 @@ class Team:
         self.pin = pin
         context = launch.context(start_method)
         # After the fork server was started: it and this process import numba at the same time.
-        from sharedcompute.team.programs.mapping import map_rows  # noqa: PLC0415
+        from sharedcompute.team.maps import Maps  # noqa: PLC0415
         from sharedcompute.team.supervisor import Supervisor  # noqa: PLC0415
 
-        self._map_rows = map_rows
         self._supervisor = Supervisor(context, size, threads, pins)
-        self._last_map = LastMap()
         self._verified = VerifiedFunctions()
-        self._compiled: weakref.WeakSet[object] = weakref.WeakSet()
+        self._maps = Maps(self._supervisor, self._verified)
         self._owner = os.getpid()
         self._one_at_a_time = threading.Lock()
         self._at_work: int | None = None
@@ -175,30 +162,63 @@ class Team:
         with self._turn():
             return self._supervisor.run(self._supervisor.encode(program, args), on_message)
 
+    @overload
     def map(
         self,
         f: Callable[..., Any],
-        x: ArrayLike,
-        out: NDArray[Any] | None = None,
+        x: ArrayLike | Sequence[ArrayLike],
+        out: NDArray[Any],
         params: tuple[Any, ...] = (),
         halo: int = 0,
         mode: Mode = "reflect",
         schedule: Schedule = "static",
         block_rows: int | None = None,
-    ) -> NDArray[Any]:
-        """MapCall ``f(x_rows, out_rows, *params)`` on row ranges of `x` in all workers.
+        rows: bool = False,
+    ) -> NDArray[Any]: ...
+    @overload
+    def map(
+        self,
+        f: Callable[..., Any],
+        x: ArrayLike | Sequence[ArrayLike],
+        out: Sequence[NDArray[Any]] | None = None,
+        params: tuple[Any, ...] = (),
+        halo: int = 0,
+        mode: Mode = "reflect",
+        schedule: Schedule = "static",
+        block_rows: int | None = None,
+        rows: bool = False,
+    ) -> Any: ...
+    def map(  # noqa: PLR0913, PLR0917 - as many as there are ways to cut the rows
+        self,
+        f: Callable[..., Any],
+        x: ArrayLike | Sequence[ArrayLike],
+        out: NDArray[Any] | Sequence[NDArray[Any]] | None = None,
+        params: tuple[Any, ...] = (),
+        halo: int = 0,
+        mode: Mode = "reflect",
+        schedule: Schedule = "static",
+        block_rows: int | None = None,
+        rows: bool = False,
+    ) -> Any:
+        """Call ``f(x_rows, out_rows, *params)`` on row ranges of `x` in all workers.
 
         Parameters
         ----------
         f : callable
             A numba function or a plain Python one. It writes `out_rows`; `x_rows` is read-only.
-        x : array_like, shape (n, ...)
-            Copied to shared memory unless it is there already, in native byte order.
-        out : ndarray, shape (n, ...), optional
+            With several inputs and outputs it is ``f(x_rows, y_rows, a_rows, b_rows, *params)``. A
+            function that has no parameters for outputs, as ``lambda x: 2 * x``, returns its rows:
+            an array, or a tuple of several.
+        x : array_like, shape (n, ...), or tuple of ndarray
+            Copied to shared memory unless it is there already, in native byte order. A tuple or a
+            list of arrays is several inputs, of n rows each; a list of numbers is one.
+        out : ndarray, shape (n, ...), or tuple of ndarray, optional
             It keeps the elements that `f` does not write, so `f` may add to it. An array in private
-            memory is copied to shared memory and back. By default a new shared array like `x`, of
-            zeros, all of which `f` has to write: with the first call for a dtype, a few of the
-            first rows may be passed to `f` again to check that it does.
+            memory is copied to shared memory and back. By default a new shared array like `x`, the
+            first of several, of zeros, all of which `f` has to write: with the first call for a
+            dtype, a few of the first rows may be passed to `f` again to check that it does. For
+            results that `f` returns, new shared arrays with the dtypes and shapes that it returns
+            for the first two rows, for which it is called once more, in this process.
         params : tuple
             Further arguments of `f`.
         halo : int
@@ -209,11 +229,13 @@ class Team:
             How blocks of rows are assigned to workers, as in OpenMP. See `Worker.claim`.
         block_rows : int, optional
             Rows in a block. See `Worker.claim`.
+        rows : bool
+            `f` gets the number of the first of its rows as well, as its last argument.
 
         Returns
         -------
-        ndarray
-            `out`.
+        ndarray or tuple of ndarray
+            `out`; a tuple also where `f` returns one.
 
         Raises
         ------
@@ -231,41 +253,24 @@ class Team:
         >>> with sc.Team(2) as team:
         ...     np.asarray(team.map(double, np.arange(4)))
         array([0, 2, 4, 6])
-        """
-        with self._turn():
-            return self._map(f, x, out, params, (halo, mode, schedule, block_rows))
 
-    def _map(
-        self,
-        f: Callable[..., Any],
-        x: ArrayLike,
-        out: NDArray[Any] | None,
-        params: tuple[Any, ...],
-        cut: tuple[int, Mode, Schedule, int | None],
-    ) -> NDArray[Any]:
-        known = self._last_map.find(MapCall(f, x, out, params, (*cut, False)))
-        if known is not None:
-            self._supervisor.run(known)
-            return cast(NDArray[Any], out)
-        source = input_array(x)
-        check_map(f, source, out, cut)
-        verify = out is None and not self._verified.knows(f, source.dtype)
-        target = out if out is not None else arrays.empty(source.shape, native_dtype(source))
-        result = reachable(target)
-        call = MapCall(f, reachable(source), result, native_params(params), (*cut, verify))
-        if is_dispatcher(f) and f not in self._compiled:
-            compile_once(f, call.x, result, params)
-            self._compiled.add(f)
-        kind = REPEATABLE if call.is_repeatable() else JOB
-        message = self._supervisor.encode(self._map_rows, tuple(call), kind)
-        self._supervisor.run(message)
-        if kind == REPEATABLE:
-            self._last_map.note(call, message)
-        if verify:
-            self._verified.note(f, source.dtype)
-        if result is not target:
-            np.copyto(target, result)
-        return target
+        Several inputs and outputs, filled or returned:
+
+        >>> def polar(u, v, speed, direction):
+        ...     np.hypot(u, v, out=speed)
+        ...     np.arctan2(v, u, out=direction)
+        >>> u, v = np.array([3.0, 0.0]), np.array([4.0, 1.0])
+        >>> speed, direction = np.empty(2), np.empty(2)
+        >>> with sc.Team(2) as team:
+        ...     _ = team.map(polar, (u, v), out=(speed, direction))
+        ...     slow = team.map(lambda u, v: np.hypot(u, v) < 2, (u, v))
+        ...     count = team.map(lambda x, start: start + np.arange(len(x)), u, rows=True)
+        >>> speed, slow.tolist(), count.tolist()
+        (array([5., 1.]), [False, True], [0, 1])
+        """
+        cut = halo, mode, schedule, block_rows
+        with self._turn():
+            return self._maps.run(f, x, out, params, cut, rows)
 
     def check_usable(self) -> None:
         """Check that the team is open and belongs to this process.

@@ -56,5 +56,5 @@ def test_plans_do_not_grow_with_the_rows(name: str) -> None:
         x = np.broadcast_to(np.float32(0), (rows, 4))
         job = Job(ArraySource(x), (transform(find(name), params, None),))
         (work,) = build(job, RunOptions(memory=10**12)).passes
-        sizes.add(len(pickle.dumps(cloudpickle.dumps(work.stages))))
+        sizes.add(len(pickle.dumps(cloudpickle.dumps(work.steps))))
     assert len(sizes) == 1

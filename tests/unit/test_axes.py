@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import sharedcompute as sc
-from sharedcompute.hdf5.format.dimensions import axes_that_stay
+from sharedcompute.graph import build
+from sharedcompute.hdf5.format.dimensions import Axes, axes_that_stay
 from sharedcompute.operations.catalogue import CATALOGUE, ITERATIVE
 from sharedcompute.operations.stages import Stage
-from sharedcompute.planning.axes import axes_after, axes_of_fit
+from sharedcompute.planning.axes import axes_of, axes_of_fit
+from sharedcompute.planning.in_memory import ArraySource
 
 
 @pytest.mark.parametrize(
@@ -36,7 +39,16 @@ def test_an_axis_stays_where_nothing_else_can_be_meant(
 
 
 def stage(row_shape: tuple[int, ...] | None, *, new: bool = False) -> Stage:
-    return Stage("", lambda: None, (), None, row_shape=row_shape, new_axes=new)  # type: ignore[arg-type]
+    dtype = np.dtype(np.float64)
+    return Stage("", lambda: None, (), dtype, row_shape=row_shape, new_axes=new)
+
+
+def axes_after(shape: tuple[int, ...], stages: list[Stage]) -> Axes:
+    source = ArraySource(np.zeros(shape))
+    node = build.read(source)
+    for each in stages:
+        node = build.staged(each, node)
+    return axes_of(node, source)
 
 
 def test_axes_are_followed_through_all_stages() -> None:

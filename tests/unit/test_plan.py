@@ -47,7 +47,7 @@ def test_an_anomaly_needs_a_pass_for_its_mean_and_a_given_mean_does_not() -> Non
     assert len(plan(rowwise("anomaly", mean=1.0)).passes) == 1
 
 
-def test_needs_at_one_depth_share_a_pass() -> None:
+def test_needs_of_the_same_rows_share_a_pass() -> None:
     assert len(plan(rowwise("zscore")).passes) == 2
 
 
@@ -56,9 +56,9 @@ def test_a_need_behind_another_takes_its_own_pass() -> None:
     assert len(made.passes) == 3
 
 
-def test_stages_that_nothing_looks_at_are_left_out() -> None:
+def test_steps_that_nothing_looks_at_are_left_out() -> None:
     made = plan(reductions("mean"), rowwise("anomaly"))
-    assert len(made.passes[0].stages) == 0
+    assert len(made.passes[0].steps) == 0
 
 
 def test_a_chain_gives_what_its_steps_give_one_after_the_other() -> None:

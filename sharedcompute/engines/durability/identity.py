@@ -14,14 +14,17 @@ import numpy as np
 
 from sharedcompute.engines.durability.journal import Record
 from sharedcompute.engines.durability.lineage import is_own
+from sharedcompute.graph.node import Constant, Elementwise, Node, Reduce, Rowwise, ordered
+from sharedcompute.graph.text import text
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.copying.storage import Storage
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fingerprint import fingerprint
+from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.in_memory import ArraySource
-from sharedcompute.planning.job import Job, ReduceStep, operations_of
+from sharedcompute.planning.job import ExpressionStep, Job, ReduceStep, Step, operations_of
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.structure import Repack
 
@@ -41,11 +44,11 @@ def header_of(plan: Plan, base: Seen | None) -> Record:
     identity = _of_job(plan, task) if isinstance(task, Job) else _of_repack(plan, task)
     identity[BASE] = None if base is None else _state(base)
     overwrite = task.output is not None and task.output.overwrite
-    return {"identity": identity, "what": _what(task), "overwrite": overwrite}
+    return {"identity": identity, "what": _what(plan, task), "overwrite": overwrite}
 
 
 def _of_job(plan: Plan, job: Job) -> Record:
-    identity: Record = {**_versions(), **_input(job), **_files(plan.reads), **_steps(job)}
+    identity: Record = {**_versions(), **_input(plan, job), **_files(plan.reads), **_steps(job)}
     for sink in plan.sinks:
         identity[f"the storage of {sink.path}"] = _storage(sink)
     # After the storage: other chunks move the bounds of blocks, and are what was asked for.
@@ -88,15 +91,21 @@ def _versions() -> Record:
     return {f"the version of {name}": version for name, version in versions.items()}
 
 
-def _input(job: Job) -> Record:
-    source = job.source
-    if not isinstance(source, DatasetSource):
-        assert isinstance(source, ArraySource)
-        return {"the input array": fingerprint(source.array)}
-    dataset = {"the input dataset": f"{source.name} {source.shape} {source.stored_dtype.str}"}
-    if source.window is not None:
-        dataset["the window of the input"] = str(source.window)
-    return {**dataset, "decode_cf": job.decode_cf}
+def _input(plan: Plan, job: Job) -> Record:
+    found: Record = {}
+    for number, source in enumerate(plan.inputs):
+        which = f" {number + 1}" if len(plan.inputs) > 1 else ""
+        if isinstance(source, DatasetSource):
+            what = f"{source.name} {source.shape} {source.stored_dtype.str}"
+            found[f"the input dataset{which}"] = what
+            if source.window is not None:
+                found[f"the window of the input{which}"] = str(source.window)
+        else:
+            assert isinstance(source, ArraySource)
+            found[f"the input array{which}"] = fingerprint(source.array)
+    if any(isinstance(source, DatasetSource) for source in plan.inputs):
+        found["decode_cf"] = job.decode_cf
+    return found
 
 
 def _files(reads: InputFiles) -> Record:
@@ -119,8 +128,12 @@ def _steps(job: Job) -> Record:
     for number, step in enumerate(job.steps, start=1):
         where = f" of step {number}" if len(job.steps) > 1 else ""
         pairs = operations_of(step)
-        found[f"the operation{where}"] = ", ".join(op.name for op, _ in pairs)
         found[f"the place of the result{where}"] = step.save
+        if isinstance(step, ExpressionStep):
+            found[f"the expression{where}"] = text(step.node)
+            found[f"the values of the expression{where}"] = fingerprint(_values(step.node))
+            continue
+        found[f"the operation{where}"] = ", ".join(op.name for op, _ in pairs)
         if isinstance(step, ReduceStep):
             found[f"the axis{where}"] = "all" if step.over_all else "rows"
         for op, params in pairs:
@@ -129,6 +142,27 @@ def _steps(job: Job) -> Record:
             for name, value in params.items():
                 found[f"{name} of {op.name}{where}"] = _plain(value)
     return found
+
+
+def _values(node: Node) -> list[object]:
+    """Return the kernels and the constants of an expression, which its text has in brief."""
+    found: list[object] = []
+    for n in ordered([node]):
+        if isinstance(n.op, Rowwise):
+            own = n.op.stage if not is_ours(n.op.stage.kernel) else n.op.stage.label
+            found += [own, n.op.stage.args]
+        elif isinstance(n.op, Constant | Elementwise | Reduce):
+            found.append((n.spec.dtype, *_told(n.op)))
+    return found
+
+
+def _told(op: Constant | Elementwise | Reduce) -> tuple[object, ...]:
+    if isinstance(op, Constant):
+        return (op.value,)
+    if isinstance(op, Elementwise):
+        return (op.function, op.attributes)
+    own = op.operation if is_own(op.operation) else op.operation.name
+    return (own, dict(op.params), op.axes, op.keepdims)
 
 
 def _plain(value: object) -> object:
@@ -143,12 +177,19 @@ def _storage(sink: DatasetSink) -> str:
     return f"{sink.shape} {sink.stored_dtype} {chunks}, {names} ({fingerprint(sink)})"
 
 
-def _what(task: Job | Repack) -> str:
+def _what(plan: Plan, task: Job | Repack) -> str:
     """Return the job for a person."""
     if isinstance(task, Repack):
         return f"repack of {Address(Path(task.file).name, task.path)}"
-    names = [",".join(op.name for op, _ in operations_of(step)) for step in task.steps]
-    source, read = task.source, "an array in memory"
-    if isinstance(source, DatasetSource):
-        read = source.named(Path(source.glob or source.file).name)
+    names = [_done(step) for step in task.steps]
+    first = plan.inputs[0] if plan.inputs else None
+    read = "an array in memory"
+    if isinstance(first, DatasetSource):
+        read = first.named(Path(first.glob or first.file).name)
     return f"{' | '.join(names)} of {read}"
+
+
+def _done(step: Step) -> str:
+    if isinstance(step, ExpressionStep):
+        return step.text or text(step.node)
+    return ",".join(op.name for op, _ in operations_of(step))

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+from sharedcompute.graph.node import Read
+from sharedcompute.graph.ports import Source
+from sharedcompute.graph.text import inputs_of, text
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.catalogue import CATALOGUE, ITERATIVE
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.operations.fits.declaration import Iterative
-from sharedcompute.planning.job import Job, ReduceStep, operations_of
+from sharedcompute.planning.job import ExpressionStep, Job, ReduceStep, operations_of
 
 
 def is_own(op: Operation | Iterative) -> bool:
@@ -30,16 +33,28 @@ def record(job: Job, number: int) -> dict[str, object]:
         ops = [op for op, _ in operations_of(step)]
         if isinstance(step, ReduceStep) and step is not job.steps[number]:
             continue
+        if isinstance(step, ExpressionStep):
+            # It stands for itself, whatever came before.
+            steps = [{"expression": step.text or text(step.node), **_plain(step.given)}]
+            continue
         own = {op.name: fingerprint(op) for op in ops if is_own(op)}
         made = {"operation": ",".join(op.name for op in ops), **({"code": own} if own else {})}
         steps.append({**made, **_plain(step.given)})
-    source = job.source
+    step = job.steps[number]
+    if isinstance(step, ExpressionStep):
+        read: object = [
+            _named(n.op.source) for n in inputs_of([step.node]) if isinstance(n.op, Read)
+        ]
+    else:
+        read = _named(job.source)
+    return {"input": read, **({"decode_cf": True} if job.packing else {}), "steps": steps}
+
+
+def _named(source: Source | None) -> str:
+    """Return what is read without its folder: the same job elsewhere writes the same bytes."""
     if isinstance(source, DatasetSource):
-        # The name without its folder: the same job elsewhere writes the same bytes.
-        name = Path(source.glob or source.file).name
-        read = {"input": source.named(name)}
-        return {**read, **({"decode_cf": True} if job.packing else {}), "steps": steps}
-    return {"input": "an array in memory", "steps": steps}
+        return source.named(Path(source.glob or source.file).name)
+    return "an array in memory"
 
 
 def _plain(given: Mapping[str, object]) -> dict[str, object]:

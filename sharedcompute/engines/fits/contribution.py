@@ -84,7 +84,7 @@ class Contribution:
 def contributing(loop: Loop, algorithm: Rounds, rank: int, deliver: Deliver) -> BlockRunner:
     """Return a runner that leaves the states of blocks where all ranks have them."""
     port = Contribution(algorithm, loop.round, loop.state, in_place=True)
-    return BlockRunner(loop.work, [(loop.part.depth, port)], deliver, rank)
+    return BlockRunner(loop.work, [(loop.part.value, port)], deliver, rank)
 
 
 def threads_of(work: Pass, algorithm: Rounds) -> bool:
@@ -150,7 +150,7 @@ class RoundWork:
         if self.loop is not None:
             return contributing(self.loop, self.algorithm, rank, deliver)
         port = Contribution(self.algorithm, lambda: self.round, self._fresh, in_place=False)
-        return BlockRunner(self.work, [(self.round.part.depth, port)], deliver, rank)
+        return BlockRunner(self.work, [(self.round.part.value, port)], deliver, rank)
 
     def _fresh(self, _block: int) -> State:
         specs = self.algorithm.state

@@ -231,7 +231,7 @@ def _check_state(loop: Loop) -> None:
         return
     with closing(BlockRunner(loop.work, (), undeliverable)) as runner:
         for rows in loop.work.blocks if loop.part.operation.shows_nan else ():
-            check_finite(runner.rows_at(loop.part.depth, rows), rows.start, loop.part.name)
+            check_finite(runner.rows_at(loop.part.value, rows), rows.start, loop.part.name)
 
 
 def warm_up(loop: Loop) -> None:
@@ -242,7 +242,7 @@ def warm_up(loop: Loop) -> None:
     algorithm = loop.part.rounds
     if algorithm is None:
         return
-    spec = loop.work.spec(loop.part.depth)
+    spec = loop.work.spec(loop.part.value)
     x = np.zeros((1, *spec.shape[1:]), spec.dtype)
     x.flags.writeable = False
     state = {name: s.copy() for name, s in loop.state(0).items()}

@@ -180,7 +180,7 @@ def _reading(part: FitPart, work: Pass) -> Iterator[RowsAt]:
     runner = BlockRunner(work, (), undeliverable)
 
     def read(start: int, stop: int) -> Array:
-        rows = runner.rows_at(part.depth, Rows(start, stop))
+        rows = runner.rows_at(part.value, Rows(start, stop))
         check_finite(rows, start, part.name)
         return rows.copy()
 

@@ -12,13 +12,14 @@ import numpy as np
 from sharedcompute.engines.engine import Deliver, Left
 from sharedcompute.engines.units.ports import Ported
 from sharedcompute.events import BlockDone, StateTaken
+from sharedcompute.graph.ports import Reader
 from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.kernels.cache import protect
 from sharedcompute.operations.specs import Array, ArraySpec, DType
-from sharedcompute.operations.stages import Stage, is_ours
+from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.in_memory import ArrayWriter
-from sharedcompute.planning.passes import BlockCarry, Pass, Store
+from sharedcompute.planning.passes import Pass, Step, Store
 from sharedcompute.rows import CONSTANT, Rows, extension, row_runs
 from sharedcompute.validation.kernels import check_returned, check_written
 
@@ -49,7 +50,7 @@ class _Kept:
 
     def __init__(self, number: int, keep: Store) -> None:
         self.number = number
-        self.depth = keep.depth
+        self.value = keep.value
         self.writer = keep.target.open()
         self.array = self.writer if isinstance(self.writer, ArrayWriter) else None
         self.stored_dtype: DType | None = getattr(keep.sink, "stored_dtype", None)
@@ -84,7 +85,7 @@ class BlockRunner:
     work : Pass
         With all arguments bound.
     ports : sequence of (int, StatePort)
-        Take the rows of their depths.
+        Take the rows of their values.
     deliver : callable
         Takes chunks, which a sink's writer cannot write itself.
     rank : int
@@ -101,26 +102,36 @@ class BlockRunner:
         self._work = work
         self._deliver = deliver
         self._rank = rank
-        self._rows_in_all = work.source.shape[0]
+        self._rows_in_all = work.rows
+        self._feeds = len(work.feeds)
+        self._halos = work.halos
         self._scratch = Scratch()
         self._clock = _Clock()
         self._latest: dict[int, tuple[Rows, Array]] = {}
         self._ports = ports
-        self._top = max([0] + [k.depth for k in work.stores] + [d for d, _ in ports])
         self._kept = [_Kept(i, keep) for i, keep in enumerate(work.stores)]
-        at_top = [k for k in self._kept if k.depth == self._top and k.array is not None]
-        self._direct = at_top[0] if at_top and self._top > 0 else None
+        self._places = self._in_place()
         for kernel in (
-            *(s.kernel for s in work.stages),
+            *(step.stage.kernel for step in work.steps),
             *(t.partial.kernel for _, t in work.tallies),
         ):
             protect(kernel)
-        self._reader = work.source.open()
-        self._carries: dict[int, Array] = {}
+        self._readers = [feed.open() for feed in work.feeds]
+        # For rows outside of a strip: what a reader gives is valid until its next read.
+        self._others: dict[int, Reader] = {}
+        self._calls = {step.result: self._call_of(step) for step in work.steps}
         self._strip = Rows(0, 0)
         self._block = 0
         self._since: list[int] = []
-        self._unseen = {i for i, s in enumerate(work.stages) if not is_ours(s.kernel)}
+
+    def _in_place(self) -> dict[int, _Kept]:
+        """Return the results in memory that steps write where they are kept, by value."""
+        found: dict[int, _Kept] = {}
+        for kept in self._kept:
+            made = kept.value >= self._feeds and not self._halos[kept.value]
+            if made and kept.array is not None:
+                found.setdefault(kept.value, kept)
+        return found
 
     def take(self) -> StateTaken | None:
         """Return and reset the state of the blocks since the last call, where blocks share one."""
@@ -144,7 +155,8 @@ class BlockRunner:
         self._latest.clear()
         for kept in self._kept:
             kept.writer.close()
-        self._reader.close()
+        for reader in (*self._readers, *self._others.values()):
+            reader.close()
 
     def run(self, block: int) -> Left:
         """Read, compute, reduce and write one block."""
@@ -177,10 +189,11 @@ class BlockRunner:
             tuple(kept.crc for kept in self._kept),
         )
 
-    def rows_at(self, depth: int, rows: Rows) -> Array:
-        """Return rows after the first `depth` stages, whatever blocks they are of."""
+    def rows_at(self, value: int, rows: Rows) -> Array:
+        """Return rows of a value, whatever blocks they are of."""
         self._latest.clear()
-        return self._rows(depth, rows)
+        self._strip = rows
+        return self._rows(value, rows)
 
     def _begin(self, block: int) -> None:
         self._block = block
@@ -188,21 +201,17 @@ class BlockRunner:
             port.begin(block)
         for kept in self._kept:
             kept.begin(self._work.blocks[block])
-        for i, stage in enumerate(self._work.stages):
-            argument: object
-            for argument in stage.args:
-                if isinstance(argument, BlockCarry):
-                    self._carries[i] = argument.values[block].copy()
+        for step in self._work.steps:
+            for number, operand in enumerate(step.operands):
+                if operand.per_block:
+                    self._calls[step.result].args[number] = operand.value[block].copy()
 
     def _run_strip(self, strip: Rows) -> None:
         self._latest.clear()
         self._strip = strip
-        self._rows(self._top, strip)
-        for depth, port in self._ports:
-            port.add(self._at(depth, strip), strip.start)
         for kept in self._kept:
-            rows = self._at(kept.depth, strip)
-            if kept is self._direct:
+            rows = self._rows(kept.value, strip)
+            if self._places.get(kept.value) is kept:
                 kept.check(rows)
                 continue
             began = time.monotonic()
@@ -210,67 +219,140 @@ class BlockRunner:
             if chunks:
                 self._deliver(self._block, kept.number, chunks)
             self._clock.write += time.monotonic() - began
+        for value, port in self._ports:
+            port.add(self._rows(value, strip), strip.start)
 
-    def _at(self, depth: int, strip: Rows) -> Array:
-        """Return rows at a depth that the way to the top passed, perhaps with a halo around."""
-        have = self._latest.get(depth)
-        if have is not None and have[0].start <= strip.start and strip.stop <= have[0].stop:
-            first = strip.start - have[0].start
-            return have[1][first : first + strip.size]
-        return self._rows(depth, strip)
-
-    def _rows(self, depth: int, rows: Rows) -> Array:
-        """Return rows after the first `depth` stages."""
-        if depth == 0:
-            began = time.monotonic()
-            out = self._reader.read(*rows)
-            self._clock.read += time.monotonic() - began
-        else:
-            stage = self._work.stages[depth - 1]
-            x = (
-                self._extended(depth - 1, rows, stage)
-                if stage.halo
-                else self._rows(depth - 1, rows)
+    def _rows(self, value: int, rows: Rows) -> Array:
+        """Return rows of a value; those that a strip needs are computed once, for all its users."""
+        have = self._latest.get(value)
+        if have is None or not _has(have[0], rows):
+            halo = self._halos[value]
+            around = Rows(
+                max(0, self._strip.start - halo), min(self._rows_in_all, self._strip.stop + halo)
             )
-            out = self._target(depth, rows)
-            self._call(depth - 1, stage, x, out, first=rows.start == 0)
-            out = out.view()
-            out.flags.writeable = False
-        self._latest[depth] = (rows, out)
-        return out
+            if not _has(around, rows):
+                return self._beyond(value, rows)
+            have = around, self._make(value, around)
+            self._latest[value] = have
+        first = rows.start - have[0].start
+        return have[1][first : first + rows.size]
 
-    def _extended(self, depth: int, rows: Rows, stage: Stage) -> Array:
-        """Return rows with the halo of `stage`, made up where it reaches over an edge."""
+    def _make(self, value: int, rows: Rows) -> Array:
+        """Return the rows of a value that a strip needs."""
+        if value < self._feeds:
+            began = time.monotonic()
+            out = self._readers[value].read(*rows)
+            self._clock.read += time.monotonic() - began
+            return out
+        step = self._work.made_by[value]
+        call = self._calls[step.result]
+        given = [self._input(i, rows, step) for i in step.inputs]
+        outs = [self._target(step.result + i, rows) for i in range(len(step.specs))]
+        call(given, outs, first=rows.start == 0)
+        for i, out in enumerate(outs):
+            shown = out.view()
+            shown.flags.writeable = False
+            self._latest[step.result + i] = rows, shown
+        return self._latest[value][1]
+
+    def _input(self, value: int, rows: Rows, step: Step) -> Array:
+        return self._extended(value, rows, step) if step.stage.halo else self._rows(value, rows)
+
+    def _extended(self, value: int, rows: Rows, step: Step) -> Array:
+        """Return rows with the halo of a step, made up where it reaches over an edge."""
+        stage = step.stage
         lo, hi = rows.start - stage.halo, rows.stop + stage.halo
         if lo >= 0 and hi <= self._rows_in_all:
-            return self._rows(depth, Rows(lo, hi))
+            return self._rows(value, Rows(lo, hi))
         at = extension(lo, hi, self._rows_in_all, stage.mode)
-        out = self._scratch.take(("extended", depth), hi - lo, self._work.spec(depth))
+        key = ("extended", step.result, value)
+        out = self._scratch.take(key, hi - lo, self._work.spec(value))
         for where, run in row_runs(at):
             # "clip": with "raise" NumPy goes through a second buffer, and all rows are inside.
-            np.take(self._rows(depth, run), at[where] - run.start, 0, out[where], mode="clip")
+            np.take(self._rows(value, run), at[where] - run.start, 0, out[where], mode="clip")
         out[at == CONSTANT] = stage.cval
         out.flags.writeable = False
         return out
 
-    def _target(self, depth: int, rows: Rows) -> Array:
-        """Return the place that a stage writes to: in the array that keeps it, where it can."""
-        if self._direct is not None and depth == self._top and rows == self._strip:
-            assert self._direct.array is not None
-            return self._direct.array.place(*rows)
-        return self._scratch.take(depth, rows.size, self._work.spec(depth))
+    def _beyond(self, value: int, rows: Rows) -> Array:
+        """Return rows that lie outside of what a strip needs: of the other edge, where it wraps.
 
-    def _call(self, index: int, stage: Stage, x: Array, out: Array, first: bool) -> None:
-        args = tuple(self._carries[index] if isinstance(a, BlockCarry) else a for a in stage.args)
+        In memory of their own, as several users may hold different ones.
+        """
+        if value < self._feeds:
+            if value not in self._others:
+                self._others[value] = self._work.feeds[value].open()
+            return self._others[value].read(*rows).copy()
+        step = self._work.made_by[value]
+        given = []
+        for i in step.inputs:
+            halo = step.stage.halo
+            at = extension(rows.start - halo, rows.stop + halo, self._rows_in_all, step.stage.mode)
+            spec = self._work.spec(i)
+            taken = np.full((len(at), *spec.shape[1:]), step.stage.cval, spec.dtype)
+            for where, run in row_runs(at):
+                np.take(self._rows(i, run), at[where] - run.start, 0, taken[where], mode="clip")
+            given.append(taken)
+        outs = [np.empty((rows.size, *spec.shape[1:]), spec.dtype) for spec in step.specs]
+        self._calls[step.result](given, outs, first=False)
+        return outs[value - step.result]
+
+    def _target(self, value: int, rows: Rows) -> Array:
+        """Return the place that a step writes to: in the array that keeps it, where it can."""
+        kept = self._places.get(value)
+        if kept is not None and rows == self._strip:
+            assert kept.array is not None
+            return kept.array.place(*rows)
+        return self._scratch.take(value, rows.size, self._work.spec(value))
+
+    def _call_of(self, step: Step) -> _Call:
+        rows = tuple(self._work.spec(value).row_size for value in step.inputs)
+        return _Call(step, rows)
+
+
+class _Call:
+    """The kernel of a step, with all that it gets beside rows.
+
+    Attributes
+    ----------
+    args : list
+        A scan updates its carry in there.
+    """
+
+    def __init__(self, step: Step, row_sizes: tuple[int, ...]) -> None:
+        self.args = [operand.value for operand in step.operands]
+        self._step = step
+        self._row_sizes = row_sizes
+        self._ours = is_ours(step.stage.kernel)
+        self._seen = self._ours
+
+    def __call__(self, given: list[Array], outs: list[Array], *, first: bool) -> None:
+        """Compute rows."""
+        stage = self._step.stage
         if stage.matrix:
-            given, made = (self._work.spec(i).row_size for i in (index, index + 1))
-            x, out = x.reshape(len(x), given), out.reshape(len(out), made)
-        if not is_ours(stage.kernel):
-            # As a kernel may add up there; and never what stood in this memory before.
-            out[...] = 0
-        returned: Any = stage.kernel(x, out, *args)  # type: ignore[func-returns-value]
-        check_returned(returned, out, stage.label)
+            given = [
+                x.reshape(len(x), size) for x, size in zip(given, self._row_sizes, strict=True)
+            ]
+            sizes = (spec.row_size for spec in self._step.specs)
+            outs = [out.reshape(len(out), size) for out, size in zip(outs, sizes, strict=True)]
+        if not self._ours:
+            for out in outs:
+                # As a kernel may add up there; and never what stood in this memory before.
+                out[...] = 0
+        kernel: Any = stage.kernel
+        returned = kernel(*given, *outs, *self.args)
+        check_returned(returned, outs[0], stage.label)
         # The first rows of all: whichever runner has these, on any engine, judges the same.
-        if first and index in self._unseen:
-            self._unseen.remove(index)
-            check_written(stage.kernel, x, out, args, stage.halo, stage.label)
+        if first and not self._seen:
+            self._seen = True
+            if len(given) == len(outs) == 1:
+                args = tuple(self.args)
+                check_written(stage.kernel, given[0], outs[0], args, stage.halo, stage.label)
+
+
+def _as_matrices(arrays: list[Array], sizes: Sequence[int]) -> list[Array]:
+    return [x.reshape(len(x), size) for x, size in zip(arrays, sizes, strict=True)]
+
+
+def _has(have: Rows, rows: Rows) -> bool:
+    return have.start <= rows.start and rows.stop <= have.stop

@@ -112,7 +112,8 @@ class PassWork:
 
     def warm_up(self) -> None:
         """Compile the kernels of the pass."""
-        warm_up_coding(self.work.source, *(store.sink for store in self.work.stores))
+        for feed in self.work.feeds:
+            warm_up_coding(feed, *(store.sink for store in self.work.stores))
         warm_up(self.work)
 
     def open(self, rank: int, deliver: Deliver) -> BlockRunner:

@@ -76,7 +76,7 @@ class Apart(Accumulator):
 
 
 Ported = tuple[int, StatePort]
-"""A port, with the depth of the rows that it takes."""
+"""A port, with the value whose rows it takes."""
 
 
 def state_ports(work: Pass, states: Sequence[State] | None, rank: int) -> list[Ported]:
@@ -90,6 +90,6 @@ def state_ports(work: Pass, states: Sequence[State] | None, rank: int) -> list[P
         The slot of this thread, for states that blocks share.
     """
     if states is None:
-        return [(depth, Apart(tally)) for depth, tally in work.tallies]
+        return [(value, Apart(tally)) for value, tally in work.tallies]
     pairs = zip(work.tallies, states, strict=True)
-    return [(depth, InPlace(tally, state, rank)) for (depth, tally), state in pairs]
+    return [(value, InPlace(tally, state, rank)) for (value, tally), state in pairs]

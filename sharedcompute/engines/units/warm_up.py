@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from sharedcompute.hdf5.reading.stored import Part
 from sharedcompute.operations.specs import Array, Kernel, State
 from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.in_memory import ArraySource
-from sharedcompute.planning.passes import Pass, Store
+from sharedcompute.planning.passes import Pass, Step, Store
 from sharedcompute.rows import Blocks
 
 
@@ -40,13 +41,13 @@ def warm_up(work: Pass) -> None:
 
     Then they are in numba's cache when the workers ask: N workers compile nothing, and cannot race.
     """
-    stages = tuple(s if _is_cached(s.kernel) else replace(s, kernel=_zeros) for s in work.stages)
-    work = replace(work, stages=stages)
-    spec = work.spec(0)
-    row = ArraySource(np.zeros((1, *spec.shape[1:]), spec.dtype))
-    small = replace(work, source=row, stores=(), blocks=Blocks(1, 1), strip=1)
+    work = replace(work, steps=tuple(map(_callable, work.steps)))
+    feeds = (np.zeros((1, *feed.shape[1:]), feed.dtype) for feed in work.feeds)
+    small = replace(
+        work, feeds=tuple(map(ArraySource, feeds)), stores=(), blocks=Blocks(1, 1), strip=1
+    )
     if not work.reductions:
-        small = replace(small, stores=(Store(len(work.stages), _Nowhere()),))
+        small = replace(small, stores=tuple(Store(s.value, _Nowhere()) for s in work.stores))
     states = [t.states(1, np.empty) for _, t in work.tallies]
     runner = BlockRunner(small, state_ports(small, states, 0), undeliverable)
     # The made-up row need not suit a user's kernel; what is wrong with it, a worker will report.
@@ -61,9 +62,18 @@ def warm_up(work: Pass) -> None:
         runner.close()
 
 
-def _zeros(_x: Array, out: Array, *_args: object) -> None:
+def _callable(step: Step) -> Step:
+    """Return the step with a kernel that may be called on a made-up row."""
+    if _is_cached(step.stage.kernel):
+        return step
+    zeros = functools.partial(_zeros, len(step.inputs), len(step.specs))
+    return replace(step, stage=replace(step.stage, kernel=zeros))
+
+
+def _zeros(first: int, count: int, *args: Array) -> None:
     """Stand in for a kernel that is not to be called on a made-up row."""
-    out[...] = 0
+    for out in args[first : first + count]:
+        out[...] = 0
 
 
 def _is_cached(kernel: Kernel) -> bool:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
-from sharedcompute.operations.stages import Carry
 from sharedcompute.planning.budget.loading import Load, load_boxes, units
 from sharedcompute.planning.budget.projection import Projection
-from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.in_memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
-from sharedcompute.planning.passes import Pass, needs
+from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.planned import Into
-from sharedcompute.planning.ports import Source
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.traits import traits_of
 
@@ -28,34 +28,34 @@ class Staging:
 
     Parameters
     ----------
-    load : Load or None
+    loads : tuple of Load
         Chunks are decoded before the passes begin.
     held : tuple of ({"memory", "file"} or None)
         For each store of the last pass: where its rows are held until all are there.
     """
 
-    load: Load | None = None
+    loads: tuple[Load, ...] = ()
     held: tuple[Into | None, ...] = ()
 
     def nbytes(self, last: Pass) -> dict[Into, int]:
         """Return the bytes in memory, and in files without names."""
         taken: dict[Into, int] = {"memory": 0, "file": 0}
-        if self.load is not None and isinstance(last.source, DatasetSource):
-            taken[self.load.into] += self.load.nbytes(last.source)
+        for load in self.loads:
+            taken[load.into] += load.nbytes
         for into, store in zip(self.held, last.stores, strict=False):
             if into is not None:
-                taken[into] += last.spec(store.depth).nbytes
+                taken[into] += last.spec(store.value).nbytes
         return taken
 
 
 def project(
-    passes: tuple[Pass, ...],
+    passes: Sequence[Pass],
     engine: str,
     workers: int,
     threads: int,
     staging: Staging,
     *,
-    fit: FitPart | None,
+    fit: Iterate | None,
     file_is_memory: bool,
     ready: bool,
 ) -> Projection:
@@ -63,52 +63,64 @@ def project(
 
     Parameters
     ----------
-    fit : FitPart or None
-        What is iterated before the last pass.
+    fit : Iterate or None
+        What is iterated beside the passes.
     file_is_memory : bool
         Files without names go to a file system that takes memory.
     ready : bool
         Rows come decoded, from where `staging` has them or would have them.
     """
-    last = passes[-1]
+    read = [*passes, *([] if fit is None else [fit.work])]
+    last = read[-1] if not passes else passes[-1]
     staged = staging.nbytes(last)
     in_memory = staged["memory"] + (staged["file"] if file_is_memory else 0)
-    scratch = max(_scratch(p, p.strip, ready) * p.threads(threads) for p in passes)
-    scratch += 0 if fit is None else _fit_scratch(last, fit) * last.threads(threads)
+    scratch = max(_scratch(p, p.strip, ready) * p.threads(threads) for p in read)
+    scratch += 0 if fit is None else _fit_scratch(fit) * fit.work.threads(threads)
     filed = _filed(last)
     traits = traits_of(engine)
     runners = workers if traits.shares_memory else 0
-    parent, shared = _reduced(passes), _states(passes, runners, threads) + _results(last)
-    shared += 0 if fit is None else fit.shared_nbytes(len(last.blocks))
+    parent, shared = _reduced(passes), _states(passes, runners, threads) + _results(passes)
+    shared += 0 if fit is None else fit.part.shared_nbytes(len(fit.work.blocks))
     if traits.segments:
-        shared += _copied(last) + parent + (workers * RING_NBYTES if _encodes(last) else 0)
-        shared += 0 if fit is None else fit.given_nbytes
+        shared += _copied(read) + parent + (workers * RING_NBYTES if _encodes(last) else 0)
+        shared += 0 if fit is None else fit.part.given_nbytes
     if traits.processes:
         # It compiles with one made-up row.
-        parent += max(_scratch(work, 1, True) for work in passes)
+        parent += max(_scratch(work, 1, True) for work in read)
         parent += min(HELD_BYTES, sum(nbytes for nbytes, sink in filed if sink.chunks))
     if fit is not None:
-        parent += fit.given_nbytes + fit.update_nbytes
+        parent += fit.part.given_nbytes + fit.part.update_nbytes
     return Projection(
         engine,
         workers,
         max(
-            scratch,
-            threads * _load_scratch(last.source) if ready else 0,
-            *(threads * _encode_scratch(sink) for _, sink in filed if any(staging.held)),
+            [
+                scratch,
+                *(threads * _load_scratch(feed) for p in read for feed in p.feeds if ready),
+                *(threads * _encode_scratch(sink) for _, sink in filed if any(staging.held)),
+            ]
         ),
         parent,
         shared + in_memory,
-        last.source.nbytes if isinstance(last.source, DatasetSource) else 0,
+        _mapped(read),
         sum(nbytes for nbytes, _ in filed),
         sum(nbytes for nbytes, sink in filed if not sink.filters) + staged["file"],
     )
 
 
+def _feeds(passes: Sequence[Pass]) -> list[Source]:
+    """Return what passes read, each once."""
+    return list({id(feed): feed for work in passes for feed in work.feeds}.values())
+
+
+def _mapped(passes: Sequence[Pass]) -> int:
+    return sum(feed.nbytes for feed in _feeds(passes) if isinstance(feed, DatasetSource))
+
+
 def _filed(last: Pass) -> list[tuple[int, DatasetSink]]:
     """Return the results that go to the output file, with their bytes."""
     return [
-        (last.spec(store.depth).nbytes, store.sink)
+        (last.spec(store.value).nbytes, store.sink)
         for store in last.stores
         if isinstance(store.sink, DatasetSink)
     ]
@@ -119,66 +131,83 @@ def _encodes(last: Pass) -> bool:
     return any(sink.chunks for _, sink in _filed(last))
 
 
-def _states(passes: tuple[Pass, ...], runners: int, threads: int) -> int:
+def _states(passes: Sequence[Pass], runners: int, threads: int) -> int:
     """Return the bytes that blocks keep for reductions, at most, and that scans carry over."""
     kept = max(
-        sum(t.nbytes * t.slots(len(p.blocks), runners * p.threads(threads)) for _, t in p.tallies)
-        for p in passes
+        (
+            sum(
+                t.nbytes * t.slots(len(p.blocks), runners * p.threads(threads))
+                for _, t in p.tallies
+            )
+            for p in passes
+        ),
+        default=0,
     )
-    last = passes[-1]
-    return kept + sum(
-        len(last.blocks) * last.spec(i).row_size * 8
-        for i, argument in needs(last.stages)
-        if isinstance(argument, Carry)
+    carried = (
+        len(work.blocks) * work.spec(step.inputs[0]).row_size * 8
+        for work in passes
+        for step in work.steps
+        if any(operand.per_block for operand in step.operands)
     )
+    return kept + sum(carried)
 
 
-def _results(last: Pass) -> int:
+def _results(passes: Sequence[Pass]) -> int:
     """Return the bytes of results in memory; an array that was given is there already."""
     return sum(
-        last.spec(store.depth).nbytes
-        for store in last.stores
+        work.spec(store.value).nbytes
+        for work in passes
+        for store in work.stores
         if not isinstance(store.sink, DatasetSink | ArraySink)
     )
 
 
-def _copied(last: Pass) -> int:
-    """Return the bytes of the shared copy that workers get of an array in private memory."""
-    array = last.source.array if isinstance(last.source, ArraySource) else None
-    return array.nbytes if isinstance(array, np.ndarray) and handle(array) is None else 0
+def _copied(passes: Sequence[Pass]) -> int:
+    """Return the bytes of the shared copies that workers get of arrays in private memory."""
+    given = (feed.array for feed in _feeds(passes) if isinstance(feed, ArraySource))
+    arrays = (array for array in given if isinstance(array, np.ndarray))
+    return sum(array.nbytes for array in arrays if handle(array) is None)
 
 
-def _reduced(passes: tuple[Pass, ...]) -> int:
+def _reduced(passes: Sequence[Pass]) -> int:
     """Return the bytes of reductions in double precision: results, and the states of all rows."""
     specs = (output.reduction.result_spec for work in passes for output in work.reductions)
     return sum(2 * 8 * math.prod(spec.shape) for spec in specs)
 
 
 def _scratch(work: Pass, strip: int, ready: bool) -> int:
-    """Return a thread's buffers: each stage's rows, with the halo of the stages after it."""
-    rows, halo = min(strip, work.source.shape[0]), 0
+    """Return a thread's buffers: the rows of each value, with the halo that its users need."""
+    rows = min(strip, work.rows)
+
+    def nbytes(value: int) -> int:
+        return (rows + 2 * work.halos[value]) * work.spec(value).row_bytes
+
     total = 0
-    for depth in range(len(work.stages), 0, -1):
-        stage = work.stages[depth - 1]
-        total += (rows + 2 * halo) * work.spec(depth).row_bytes
-        halo += stage.halo
-        given = (rows + 2 * halo) * work.spec(depth - 1).row_bytes
-        total += (stage.copies + bool(stage.halo)) * given
-    total += 0 if ready else work.source.scratch_nbytes(rows + 2 * halo)
+    for step in work.steps:
+        total += sum(nbytes(step.result + i) for i in range(len(step.specs)))
+        around = max(work.halos[step.result : step.result + len(step.specs)])
+        made_up = step.stage.copies + bool(step.stage.halo)
+        total += made_up * sum(
+            (rows + 2 * (around + step.stage.halo)) * work.spec(value).row_bytes
+            for value in step.inputs
+        )
+    for number, feed in enumerate(work.feeds):
+        total += 0 if ready else feed.scratch_nbytes(rows + 2 * work.halos[number])
     # An encoder holds the rows and their chunks.
-    return total + sum(2 * rows * work.spec(store.depth).row_bytes for store in work.stores)
+    return total + sum(2 * rows * work.spec(store.value).row_bytes for store in work.stores)
 
 
-def _fit_scratch(last: Pass, fit: FitPart) -> int:
+def _fit_scratch(fit: Iterate) -> int:
     """Return the buffers of a thread that adds rows to a block's state.
 
     The strip in double precision and a temporary as large, and the state.
     """
-    if fit.rounds is None:
+    part, work = fit.part, fit.work
+    if part.rounds is None:
         return 0
-    rows = min(last.strip, last.source.shape[0])
-    targets = PANEL_NBYTES if fit.given_nbytes else 0
-    return 2 * (rows * last.spec(fit.depth).row_size * 8 + fit.state_nbytes) + targets
+    rows = min(work.strip, work.rows)
+    targets = PANEL_NBYTES if part.given_nbytes else 0
+    return 2 * (rows * work.spec(part.value).row_size * 8 + part.state_nbytes) + targets
 
 
 def _load_scratch(source: Source) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from multiprocessing import current_process
 
 from sharedcompute.errors import NoWorkersWarning
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
+from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.options.groups import RunOptions
-from sharedcompute.planning.fit import ROUNDS, FitPart
+from sharedcompute.planning.fit import ROUNDS, Iterate
 from sharedcompute.planning.passes import Pass
 from sharedcompute.traits import AUTO, IN_PROCESS, ON_TEAM, must_be_alone, with_processes
 from sharedcompute.wording import option
@@ -29,17 +32,21 @@ FIT_RATE = 1e9
 
 def serial_seconds(work: Pass) -> float:
     """Estimate how long one core would take, within a factor of a few: that is enough here."""
-    source, size = work.source, work.reads.nbytes
-    filtered = isinstance(source, DatasetSource) and source.filters
-    slow = FILTERED_RATE if filtered else H5PY_RATE
-    seconds = size / READ_RATE.get(source.read_path, slow)
-    for depth, stage in enumerate(work.stages, start=1):
-        seconds += work.spec(depth).nbytes / (STENCIL_RATE if stage.halo else STAGE_RATE)
+    seconds = sum(_read_seconds(feed) for feed in work.feeds)
+    for step in work.steps:
+        rate = STENCIL_RATE if step.stage.halo else STAGE_RATE
+        seconds += sum(spec.nbytes for spec in step.specs) / rate
     for store in work.stores:
         encoded = isinstance(store.sink, DatasetSink) and store.sink.filters
-        rate = COMPRESSED_RATE if encoded else WRITE_RATE
-        seconds += work.spec(store.depth).nbytes / rate
-    return seconds + len(work.tallies) * size / STAGE_RATE
+        seconds += work.spec(store.value).nbytes / (COMPRESSED_RATE if encoded else WRITE_RATE)
+    return seconds + len(work.tallies) * work.reads.nbytes / STAGE_RATE
+
+
+def _read_seconds(source: Source) -> float:
+    filtered = isinstance(source, DatasetSource) and source.filters
+    slow = FILTERED_RATE if filtered else H5PY_RATE
+    nbytes = ArraySpec(source.shape, source.dtype).nbytes
+    return nbytes / READ_RATE.get(source.read_path, slow)
 
 
 def _fit_seconds(work: Pass) -> float:
@@ -65,17 +72,18 @@ def must_run_here(options: RunOptions) -> bool:
 
 
 def choose_engine(
-    passes: tuple[Pass, ...], options: RunOptions, fit: FitPart | None, *, have_team: bool
+    passes: Sequence[Pass], options: RunOptions, fit: Iterate | None, *, have_team: bool
 ) -> tuple[str, int]:
     """Choose the engine and how many workers it has; one without a block would only wait."""
-    parts = len(passes[-1].blocks) if fit is None or fit.rounds else passes[-1].source.shape[0]
+    last = passes[-1] if fit is None else fit.work
+    parts = len(last.blocks) if fit is None or fit.part.rounds else last.rows
     workers = max(1, min(options.team_size, parts))
     if have_team:
         return ON_TEAM, workers
     asked = options.engine
     if asked != AUTO and not must_be_alone(asked):
         return asked, workers
-    seconds = sum(map(serial_seconds, passes)) + (0.0 if fit is None else _fit_seconds(passes[-1]))
+    seconds = sum(map(serial_seconds, passes)) + (0.0 if fit is None else _fit_seconds(fit.work))
     gains = workers > 1 and seconds > START_SECONDS
     if must_be_alone(asked) or not gains or must_run_here(options):
         return IN_PROCESS, 1

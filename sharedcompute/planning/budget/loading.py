@@ -17,7 +17,8 @@ from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.reductions.accumulator import WIDE
 from sharedcompute.operations.specs import ArraySpec
-from sharedcompute.planning.passes import Pass, needs
+from sharedcompute.planning.fit import ROUNDS
+from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.planned import Into, Stripe, everything, stripe_shape
 
 AGAIN = 1.5
@@ -36,6 +37,7 @@ class Load:
 
     Parameters
     ----------
+    source : DatasetSource
     into : {"memory", "file"}
         Shared memory (private for the serial engine), or a file without a name.
     stripes : tuple of (int, int)
@@ -44,14 +46,16 @@ class Load:
         How often each chunk would be decoded without this.
     """
 
+    source: DatasetSource
     into: Into
     stripes: tuple[Stripe, ...]
     times: float
 
-    def nbytes(self, source: DatasetSource) -> int:
-        """Return the bytes of the largest stripe."""
-        sizes = (math.prod(stripe_shape(source, stripe)) for stripe in self.stripes)
-        return max(sizes) * source.dtype.itemsize
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the largest stripe."""
+        sizes = (math.prod(stripe_shape(self.source, stripe)) for stripe in self.stripes)
+        return max(sizes) * self.source.dtype.itemsize
 
 
 def units(
@@ -88,14 +92,14 @@ def load_boxes(source: DatasetSource, shape: tuple[int, ...], first: int = 0) ->
     return units(shape, chunks, source.dtype.itemsize, tuple(moved) if any(moved) else ())
 
 
-def times_decoded(work: Pass) -> float:
-    """Return how often a chunk is decoded in a pass, on average."""
-    source = work.source
-    if not isinstance(source, DatasetSource) or source.chunk_rows <= 1:
-        rows, halo = work.blocks.rows, sum(stage.halo for stage in work.stages)
-        return 1.0 + 2 * halo / rows if isinstance(source, DatasetSource) else 1.0
+def times_decoded(work: Pass, feed: int) -> float:
+    """Return how often a chunk of a feed is decoded in a pass, on average."""
+    source, halo = work.feeds[feed], work.halos[feed]
+    if not isinstance(source, DatasetSource):
+        return 1.0
+    if source.chunk_rows <= 1:
+        return 1.0 + 2 * halo / work.blocks.rows
     chunk = source.chunk_rows
-    halo = sum(stage.halo for stage in work.stages)
     edges = 2 * math.ceil(halo / chunk)
     aligned = source.row_alignment % chunk == 0 and work.strip % source.row_alignment == 0
     aligned = aligned and not source.begins_inside
@@ -106,48 +110,69 @@ def times_decoded(work: Pass) -> float:
     return 1.0 + edges * chunk / min(step, source.shape[0])
 
 
-def choose_load(
-    passes: Sequence[Pass], room: int, shared_room: int, disk_room: int, rounds: int
-) -> Load | None:
-    """Choose what to load, given the bytes that are left for it.
+def choose_loads(
+    passes: Sequence[Pass], iterated: Pass | None, room: int, shared_room: int, disk_room: int
+) -> tuple[Load, ...]:
+    """Choose what to load of all that passes read, given the bytes that are left for it.
 
     Parameters
     ----------
+    iterated : Pass or None
+        What a fit goes over again and again.
     room : int
         Bytes of memory beside what the passes take.
     shared_room, disk_room : int
         Bytes free for shared blocks, and for a file.
-    rounds : int
-        How often the rows are read for each pass; with more than one, they are not cut in stripes.
     """
-    source = passes[-1].source
+    again = [(work, 1) for work in passes] + ([(iterated, ROUNDS)] if iterated else [])
+    feeds = (feed for work, _ in again for feed in work.feeds)
+    in_stripes = iterated is None and all(map(_by_columns, passes))
+    found: list[Load] = []
+    room = min(room, shared_room)
+    for source in {id(f): f for f in feeds if isinstance(f, DatasetSource)}.values():
+        times = [
+            (times_decoded(work, number), rounds)
+            for work, rounds in again
+            for number, feed in enumerate(work.feeds)
+            if feed is source
+        ]
+        once, total = max(t for t, _ in times), sum(t * rounds for t, rounds in times)
+        load = _choose(source, once, total, room, disk_room, in_stripes)
+        if load is not None:
+            found.append(load)
+            room -= load.nbytes if load.into == "memory" else 0
+            disk_room -= load.nbytes if load.into == "file" else 0
+    return tuple(found)
+
+
+def _choose(
+    source: DatasetSource, once: float, times: float, room: int, disk_room: int, in_stripes: bool
+) -> Load | None:
     # What is mapped needs no decoding, and the system keeps it: a copy would only take its room.
-    if not isinstance(source, DatasetSource) or not source.nbytes or source.read_path == "mmap":
+    if not source.nbytes or source.read_path == "mmap":
         return None
-    once = max(map(times_decoded, passes))
-    times = rounds * sum(map(times_decoded, passes))
     if times < (AGAIN if source.filtered else OFTEN):
         return None
-    room = min(room, shared_room)
     whole = (everything(source),)
     if source.nbytes <= room:
-        return Load("memory", whole, times)
+        return Load(source, "memory", whole, times)
     if once < OFTEN:
         return None
-    if rounds == 1 and all(map(_by_columns, passes)):
+    if in_stripes:
         stripes = _stripes(source, room)
         if stripes:
-            return Load("memory", stripes, times)
-    return Load("file", whole, times) if source.nbytes <= disk_room else None
+            return Load(source, "memory", stripes, times)
+    return Load(source, "file", whole, times) if source.nbytes <= disk_room else None
 
 
 def _by_columns(work: Pass) -> bool:
-    """Return whether a pass only reduces over rows, so that each column stands for itself."""
+    """Return whether a pass only reduces one array over rows, so that each column is for itself."""
     return not (
-        work.stores
-        or needs(work.stages)
-        or not all(stage.elementwise for stage in work.stages)
-        or any(output.reduction.over_all for output in work.reductions)
+        len(work.feeds) > 1
+        or work.stores
+        or work.wanted
+        or not all(step.stage.elementwise for step in work.steps)
+        or any(output.reduction.over_all or output.exact for output in work.reductions)
     )
 
 

@@ -6,18 +6,18 @@ follow, which are held until all rows are there and then encoded in boxes of who
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.planning.budget.blocks import followed
 from sharedcompute.planning.budget.cost import Staging, project
-from sharedcompute.planning.budget.loading import Load, choose_load
+from sharedcompute.planning.budget.loading import Load, choose_loads
 from sharedcompute.planning.budget.projection import Projection
-from sharedcompute.planning.fit import ROUNDS, FitPart
+from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.passes import Pass, Store
 from sharedcompute.planning.planned import Held, Into
 from sharedcompute.system.machine import disk_free, is_tmpfs
@@ -31,39 +31,43 @@ class Staged:
     projection: Projection
 
     @property
-    def load(self) -> Load | None:
-        """How chunks are decoded before the passes begin."""
-        return self.staging.load
+    def loads(self) -> tuple[Load, ...]:
+        """The datasets whose chunks are decoded before the passes begin."""
+        return self.staging.loads
 
     @property
     def held(self) -> tuple[Into | None, ...]:
         """For each store of the last pass: where its rows are held until all are there."""
         return self.staging.held
 
-    def hold(self, last: Pass) -> Pass:
+    def hold(self, passes: Sequence[Pass]) -> Sequence[Pass]:
         """Let the stores of the last pass hold what is held."""
-        return replace(last, stores=tuple(map(partial(_hold, last), last.stores, self.held)))
+        if not passes:
+            return passes
+        *before, last = passes
+        stores = tuple(map(partial(_hold, last), last.stores, self.held))
+        return [*before, replace(last, stores=stores)]
 
 
 def _hold(last: Pass, store: Store, into: Into | None) -> Store:
     if into is None or not isinstance(store.sink, DatasetSink):
         return store
-    return replace(store, sink=Held(into, last.spec(store.depth), store.sink))
+    return replace(store, sink=Held(into, last.spec(store.value), store.sink))
 
 
-def followed_by(store: Store, spec: ArraySpec) -> int:
+def followed_by(sink: object, spec: ArraySpec) -> int:
     """Return the chunk rows of a result that strips follow; 1 where it is held instead."""
-    return followed(spec.rows, spec.row_bytes, _chunk_rows(store))
+    return followed(spec.rows, spec.row_bytes, _chunk_rows(sink))
 
 
-def _chunk_rows(store: Store) -> int:
-    return store.sink.row_alignment if isinstance(store.sink, DatasetSink) else 1
+def _chunk_rows(sink: object) -> int:
+    return sink.row_alignment if isinstance(sink, DatasetSink) else 1
 
 
 def staged_for(
-    passes: tuple[Pass, ...],
+    passes: Sequence[Pass],
     engine: str,
-    fit: FitPart | None,
+    fit: Iterate | None,
     budget: int | None,
     folder: Path,
     threads: int,
@@ -73,8 +77,8 @@ def staged_for(
 
     Parameters
     ----------
-    fit : FitPart or None
-        What is iterated before the last pass.
+    fit : Iterate or None
+        What is iterated beside the passes.
     budget : int or None
         Bytes for all processes; None: what is available.
     folder : Path
@@ -86,22 +90,22 @@ def staged_for(
     # What the passes leave, where readers need no room for chunks of their own.
     room, shared_room = costs(Staging(), ready=True).left(budget)
     files = min(disk_free(folder), room) if is_tmpfs(folder) else disk_free(folder)
-    load = choose_load(passes, room, shared_room, files, 1 if fit is None else ROUNDS)
+    iterated = None if fit is None else fit.work
+    loads = choose_loads(passes, iterated, room, shared_room, files)
     room = min(room, shared_room)
-    source = passes[-1].source
-    if load is not None and load.into == "memory" and isinstance(source, DatasetSource):
-        room -= load.nbytes(source)
+    room -= sum(load.nbytes for load in loads if load.into == "memory")
     held: list[Into | None] = []
-    for store in passes[-1].stores:
-        spec = passes[-1].spec(store.depth)
-        if not isinstance(store.sink, DatasetSink) or _fits_strips(store, spec):
-            held.append(None)
-            continue
-        held.append("memory" if spec.nbytes <= room else "file")
-        room -= spec.nbytes if spec.nbytes <= room else 0
-    staging = Staging(load, tuple(held))
-    return Staged(staging, costs(staging, ready=load is not None))
+    for work in passes[-1:]:
+        for store in work.stores:
+            spec = work.spec(store.value)
+            if not isinstance(store.sink, DatasetSink) or _fits_strips(store, spec):
+                held.append(None)
+                continue
+            held.append("memory" if spec.nbytes <= room else "file")
+            room -= spec.nbytes if spec.nbytes <= room else 0
+    staging = Staging(loads, tuple(held))
+    return Staged(staging, costs(staging, ready=bool(loads)))
 
 
 def _fits_strips(store: Store, spec: ArraySpec) -> bool:
-    return followed_by(store, spec) == min(_chunk_rows(store), max(1, spec.rows))
+    return followed_by(store.sink, spec) == min(_chunk_rows(store.sink), max(1, spec.rows))

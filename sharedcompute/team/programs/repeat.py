@@ -84,20 +84,20 @@ def _mutable_attributes(array: NDArray[Any]) -> tuple[object, ...]:
 
 
 class VerifiedFunctions:
-    """The functions that were verified to write all of their output, by the dtype of the input."""
+    """The functions that were verified to write all of their output, by the dtypes of inputs."""
 
     def __init__(self) -> None:
-        self._kinds: weakref.WeakKeyDictionary[object, set[np.dtype[Any]]]
+        self._kinds: weakref.WeakKeyDictionary[object, set[object]]
         self._kinds = weakref.WeakKeyDictionary()
 
-    def knows(self, f: object, kind: np.dtype[Any]) -> bool:
-        """Return whether `f` was verified for a dtype."""
+    def knows(self, f: object, kind: object) -> bool:
+        """Return whether `f` was verified for a dtype, or for several."""
         try:
             return kind in self._kinds.get(f, ())
         except TypeError:  # no hash, or no weak references
             return False
 
-    def note(self, f: object, kind: np.dtype[Any]) -> None:
+    def note(self, f: object, kind: object) -> None:
         """Record that `f` writes all of its output."""
         with suppress(TypeError):
             self._kinds.setdefault(f, set()).add(kind)

@@ -9,6 +9,9 @@ class Type:
 class Integer(Type): ...
 class Boolean(Type): ...
 
+class Array(Type):
+    def __init__(self, dtype: Type, ndim: int, layout: str, readonly: bool = False) -> None: ...
+
 int32: Integer
 int64: Integer
 intp: Integer

@@ -1,0 +1,1 @@
+"""The expression graph: what a user wrote, apart from how it is computed."""

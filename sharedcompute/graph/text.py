@@ -1,0 +1,114 @@
+"""Expressions as text: one printer for people, for plans, for the record and for the identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sharedcompute.graph.node import (
+    Constant,
+    Elementwise,
+    Join,
+    Model,
+    Node,
+    Op,
+    Permute,
+    Read,
+    Reduce,
+    Reshape,
+    Rowwise,
+    Select,
+    ordered,
+)
+from sharedcompute.operations.stages import Argument
+from sharedcompute.ufuncs.text import ATOM, Piece, call_of, leaf_of
+
+
+def inputs_of(results: Sequence[Node]) -> list[Node]:
+    """Return the nodes of what is read, in the order in which expressions name them."""
+    return [n for n in ordered(results) if isinstance(n.op, Read)]
+
+
+def text(node: Node, names: Mapping[str, str] | None = None) -> str:
+    """Return a node as an expression in NumPy's words.
+
+    Parameters
+    ----------
+    names : mapping of str to str, optional
+        Names of nodes by their keys. Without one, what is read is x0, x1 ...
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sharedcompute.graph import build
+    >>> from sharedcompute.planning.in_memory import ArraySource
+    >>> x = build.read(ArraySource(np.zeros((2, 3))))
+    >>> text(build.elementwise("add", x.spec.dtype, [x, build.constant(1)]))
+    'x0 + 1'
+    """
+    named = names or {n.key: f"x{i}" for i, n in enumerate(inputs_of([node]))}
+    pieces: dict[str, Piece] = {}
+    for n in ordered([node]):
+        if n.key in named:
+            pieces[n.key] = leaf_of(named[n.key])
+        else:
+            pieces[n.key] = _piece(n, [pieces[i.key] for i in n.inputs])
+    return pieces[node.key].text
+
+
+def _piece(node: Node, given: Sequence[Piece]) -> Piece:
+    op = node.op
+    match op:
+        case Constant():
+            return leaf_of(_brief(op.value))
+        case Elementwise():
+            return call_of(op.function, given, op.attributes)
+        case Select():
+            keys = ", ".join(map(_key, op.keys, node.inputs[0].spec.shape))
+            return Piece(f"{given[0].inside(ATOM)}[{keys}]")
+        case Model():
+            return Piece(op.name)
+    name, args = _call(op, [piece.text for piece in given])
+    return Piece(f"{name}({', '.join(args)})")
+
+
+def _call(op: Op, args: list[str]) -> tuple[str, list[str]]:
+    """Return the name of a function and its arguments."""
+    match op:
+        case Rowwise():
+            whole = args[op.rows :]
+            rest = (
+                whole[a.number] if isinstance(a, Argument) else _brief(a) for a in op.stage.args
+            )
+            return op.stage.label, [*args[: op.rows], *rest]
+        case Reduce():
+            axis = f"axis={op.axes[0] if len(op.axes) == 1 else op.axes}"
+            return op.operation.name, [*args, axis, *(["keepdims=True"] if op.keepdims else [])]
+        case Reshape():
+            return "reshape", [*args, str(op.shape)]
+        case Permute():
+            return "transpose", [*args, str(op.axes)]
+        case Join():
+            return "concatenate", [f"({', '.join(args)})", f"axis={op.axis}"]
+    return type(op).__name__.lower(), args
+
+
+def _argument(argument: object, whole: Sequence[str]) -> str:
+    return whole[argument.number] if isinstance(argument, Argument) else _brief(argument)
+
+
+def _key(key: slice | int, n: int) -> str:
+    if not isinstance(key, slice):
+        return str(key)
+    if key == slice(0, n, 1):
+        return ":"
+    step = "" if key.step == 1 else f":{key.step}"
+    return f"{key.start}:{key.stop}{step}"
+
+
+def _brief(value: object) -> str:
+    shape: tuple[int, ...] | None = getattr(value, "shape", None)
+    if shape:
+        return f"array{shape}"
+    return repr(value.item()) if isinstance(value, np.generic) else str(value)

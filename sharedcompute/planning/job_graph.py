@@ -1,0 +1,164 @@
+"""From the steps of a job to a graph: the nodes whose values are its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sharedcompute.errors import InputError
+from sharedcompute.graph import build
+from sharedcompute.graph.node import Node, Read, Rowwise, ordered, unified
+from sharedcompute.hdf5.inspection.inspector import open_source
+from sharedcompute.hdf5.reading.source import DatasetSource
+from sharedcompute.hdf5.rehearsal import read_box
+from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.fits.declaration import Iterative
+from sharedcompute.operations.kinds import is_address
+from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
+from sharedcompute.operations.specs import Array
+from sharedcompute.planning.fit import FitPart
+from sharedcompute.planning.job import ExpressionStep, FitStep, Job, MapStep, ReduceStep, Step
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A result of a job.
+
+    Parameters
+    ----------
+    step : int
+    node : Node
+    name : str
+        Of a reduction among those of its step; else empty.
+    """
+
+    step: int
+    node: Node
+    name: str = ""
+
+
+class JobGraph:
+    """The graph of a job, made step by step.
+
+    Attributes
+    ----------
+    given : list of DatasetSource
+        The arrays that parameters name by their addresses.
+    wanted : list of Wanted
+        The results, in the order of the steps.
+    fit : FitPart or None
+    fitted : Node or None
+        The rows that the fit sees.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.given: list[DatasetSource] = []
+        self.wanted: list[Wanted] = []
+        self.fit: FitPart | None = None
+        self.fitted: Node | None = None
+        self._scanned = ""
+        self._rows = None if job.source is None else self._begin(job)
+        for number, step in enumerate(job.steps):
+            self._add(number, step)
+        self._unify()
+
+    @property
+    def rows(self) -> Node:
+        """The rows after the steps so far."""
+        assert self._rows is not None
+        return self._rows
+
+    def _begin(self, job: Job) -> Node:
+        """Return the rows of the source, as numbers that kernels work with."""
+        assert job.source is not None
+        rows = build.widened(build.read(job.source))
+        if job.decode_cf and isinstance(job.source, DatasetSource):
+            stage = unpack_stage(job.source, rows.spec.dtype)
+            rows = rows if stage is None else build.staged(stage, rows)
+        return rows
+
+    def _add(self, number: int, step: Step) -> None:
+        """Add a step."""
+        if self.fit is not None:
+            raise InputError(f"expected {self.fit.name} as the last step, got steps after it")
+        match step:
+            case FitStep():
+                self._add_fit(number, step)
+            case ReduceStep():
+                self._add_reductions(number, step)
+            case ExpressionStep():
+                self._rows = step.node
+                self.wanted.append(Wanted(number, step.node))
+            case MapStep():
+                self._add_rows(number, step)
+
+    def _add_reductions(self, number: int, step: ReduceStep) -> None:
+        spec = self.rows.spec
+        axes = tuple(range(len(spec.shape))) if step.over_all else (0,)
+        for operation, params in step.operations:
+            operation.check(spec)
+            node = build.reduced(operation, params, self.rows, axes)
+            self.wanted.append(Wanted(number, node, operation.name))
+
+    def _add_rows(self, number: int, step: MapStep) -> None:
+        op = step.operation
+        before = self.rows
+        self._rows = build.apply(op, self._loaded(op, step.params), before)
+        if self._scanned and _reaches(self.rows, before):
+            raise InputError(
+                f"{op.name} needs neighbouring rows and cannot follow {self._scanned} in one job: "
+                "write the scan to a file and run it as a second job"
+            )
+        self._scanned = op.name if op.kind == "scan" else self._scanned
+        self.wanted.append(Wanted(number, self.rows))
+
+    def _add_fit(self, number: int, step: FitStep) -> None:
+        """Iterate over the rows here; what the fit gives for each row is one more stage."""
+        op = step.operation
+        algorithm = op.algorithm(self._loaded(op, step.params), self.rows.spec)
+        self.fit, self.fitted = FitPart(op, algorithm), self.rows
+        if self.fit.rows is not None:
+            self._rows = build.staged(self.fit.rows[1], self.rows)
+            self.wanted.append(Wanted(number, self.rows))
+
+    def _unify(self) -> None:
+        """Let all that is equal be one node."""
+        nodes = [w.node for w in self.wanted] + ([] if self.fitted is None else [self.fitted])
+        same = unified(nodes)
+        if self.fitted is not None:
+            self.fitted = same.pop()
+        pairs = zip(self.wanted, same, strict=True)
+        self.wanted = [Wanted(w.step, node, w.name) for w, node in pairs]
+
+    def _loaded(self, op: Operation | Iterative, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters with the arrays that addresses stand for."""
+        kinds = {p.name: p.kind for p in op.parameters}
+        return {
+            name: self._read(value) if is_address(kinds[name], value) else value
+            for name, value in params.items()
+        }
+
+    def _read(self, address: str) -> Array:
+        """Read all of an array that a parameter names, which is an input as any other is."""
+        decode_cf = self._job.decode_cf
+        source = as_asked(open_source(address, self._job.allow_external), decode_cf)
+        self.given.append(source)
+        rows = read_box(source, (0,) * source.ndim, source.shape)
+        return unpacked(source, rows) if decode_cf else rows
+
+
+def _reaches(rows: Node, before: Node) -> bool:
+    """Return whether rows need neighbours of the rows before them."""
+    new = ordered([rows])
+    known = {id(node) for node in ordered([before])}
+    added = (n.op for n in new if id(n) not in known)
+    return any(isinstance(op, Rowwise) and op.stage.halo for op in added)
+
+
+def sources_of(graph: JobGraph) -> list[DatasetSource]:
+    """Return all datasets that a job reads, those too that parameters name."""
+    nodes = ordered([w.node for w in graph.wanted] + ([graph.fitted] if graph.fitted else []))
+    found = [n.op.source for n in nodes if isinstance(n.op, Read)]
+    return [s for s in (*found, *graph.given) if isinstance(s, DatasetSource)]

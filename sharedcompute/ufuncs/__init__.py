@@ -1,0 +1,1 @@
+"""Elementwise functions: what they return, programs of them, and kernels with NumPy's bits."""
