@@ -21,6 +21,7 @@ from benchmarks import (
     clustering,
     collectives,
     hybrid,
+    lazy,
     linear,
     peers,
     reliability,
@@ -232,7 +233,19 @@ def expressions(_folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats:
     return ufuncs.expressions(nbytes // 4, repeats)
 
 
+def lazily(folder: Path, nbytes: int, team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """Expressions and reductions of lazy arrays."""
+    return [
+        *lazy.in_memory(nbytes // 2, team, repeats),
+        *lazy.over_files(folder, nbytes, team, repeats),
+        *lazy.two_passes(folder, team, repeats),
+        *lazy.along_axes(folder, nbytes, team, repeats),
+        *lazy.small(repeats),
+    ]
+
+
 PARTS = {
+    "lazy": lazily,
     "fundamentals": fundamentals,
     "compressed": compressed,
     "reliability": faults,
