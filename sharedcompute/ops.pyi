@@ -703,6 +703,7 @@ def sum(
     output: AddressLike | None = None,
     *,
     skipna: bool = False,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Add up, in double precision (numpy.sum).
@@ -713,6 +714,8 @@ def sum(
     ----------
     skipna : bool, default: False
         Leave NaN out.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -726,6 +729,7 @@ def prod(
     output: AddressLike | None = None,
     *,
     skipna: bool = False,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Multiply (numpy.prod).
@@ -734,6 +738,8 @@ def prod(
     ----------
     skipna : bool, default: False
         Leave NaN out.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -747,6 +753,7 @@ def mean(
     output: AddressLike | None = None,
     *,
     skipna: bool = False,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Average, in double precision (numpy.mean).
@@ -757,6 +764,8 @@ def mean(
     ----------
     skipna : bool, default: False
         Leave NaN out.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -771,6 +780,7 @@ def var(
     *,
     skipna: bool = False,
     ddof: float = 0,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Compute the variance (numpy.var).
@@ -784,6 +794,8 @@ def var(
         Leave NaN out.
     ddof : float of at least 0, default: 0
         Degrees of freedom subtracted from the count.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -798,6 +810,7 @@ def std(
     *,
     skipna: bool = False,
     ddof: float = 0,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Compute the standard deviation (numpy.std).
@@ -811,6 +824,8 @@ def std(
         Leave NaN out.
     ddof : float of at least 0, default: 0
         Degrees of freedom subtracted from the count.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
