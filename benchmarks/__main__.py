@@ -17,6 +17,7 @@ import numpy as np
 
 import sharedcompute as sc
 from benchmarks import (
+    axes,
     chunks,
     clustering,
     collectives,
@@ -232,6 +233,11 @@ def expressions(_folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats:
     return ufuncs.expressions(nbytes // 4, repeats)
 
 
+def along_axes(_folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """Reductions along any axes on one core."""
+    return axes.axes(nbytes, repeats)
+
+
 PARTS = {
     "fundamentals": fundamentals,
     "compressed": compressed,
@@ -243,6 +249,7 @@ PARTS = {
     "linear": algebra,
     "clustering": clusters,
     "ufuncs": expressions,
+    "axes": along_axes,
 }
 
 
