@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from sharedcompute.api.dataset import Dataset
 from sharedcompute.api.fits import plan_iterative
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.keywords import refuse_unknown
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.operations import operation
 from sharedcompute.api.pipelines import StepResult, plan_run
 from sharedcompute.api.plans import JobPlan
@@ -212,7 +212,7 @@ def _map(
     op: OperationLike,
     input: ArrayInput,
     output: AddressLike | Array | None = None,
-) -> JobPlan[Array | Dataset]:
+) -> JobPlan[Array | LazyArray]:
     named = operation(op, "map", "stencil")
     return plan_rowwise(named, input, output, call.settings, call.params)
 
@@ -222,7 +222,7 @@ def _scan(
     op: OperationLike,
     input: ArrayInput,
     output: AddressLike | Array | None = None,
-) -> JobPlan[Array | Dataset]:
+) -> JobPlan[Array | LazyArray]:
     return plan_rowwise(operation(op, "scan"), input, output, call.settings, call.params)
 
 

@@ -125,7 +125,7 @@ def reduce(
     ----------
     op : str, Reduce, or several of them
         Names from ``sharedcompute ops``, or operations of your own.
-    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+    input : address, ndarray, SharedArray, h5py.Dataset or LazyArray
         May be larger than memory.
     output : address, optional
         Names a group, which gets a dataset for each reduction.

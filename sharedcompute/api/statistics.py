@@ -64,7 +64,7 @@ def stats(
 
     Parameters
     ----------
-    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+    input : address, ndarray, SharedArray, h5py.Dataset or LazyArray
         May be larger than memory.
     output : address, optional
         Names a group, which gets a dataset for each reduction.

@@ -132,7 +132,7 @@ class Team(team.Team):
         ----------
         op : str, Reduce, or several of them
             Names from ``sharedcompute ops``, or operations of your own.
-        x : address, ndarray, SharedArray, h5py.Dataset or Dataset
+        x : address, ndarray, SharedArray, h5py.Dataset or LazyArray
             May be larger than memory.
         output : address, optional
             Names a group, which gets a dataset for each reduction.

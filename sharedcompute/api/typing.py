@@ -14,7 +14,7 @@ AddressLike = str | os.PathLike[str] | Address
 """``FILE`` or ``FILE::PATH``."""
 
 ArrayInput = AddressLike | ArrayLike
-"""An address, or an array: of NumPy, in shared memory, a Dataset, an h5py.Dataset, a list."""
+"""An address, or an array: of NumPy, in shared memory, a LazyArray, an h5py.Dataset, a list."""
 
 Kernel = Callable[..., None]
 """``kernel(x_rows, out_rows)``, numba or plain Python."""

@@ -281,27 +281,28 @@ def run(job: Path, output: str | None, **options: object) -> None:
 
 def _run(job: Job, asked: Settings, options: Mapping[str, object]) -> None:
     """Plan a job, and print the plan or run it and print its results."""
-    from sharedcompute import report  # noqa: PLC0415
     from sharedcompute.api.jobs import make_plan, run_plan  # noqa: PLC0415
     from sharedcompute.cli import tables  # noqa: PLC0415
+    from sharedcompute.cli.planned import show_plan  # noqa: PLC0415
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
+    from sharedcompute.report.records import run_record  # noqa: PLC0415
+    from sharedcompute.report.totals import Totals  # noqa: PLC0415
 
     shown = Shown.of(options)
     plan = make_plan(job, asked)
     signals: Signals = click.get_current_context().obj
-    if shown.dry_run:
-        click.echo(json.dumps(report.plan_record(plan)) if shown.as_json else report.describe(plan))
+    if show_plan(plan, shown, overwrite=asked.storage.overwrite):
         return
     if job.output is not None:
         note_stopped(job.output.address, job.output.resume, shown.quiet)
-    totals = report.Totals()
+    totals = Totals()
     with Bar(shown.quiet) as bar:
         outcome = run_plan(plan, None, signals.guard(totals, bar))
     if not shown.quiet:
         for text in outcome.warnings:
             note(text)
     if shown.as_json:
-        record = report.run_record(plan, totals, outcome.seconds)
+        record = run_record(plan, totals, outcome.seconds)
         click.echo(json.dumps({**record, "results": tables.as_json(outcome, FEW)}))
     else:
         tables.print_results(job, outcome, FEW)

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 
 from sharedcompute.graph.build import reduction_of
 from sharedcompute.graph.node import Model, Node, Read, Rowwise, ordered
 from sharedcompute.graph.ports import Source
+from sharedcompute.graph.text import text
 from sharedcompute.hdf5.format.fill_value import ZEROS
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
@@ -25,7 +27,7 @@ from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact
 from sharedcompute.planning.demand import Demand, has_rows, spaces
 from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.in_memory import ArraySink
-from sharedcompute.planning.job import ExpressionStep, FitStep, Job, operations_of
+from sharedcompute.planning.job import ExpressionStep, FitStep, Job, Step, operations_of
 from sharedcompute.planning.job_graph import JobGraph, Wanted, sources_of
 from sharedcompute.planning.output import OutputSpec
 from sharedcompute.planning.passes import Pass
@@ -35,6 +37,9 @@ from sharedcompute.planning.planned import ToMemory
 from sharedcompute.planning.program import program
 from sharedcompute.planning.scratch import scratch_folder
 from sharedcompute.rows import Blocks
+
+PURPOSE_LENGTH = 60
+"""Letters of an expression in the purpose of a pass."""
 
 ALIGNED_BYTES = 64 * 1024**2
 """A strip may grow to this to follow the chunks of both input and output."""
@@ -254,4 +259,12 @@ def _read_size(node: Node) -> int:
 
 
 def _purpose(job: Job) -> str:
-    return ", ".join(op.name for step in job.steps for op, _ in operations_of(step))
+    names = ", ".join(name for step in job.steps for name in _names(step))
+    expressions = any(isinstance(step, ExpressionStep) for step in job.steps)
+    return shorten(names, PURPOSE_LENGTH, placeholder=" ...") if expressions else names
+
+
+def _names(step: Step) -> list[str]:
+    if isinstance(step, ExpressionStep):
+        return [step.text or text(step.node)]
+    return [op.name for op, _ in operations_of(step)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sharedcompute.graph.build import reduction_of
-from sharedcompute.graph.node import Node, Reduce
+from sharedcompute.graph.node import Node, Reduce, Rowwise
 from sharedcompute.graph.ports import Sink
 from sharedcompute.planning.demand import Demand, spaces
 from sharedcompute.planning.passes import Pass, ReductionOutput, Store
@@ -122,7 +122,8 @@ def _purpose(demand: Demand, reduced: Sequence[Node], kept: Sequence[Node]) -> s
     users = [
         _label(user)
         for user in demand.by_rows.values()
-        if any(n is i for i in user.inputs for n in (*reduced, *kept))
+        if isinstance(user.op, Rowwise)
+        and any(n is i for i in user.inputs for n in (*reduced, *kept))
     ]
     what = ", ".join(dict.fromkeys([*names, *map(_label, kept)]))
     return f"{what} for {', '.join(dict.fromkeys(users))}" if users else what
