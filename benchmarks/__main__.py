@@ -17,6 +17,7 @@ import numpy as np
 
 import sharedcompute as sc
 from benchmarks import (
+    axes,
     chunks,
     clustering,
     collectives,
@@ -244,6 +245,11 @@ def lazily(folder: Path, nbytes: int, team: sc.Team, _pool: Any, repeats: int) -
     ]
 
 
+def along_axes(_folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """Reductions along any axes on one core."""
+    return axes.axes(nbytes, repeats)
+
+
 PARTS = {
     "lazy": lazily,
     "fundamentals": fundamentals,
@@ -256,6 +262,7 @@ PARTS = {
     "linear": algebra,
     "clustering": clusters,
     "ufuncs": expressions,
+    "axes": along_axes,
 }
 
 

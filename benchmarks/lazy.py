@@ -59,18 +59,9 @@ def in_memory(nbytes: int, team: sc.Team, repeats: int) -> list[Row]:
         x, y, out = (sc.zeros((count, COLUMNS), dtype) for _ in range(3))
         x[...] = np.random.default_rng(0).random((count, COLUMNS), dtype=x.dtype.type)
         y[...] = x * 2
-        a, b, c = (np.asarray(each).view(np.ndarray) for each in (x, y, out))
-        for name, (expression, text, by_hand, bars) in CASES.items():
-            lazy = expression(sc.lazy(x), sc.lazy(y))
-            seconds = medians(
-                {
-                    "sharedcompute": lambda lazy=lazy: lazy.store(out, team=team),
-                    "numba.prange": lambda f=by_hand: f(a, b, c),
-                    "NumPy": lambda f=expression: f(a, b),
-                    "numexpr": lambda t=text: numexpr.evaluate(t, {"x": a, "y": b}, out=c),
-                },
-                repeats,
-            )
+        for name, case in CASES.items():
+            seconds = medians(_contenders(case, x, y, out, team), repeats)
+            bars = case[3]
             what = f"{name} of {dtype} in shared arrays"
             exact = name.startswith("sqrt")
             rows += [
@@ -79,6 +70,20 @@ def in_memory(nbytes: int, team: sc.Team, repeats: int) -> list[Row]:
                 ratio(what, seconds, "numexpr", 2 if exact else None),
             ]
     return rows
+
+
+def _contenders(case: Any, x: Any, y: Any, out: Any, team: sc.Team) -> dict[str, Any]:
+    import numexpr
+
+    expression, text, by_hand, _ = case
+    a, b, c = (np.asarray(each).view(np.ndarray) for each in (x, y, out))
+    lazy = expression(sc.lazy(x), sc.lazy(y))
+    return {
+        "sharedcompute": lambda: lazy.store(out, team=team),
+        "numba.prange": lambda: by_hand(a, b, c),
+        "NumPy": lambda: expression(a, b),
+        "numexpr": lambda: numexpr.evaluate(text, {"x": a, "y": b}, out=c),
+    }
 
 
 def over_files(folder: Path, nbytes: int, team: sc.Team, repeats: int) -> list[Row]:
@@ -210,9 +215,7 @@ def _dask_store(file: Path, output: Path) -> None:
     import dask.array as da
 
     with h5py.File(file) as opened, h5py.File(output, "w") as target:
-        x, y = (
-            da.from_array(opened[name], chunks=(256, *opened[name].shape[1:])) for name in "xy"
-        )
+        x, y = (da.from_array(opened[name], chunks=(256, *opened[name].shape[1:])) for name in "xy")
         made = target.create_dataset("s", x.shape, "f4")
         with dask.config.set(scheduler="threads", num_workers=WORKERS):
             da.store(da.sqrt(x**2 + y**2) * 2, made, lock=True)
