@@ -65,9 +65,7 @@ def _source_with(node: Node, name: str, length: int) -> Source:
         names = names_of(found)
         if name in names and found.spec.shape[names.index(name)] == length:
             return found.op.source
-    raise InputError(
-        f"{name}: expected a coordinate of the array, got none: select first"
-    )
+    raise InputError(f"{name}: expected a coordinate of the array, got none: select first")
 
 
 def _picked(source: Source, name: str, label: object) -> Key:
