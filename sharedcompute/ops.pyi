@@ -40,6 +40,7 @@ class ReductionOptions(TypedDict, total=False):
     """Options of reductions."""
 
     axis: Axis
+    keepdims: bool
     workers: int | None
     threads: int
     pin: bool

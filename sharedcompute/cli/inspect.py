@@ -29,7 +29,7 @@ def info(address: str, allow_external: bool, as_json: bool) -> None:
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.hdf5.inspection.listing import describe  # noqa: PLC0415
-    from sharedcompute.report import shape  # noqa: PLC0415
+    from sharedcompute.report.arrays import shape  # noqa: PLC0415
     from sharedcompute.system.machine import format_size  # noqa: PLC0415
 
     where = Address.parse(address)

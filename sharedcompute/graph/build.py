@@ -28,6 +28,7 @@ from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Map, Scan
 from sharedcompute.operations.declarations import Reduce as Reduction
 from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.reductions.reduction import Reduction as BoundReduction
 from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, Scalar
 from sharedcompute.operations.stages import Argument, Carry, FromModel, Needed, Stage
 
@@ -149,6 +150,14 @@ def reduced(
     return Node(
         Reduce(operation, params, axes, keepdims, exact, running), (node,), ArraySpec(left, dtype)
     )
+
+
+def reduction_of(node: Node) -> BoundReduction:
+    """Return the reduction that a node stands for."""
+    op = node.op
+    assert isinstance(op, Reduce)
+    spec = node.inputs[0].spec
+    return BoundReduction(op.operation, op.params, spec, op.axes, op.keepdims, op.running)
 
 
 def select(node: Node, keys: tuple[slice | int, ...]) -> Node:

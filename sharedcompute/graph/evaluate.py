@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.errors import InputError
+from sharedcompute.graph.build import reduction_of
 from sharedcompute.graph.node import (
     Constant,
     Elementwise,
@@ -15,11 +16,13 @@ from sharedcompute.graph.node import (
     Node,
     Permute,
     Read,
+    Reduce,
     Reshape,
     Select,
     ordered,
 )
 from sharedcompute.graph.ports import Source
+from sharedcompute.operations.reductions.whole import reduce_whole
 from sharedcompute.operations.specs import Array
 from sharedcompute.ufuncs.functions import FUNCTIONS
 
@@ -44,7 +47,7 @@ def evaluate(node: Node, known: Mapping[str, Array]) -> Array:
     return np.asarray(found[node.key], node.spec.dtype)
 
 
-def _value(node: Node, given: list[Any]) -> Any:
+def _value(node: Node, given: list[Any]) -> Any:  # noqa: PLR0911 - one for each kind.
     op = node.op
     match op:
         case Read():
@@ -61,6 +64,8 @@ def _value(node: Node, given: list[Any]) -> Any:
             return given[0].transpose(op.axes)
         case Join():
             return np.concatenate(given, op.axis)
+        case Reduce():
+            return reduce_whole(reduction_of(node), given[0], exact=op.exact)
     raise InputError(f"expected an expression, got {type(op).__name__}")
 
 

@@ -134,7 +134,7 @@ class Accumulator:
             gone = layout.reduced
             state = self.tally.folded(state, gone) if gone else self._nothing()
         for name, width in self.tally.widths():
-            self._states[name][self._slot] = state[name][:width]
+            self._states[name][self._slot] = state[name][:width] if layout.columns else 0
 
     def _nothing(self) -> State:
         """Return the state of no elements."""
