@@ -57,8 +57,9 @@ def opened(
 
 @pytest.fixture(scope="module")
 def team() -> Iterator[sc.Team]:
-    with sc.Team(workers=2) as team:
-        yield team
+    made = sc.Team(workers=2)
+    with made:
+        yield made
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
