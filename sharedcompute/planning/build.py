@@ -20,7 +20,7 @@ from sharedcompute.planning.axes import primary
 from sharedcompute.planning.budget.blocks import choose_blocks, followed
 from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
-from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, reduction_of
+from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, nothing, reduction_of
 from sharedcompute.planning.demand import Demand, has_rows, spaces
 from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.in_memory import ArraySink
@@ -34,6 +34,7 @@ from sharedcompute.planning.planned import ToMemory
 from sharedcompute.planning.program import program
 from sharedcompute.planning.scratch import scratch_folder
 from sharedcompute.rows import Blocks
+from sharedcompute.system.machine import memory_available
 
 ALIGNED_BYTES = 64 * 1024**2
 """A strip may grow to this to follow the chunks of both input and output."""
@@ -57,6 +58,8 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     cuts = {n: _blocks(n, demand, results, graph, options) for n in _spaces(demand)}
     passes = cut(demand, results, cuts, _purpose(job))
     fit = None if graph.fit is None else _fit_pass(graph, demand, cuts, _purpose(job))
+    if not passes and fit is None:
+        passes = [nothing(_purpose(job))]
     engine, workers = choose_engine(passes, options, fit, have_team=have_team)
     workers, staged = _staged(passes, fit, engine, workers, options, scratch_folder(job.output))
     return Plan(
@@ -100,13 +103,14 @@ def _staged(
     folder: Path,
 ) -> tuple[int, Staged]:
     """Choose what is loaded and held, and how many of the workers fit the memory."""
-    stage = partial(staged_for, passes, engine, fit, options.memory, folder, options.threads)
+    room = memory_available() if options.memory is None else options.memory
+    stage = partial(staged_for, passes, engine, fit, room, folder, options.threads)
     staged = stage(workers)
     # Nobody asked for so many workers: as many as fit.
-    while options.workers is None and workers > 1 and not staged.projection.fits(options.memory):
+    while options.workers is None and workers > 1 and not staged.projection.fits(room):
         workers -= 1
         staged = stage(workers)
-    staged.projection.check(options.memory)
+    staged.projection.check(options.memory, room)
     return workers, staged
 
 

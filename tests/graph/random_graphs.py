@@ -43,7 +43,7 @@ STENCILS: list[tuple[str, dict[str, Any]]] = [
     ("laplace", {}),
 ]
 MAPS: list[tuple[str, dict[str, Any]]] = [
-    ("clip", {"min": -1, "max": 2}),
+    ("clip", {"lower": -1, "upper": 2}),
     ("scale", {"factor": 0.5, "offset": 1.0}),
 ]
 OF_ALL_ROWS = ["anomaly", "zscore"]
