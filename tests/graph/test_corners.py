@@ -128,3 +128,10 @@ def test_half_precision_and_packed_numbers(tmp_path: Path) -> None:
     smooth = of("uniform", build.widened(node), size=3)
     want = sc.map("uniform", x.astype("f4"), size=3, engine="serial")
     assert same_bits(run([smooth], engine="serial")[0], want)
+
+
+def test_an_array_multiplied_by_itself_again_and_again() -> None:
+    """Written out, the expression would be a text of 2**40 names."""
+    x = np.array([1.0, -1.0, 0.5])
+    (found,) = run([reduce(lambda have, _: call("multiply", have, have), range(40), read(x))])
+    assert same_bits(found, np.array([1.0, 1.0, 0.0]))
