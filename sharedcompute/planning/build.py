@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from sharedcompute.errors import InputError
 from sharedcompute.graph.node import Model, Node, Read, Rowwise, ordered
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.format.fill_value import ZEROS
@@ -52,6 +53,7 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     """
     graph = JobGraph(job)
     results, smalls = _results(job, graph)
+    _check_rows(results)
     demand = Demand(
         [result.node for result in results], [small.node for small in smalls], graph.fitted
     )
@@ -146,6 +148,18 @@ def _results(job: Job, graph: JobGraph) -> tuple[list[RowResult], list[Small]]:
         out = replace(out, chunks=None)
     found = [RowResult(w.node, w.step, _sink(job, graph, w)) for w in rows]
     return found, [replace(small, sink=_small_sink(job, out, small)) for small in smalls]
+
+
+def _check_rows(results: Sequence[RowResult]) -> None:
+    """Refuse datasets of different numbers of rows in one file: blocks are noted for one number."""
+    stored = [r for r in results if isinstance(r.sink, DatasetSink)]
+    for result in stored:
+        if result.node.spec.rows != stored[0].node.spec.rows:
+            first, other = (f"{r.node.spec.rows} in {r.sink.path}" for r in (stored[0], result))
+            raise InputError(
+                f"expected results with as many rows in one job, got {first} and {other}: "
+                "store them one after the other"
+            )
 
 
 def _is_expression(job: Job, step: int) -> bool:

@@ -182,8 +182,11 @@ class Pass:
 
     @property
     def lasts(self) -> bool:
-        """Whether a block is done for good: what is held until all rows are there is not."""
-        return not any(isinstance(store.sink, Held) for store in self.stores)
+        """Whether a block is done for good: what is held until all rows are there is not.
+
+        Nor is what a pass keeps in memory for later ones.
+        """
+        return not any(isinstance(store.sink, Held | ToMemory) for store in self.stores)
 
     @cached_property
     def specs(self) -> tuple[ArraySpec, ...]:
