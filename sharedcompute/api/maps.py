@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import overload
 
-from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.operations import operation
 from sharedcompute.api.rowwise import plan_rowwise
 from sharedcompute.api.settings import Settings
@@ -50,7 +50,7 @@ def map(
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
-) -> Dataset: ...
+) -> LazyArray: ...
 @overload
 def map(
     op: OperationLike,
@@ -101,7 +101,7 @@ def map(
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
-) -> Array | Dataset:
+) -> Array | LazyArray:
     """Apply an operation that gives one row for each row; stencils included.
 
     Parameters
@@ -109,7 +109,7 @@ def map(
     op : str, Map, Stencil or callable
         A name from ``sharedcompute ops``, an operation of your own, or a kernel
         ``kernel(x_rows, out_rows)``, numba or plain Python.
-    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+    input : address, ndarray, SharedArray, h5py.Dataset or LazyArray
         May be larger than memory.
     output : address or ndarray, optional
         An address ``FILE::PATH``, or an array like the result. Without it the result is returned
@@ -155,7 +155,7 @@ def map(
 
     Returns
     -------
-    ndarray or Dataset
+    ndarray or LazyArray
         The result; with an address as output, a lazy look at it.
 
     Raises

@@ -124,7 +124,7 @@ class PhaseRunner:
                 if planned.step is None:
                     self._values.put(planned.key, array)
                 else:
-                    self._found.arrays[planned.step] = array
+                    self._found.arrays[planned.step, planned.name] = array
         for output, values in _reduced(phase, states):
             self._values.add(output.key, values)
 

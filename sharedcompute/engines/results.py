@@ -108,7 +108,7 @@ class Results(PlanOutput):
         crcs: NDArray[np.uint32]
         for store, made, crcs in stores:
             assert store.step is not None
-            self._describe(made.dataset, store.step, self._plan.row_nodes[store.step])
+            self._describe(made.dataset, store.step, self._plan.row_nodes[store.step, store.name])
             stamps.record_crcs(made.dataset, self._plan.blocks.rows, crcs)
         for reduced, small in zip(found.reduced, self._small, strict=True):
             if small is not None:

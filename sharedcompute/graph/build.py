@@ -11,8 +11,10 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.graph.node import (
     Attributes,
+    Call,
     Constant,
     Elementwise,
+    Join,
     Model,
     Node,
     Permute,
@@ -26,7 +28,8 @@ from sharedcompute.graph.ports import Source
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Map, Scan
 from sharedcompute.operations.declarations import Reduce as Reduction
-from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.parameters import Parameter, bind
+from sharedcompute.operations.reductions.reduction import Reduction as BoundReduction
 from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, Scalar
 from sharedcompute.operations.stages import Argument, Carry, FromModel, Needed, Stage
 
@@ -94,9 +97,23 @@ def apply(operation: Map | Scan, params: Params, *inputs: Node) -> Node:
         The operation does not suit the data.
     """
     first = inputs[0]
-    for stage in operation.stages(params, first.spec):
+    stages = operation.stages(params, first.spec)
+    for stage in stages:
         first = staged(stage, first, *inputs[1:])
+    if isinstance(first.op, Rowwise) and stages:
+        shown = given(operation.parameters, params)
+        op = replace(first.op, call=Call(operation.name, shown, len(stages)))
+        first = Node(op, first.inputs, first.spec)
     return first
+
+
+def given(parameters: Sequence[Parameter], params: Params) -> Attributes:
+    """Return the parameters that differ from their defaults."""
+    return tuple(
+        (p.name, params[p.name])
+        for p in parameters
+        if p.name in params and (p.required or params[p.name] is not p.default)
+    )
 
 
 def staged(stage: Stage, *inputs: Node) -> Node:
@@ -150,6 +167,14 @@ def reduced(
     )
 
 
+def reduction_of(node: Node) -> BoundReduction:
+    """Return the reduction that a node stands for."""
+    op = node.op
+    assert isinstance(op, Reduce)
+    spec = node.inputs[0].spec
+    return BoundReduction(op.operation, op.params, spec, op.axes, op.keepdims, op.running)
+
+
 def select(node: Node, keys: tuple[slice | int, ...]) -> Node:
     """Return a box of a node; of a window its box at once.
 
@@ -177,3 +202,12 @@ def permute(node: Node, axes: tuple[int, ...]) -> Node:
         return node
     shape = tuple(node.spec.shape[axis] for axis in axes)
     return Node(Permute(axes), (node,), ArraySpec(shape, node.spec.dtype))
+
+
+def join(nodes: Sequence[Node], axis: int) -> Node:
+    """Return arrays one after the other along an axis; their other axes and dtypes are equal."""
+    if len(nodes) == 1:
+        return nodes[0]
+    shape = list(nodes[0].spec.shape)
+    shape[axis] = sum(node.spec.shape[axis] for node in nodes)
+    return Node(Join(axis), tuple(nodes), ArraySpec(tuple(shape), nodes[0].spec.dtype))

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 
 from sharedcompute.errors import InputError
+from sharedcompute.graph.build import reduction_of
 from sharedcompute.graph.node import Model, Node, Read, Rowwise, ordered
 from sharedcompute.graph.ports import Source
+from sharedcompute.graph.text import text
 from sharedcompute.hdf5.format.fill_value import ZEROS
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
@@ -21,11 +24,11 @@ from sharedcompute.planning.axes import primary
 from sharedcompute.planning.budget.blocks import choose_blocks, followed
 from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
-from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, nothing, reduction_of
+from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, nothing
 from sharedcompute.planning.demand import Demand, has_rows, spaces
 from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.in_memory import ArraySink
-from sharedcompute.planning.job import ExpressionStep, FitStep, Job, operations_of
+from sharedcompute.planning.job import ExpressionStep, FitStep, Job, Step, operations_of
 from sharedcompute.planning.job_graph import JobGraph, Wanted, sources_of
 from sharedcompute.planning.output import OutputSpec
 from sharedcompute.planning.passes import Pass
@@ -36,6 +39,9 @@ from sharedcompute.planning.program import program
 from sharedcompute.planning.scratch import scratch_folder
 from sharedcompute.rows import Blocks
 from sharedcompute.system.machine import memory_available
+
+PURPOSE_LENGTH = 60
+"""Letters of an expression in the purpose of a pass."""
 
 ALIGNED_BYTES = 64 * 1024**2
 """A strip may grow to this to follow the chunks of both input and output."""
@@ -74,7 +80,7 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
         _reads(job, graph),
         tuple(smalls),
         demand.whole,
-        {result.step: result.node for result in results},
+        {(result.step, result.name): result.node for result in results},
         graph.fitted,
     )
 
@@ -138,15 +144,15 @@ def _results(job: Job, graph: JobGraph) -> tuple[list[RowResult], list[Small]]:
         else:
             smalls.append(Small(wanted.node, wanted.step, wanted.name))
     if job.output is None:
-        last = max((w.step for w in rows), default=None)
-        rows = [w for w in rows if _is_expression(job, w.step) or w.step == last]
+        last = max((w.step for w in rows if not w.name), default=None)
+        rows = [w for w in rows if w.name or _is_expression(job, w.step) or w.step == last]
     else:
         rows = [w for w in rows if job.steps[w.step].save is not None]
     out = job.output
     if out is not None and (rows or any(isinstance(s, FitStep) and s.save for s in job.steps)):
         # Chunks are for reductions only where no step saves rows.
         out = replace(out, chunks=None)
-    found = [RowResult(w.node, w.step, _sink(job, graph, w)) for w in rows]
+    found = [RowResult(w.node, w.step, _sink(job, graph, w), w.name) for w in rows]
     return found, [replace(small, sink=_small_sink(job, out, small)) for small in smalls]
 
 
@@ -169,7 +175,7 @@ def _is_expression(job: Job, step: int) -> bool:
 def _sink(job: Job, graph: JobGraph, wanted: Wanted) -> DatasetSink | ToMemory | ArraySink:
     spec = wanted.node.spec
     if job.output is None:
-        return ToMemory(spec) if job.into is None else ArraySink(job.into)
+        return ToMemory(spec) if job.into is None or wanted.name else ArraySink(job.into)
     like = primary(wanted.node)
     if like is not None and job.packing is not None:
         # Its fill value is a packed number.
@@ -178,6 +184,8 @@ def _sink(job: Job, graph: JobGraph, wanted: Wanted) -> DatasetSink | ToMemory |
     path = str(step.save)
     if isinstance(step, FitStep) and graph.fit is not None and graph.fit.rows is not None:
         path = f"{path}/{graph.fit.rows[0]}"
+    if wanted.name:
+        path = f"{path.rstrip('/')}/{wanted.name}"
     return job.output.sink(like, path, spec)
 
 
@@ -255,11 +263,12 @@ def _state_nbytes(rows: int, demand: Demand, fit: FitPart | None) -> tuple[int, 
         for tally in tallies([reduction_of(n) for n in results if n.inputs[0].key == key])
     ]
     needed = sum(_read_size(n) * 24 for n in exact)
-    used = needed + sum(t.nbytes for t in made)
+    used = needed + sum(t.working_nbytes for t in made)
     if fit is not None:
         # Each fit has fresh memory for its states, which is slow: half as many blocks for that.
         used += 2 * fit.state_nbytes
-    return used, used - sum(t.nbytes for t in made if t.exact)
+    kept = sum(t.working_nbytes - (0 if t.exact else t.nbytes) for t in made)
+    return used, used - kept
 
 
 def _read_size(node: Node) -> int:
@@ -268,4 +277,12 @@ def _read_size(node: Node) -> int:
 
 
 def _purpose(job: Job) -> str:
-    return ", ".join(op.name for step in job.steps for op, _ in operations_of(step))
+    names = ", ".join(name for step in job.steps for name in _names(step))
+    expressions = any(isinstance(step, ExpressionStep) for step in job.steps)
+    return shorten(names, PURPOSE_LENGTH, placeholder=" ...") if expressions else names
+
+
+def _names(step: Step) -> list[str]:
+    if isinstance(step, ExpressionStep):
+        return [step.text or text(step.node)]
+    return [op.name for op, _ in operations_of(step)]

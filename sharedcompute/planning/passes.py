@@ -79,12 +79,15 @@ class Store:
         Which step of the job has this result.
     key : str
         Of the node whose value it is, where later passes read it.
+    name : str
+        Of a reduction among those of its step; else empty.
     """
 
     value: int
     sink: Sink | PlannedSink
     step: int | None = None
     key: str = ""
+    name: str = ""
 
     @property
     def target(self) -> Sink:

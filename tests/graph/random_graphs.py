@@ -279,9 +279,7 @@ class Maker:
                 value = made
         return value
 
-    def row_operation(
-        self, name: str, params: dict[str, Any], close: bool = False
-    ) -> Value | None:
+    def row_operation(self, name: str, params: dict[str, Any], close: bool = False) -> Value | None:
         value = self.tame()
         if value is None or (value.node.spec.dtype.kind == "b" and name != "median"):
             return None

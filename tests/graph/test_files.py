@@ -16,6 +16,7 @@ from sharedcompute.events import BlockDone, Event
 from sharedcompute.graph import build
 from sharedcompute.graph.node import Node
 from sharedcompute.hdf5.inspection.inspector import open_source
+from sharedcompute.planning.in_memory import ArraySource
 from tests.engines import stopping
 
 from .random_graphs import graph, same_bits
@@ -112,7 +113,7 @@ def test_a_worker_that_is_killed_changes_no_byte(place: Path, kind: str) -> None
 def test_rows_of_different_numbers_are_results_in_memory(team: sc.Team) -> None:
     x = np.arange(60.0).reshape(20, 3)
     y = np.arange(36.0).reshape(12, 3)
-    nodes = [call("add", build.read(sc_source(a)), 1) for a in (x, y)]
+    nodes = [call("add", build.read(ArraySource(a)), 1) for a in (x, y)]
     nodes.append(call("subtract", nodes[0], reduced("mean", nodes[1], 0)))
     for how in ({"engine": "serial"}, {"team": team}):
         found = run(nodes, block_rows=7, **how)
@@ -121,14 +122,8 @@ def test_rows_of_different_numbers_are_results_in_memory(team: sc.Team) -> None:
         assert np.allclose(found[2], x - y.mean(0))
 
 
-def sc_source(x: Any) -> Any:
-    from sharedcompute.planning.in_memory import ArraySource  # noqa: PLC0415
-
-    return ArraySource(x)
-
-
 def test_datasets_of_different_numbers_of_rows_are_refused(tmp_path: Path) -> None:
-    nodes = [call("add", build.read(sc_source(np.ones((n, 2)))), 1) for n in (5, 4)]
+    nodes = [call("add", build.read(ArraySource(np.ones((n, 2)))), 1) for n in (5, 4)]
     with pytest.raises(sc.InputError, match="got 5 in /r0 and 4 in /r1: store them one after"):
         run(nodes, tmp_path / "out.h5")
     assert list(tmp_path.iterdir()) == []

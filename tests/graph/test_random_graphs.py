@@ -23,7 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 def few(seeds: range, count: int = FEW) -> list[Any]:
     """Return seeds, all but a few of them for slow runs."""
-    return [pytest.param(s, marks=() if n < count else pytest.mark.slow) for n, s in enumerate(seeds)]
+    return [
+        pytest.param(s, marks=() if n < count else pytest.mark.slow) for n, s in enumerate(seeds)
+    ]
 
 
 @pytest.fixture(scope="module")

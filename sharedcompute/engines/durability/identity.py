@@ -24,7 +24,14 @@ from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.in_memory import ArraySource
-from sharedcompute.planning.job import ExpressionStep, Job, ReduceStep, Step, operations_of
+from sharedcompute.planning.job import (
+    ExpressionStep,
+    Job,
+    ReduceStep,
+    Step,
+    axis_text,
+    operations_of,
+)
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.structure import Repack
 
@@ -135,7 +142,9 @@ def _steps(job: Job) -> Record:
             continue
         found[f"the operation{where}"] = ", ".join(op.name for op, _ in pairs)
         if isinstance(step, ReduceStep):
-            found[f"the axis{where}"] = "all" if step.over_all else "rows"
+            found[f"the axis{where}"] = axis_text(step.axis)
+            if step.keepdims:
+                found[f"keepdims{where}"] = True
         for op, params in pairs:
             if is_own(op):
                 found[f"the code of {op.name}{where}"] = fingerprint(op)
