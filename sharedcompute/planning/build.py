@@ -162,10 +162,10 @@ def _results(job: Job, graph: JobGraph) -> tuple[list[RowResult], list[Small]]:
 
 def _check_rows(results: Sequence[RowResult]) -> None:
     """Refuse datasets of different numbers of rows in one file: blocks are noted for one number."""
-    stored = [r for r in results if isinstance(r.sink, DatasetSink)]
-    for result in stored:
-        if result.node.spec.rows != stored[0].node.spec.rows:
-            first, other = (f"{r.node.spec.rows} in {r.sink.path}" for r in (stored[0], result))
+    sinks = [r.sink for r in results if isinstance(r.sink, DatasetSink)]
+    for sink in sinks:
+        if sink.shape[0] != sinks[0].shape[0]:
+            first, other = (f"{s.shape[0]} in {s.path}" for s in (sinks[0], sink))
             raise InputError(
                 f"expected results with as many rows in one job, got {first} and {other}: "
                 "store them one after the other"
