@@ -45,29 +45,30 @@ def nodes_of(name: str, folder: Path) -> list[Node]:
     )
     speed = call("sqrt", call("add", call("square", u), call("square", v)))
     if name == "fused":
-        return [reduced("mean", call("exp", call("multiply", speed, 0.1)), 0)]
-    if name == "feeds":
-        return [call("add", speed, w), reduced("std", w, 0, 1, 2)]
-    if name == "stencils":
+        found = [reduced("mean", call("exp", call("multiply", speed, 0.1)), 0)]
+    elif name == "feeds":
+        found = [call("add", speed, w), reduced("std", w, 0, 1, 2)]
+    elif name == "stencils":
         smooth = of("gaussian", speed, sigma=1.0)
-        return [call("subtract", smooth, of("uniform", speed, size=5)), reduced("max", w, 0)]
-    if name == "maps":
+        found = [call("subtract", smooth, of("uniform", speed, size=5)), reduced("max", w, 0)]
+    elif name == "maps":
         weights = build.reshape(call("sqrt", call("exp", big)), (20, *ROW))
-        total = reduced("sum", weights, 0)
-        return [call("multiply", speed, total)]
-    if name == "kept":
+        found = [call("multiply", speed, reduced("sum", weights, 0))]
+    elif name == "kept":
         smooth = of("gaussian", u, sigma=1.0)
         row = build.select(smooth, (slice(5, 6, 1), *(slice(0, n, 1) for n in ROW)))
-        return [reduced("mean", call("subtract", smooth, row), 0)]
-    if name == "turned":
+        found = [reduced("mean", call("subtract", smooth, row), 0)]
+    elif name == "turned":
         turned = call("add", build.permute(big, (1, 0)), 1)
-        return [call("multiply", turned, turned), reduced("mean", u, 0)]
-    if name == "arrays":
+        found = [call("multiply", turned, turned), reduced("mean", u, 0)]
+    elif name == "arrays":
         x = build.read(ArraySource(np.ones((60, *ROW), "f4")))
-        return [reduced("mean", call("sqrt", x), 0), call("add", x, 1)]
-    around = call("subtract", speed, reduced("mean", speed, 0))
-    scaled = call("divide", around, reduced("std", around, 0, 1, 2))
-    return [reduced("var", scaled, 0), scaled]
+        found = [reduced("mean", call("sqrt", x), 0), call("add", x, 1)]
+    else:
+        around = call("subtract", speed, reduced("mean", speed, 0))
+        scaled = call("divide", around, reduced("std", around, 0, 1, 2))
+        found = [reduced("var", scaled, 0), scaled]
+    return found
 
 
 def main() -> None:
