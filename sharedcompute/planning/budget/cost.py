@@ -204,8 +204,15 @@ def _scratch(work: Pass, strip: int, is_ready: Callable[[Source], bool]) -> int:
         )
     for number, feed in enumerate(work.feeds):
         total += 0 if is_ready(feed) else feed.scratch_nbytes(rows + 2 * work.halos[number])
-    # An encoder holds the rows and their chunks.
-    return total + sum(2 * rows * work.spec(store.value).row_bytes for store in work.stores)
+    copies = ((_copies(store.sink), work.spec(store.value)) for store in work.stores)
+    return total + sum(count * rows * spec.row_bytes for count, spec in copies)
+
+
+def _copies(sink: object) -> int:
+    """Return how many copies of rows are made to store them: an encoder has them and chunks."""
+    if not isinstance(sink, DatasetSink):
+        return 0
+    return 2 if sink.chunks or sink.stored_dtype != sink.dtype else 0
 
 
 def _fit_scratch(fit: Iterate) -> int:
