@@ -86,21 +86,44 @@ def widen(x: Array, out: Array) -> None:
 
 
 def apply(operation: Map | Scan, params: Params, *inputs: Node) -> Node:
-    """Return the rows that a map, stencil or scan gives.
+    """Return the rows that a map, stencil or scan gives; of several results the first.
 
     Raises
     ------
     InputError
         The operation does not suit the data.
     """
-    first = inputs[0]
-    for stage in operation.stages(params, first.spec):
-        first = staged(stage, first, *inputs[1:])
-    return first
+    return applied(operation, params, *inputs)[0]
+
+
+def applied(operation: Map | Scan, params: Params, *inputs: Node) -> tuple[Node, ...]:
+    """Return all results of a map, stencil or scan.
+
+    Raises
+    ------
+    InputError
+        The operation does not suit the data, or the inputs each other.
+    """
+    first = inputs[0].spec.shape
+    for given in inputs[1:]:
+        if given.spec.shape[:1] != first[:1]:
+            raise InputError(
+                f"{operation.name}: expected inputs with the same number of rows, got shapes "
+                f"{first} and {given.spec.shape}; give the rows that belong together"
+            )
+    found = inputs
+    for stage in operation.stages(params, *(given.spec for given in inputs)):
+        found = results(stage, *found)
+    return found
 
 
 def staged(stage: Stage, *inputs: Node) -> Node:
-    """Return the rows that one stage gives, with nodes for what its arguments stand for."""
+    """Return the rows that one stage gives; of several results the first."""
+    return results(stage, *inputs)[0]
+
+
+def results(stage: Stage, *inputs: Node) -> tuple[Node, ...]:
+    """Return the results of one stage, with nodes for what its arguments stand for."""
     whole: list[Node] = []
     args: list[Any] = []
     for argument in stage.args:
@@ -110,10 +133,11 @@ def staged(stage: Stage, *inputs: Node) -> Node:
         else:
             args.append(Argument(len(whole)))
             whole.append(needed)
-    spec = inputs[0].spec
-    row = spec.shape[1:] if stage.row_shape is None else stage.row_shape
-    op = Rowwise(replace(stage, args=tuple(args)), len(inputs))
-    return Node(op, (*inputs, *whole), ArraySpec((spec.shape[0], *row), stage.dtype))
+    lowered = replace(stage, args=tuple(args))
+    return tuple(
+        Node(Rowwise(lowered, len(inputs), result), (*inputs, *whole), spec)
+        for result, spec in enumerate(stage.results(inputs[0].spec))
+    )
 
 
 def _needed(argument: object, rows: Node) -> Node | None:

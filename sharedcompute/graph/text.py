@@ -70,7 +70,8 @@ def _piece(node: Node, given: Sequence[Piece]) -> Piece:
         case Model():
             return Piece(op.name)
     name, args = _call(op, [piece.text for piece in given])
-    return Piece(f"{name}({', '.join(args)})")
+    which = f"[{op.result}]" if isinstance(op, Rowwise) and op.stage.more else ""
+    return Piece(f"{name}({', '.join(args)}){which}")
 
 
 def _call(op: Op, args: list[str]) -> tuple[str, list[str]]:

@@ -201,7 +201,10 @@ class Pass:
         """Rows of each value that are needed on each side of a strip: the most of its users."""
         halos = [0] * len(self.specs)
         for step in reversed(self.steps):
-            around = max(halos[step.result : step.result + len(step.specs)])
+            made = slice(step.result, step.result + len(step.specs))
+            around = max(halos[made])
+            # One call gives the same rows of all its results.
+            halos[made] = [around] * len(step.specs)
             for value in step.inputs:
                 halos[value] = max(halos[value], around + step.stage.halo)
         return tuple(halos)

@@ -55,12 +55,27 @@ def program(targets: Sequence[Node], demand: Demand) -> Program:
             made.feeds.append(_feed(node))
     inner = inner_nodes(nodes, {node.key for node in targets}, demand)
     count = len(made.feeds)
+    calls: dict[str, int] = {}
     for node in nodes:
         if not demand.is_fed(node) and node.key not in inner:
-            made.values[node.key] = count
-            made.steps.append(_step(node, made.values, inner, demand))
-            count += 1
+            call = _call_key(node)
+            if call not in calls:
+                calls[call] = count
+                step = _step(node, count, made.values, inner, demand)
+                made.steps.append(step)
+                count += len(step.specs)
+            made.values[node.key] = calls[call] + (
+                node.op.result if isinstance(node.op, Rowwise) else 0
+            )
     return made
+
+
+def _call_key(node: Node) -> str:
+    """Return the key of the kernel call that gives the rows of a node: of its first result."""
+    if not isinstance(node.op, Rowwise) or not node.op.result:
+        return node.key
+    first = node.op.stage.results(node.inputs[0].spec)[0]
+    return Node(replace(node.op, result=0), node.inputs, first).key
 
 
 def _needed(targets: Sequence[Node], demand: Demand) -> list[Node]:
@@ -76,7 +91,9 @@ def _feed(node: Node) -> Source:
     return node.op.source if isinstance(node.op, Read) else Computed(node.key, node.spec)
 
 
-def _step(node: Node, values: dict[str, int], inner: set[str], demand: Demand) -> Step:
+def _step(
+    node: Node, result: int, values: dict[str, int], inner: set[str], demand: Demand
+) -> Step:
     if isinstance(node.op, Elementwise):
         fused = fuse(node, inner, demand)
         stage, rows, whole = fused.stage, fused.rows, fused.whole
@@ -85,7 +102,8 @@ def _step(node: Node, values: dict[str, int], inner: set[str], demand: Demand) -
         whole = tuple(i for i in node.inputs if not demand.by_row(i, node))
     operands = tuple(_operand(argument, whole) for argument in stage.args)
     inputs = tuple(values[n.key] for n in rows)
-    return Step(replace(stage, args=()), inputs, operands, values[node.key], (node.spec,))
+    specs = (node.spec,) if not stage.more else stage.results(node.inputs[0].spec)
+    return Step(replace(stage, args=()), inputs, operands, result, specs)
 
 
 def _operand(argument: object, whole: Sequence[Node]) -> Operand:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from sharedcompute.engines.engine import Deliver, Left
+from sharedcompute.engines.units.call import Call
 from sharedcompute.engines.units.ports import Ported
 from sharedcompute.events import BlockDone, StateTaken
 from sharedcompute.graph.ports import Reader
@@ -17,11 +17,9 @@ from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.kernels.cache import protect
 from sharedcompute.operations.specs import Array, ArraySpec, DType
-from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.in_memory import ArrayWriter
 from sharedcompute.planning.passes import Pass, Step, Store
 from sharedcompute.rows import CONSTANT, Rows, extension, row_runs
-from sharedcompute.validation.kernels import check_returned, check_written
 
 
 class Scratch:
@@ -248,7 +246,7 @@ class BlockRunner:
         call = self._calls[step.result]
         given = [self._input(i, rows, step) for i in step.inputs]
         outs = [self._target(step.result + i, rows) for i in range(len(step.specs))]
-        call(given, outs, first=rows.start == 0)
+        call(given, outs, rows.start)
         for i, out in enumerate(outs):
             shown = out.view()
             shown.flags.writeable = False
@@ -294,7 +292,7 @@ class BlockRunner:
                 np.take(self._rows(i, run), at[where] - run.start, 0, taken[where], mode="clip")
             given.append(taken)
         outs = [np.empty((rows.size, *spec.shape[1:]), spec.dtype) for spec in step.specs]
-        self._calls[step.result](given, outs, first=False)
+        self._calls[step.result](given, outs, rows.start, checked=False)
         return outs[value - step.result]
 
     def _target(self, value: int, rows: Rows) -> Array:
@@ -305,53 +303,8 @@ class BlockRunner:
             return kept.array.place(*rows)
         return self._scratch.take(value, rows.size, self._work.spec(value))
 
-    def _call_of(self, step: Step) -> _Call:
-        rows = tuple(self._work.spec(value).row_size for value in step.inputs)
-        return _Call(step, rows)
-
-
-class _Call:
-    """The kernel of a step, with all that it gets beside rows.
-
-    Attributes
-    ----------
-    args : list
-        A scan updates its carry in there.
-    """
-
-    def __init__(self, step: Step, row_sizes: tuple[int, ...]) -> None:
-        self.args = [operand.value for operand in step.operands]
-        self._step = step
-        self._row_sizes = row_sizes
-        self._ours = is_ours(step.stage.kernel)
-        self._seen = self._ours
-
-    def __call__(self, given: list[Array], outs: list[Array], *, first: bool) -> None:
-        """Compute rows."""
-        stage = self._step.stage
-        if stage.matrix:
-            given = [
-                x.reshape(len(x), size) for x, size in zip(given, self._row_sizes, strict=True)
-            ]
-            sizes = (spec.row_size for spec in self._step.specs)
-            outs = [out.reshape(len(out), size) for out, size in zip(outs, sizes, strict=True)]
-        if not self._ours:
-            for out in outs:
-                # As a kernel may add up there; and never what stood in this memory before.
-                out[...] = 0
-        kernel: Any = stage.kernel
-        returned = kernel(*given, *outs, *self.args)
-        check_returned(returned, outs[0], stage.label)
-        # The first rows of all: whichever runner has these, on any engine, judges the same.
-        if first and not self._seen:
-            self._seen = True
-            if len(given) == len(outs) == 1:
-                args = tuple(self.args)
-                check_written(stage.kernel, given[0], outs[0], args, stage.halo, stage.label)
-
-
-def _as_matrices(arrays: list[Array], sizes: Sequence[int]) -> list[Array]:
-    return [x.reshape(len(x), size) for x, size in zip(arrays, sizes, strict=True)]
+    def _call_of(self, step: Step) -> Call:
+        return Call(step, tuple(self._work.spec(value).row_size for value in step.inputs))
 
 
 def _has(have: Rows, rows: Rows) -> bool:

@@ -67,7 +67,7 @@ def _callable(step: Step) -> Step:
     if _is_cached(step.stage.kernel):
         return step
     zeros = functools.partial(_zeros, len(step.inputs), len(step.specs))
-    return replace(step, stage=replace(step.stage, kernel=zeros))
+    return replace(step, stage=replace(step.stage, kernel=zeros, returns=False))
 
 
 def _zeros(first: int, count: int, *args: Array) -> None:

@@ -1,0 +1,118 @@
+"""Calls of the kernel of a step, which fills its outputs or returns its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sharedcompute.operations.specs import Array
+from sharedcompute.operations.stages import is_ours
+from sharedcompute.planning.passes import Step
+from sharedcompute.team.programs.several import check_nothing_returned, store_returned
+from sharedcompute.validation.kernels import check_returned, check_written
+
+
+class Call:
+    """The kernel of a step, with all that it gets beside rows.
+
+    Parameters
+    ----------
+    step : Step
+    row_sizes : tuple of int
+        Elements of a row of each input.
+
+    Attributes
+    ----------
+    args : list
+        A scan updates its carry in there.
+    """
+
+    def __init__(self, step: Step, row_sizes: tuple[int, ...]) -> None:
+        self.args = [operand.value for operand in step.operands]
+        self._step = step
+        self._stage = step.stage
+        self._row_sizes = row_sizes
+        self._ours = is_ours(step.stage.kernel)
+        self._seen = self._ours or step.stage.returns
+
+    def __call__(
+        self, given: list[Array], outs: list[Array], start: int, *, checked: bool = True
+    ) -> None:
+        """Compute rows from row `start` on."""
+        if self._stage.matrix:
+            given = _as_matrices(given, self._row_sizes)
+            outs = _as_matrices(outs, [spec.row_size for spec in self._step.specs])
+        if not self._ours:
+            for out in outs:
+                # As a kernel may add up there; and never what stood in this memory before.
+                out[...] = 0
+        self.run(self._stage.kernel, given, outs, start)
+        # The first rows of all: whichever runner has these, on any engine, judges the same.
+        if checked and start == 0 and not self._seen:
+            self._seen = True
+            self._check(given, outs)
+
+    def run(
+        self, kernel: Callable[..., Any], given: list[Array], outs: list[Array], start: int
+    ) -> None:
+        """Call a kernel once."""
+        stage = self._stage
+        args = (*self.args, start) if stage.rows else self.args
+        if stage.returns:
+            store_returned(kernel(*given, *args), outs, start, stage.label)
+            return
+        returned = kernel(*given, *outs, *args)
+        if returned is None:
+            return
+        if len(outs) == 1:
+            check_returned(returned, outs[0], stage.label)
+        else:
+            check_nothing_returned(returned, outs, stage.label)
+
+    def _check(self, given: list[Array], outs: list[Array]) -> None:
+        """Refuse a kernel that has not written all of its outputs, which hold the first rows."""
+        stage = self._stage
+        if len(given) == len(outs) == 1 and not stage.rows:
+            args = tuple(self.args)
+            check_written(stage.kernel, given[0], outs[0], args, stage.halo, stage.label)
+            return
+        numbers = np.arange(len(given[0]))
+        for which, out in enumerate(outs):
+            name = stage.label if len(outs) == 1 else f"{stage.label}: output {which + 1}:"
+            kernel = _OnRows(self, stage.kernel, given, outs, which)
+            check_written(kernel, numbers, out, (), stage.halo, name)
+
+
+@dataclass(frozen=True)
+class _OnRows:
+    """A kernel of several arrays as one of a single input, the numbers of its rows, and output."""
+
+    call: Call
+    kernel: Callable[..., Any]
+    given: list[Array]
+    outs: list[Array]
+    which: int
+
+    def __call__(self, numbers: Array, out: Array) -> None:
+        first, count = int(numbers[0]), len(out)
+        given = [x[first : first + len(numbers)] for x in self.given]
+        outs = [np.zeros((count, *o.shape[1:]), o.dtype) for o in self.outs]
+        outs[self.which] = out
+        self.call.run(self.kernel, given, outs, first)
+
+    @property
+    def _can_compile(self) -> bool:
+        return bool(getattr(self.kernel, "_can_compile", True))
+
+    @property
+    def py_func(self) -> _OnRows:
+        """The same in plain Python."""
+        plain = getattr(self.kernel, "py_func", self.kernel)
+        return _OnRows(self.call, plain, self.given, self.outs, self.which)
+
+
+def _as_matrices(arrays: list[Array], sizes: Sequence[int]) -> list[Array]:
+    return [x.reshape(len(x), size) for x, size in zip(arrays, sizes, strict=True)]
