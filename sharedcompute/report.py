@@ -77,7 +77,8 @@ def _program(work: Pass) -> Iterator[tuple[str, str]]:
     for step in work.steps:
         stage = step.stage
         halo = f", halo {stage.halo} rows, mode {stage.mode}" if stage.halo else ""
-        yield "", f"{stage.label} -> {step.specs[0].dtype}{halo}"
+        made = ", ".join(str(spec.dtype) for spec in step.specs)
+        yield "", f"{stage.label} -> {made}{halo}"
     for store in work.stores:
         yield "", f"keep {_kept(store, work)}"
     for output in work.reductions:

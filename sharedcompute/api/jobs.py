@@ -25,7 +25,7 @@ from sharedcompute.traits import traits_of
 
 
 def make_job(
-    source: Source,
+    source: Source | None,
     steps: tuple[Step, ...],
     output: Address | None,
     settings: Settings,

@@ -42,7 +42,9 @@ class Map(Described):
     """One row out for each row in, from that row, and where it has a halo from its neighbours.
 
     It may have several inputs and outputs: a kernel gets rows of each, inputs first. One without
-    parameters for outputs returns its results, a tuple of them where they are several. Either a `kernel`, or `build`, which lowers the operation to several stages (a separable filter
+    parameters for outputs returns its results, a tuple of them where they are several.
+
+    Either a `kernel`, or `build`, which lowers the operation to several stages (a separable filter
     is a chain of one-dimensional ones). `Stencil` is another name for it.
 
     Parameters

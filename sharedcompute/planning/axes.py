@@ -43,7 +43,7 @@ def _axes(node: Node, given: Sequence[Axes], source: Source | None) -> Axes:
     if isinstance(op, Read) and op.source is source:
         found = list(range(len(shape)))
     elif isinstance(op, Rowwise):
-        found = _after(op, node.inputs[0].spec.shape, given[0])
+        found = _after(op, node, given)
     elif isinstance(op, Elementwise):
         found = _together(node, given)
     elif isinstance(op, Reduce):
@@ -58,12 +58,15 @@ def _axes(node: Node, given: Sequence[Axes], source: Source | None) -> Axes:
     return found
 
 
-def _after(op: Rowwise, shape: tuple[int, ...], axes: Axes) -> Axes:
-    """Return the axes that rows have after a kernel."""
+def _after(op: Rowwise, node: Node, given: Sequence[Axes]) -> Axes:
+    """Return the axes that rows have after a kernel: of the first input that has some."""
+    pairs = list(zip(node.inputs[: op.rows], given, strict=False))
+    first, axes = next((p for p in pairs if any(a is not None for a in p[1])), pairs[0])
+    shape, row = first.spec.shape, node.spec.shape[1:]
     stage = op.stage
-    if stage.row_shape is None:
+    if shape[1:] == row and (stage.row_shape is None or not stage.new_axes):
         return axes
-    found = axes_that_stay(shape[1:], stage.row_shape)
+    found = axes_that_stay(shape[1:], row)
     gone = stage.new_axes
     return [axes[0], *(None if gone or a is None else axes[1 + a] for a in found)]
 

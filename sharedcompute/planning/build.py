@@ -24,7 +24,7 @@ from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, reduction
 from sharedcompute.planning.demand import Demand, has_rows, spaces
 from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.in_memory import ArraySink
-from sharedcompute.planning.job import ExpressionStep, FitStep, Job, operations_of
+from sharedcompute.planning.job import ExpressionStep, FitStep, Job, ResultStep, operations_of
 from sharedcompute.planning.job_graph import JobGraph, Wanted, sources_of
 from sharedcompute.planning.output import OutputSpec
 from sharedcompute.planning.passes import Pass
@@ -133,7 +133,7 @@ def _results(job: Job, graph: JobGraph) -> tuple[list[RowResult], list[Small]]:
             smalls.append(Small(wanted.node, wanted.step, wanted.name))
     if job.output is None:
         last = max((w.step for w in rows), default=None)
-        rows = [w for w in rows if _is_expression(job, w.step) or w.step == last]
+        rows = [w for w in rows if _is_returned(job, w.step) or w.step == last]
     else:
         rows = [w for w in rows if job.steps[w.step].save is not None]
     out = job.output
@@ -144,8 +144,8 @@ def _results(job: Job, graph: JobGraph) -> tuple[list[RowResult], list[Small]]:
     return found, [replace(small, sink=_small_sink(job, out, small)) for small in smalls]
 
 
-def _is_expression(job: Job, step: int) -> bool:
-    return isinstance(job.steps[step], ExpressionStep)
+def _is_returned(job: Job, step: int) -> bool:
+    return isinstance(job.steps[step], ExpressionStep | ResultStep)
 
 
 def _sink(job: Job, graph: JobGraph, wanted: Wanted) -> DatasetSink | ToMemory | ArraySink:
@@ -250,4 +250,5 @@ def _read_size(node: Node) -> int:
 
 
 def _purpose(job: Job) -> str:
-    return ", ".join(op.name for step in job.steps for op, _ in operations_of(step))
+    steps = [step for step in job.steps if not (isinstance(step, ResultStep) and step.result)]
+    return ", ".join(op.name for step in steps for op, _ in operations_of(step))

@@ -91,9 +91,7 @@ def _feed(node: Node) -> Source:
     return node.op.source if isinstance(node.op, Read) else Computed(node.key, node.spec)
 
 
-def _step(
-    node: Node, result: int, values: dict[str, int], inner: set[str], demand: Demand
-) -> Step:
+def _step(node: Node, result: int, values: dict[str, int], inner: set[str], demand: Demand) -> Step:
     if isinstance(node.op, Elementwise):
         fused = fuse(node, inner, demand)
         stage, rows, whole = fused.stage, fused.rows, fused.whole

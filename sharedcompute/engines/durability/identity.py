@@ -24,7 +24,14 @@ from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.in_memory import ArraySource
-from sharedcompute.planning.job import ExpressionStep, Job, ReduceStep, Step, operations_of
+from sharedcompute.planning.job import (
+    ExpressionStep,
+    Job,
+    ReduceStep,
+    ResultStep,
+    Step,
+    operations_of,
+)
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.structure import Repack
 
@@ -181,7 +188,8 @@ def _what(plan: Plan, task: Job | Repack) -> str:
     """Return the job for a person."""
     if isinstance(task, Repack):
         return f"repack of {Address(Path(task.file).name, task.path)}"
-    names = [_done(step) for step in task.steps]
+    steps = [step for step in task.steps if not (isinstance(step, ResultStep) and step.result)]
+    names = [_done(step) for step in steps]
     first = plan.inputs[0] if plan.inputs else None
     read = "an array in memory"
     if isinstance(first, DatasetSource):

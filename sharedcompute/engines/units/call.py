@@ -49,18 +49,23 @@ class Call:
             for out in outs:
                 # As a kernel may add up there; and never what stood in this memory before.
                 out[...] = 0
-        self.run(self._stage.kernel, given, outs, start)
+        self.run(self._stage.kernel, given, outs, start, self.args)
         # The first rows of all: whichever runner has these, on any engine, judges the same.
         if checked and start == 0 and not self._seen:
             self._seen = True
             self._check(given, outs)
 
     def run(
-        self, kernel: Callable[..., Any], given: list[Array], outs: list[Array], start: int
+        self,
+        kernel: Callable[..., Any],
+        given: list[Array],
+        outs: list[Array],
+        start: int,
+        args: Sequence[Any],
     ) -> None:
         """Call a kernel once."""
         stage = self._stage
-        args = (*self.args, start) if stage.rows else self.args
+        args = (*args, start) if stage.rows else args
         if stage.returns:
             store_returned(kernel(*given, *args), outs, start, stage.label)
             return
@@ -74,16 +79,15 @@ class Call:
 
     def _check(self, given: list[Array], outs: list[Array]) -> None:
         """Refuse a kernel that has not written all of its outputs, which hold the first rows."""
-        stage = self._stage
+        stage, args = self._stage, tuple(self.args)
         if len(given) == len(outs) == 1 and not stage.rows:
-            args = tuple(self.args)
             check_written(stage.kernel, given[0], outs[0], args, stage.halo, stage.label)
             return
         numbers = np.arange(len(given[0]))
         for which, out in enumerate(outs):
             name = stage.label if len(outs) == 1 else f"{stage.label}: output {which + 1}:"
             kernel = _OnRows(self, stage.kernel, given, outs, which)
-            check_written(kernel, numbers, out, (), stage.halo, name)
+            check_written(kernel, numbers, out, args, stage.halo, name, "each output")
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,12 @@ class _OnRows:
     outs: list[Array]
     which: int
 
-    def __call__(self, numbers: Array, out: Array) -> None:
+    def __call__(self, numbers: Array, out: Array, *args: Any) -> None:
         first, count = int(numbers[0]), len(out)
         given = [x[first : first + len(numbers)] for x in self.given]
         outs = [np.zeros((count, *o.shape[1:]), o.dtype) for o in self.outs]
         outs[self.which] = out
-        self.call.run(self.kernel, given, outs, first)
+        self.call.run(self.kernel, given, outs, first, args)
 
     @property
     def _can_compile(self) -> bool:
