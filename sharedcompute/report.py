@@ -68,8 +68,9 @@ def _job(plan: Plan) -> Iterator[tuple[str, str]]:
         if not isinstance(small.node.op, Reduce):
             spec = small.node.spec
             yield "then", f"{expression(small.node)} -> {shape(spec.shape)} {spec.dtype}"
-    strips = f"in strips of {plan.passes[-1].strip}"
-    yield "blocks", f"{len(blocks)} of {blocks.rows} rows, {strips}"
+    unit = plan.passes[-1].unit
+    strips = f"in strips of {plan.passes[-1].strip * unit}"
+    yield "blocks", f"{len(blocks)} of {blocks.rows * unit} rows, {strips}"
 
 
 def _program(work: Pass) -> Iterator[tuple[str, str]]:
@@ -143,7 +144,7 @@ def _into(into: Into) -> str:
 
 
 def _kept(store: Store, work: Pass) -> str:
-    spec, sink = work.spec(store.value), store.sink
+    spec, sink = work.stored(store), store.sink
     held = (
         f", held in {_into(sink.into)} until all rows are there" if isinstance(sink, Held) else ""
     )
@@ -245,8 +246,8 @@ def _job_record(plan: Plan) -> dict[str, object]:
         "load": plan.loads[0].into if plan.loads else None,
         "passes": [work.purpose for work in plan.passes],
         "blocks": len(plan.blocks),
-        "block_rows": plan.blocks.rows,
-        "strip_rows": plan.passes[-1].strip,
+        "block_rows": plan.blocks.rows * plan.passes[-1].unit,
+        "strip_rows": plan.passes[-1].strip * plan.passes[-1].unit,
         "engine": plan.engine,
         "workers": plan.workers,
         "threads": plan.options.threads,

@@ -91,7 +91,7 @@ def _can_take_rows(into: Array, source: Source) -> bool:
 def _check_into(into: Array, plan: Plan) -> None:
     """Refuse an array that the result does not fit."""
     last = plan.passes[-1]
-    spec = last.spec(last.stores[0].value)
+    spec = last.stored(last.stores[0])
     refuse_meaning(into)
     # Bytes in another order are put in order on their way.
     if (into.shape, into.dtype.newbyteorder("=")) != (spec.shape, spec.dtype):

@@ -136,8 +136,8 @@ class LastingWork(Work, Protocol):
     def sparse(self) -> bool:
         """True if a unit may leave out chunks that nobody ever wrote to."""
 
-    def box(self, number: int) -> tuple[slice, ...]:
-        """Return the box of a unit; all of the axes that are not named belong to it."""
+    def box(self, number: int, which: int = 0) -> tuple[slice, ...]:
+        """Return the box of a unit in result `which`; all axes that are not named belong to it."""
 
 
 class Party(Protocol):

@@ -134,10 +134,43 @@ def results(stage: Stage, *inputs: Node) -> tuple[Node, ...]:
             args.append(Argument(len(whole)))
             whole.append(needed)
     lowered = replace(stage, args=tuple(args))
+    given = tuple(grouped(x, stage.ratio[1], stage.label) for x in inputs)
     return tuple(
-        Node(Rowwise(lowered, len(inputs), result), (*inputs, *whole), spec)
-        for result, spec in enumerate(stage.results(inputs[0].spec))
+        ungrouped(Node(Rowwise(lowered, len(inputs), result), (*given, *whole), spec), stage)
+        for result, spec in enumerate(stage.results(given[0].spec))
     )
+
+
+def grouped(node: Node, size: int, label: str) -> Node:
+    """Return rows in groups of `size`, each of which is one row.
+
+    Raises
+    ------
+    InputError
+        Their number is no multiple of it.
+    """
+    if size == 1:
+        return node
+    n = node.spec.shape[0]
+    if n % size:
+        whole = n // size * size
+        raise InputError(
+            f"{label}: expected a multiple of {size} rows, got {n}: give a window of them, "
+            f"x[:{whole}]"
+        )
+    op, inputs = node.op, node.inputs
+    if isinstance(op, Rowwise) and op.stage.elementwise and len(inputs) == 1:
+        # What is read is put in groups as it is read.
+        inner = grouped(inputs[0], size, label)
+        return Node(op, (inner,), ArraySpec(inner.spec.shape, node.spec.dtype))
+    return reshape(node, (n // size, size, *node.spec.shape[1:]))
+
+
+def ungrouped(node: Node, stage: Stage) -> Node:
+    """Return the rows of a stage's groups as rows of their own."""
+    size = stage.ratio[0]
+    shape = node.spec.shape
+    return node if size == 1 else reshape(node, (shape[0] * size, *shape[2:]))
 
 
 def _needed(argument: object, rows: Node) -> Node | None:

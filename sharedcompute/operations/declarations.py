@@ -7,6 +7,7 @@ operation needs no new engine code.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -84,7 +85,10 @@ class Map(Described):
         How many arrays the kernel takes row by row, and how many it gives. A halo goes for all
         inputs, which have the same number of rows.
     rows : bool
-        The kernel's last argument is the number of the first row of `out`.
+        The kernel's last argument is the number of the first row of `x`, without its halo.
+    ratio : tuple of (int, int)
+        Rows out for rows in: (1, 2) gives one for each two. The kernel gets whole groups of rows,
+        and the input has a multiple of them.
 
     Raises
     ------
@@ -128,18 +132,39 @@ class Map(Described):
     inputs: int = 1
     outputs: int = 1
     rows: bool = False
+    ratio: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
+        self._check_ratio()
         for what, count in (("inputs", self.inputs), ("outputs", self.outputs)):
             if not isinstance(count, int) or count < 1:
                 raise InputError(
                     f"{self.name}: expected {what} to be a whole number from 1 on, got {count!r}"
                 )
-        if self.build and (self.inputs, self.outputs, self.rows) != (1, 1, False):
+        if self.build and (self.inputs, self.outputs, self.rows, *self.ratio) != (1, 1, 0, 1, 1):
             raise InputError(
-                f"{self.name}: expected a kernel for several inputs or outputs or for the numbers "
-                "of rows, got build: give a kernel"
+                f"{self.name}: expected a kernel for several inputs or outputs, the numbers of "
+                "rows or another count of them, got build: give a kernel"
             )
+
+    def _check_ratio(self) -> None:
+        """Keep the ratio as whole numbers.
+
+        Raises
+        ------
+        InputError
+            It is none.
+        """
+        try:
+            out, given = map(operator.index, self.ratio)
+        except (TypeError, ValueError):
+            out = given = 0
+        if min(out, given) < 1:
+            raise InputError(
+                f"{self.name}: expected ratio to be rows out for rows in, such as (1, 2), got "
+                f"{self.ratio!r}"
+            )
+        object.__setattr__(self, "ratio", (out, given))
 
     @property
     def kind(self) -> str:
@@ -174,6 +199,7 @@ class Map(Described):
             more=tuple(more),
             returns=self.is_returning(len(args)),
             rows=self.rows,
+            ratio=self.ratio,
         )
         return (stage,)
 

@@ -94,7 +94,10 @@ class Stage:
     returns : bool
         The kernel returns its results, and is called without outputs.
     rows : bool
-        Its last argument is the number of the first row of `out`.
+        Its last argument is the number of the first row of `x`, without its halo.
+    ratio : tuple of (int, int)
+        Rows out for rows in. The kernel gets whole groups of rows; in a pass each is one row, with
+        an axis for the rows in it where they are several.
     """
 
     label: str
@@ -112,12 +115,19 @@ class Stage:
     more: tuple[RowSpec, ...] = ()
     returns: bool = False
     rows: bool = False
+    ratio: tuple[int, int] = (1, 1)
+
+    @property
+    def reach(self) -> int:
+        """The halo in groups of rows."""
+        return -(-self.halo // self.ratio[1])
 
     def results(self, spec: ArraySpec) -> tuple[ArraySpec, ...]:
-        """Return what all results are for a first input of `spec`."""
-        row = spec.shape[1:] if self.row_shape is None else self.row_shape
+        """Return what all results are for a first input of `spec`, both in groups of rows."""
+        out, given = (() if count == 1 else (count,) for count in self.ratio)
+        row = spec.shape[1 + len(given) :] if self.row_shape is None else self.row_shape
         each = (RowSpec(self.dtype, row), *self.more)
-        return tuple(ArraySpec((spec.shape[0], *made.shape), made.dtype) for made in each)
+        return tuple(ArraySpec((spec.shape[0], *out, *made.shape), made.dtype) for made in each)
 
 
 def is_ours(kernel: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,15 @@ from sharedcompute.planning.budget.blocks import choose_blocks, followed
 from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
 from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, reduction_of
-from sharedcompute.planning.demand import Demand, has_rows, spaces
+from sharedcompute.planning.demand import (
+    Demand,
+    has_rows,
+    is_read_in_groups,
+    rows_in_groups,
+    spaces,
+)
 from sharedcompute.planning.fit import FitPart, Iterate
+from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.in_memory import ArraySink
 from sharedcompute.planning.job import ExpressionStep, FitStep, Job, ResultStep, operations_of
 from sharedcompute.planning.job_graph import JobGraph, Wanted, sources_of
@@ -31,7 +38,7 @@ from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.phases import phases_of
 from sharedcompute.planning.plan import Plan, Small
 from sharedcompute.planning.planned import ToMemory
-from sharedcompute.planning.program import program
+from sharedcompute.planning.program import feed_of, program
 from sharedcompute.planning.scratch import scratch_folder
 from sharedcompute.rows import Blocks
 
@@ -69,9 +76,15 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
         _reads(job, graph),
         tuple(smalls),
         demand.whole,
-        {result.step: result.node for result in results},
+        _row_nodes(graph, results),
         graph.fitted,
     )
+
+
+def _row_nodes(graph: JobGraph, results: Sequence[RowResult]) -> dict[int, Node]:
+    """Return the results that have rows, by step."""
+    steps = {result.step for result in results}
+    return {w.step: w.node for w in graph.wanted if w.step in steps}
 
 
 def _spaces(demand: Demand) -> list[int]:
@@ -127,7 +140,8 @@ def _results(job: Job, graph: JobGraph) -> tuple[list[RowResult], list[Small]]:
     for node in ordered([wanted.node for wanted in graph.wanted]):
         known[node.key] = has_rows(node, known)
     for wanted in graph.wanted:
-        if known[wanted.node.key]:
+        inner = rows_in_groups(wanted.node)
+        if known[wanted.node.key] or (inner is not None and known[inner.key]):
             rows.append(wanted)
         else:
             smalls.append(Small(wanted.node, wanted.step, wanted.name))
@@ -140,8 +154,17 @@ def _results(job: Job, graph: JobGraph) -> tuple[list[RowResult], list[Small]]:
     if out is not None and (rows or any(isinstance(s, FitStep) and s.save for s in job.steps)):
         # Chunks are for reductions only where no step saves rows.
         out = replace(out, chunks=None)
-    found = [RowResult(w.node, w.step, _sink(job, graph, w)) for w in rows]
+    found = [_row_result(job, graph, w, known) for w in rows]
     return found, [replace(small, sink=_small_sink(job, out, small)) for small in smalls]
+
+
+def _row_result(job: Job, graph: JobGraph, wanted: Wanted, known: Mapping[str, bool]) -> RowResult:
+    """Return a result that has rows; those of groups are stored as the groups come."""
+    sink = _sink(job, graph, wanted)
+    inner = None if known[wanted.node.key] else rows_in_groups(wanted.node)
+    if inner is None:
+        return RowResult(wanted.node, wanted.step, sink)
+    return RowResult(inner, wanted.step, sink, inner.spec.shape[1])
 
 
 def _is_returned(job: Job, step: int) -> bool:
@@ -182,8 +205,10 @@ def _blocks(
     nodes = [n for n in demand.by_rows.values() if n.spec.shape[0] == rows]
     row_bytes = max(node.spec.row_bytes for node in nodes)
     stored = [r for r in results if r.node.spec.shape[0] == rows]
-    written = math.lcm(1, *(followed_by(result.sink, result.node.spec) for result in stored))
-    read = _followed([n.op.source for n in nodes if isinstance(n.op, Read)], row_bytes)
+    written = math.lcm(1, *(followed_by(r.sink, r.node.spec, r.group) for r in stored))
+    feeds = [feed_of(n) for n in nodes if isinstance(n.op, Read) or is_read_in_groups(n)]
+    read = _followed(feeds, row_bytes)
+    unit = max((feed.shape[1] for feed in feeds if plain(feed) is not feed), default=1)
     # Chunks of the output must be whole; those of the input had better be.
     alignment = math.lcm(read, written)
     if alignment > read and alignment * row_bytes > ALIGNED_BYTES:
@@ -197,7 +222,7 @@ def _blocks(
         halo=_halo(nodes, demand),
         state_bytes=used,
         kept_bytes=kept,
-        block_rows=options.block_rows,
+        block_rows=options.block_rows and -(-options.block_rows // unit),
         strip_rows=fit.operation.strip_rows if fit else 1,
     )
 
@@ -212,6 +237,7 @@ def _followed(sources: Sequence[Source], row_bytes: int) -> int:
 
 
 def _decoding_nbytes(source: Source) -> int:
+    source = plain(source)
     return source.nbytes if isinstance(source, DatasetSource) and source.filtered else 0
 
 
@@ -220,7 +246,7 @@ def _halo(nodes: Sequence[Node], demand: Demand) -> int:
     halos: dict[str, int] = {}
     for node in nodes:
         inputs = [] if demand.is_fed(node) else demand.row_inputs(node)
-        own = node.op.stage.halo if isinstance(node.op, Rowwise) else 0
+        own = node.op.stage.reach if isinstance(node.op, Rowwise) else 0
         halos[node.key] = own + max((halos[i.key] for i in inputs), default=0)
     return max(halos.values())
 

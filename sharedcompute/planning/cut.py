@@ -28,11 +28,14 @@ class RowResult:
     step : int
         Which step of the job has it.
     sink : Sink, DatasetSink or ToMemory
+    group : int
+        Rows of the sink for each row of the node.
     """
 
     node: Node
     step: int
     sink: Sink | PlannedSink
+    group: int = 1
 
 
 def reduction_of(node: Node) -> Reduction:
@@ -100,7 +103,7 @@ def _pass(
 ) -> Pass:
     targets = [*(n.inputs[0] for n in reduced), *kept, *(result.node for result in stored)]
     made = program(targets, demand)
-    stores = [Store(made.values[r.node.key], r.sink, r.step) for r in stored]
+    stores = [Store(made.values[r.node.key], r.sink, r.step, group=r.group) for r in stored]
     stores += [Store(made.values[n.key], ToMemory(n.spec), None, n.key) for n in kept]
     outputs = [
         ReductionOutput(made.values[n.inputs[0].key], reduction_of(n), n.key, is_exact(n))

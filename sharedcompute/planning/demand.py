@@ -8,6 +8,7 @@ of the longest chain of reductions that rows need, and one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
@@ -32,13 +33,31 @@ def has_rows(node: Node, known: dict[str, bool]) -> bool:
     op, inputs = node.op, node.inputs
     if not node.spec.shape or isinstance(op, Constant | Model):
         return False
-    if isinstance(op, Read | Rowwise):
+    if isinstance(op, Read | Rowwise) or is_read_in_groups(node):
         return True
     if isinstance(op, Elementwise):
         return any(known[i.key] and is_aligned(i, node) for i in inputs)
     if isinstance(op, Reduce):
         return 0 not in op.axes and not op.exact and known[inputs[0].key]
     return _keeps_rows(node) and all(known[i.key] for i in inputs)
+
+
+def is_read_in_groups(node: Node) -> bool:
+    """Return whether a node is what is read, with several rows of it as one."""
+    op = node.op
+    if not isinstance(op, Reshape) or not isinstance(node.inputs[0].op, Read):
+        return False
+    given, made = node.inputs[0].spec.shape, op.shape
+    return made[2:] == given[1:] and made[:1] != given[:1] and math.prod(made[:2]) == given[0]
+
+
+def rows_in_groups(node: Node) -> Node | None:
+    """Return the node whose rows are groups of rows of another one; None where there is none."""
+    if not isinstance(node.op, Reshape):
+        return None
+    given, made = node.inputs[0].spec.shape, node.op.shape
+    is_so = given[2:] == made[1:] and given[:1] != made[:1] and math.prod(given[:2]) == made[0]
+    return node.inputs[0] if is_so else None
 
 
 def is_aligned(given: Node, node: Node) -> bool:
@@ -111,7 +130,8 @@ class Demand:
 
     def is_fed(self, node: Node) -> bool:
         """Return whether a row-shaped node is a feed: read, or computed as a whole before."""
-        return isinstance(node.op, Read) or not self._natural[node.key]
+        read = isinstance(node.op, Read) or is_read_in_groups(node)
+        return read or not self._natural[node.key]
 
     def _mark(self, rows: set[str], wholes: set[str]) -> None:
         for node in reversed(self._order):
@@ -146,7 +166,7 @@ class Demand:
             if key in self.whole:
                 self.ready[key] = self._ready(node)
             if key in self.by_rows and self.is_fed(node):
-                self.level[key] = 0 if isinstance(node.op, Read) else self.ready[key]
+                self.level[key] = 0 if self._natural[key] else self.ready[key]
 
     def _after(self, node: Node) -> int:
         levels = [

@@ -18,6 +18,7 @@ from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.reductions.tally import Tally, tallies
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.operations.stages import Stage, is_ours
+from sharedcompute.planning.grouped import Grouped
 from sharedcompute.planning.planned import Computed, Held, PlannedSink, ToMemory
 from sharedcompute.rows import Blocks
 
@@ -79,12 +80,15 @@ class Store:
         Which step of the job has this result.
     key : str
         Of the node whose value it is, where later passes read it.
+    group : int
+        Rows of the sink for each row of the value: they are groups of rows.
     """
 
     value: int
     sink: Sink | PlannedSink
     step: int | None = None
     key: str = ""
+    group: int = 1
 
     @property
     def target(self) -> Sink:
@@ -179,7 +183,7 @@ class Pass:
     @property
     def lasts(self) -> bool:
         """Whether a block is done for good: what is held until all rows are there is not."""
-        return not any(isinstance(store.sink, Held) for store in self.stores)
+        return not any(isinstance(store.sink, Held) or store.step is None for store in self.stores)
 
     @cached_property
     def specs(self) -> tuple[ArraySpec, ...]:
@@ -190,6 +194,19 @@ class Pass:
     def spec(self, value: int) -> ArraySpec:
         """Return shape and dtype of a value."""
         return self.specs[value]
+
+    def stored(self, store: Store) -> ArraySpec:
+        """Return shape and dtype of what a store keeps."""
+        spec = self.specs[store.value]
+        if store.group == 1:
+            return spec
+        groups, size, *row = spec.shape
+        return ArraySpec((groups * size, *row), spec.dtype)
+
+    @property
+    def unit(self) -> int:
+        """Rows of the input for each row of the pass: more than one where they are groups."""
+        return max((feed.size for feed in self.feeds if isinstance(feed, Grouped)), default=1)
 
     @cached_property
     def made_by(self) -> Mapping[int, Step]:
@@ -206,7 +223,7 @@ class Pass:
             # One call gives the same rows of all its results.
             halos[made] = [around] * len(step.specs)
             for value in step.inputs:
-                halos[value] = max(halos[value], around + step.stage.halo)
+                halos[value] = max(halos[value], around + step.stage.reach)
         return tuple(halos)
 
     @property

@@ -22,8 +22,9 @@ from sharedcompute.graph.node import (
 from sharedcompute.graph.ports import Source
 from sharedcompute.operations.specs import Array
 from sharedcompute.operations.stages import Argument, Stage
-from sharedcompute.planning.demand import Demand
+from sharedcompute.planning.demand import Demand, is_read_in_groups
 from sharedcompute.planning.fusing import fuse, inner_nodes
+from sharedcompute.planning.grouped import Grouped
 from sharedcompute.planning.passes import Operand, Step
 from sharedcompute.planning.planned import Computed
 
@@ -52,7 +53,7 @@ def program(targets: Sequence[Node], demand: Demand) -> Program:
     for node in nodes:
         if demand.is_fed(node):
             made.values[node.key] = len(made.feeds)
-            made.feeds.append(_feed(node))
+            made.feeds.append(feed_of(node))
     inner = inner_nodes(nodes, {node.key for node in targets}, demand)
     count = len(made.feeds)
     calls: dict[str, int] = {}
@@ -87,8 +88,15 @@ def _needed(targets: Sequence[Node], demand: Demand) -> list[Node]:
     return [node for node in demand.by_rows.values() if node.key in wanted]
 
 
-def _feed(node: Node) -> Source:
-    return node.op.source if isinstance(node.op, Read) else Computed(node.key, node.spec)
+def feed_of(node: Node) -> Source:
+    """Return the source of a node that is read, or computed as a whole before."""
+    if isinstance(node.op, Read):
+        return node.op.source
+    if is_read_in_groups(node):
+        inner = node.inputs[0].op
+        assert isinstance(inner, Read)
+        return Grouped(inner.source, node.spec.shape[1])
+    return Computed(node.key, node.spec)
 
 
 def _step(node: Node, result: int, values: dict[str, int], inner: set[str], demand: Demand) -> Step:

@@ -52,8 +52,9 @@ def tried(operation: Map, params: Params, inputs: Sequence[Node], *, count: bool
     args = operation.arguments_for(params, *specs)
     if not operation.is_returning(len(args)):
         return operation
-    rows = min(TRIED, specs[0].rows)
-    given = [_with_halo(operation, node, rows) for node in inputs]
+    groups = min(TRIED, specs[0].rows // operation.ratio[1])
+    rows, given_rows = (groups * count for count in operation.ratio)
+    given = [_with_halo(operation, node, given_rows) for node in inputs]
     # It warns of these rows when they are computed.
     with np.errstate(all="ignore"):
         returned: Any = kernel(*given, *args, *((0,) if operation.rows else ()))

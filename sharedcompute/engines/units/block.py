@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sharedcompute.engines.engine import Deliver, Left
 from sharedcompute.engines.units.call import Call
@@ -49,6 +50,7 @@ class _Kept:
     def __init__(self, number: int, keep: Store) -> None:
         self.number = number
         self.value = keep.value
+        self._group = keep.group
         self.writer = keep.target.open()
         self.array = self.writer if isinstance(self.writer, ArrayWriter) else None
         self.stored_dtype: DType | None = getattr(keep.sink, "stored_dtype", None)
@@ -58,12 +60,22 @@ class _Kept:
         """Begin a block."""
         self.crc = 0
         if self.array is not None:
-            self.array.begin((slice(*rows),))
+            start, stop = rows
+            self.array.begin((slice(start * self._group, stop * self._group),))
 
     def write(self, start: int, rows: Array) -> Sequence[EncodedChunk]:
         """Write rows, and add them to the checksum."""
         self.check(rows)
-        return self.writer.write(start, rows)
+        if self._group > 1:
+            rows = rows.reshape(-1, *rows.shape[2:])
+        return self.writer.write(start * self._group, rows)
+
+    def place(self, rows: Rows) -> Array:
+        """Return the place of some rows in the array that keeps them."""
+        assert self.array is not None
+        group = self._group
+        place = self.array.place(rows.start * group, rows.stop * group)
+        return place if group == 1 else place.reshape(rows.size, group, *place.shape[1:])
 
     def left(self) -> Array | None:
         """Return the rows of the block, if they have to travel."""
@@ -178,7 +190,8 @@ class BlockRunner:
         return BlockDone(
             self._rank,
             block,
-            *rows,
+            rows.start * self._work.unit,
+            rows.stop * self._work.unit,
             self._work.block_nbytes(block),
             began,
             clock.read,
@@ -254,23 +267,42 @@ class BlockRunner:
         return self._latest[value][1]
 
     def _input(self, value: int, rows: Rows, step: Step) -> Array:
-        return self._extended(value, rows, step) if step.stage.halo else self._rows(value, rows)
+        """Return the rows that a step takes of a value for some of its results."""
+        if step.stage.halo:
+            return self._extended(value, rows, step)
+        given = self._rows(value, rows)
+        return given if step.stage.ratio[1] == 1 else _flat(given)
 
     def _extended(self, value: int, rows: Rows, step: Step) -> Array:
         """Return rows with the halo of a step, made up where it reaches over an edge."""
-        stage = step.stage
-        lo, hi = rows.start - stage.halo, rows.stop + stage.halo
-        if lo >= 0 and hi <= self._rows_in_all:
-            return self._rows(value, Rows(lo, hi))
-        at = extension(lo, hi, self._rows_in_all, stage.mode)
-        key = ("extended", step.result, value)
-        out = self._scratch.take(key, hi - lo, self._work.spec(value))
-        for where, run in row_runs(at):
-            # "clip": with "raise" NumPy goes through a second buffer, and all rows are inside.
-            np.take(self._rows(value, run), at[where] - run.start, 0, out[where], mode="clip")
-        out[at == CONSTANT] = stage.cval
+        stage, size = step.stage, step.stage.ratio[1]
+        lo, hi = rows.start * size - stage.halo, rows.stop * size + stage.halo
+        if lo >= 0 and hi <= self._rows_in_all * size:
+            return self._rows_in_groups(value, Rows(lo, hi), size)
+        at = extension(lo, hi, self._rows_in_all * size, stage.mode)
+        spec = self._work.spec(value)
+        if size > 1:
+            spec = ArraySpec((0, *spec.shape[2:]), spec.dtype)
+        out = self._scratch.take(("extended", step.result, value), hi - lo, spec)
+        self._fill(out, value, at, step)
         out.flags.writeable = False
         return out
+
+    def _fill(self, out: Array, value: int, at: NDArray[np.int64], step: Step) -> None:
+        """Fill `out` with the rows of a value at some positions, as `extension` gives them."""
+        for where, run in row_runs(at):
+            # "clip": with "raise" NumPy goes through a second buffer, and all rows are inside.
+            rows = self._rows_in_groups(value, run, step.stage.ratio[1])
+            np.take(rows, at[where] - run.start, 0, out[where], mode="clip")
+        out[at == CONSTANT] = step.stage.cval
+
+    def _rows_in_groups(self, value: int, rows: Rows, size: int) -> Array:
+        """Return rows of a value that has them in groups of `size`."""
+        if size == 1:
+            return self._rows(value, rows)
+        first, last = rows.start // size, -(-rows.stop // size)
+        flat = _flat(self._rows(value, Rows(first, last)))
+        return flat[rows.start - first * size : rows.stop - first * size]
 
     def _beyond(self, value: int, rows: Rows) -> Array:
         """Return rows that lie outside of what a strip needs: of the other edge, where it wraps.
@@ -282,15 +314,15 @@ class BlockRunner:
                 self._others[value] = self._work.feeds[value].open()
             return self._others[value].read(*rows).copy()
         step = self._work.made_by[value]
+        halo, size = step.stage.halo, step.stage.ratio[1]
+        n = self._rows_in_all * size
+        at = extension(rows.start * size - halo, rows.stop * size + halo, n, step.stage.mode)
         given = []
         for i in step.inputs:
-            halo = step.stage.halo
-            at = extension(rows.start - halo, rows.stop + halo, self._rows_in_all, step.stage.mode)
             spec = self._work.spec(i)
-            taken = np.full((len(at), *spec.shape[1:]), step.stage.cval, spec.dtype)
-            for where, run in row_runs(at):
-                np.take(self._rows(i, run), at[where] - run.start, 0, taken[where], mode="clip")
-            given.append(taken)
+            row = spec.shape[1:] if size == 1 else spec.shape[2:]
+            given.append(np.empty((len(at), *row), spec.dtype))
+            self._fill(given[-1], i, at, step)
         outs = [np.empty((rows.size, *spec.shape[1:]), spec.dtype) for spec in step.specs]
         self._calls[step.result](given, outs, rows.start, checked=False)
         return outs[value - step.result]
@@ -299,12 +331,16 @@ class BlockRunner:
         """Return the place that a step writes to: in the array that keeps it, where it can."""
         kept = self._places.get(value)
         if kept is not None and rows == self._strip:
-            assert kept.array is not None
-            return kept.array.place(*rows)
+            return kept.place(rows)
         return self._scratch.take(value, rows.size, self._work.spec(value))
 
     def _call_of(self, step: Step) -> Call:
         return Call(step, tuple(self._work.spec(value).row_size for value in step.inputs))
+
+
+def _flat(groups: Array) -> Array:
+    """Return groups of rows as rows."""
+    return groups.reshape(-1, *groups.shape[2:])
 
 
 def _has(have: Rows, rows: Rows) -> bool:

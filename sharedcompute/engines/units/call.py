@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sharedcompute.operations.specs import Array
-from sharedcompute.operations.stages import is_ours
+from sharedcompute.operations.stages import Stage, is_ours
 from sharedcompute.planning.passes import Step
 from sharedcompute.team.programs.several import check_nothing_returned, store_returned
 from sharedcompute.validation.kernels import check_returned, check_written
@@ -42,14 +42,17 @@ class Call:
         self, given: list[Array], outs: list[Array], start: int, *, checked: bool = True
     ) -> None:
         """Compute rows from row `start` on."""
+        out_rows, in_rows = self._stage.ratio
+        if out_rows > 1:
+            outs = [out.reshape(-1, *out.shape[2:]) for out in outs]
         if self._stage.matrix:
-            given = _as_matrices(given, self._row_sizes)
-            outs = _as_matrices(outs, [spec.row_size for spec in self._step.specs])
+            given = _as_matrices(given, [size // in_rows for size in self._row_sizes])
+            outs = _as_matrices(outs, [s.row_size // out_rows for s in self._step.specs])
         if not self._ours:
             for out in outs:
                 # As a kernel may add up there; and never what stood in this memory before.
                 out[...] = 0
-        self.run(self._stage.kernel, given, outs, start, self.args)
+        self.run(self._stage.kernel, given, outs, start * in_rows, self.args)
         # The first rows of all: whichever runner has these, on any engine, judges the same.
         if checked and start == 0 and not self._seen:
             self._seen = True
@@ -80,42 +83,46 @@ class Call:
     def _check(self, given: list[Array], outs: list[Array]) -> None:
         """Refuse a kernel that has not written all of its outputs, which hold the first rows."""
         stage, args = self._stage, tuple(self.args)
-        if len(given) == len(outs) == 1 and not stage.rows:
+        if len(given) == len(outs) == 1 and not stage.rows and stage.ratio == (1, 1):
             check_written(stage.kernel, given[0], outs[0], args, stage.halo, stage.label)
             return
-        numbers = np.arange(len(given[0]))
+        size = stage.ratio[0]
         for which, out in enumerate(outs):
             name = stage.label if len(outs) == 1 else f"{stage.label}: output {which + 1}:"
-            kernel = _OnRows(self, stage.kernel, given, outs, which)
-            check_written(kernel, numbers, out, args, stage.halo, name, "each output")
+            kernel = _InGroups(self, stage, given, outs, which)
+            groups = out if size == 1 else out.reshape(-1, size, *out.shape[1:])
+            numbers = np.arange(len(groups))
+            check_written(kernel, numbers, groups, args, 0, name, "each output")
 
 
 @dataclass(frozen=True)
-class _OnRows:
-    """A kernel of several arrays as one of a single input, the numbers of its rows, and output."""
+class _InGroups:
+    """A kernel as one of a single input, the numbers of groups of rows, and a single output."""
 
     call: Call
-    kernel: Callable[..., Any]
+    stage: Stage
     given: list[Array]
     outs: list[Array]
     which: int
 
     def __call__(self, numbers: Array, out: Array, *args: Any) -> None:
-        first, count = int(numbers[0]), len(out)
-        given = [x[first : first + len(numbers)] for x in self.given]
-        outs = [np.zeros((count, *o.shape[1:]), o.dtype) for o in self.outs]
-        outs[self.which] = out
-        self.call.run(self.kernel, given, outs, first, args)
+        out_rows, in_rows = self.stage.ratio
+        first, count = int(numbers[0]), len(numbers)
+        end = (first + count) * in_rows + 2 * self.stage.halo
+        given = [x[first * in_rows : end] for x in self.given]
+        outs = [np.zeros((count * out_rows, *o.shape[1:]), o.dtype) for o in self.outs]
+        outs[self.which] = out.reshape(outs[self.which].shape)
+        self.call.run(self.stage.kernel, given, outs, first * in_rows, args)
 
     @property
     def _can_compile(self) -> bool:
-        return bool(getattr(self.kernel, "_can_compile", True))
+        return bool(getattr(self.stage.kernel, "_can_compile", True))
 
     @property
-    def py_func(self) -> _OnRows:
+    def py_func(self) -> _InGroups:
         """The same in plain Python."""
-        plain = getattr(self.kernel, "py_func", self.kernel)
-        return _OnRows(self.call, plain, self.given, self.outs, self.which)
+        plain = getattr(self.stage.kernel, "py_func", self.stage.kernel)
+        return replace(self, stage=replace(self.stage, kernel=plain))
 
 
 def _as_matrices(arrays: list[Array], sizes: Sequence[int]) -> list[Array]:

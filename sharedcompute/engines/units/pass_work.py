@@ -16,6 +16,7 @@ from sharedcompute.events import Listener
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
 from sharedcompute.operations.reductions.tally import CACHED, Tally
 from sharedcompute.operations.specs import State
+from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.in_memory import ArraySink, expect_reachable
 from sharedcompute.planning.passes import Pass
 from sharedcompute.rows import Rows
@@ -75,9 +76,9 @@ class PassWork:
     def accept(self, left: Left) -> None:
         """Put rows and states of a block that travelled in their places."""
         block = left.event.block
-        for keep, rows in zip(self.work.stores, left.rows, strict=False):
+        for which, (keep, rows) in enumerate(zip(self.work.stores, left.rows, strict=False)):
             if rows is not None and isinstance(keep.sink, ArraySink):
-                keep.sink.open().begin(self.box(block))[...] = rows
+                keep.sink.open().begin(self.box(block, which))[...] = rows
         for mine, theirs in zip(self.states or (), left.states, strict=False):
             for name, values in (theirs or {}).items():
                 mine[name][block] = values
@@ -97,14 +98,17 @@ class PassWork:
         return len(self.work.blocks)
 
     def rows(self, number: int) -> Rows:
-        """Return the rows of a block."""
-        return self.work.blocks[number]
+        """Return the rows of a block, as the input has them."""
+        start, stop = self.work.blocks[number]
+        return Rows(start * self.work.unit, stop * self.work.unit)
 
     sparse = False
 
-    def box(self, number: int) -> tuple[slice, ...]:
-        """Return the rows of a block, with all their columns."""
-        return (slice(*self.rows(number)),)
+    def box(self, number: int, which: int = 0) -> tuple[slice, ...]:
+        """Return the rows of a block in one of the results, with all their columns."""
+        start, stop = self.work.blocks[number]
+        group = self.work.stores[which].group if self.work.stores else 1
+        return (slice(start * group, stop * group),)
 
     def nbytes(self, number: int) -> int:
         """Return the bytes of a block in the source."""
@@ -113,7 +117,7 @@ class PassWork:
     def warm_up(self) -> None:
         """Compile the kernels of the pass."""
         for feed in self.work.feeds:
-            warm_up_coding(feed, *(store.sink for store in self.work.stores))
+            warm_up_coding(plain(feed), *(store.sink for store in self.work.stores))
         warm_up(self.work)
 
     def open(self, rank: int, deliver: Deliver) -> BlockRunner:
