@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from sharedcompute.events import BlockDone, BlocksRestored, Event, PassStarted, WorkerReplaced
-from sharedcompute.graph.node import Reduce
+from sharedcompute.graph.node import Gather, Reduce
 from sharedcompute.graph.ports import Source
 from sharedcompute.graph.text import text as expression
 from sharedcompute.hdf5.filters.pipeline import Pipeline
@@ -65,7 +65,7 @@ def _job(plan: Plan) -> Iterator[tuple[str, str]]:
         yield f"pass {number}", work.purpose
         yield from _program(work)
     for small in plan.smalls:
-        if not isinstance(small.node.op, Reduce):
+        if not isinstance(small.node.op, Reduce | Gather):
             spec = small.node.spec
             yield "then", f"{expression(small.node)} -> {shape(spec.shape)} {spec.dtype}"
     unit = plan.passes[-1].unit
@@ -82,6 +82,9 @@ def _program(work: Pass) -> Iterator[tuple[str, str]]:
         yield "", f"{stage.label} -> {made}{halo}"
     for store in work.stores:
         yield "", f"keep {_kept(store, work)}"
+    for gather in work.gathers:
+        made = ", ".join(f"{shape(s.shape[1:])} {s.dtype}" for s in gather.step.specs)
+        yield "", f"{gather.step.stage.label} -> any number of rows of {made}"
     for output in work.reductions:
         over = "all elements" if output.reduction.over_all else "rows"
         yield "", f"reduce {output.reduction.operation.name} over {over}"

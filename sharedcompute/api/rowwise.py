@@ -91,6 +91,10 @@ def _can_take_rows(into: Array, source: Source) -> bool:
 def _check_into(into: Array, plan: Plan) -> None:
     """Refuse an array that the result does not fit."""
     last = plan.passes[-1]
+    if not last.stores:
+        raise InputError(
+            "output: expected FILE::PATH, or none, for a variable number of rows, got an array"
+        )
     spec = last.stored(last.stores[0])
     refuse_meaning(into)
     # Bytes in another order are put in order on their way.

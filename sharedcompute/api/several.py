@@ -172,6 +172,10 @@ def plan_several(
     steps = calling(named, params, tuple(sources) if several else (), places.saves(named.outputs))
     job = make_job(None if several else sources[0], steps, places.output, settings)
     plan = make_plan(job, settings)
+    if places.arrays and named.variable:
+        raise InputError(
+            "output: expected FILE::PATH, or none, for a variable number of rows, got arrays"
+        )
     for step, array in enumerate(places.arrays):
         _check_array(array, plan.row_nodes[step].spec)
     as_tuple = not places.one and (places.count > 0 or named.outputs > 1)

@@ -48,11 +48,14 @@ class Left:
         Rows for the parent to put in place, one for each result; none where they are there.
     states : tuple of (State or None)
         States of the unit, one for each tally; none where they are in place.
+    gathered : tuple of (tuple of ndarray)
+        Rows of any number, one for each result of each kernel that gives such. They always travel.
     """
 
     event: BlockDone
     rows: tuple[Array | None, ...] = ()
     states: tuple[State | None, ...] = ()
+    gathered: tuple[tuple[Array, ...], ...] = ()
 
     @property
     def in_place(self) -> bool:

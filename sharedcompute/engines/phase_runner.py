@@ -126,6 +126,10 @@ class PhaseRunner:
                     self._values.put(planned.key, array)
                 else:
                     self._found.arrays[planned.step] = array
+        for number, gather in enumerate(phase.gathers):
+            for result, key in enumerate(gather.keys):
+                if key:
+                    self._values.put(key, work.rows_gathered(number, result))
         for output, values in _reduced(phase, states):
             self._values.add(output.key, values)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sharedcompute.engines.durability.lineage import record
 from sharedcompute.engines.fits.run import FitOutcome
 from sharedcompute.engines.output import Found, PlanOutput, Reduced
-from sharedcompute.graph.node import Node, Reduce
+from sharedcompute.graph.node import Gather, Node, Reduce
 from sharedcompute.hdf5.copying import metadata
 from sharedcompute.hdf5.format.cf import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.format.dimensions import Axes
@@ -159,7 +159,7 @@ class Results(PlanOutput):
                 axes=self._axes(node) if axes is None else axes,
                 # The results of a fit are no values of the input's variable; what the numbers of
                 # an expression mean, nobody knows.
-                attributes=_is_of_one(job, number),
+                attributes=_is_of_one(job, number) and not isinstance(node.op, Gather),
                 file_attributes=self._file.fresh,
                 leave_out=_no_longer_true(job, number, node),
             )

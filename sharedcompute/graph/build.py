@@ -13,6 +13,7 @@ from sharedcompute.graph.node import (
     Attributes,
     Constant,
     Elementwise,
+    Gather,
     Model,
     Node,
     Permute,
@@ -135,9 +136,16 @@ def results(stage: Stage, *inputs: Node) -> tuple[Node, ...]:
             whole.append(needed)
     lowered = replace(stage, args=tuple(args))
     given = tuple(grouped(x, stage.ratio[1], stage.label) for x in inputs)
+    specs = stage.results(given[0].spec)
+    if stage.variable:
+        none = [ArraySpec((0, *spec.shape[1:]), spec.dtype) for spec in specs]
+        return tuple(
+            Node(Gather(lowered, len(inputs), result), (*given, *whole), spec)
+            for result, spec in enumerate(none)
+        )
     return tuple(
         ungrouped(Node(Rowwise(lowered, len(inputs), result), (*given, *whole), spec), stage)
-        for result, spec in enumerate(stage.results(given[0].spec))
+        for result, spec in enumerate(specs)
     )
 
 

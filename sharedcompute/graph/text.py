@@ -9,6 +9,7 @@ import numpy as np
 from sharedcompute.graph.node import (
     Constant,
     Elementwise,
+    Gather,
     Join,
     Model,
     Node,
@@ -70,14 +71,14 @@ def _piece(node: Node, given: Sequence[Piece]) -> Piece:
         case Model():
             return Piece(op.name)
     name, args = _call(op, [piece.text for piece in given])
-    which = f"[{op.result}]" if isinstance(op, Rowwise) and op.stage.more else ""
+    which = f"[{op.result}]" if isinstance(op, Rowwise | Gather) and op.stage.more else ""
     return Piece(f"{name}({', '.join(args)}){which}")
 
 
 def _call(op: Op, args: list[str]) -> tuple[str, list[str]]:
     """Return the name of a function and its arguments."""
     match op:
-        case Rowwise():
+        case Rowwise() | Gather():
             whole = args[op.rows :]
             rest = (
                 whole[a.number] if isinstance(a, Argument) else _brief(a) for a in op.stage.args

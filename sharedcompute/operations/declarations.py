@@ -89,6 +89,10 @@ class Map(Described):
     ratio : tuple of (int, int)
         Rows out for rows in: (1, 2) gives one for each two. The kernel gets whole groups of rows,
         and the input has a multiple of them.
+    variable : bool
+        The kernel returns any number of rows for those that it gets, or yields them block by
+        block: events, peaks. The result has all of them in the order of the input. It is kept in
+        memory until the end.
 
     Raises
     ------
@@ -112,6 +116,13 @@ class Map(Described):
     >>> wind = sc.Map("wind", polar, inputs=2, outputs=2)
     >>> sc.map(wind, [np.array([3.0, 0.0]), np.array([4.0, 0.0])])
     (array([5., 0.]), array([0.92729522, 0.        ]))
+
+    The numbers of the rows above a threshold:
+
+    >>> def above(x, first):
+    ...     return first + np.flatnonzero(x > 2)
+    >>> sc.map(sc.Map("above", above, rows=True, variable=True), np.array([3.0, 1.0, 4.0]))
+    array([0, 2])
     """
 
     name: str
@@ -133,9 +144,14 @@ class Map(Described):
     outputs: int = 1
     rows: bool = False
     ratio: tuple[int, int] = (1, 1)
+    variable: bool = False
 
     def __post_init__(self) -> None:
         self._check_ratio()
+        if self.variable and (self.build or self.ratio != (1, 1)):
+            raise InputError(
+                f"{self.name}: expected variable without ratio and build, got both: leave one out"
+            )
         for what, count in (("inputs", self.inputs), ("outputs", self.outputs)):
             if not isinstance(count, int) or count < 1:
                 raise InputError(
@@ -200,6 +216,7 @@ class Map(Described):
             returns=self.is_returning(len(args)),
             rows=self.rows,
             ratio=self.ratio,
+            variable=self.variable,
         )
         return (stage,)
 
@@ -226,8 +243,8 @@ class Map(Described):
     def is_returning(self, args: int) -> bool:
         """Return whether the kernel returns its results; it has so many other arguments."""
         kernel = self.called
-        if is_ours(kernel):
-            return False
+        if self.variable or is_ours(kernel):
+            return self.variable
         from sharedcompute.team.map_arguments import fills  # noqa: PLC0415 - slow
 
         return not fills(kernel, self.inputs, self.outputs, args + self.rows)

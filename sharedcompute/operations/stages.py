@@ -98,6 +98,8 @@ class Stage:
     ratio : tuple of (int, int)
         Rows out for rows in. The kernel gets whole groups of rows; in a pass each is one row, with
         an axis for the rows in it where they are several.
+    variable : bool
+        The kernel returns, or yields, any number of rows.
     """
 
     label: str
@@ -116,6 +118,7 @@ class Stage:
     returns: bool = False
     rows: bool = False
     ratio: tuple[int, int] = (1, 1)
+    variable: bool = False
 
     @property
     def reach(self) -> int:

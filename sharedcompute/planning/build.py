@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from sharedcompute.graph.node import Model, Node, Read, Rowwise, ordered
+from sharedcompute.graph.node import Gather, Model, Node, Read, Rowwise, ordered
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.format.fill_value import ZEROS
 from sharedcompute.hdf5.reading.source import DatasetSource
@@ -190,6 +190,8 @@ def _small_sink(job: Job, out: OutputSpec | None, small: Small) -> DatasetSink |
     save = job.steps[small.step].save
     if out is None or save is None:
         return None
+    if isinstance(small.node.op, Gather):
+        return out.growing(save, small.node.spec)
     path = f"{save.rstrip('/')}/{small.name}" if small.name else save
     return out.sink(None, path, small.node.spec)
 
@@ -219,7 +221,7 @@ def _blocks(
         rows,
         row_bytes,
         alignment=alignment,
-        halo=_halo(nodes, demand),
+        halo=max(_halo(nodes, demand), *_gathered_halos(rows, demand), 0),
         state_bytes=used,
         kept_bytes=kept,
         block_rows=options.block_rows and -(-options.block_rows // unit),
@@ -249,6 +251,12 @@ def _halo(nodes: Sequence[Node], demand: Demand) -> int:
         own = node.op.stage.reach if isinstance(node.op, Rowwise) else 0
         halos[node.key] = own + max((halos[i.key] for i in inputs), default=0)
     return max(halos.values())
+
+
+def _gathered_halos(rows: int, demand: Demand) -> list[int]:
+    """Return the halos of what is gathered of so many rows."""
+    here = [n for n in demand.gathered if n.inputs[0].spec.shape[0] == rows]
+    return [n.op.stage.halo for n in here if isinstance(n.op, Gather)]
 
 
 def _state_nbytes(rows: int, demand: Demand, fit: FitPart | None) -> tuple[int, int]:

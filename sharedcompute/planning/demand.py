@@ -15,6 +15,7 @@ from functools import cached_property
 from sharedcompute.graph.node import (
     Constant,
     Elementwise,
+    Gather,
     Join,
     Model,
     Node,
@@ -144,13 +145,17 @@ class Demand:
                 for given in node.inputs:
                     (rows if self.by_row(given, node) else wholes).add(given.key)
             if key in wholes and not self._is_kept(node):
-                over_rows = isinstance(node.op, Reduce | Model)
                 for given in node.inputs:
-                    by_rows = over_rows and self._natural[given.key]
-                    (rows if by_rows else wholes).add(given.key)
+                    (rows if self.goes_over(given, node) else wholes).add(given.key)
         self.by_rows = {n.key: n for n in self._order if n.key in rows}
         self.whole = {n.key: n for n in self._order if n.key in wholes}
         self.kept = {k: n for k, n in self.whole.items() if self._is_kept(n)}
+
+    def goes_over(self, given: Node, node: Node) -> bool:
+        """Return whether a node that is there as a whole needs a pass over the rows of an input."""
+        if isinstance(node.op, Gather):
+            return any(given is i for i in node.inputs[: node.op.rows])
+        return isinstance(node.op, Reduce | Model) and self._natural[given.key]
 
     def _is_kept(self, node: Node) -> bool:
         """Return whether a node that is wanted as a whole is computed by rows nevertheless."""
@@ -177,9 +182,22 @@ class Demand:
     def _ready(self, node: Node) -> int:
         if self._is_kept(node):
             return self.level[node.key] + 1
+        if isinstance(node.op, Gather):
+            return self.gathered_at(node) + 1
         if isinstance(node.op, Reduce | Model) and self._natural[node.inputs[0].key]:
             return self.level[node.inputs[0].key] + 1
         return max([0, *(self.ready[i.key] for i in node.inputs)])
+
+    def gathered_at(self, node: Node) -> int:
+        """Return the first pass in which rows can be gathered."""
+        over = (self.goes_over(i, node) for i in node.inputs)
+        pairs = zip(node.inputs, over, strict=True)
+        return max(self.level[i.key] if rows else self.ready[i.key] for i, rows in pairs)
+
+    @property
+    def gathered(self) -> list[Node]:
+        """The nodes whose rows are gathered."""
+        return [node for node in self.whole.values() if isinstance(node.op, Gather)]
 
     @cached_property
     def used(self) -> frozenset[str]:
@@ -192,6 +210,8 @@ class Demand:
             if not self.by_row(i, node)
         }
         used |= {k for k, n in self.by_rows.items() if self.is_fed(n)}
+        for node in self.gathered:
+            used.update(i.key for i in node.inputs if not self.goes_over(i, node))
         for node in reversed(self.whole.values()):
             if node.key in used:
                 used.update(i.key for i in node.inputs)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sharedcompute.errors import InputError
 from sharedcompute.graph import build
-from sharedcompute.graph.node import Node, Read, Rowwise, ordered, unified
+from sharedcompute.graph.node import Gather, Node, Read, Rowwise, ordered, unified
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
@@ -104,6 +104,7 @@ class JobGraph:
                 self.wanted.append(Wanted(number, self._rows))
 
     def _add_reductions(self, number: int, step: ReduceStep) -> None:
+        _check_counted(self.rows)
         spec = self.rows.spec
         axes = tuple(range(len(spec.shape))) if step.over_all else (0,)
         for operation, params in step.operations:
@@ -141,6 +142,8 @@ class JobGraph:
         self, op: Map | Scan, params: Mapping[str, Any], *inputs: Node
     ) -> tuple[Node, ...]:
         """Return the results of an operation on rows."""
+        for given in inputs:
+            _check_counted(given)
         loaded = self._loaded(op, params)
         if isinstance(op, Map):
             op = tried(op, loaded, inputs)
@@ -149,6 +152,7 @@ class JobGraph:
     def _add_fit(self, number: int, step: FitStep) -> None:
         """Iterate over the rows here; what the fit gives for each row is one more stage."""
         op = step.operation
+        _check_counted(self.rows)
         algorithm = op.algorithm(self._loaded(op, step.params), self.rows.spec)
         self.fit, self.fitted = FitPart(op, algorithm), self.rows
         if self.fit.rows is not None:
@@ -179,6 +183,15 @@ class JobGraph:
         self.given.append(source)
         rows = read_box(source, (0,) * source.ndim, source.shape)
         return unpacked(source, rows) if decode_cf else rows
+
+
+def _check_counted(node: Node) -> None:
+    """Refuse rows whose number is not known before they are there."""
+    if isinstance(node.op, Gather):
+        raise InputError(
+            f"{node.op.stage.label} gives a variable number of rows: expected it as the last step; "
+            "go on in a second job"
+        )
 
 
 def rows_of(source: Source, decode_cf: bool) -> Node:

@@ -118,6 +118,22 @@ class ReductionOutput:
 
 
 @dataclass(frozen=True)
+class GatherOutput:
+    """Any number of rows that a kernel returns for rows: they are put together in order.
+
+    Parameters
+    ----------
+    step : Step
+        Its results are no values of the pass.
+    keys : tuple of str
+        Of the nodes that are its results; empty for one that nobody wants.
+    """
+
+    step: Step
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Reading:
     """The rows and the bytes that a phase reads."""
 
@@ -154,6 +170,7 @@ class Pass:
         For people.
     section : str
         Of the journal, which notes the blocks that are done.
+    gathers : tuple of GatherOutput
     """
 
     feeds: tuple[Source, ...]
@@ -164,6 +181,7 @@ class Pass:
     strip: int
     purpose: str
     section: str = ""
+    gathers: tuple[GatherOutput, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -183,7 +201,9 @@ class Pass:
     @property
     def lasts(self) -> bool:
         """Whether a block is done for good: what is held until all rows are there is not."""
-        return not any(isinstance(store.sink, Held) or store.step is None for store in self.stores)
+        return not self.gathers and not any(
+            isinstance(store.sink, Held) or store.step is None for store in self.stores
+        )
 
     @cached_property
     def specs(self) -> tuple[ArraySpec, ...]:
@@ -217,6 +237,9 @@ class Pass:
     def halos(self) -> tuple[int, ...]:
         """Rows of each value that are needed on each side of a strip: the most of its users."""
         halos = [0] * len(self.specs)
+        for step in (gather.step for gather in self.gathers):
+            for value in step.inputs:
+                halos[value] = max(halos[value], step.stage.halo)
         for step in reversed(self.steps):
             made = slice(step.result, step.result + len(step.specs))
             around = max(halos[made])
@@ -243,7 +266,7 @@ class Pass:
         the process where two threads enter them (its workqueue layer).
         """
         partials = (tally.partial.kernel for _, tally in self.tallies)
-        return all(map(is_ours, (*(step.stage.kernel for step in self.steps), *partials)))
+        return all(map(is_ours, (*(step.stage.kernel for step in self.calls), *partials)))
 
     def threads(self, each: int) -> int:
         """Return how many blocks a process runs at a time that has so many threads."""
@@ -256,9 +279,14 @@ class Pass:
     @property
     def wanted(self) -> tuple[str, ...]:
         """The keys of what its kernels and feeds take of earlier phases."""
-        operands = (o.key for step in self.steps for o in step.operands if o.key)
+        operands = (o.key for step in self.calls for o in step.operands if o.key)
         feeds = (feed.key for feed in self.feeds if isinstance(feed, Computed))
         return tuple(dict.fromkeys((*operands, *feeds)))
+
+    @property
+    def calls(self) -> tuple[Step, ...]:
+        """The steps, and those that gather rows."""
+        return (*self.steps, *(gather.step for gather in self.gathers))
 
     def bind(self, values: Values) -> Pass:
         """Put what earlier phases have computed in its place."""
@@ -266,5 +294,9 @@ class Pass:
         def bound(operand: Operand) -> Operand:
             return replace(operand, value=values[operand.key], key="") if operand.key else operand
 
-        steps = tuple(replace(s, operands=tuple(map(bound, s.operands))) for s in self.steps)
-        return replace(self, steps=steps)
+        def with_values(step: Step) -> Step:
+            return replace(step, operands=tuple(map(bound, step.operands)))
+
+        steps = tuple(map(with_values, self.steps))
+        gathers = tuple(replace(g, step=with_values(g.step)) for g in self.gathers)
+        return replace(self, steps=steps, gathers=gathers)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from sharedcompute.graph.node import (
     Elementwise,
+    Gather,
     Join,
     Node,
     Permute,
@@ -25,7 +26,7 @@ from sharedcompute.operations.stages import Argument, Stage
 from sharedcompute.planning.demand import Demand, is_read_in_groups
 from sharedcompute.planning.fusing import fuse, inner_nodes
 from sharedcompute.planning.grouped import Grouped
-from sharedcompute.planning.passes import Operand, Step
+from sharedcompute.planning.passes import GatherOutput, Operand, Step
 from sharedcompute.planning.planned import Computed
 
 
@@ -110,6 +111,25 @@ def _step(node: Node, result: int, values: dict[str, int], inner: set[str], dema
     inputs = tuple(values[n.key] for n in rows)
     specs = (node.spec,) if not stage.more else stage.results(node.inputs[0].spec)
     return Step(replace(stage, args=()), inputs, operands, result, specs)
+
+
+def gathers(nodes: Sequence[Node], values: Mapping[str, int]) -> tuple[GatherOutput, ...]:
+    """Return the kernel calls that gather rows, one for all results of each."""
+    found: dict[str, GatherOutput] = {}
+    for node in nodes:
+        op = node.op
+        assert isinstance(op, Gather)
+        specs = op.stage.results(node.inputs[0].spec)
+        first = Node(replace(op, result=0), node.inputs, specs[0]).key
+        if first not in found:
+            operands = tuple(_operand(a, node.inputs[op.rows :]) for a in op.stage.args)
+            inputs = tuple(values[i.key] for i in node.inputs[: op.rows])
+            step = Step(replace(op.stage, args=()), inputs, operands, -1, specs)
+            found[first] = GatherOutput(step, ("",) * len(specs))
+        keys = list(found[first].keys)
+        keys[op.result] = node.key
+        found[first] = replace(found[first], keys=tuple(keys))
+    return tuple(found.values())
 
 
 def _operand(argument: object, whole: Sequence[Node]) -> Operand:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,9 +19,14 @@ from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.rows import CONSTANT, extension
 from sharedcompute.team.programs.several import as_results, returned_rows
+from sharedcompute.validation.arrays import plain_array
 
 TRIED = 2
 """The rows on which a function is tried: with one alone, a row could pass for rows."""
+
+
+TRIED_FOR_ANY = (2, 64, 4096)
+"""The rows on which a function is tried, one after the other, that may give none for some."""
 
 
 def tried(operation: Map, params: Params, inputs: Sequence[Node], *, count: bool = True) -> Map:
@@ -52,19 +57,52 @@ def tried(operation: Map, params: Params, inputs: Sequence[Node], *, count: bool
     args = operation.arguments_for(params, *specs)
     if not operation.is_returning(len(args)):
         return operation
-    groups = min(TRIED, specs[0].rows // operation.ratio[1])
-    rows, given_rows = (groups * count for count in operation.ratio)
-    given = [_with_halo(operation, node, given_rows) for node in inputs]
-    # It warns of these rows when they are computed.
-    with np.errstate(all="ignore"):
-        returned: Any = kernel(*given, *args, *((0,) if operation.rows else ()))
-    found = [returned_rows(each, rows, 0, operation.name) for each in as_results(returned)]
+    found = (
+        _variable(operation, args, inputs) if operation.variable else _rows(operation, args, inputs)
+    )
     if not found or (count and len(found) != operation.outputs):
         raise InputError(
             f"{operation.name} returned {len(found)} results: expected "
             f"{operation.outputs if count else 'one or a tuple of them'}"
         )
     return _declared(operation, found)
+
+
+def _rows(operation: Map, args: Sequence[Any], inputs: Sequence[Node]) -> Sequence[Array]:
+    """Return what a function returns for the first rows."""
+    groups = min(TRIED, inputs[0].spec.rows // operation.ratio[1])
+    rows, given = (groups * count for count in operation.ratio)
+    returned = _called(operation, args, inputs, given)
+    return [returned_rows(each, rows, 0, operation.name) for each in as_results(returned)]
+
+
+def _variable(operation: Map, args: Sequence[Any], inputs: Sequence[Node]) -> Sequence[Array]:
+    """Return the first rows that a function gives, of whatever number."""
+    n = inputs[0].spec.rows
+    for rows in dict.fromkeys(min(n, rows) for rows in TRIED_FOR_ANY):
+        returned = _called(operation, args, inputs, rows)
+        for value in returned if isinstance(returned, Iterator) else (returned,):
+            results = () if value is None else as_results(value)
+            found = [plain_array(result) for result in results]
+            # An empty list shows neither dtype nor shape.
+            shown = zip(results, found, strict=True)
+            if any(each.ndim == 0 for each in found):
+                raise InputError(f"{operation.name} gave a single value: expected an array of rows")
+            if found and all(isinstance(r, np.ndarray) or each.size for r, each in shown):
+                return found
+    raise InputError(
+        f"{operation.name} gave no rows for the first {min(n, TRIED_FOR_ANY[-1])}, which show what "
+        "they are: declare dtype and row_shape"
+    )
+
+
+def _called(operation: Map, args: Sequence[Any], inputs: Sequence[Node], rows: int) -> Any:
+    """Call a function on the first rows, and return what it returns."""
+    given = [_with_halo(operation, node, rows) for node in inputs]
+    kernel: Any = operation.kernel
+    # It warns of these rows when they are computed.
+    with np.errstate(all="ignore"):
+        return kernel(*given, *args, *((0,) if operation.rows else ()))
 
 
 def _declared(operation: Map, found: Sequence[Array]) -> Map:

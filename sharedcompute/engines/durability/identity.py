@@ -14,7 +14,15 @@ import numpy as np
 
 from sharedcompute.engines.durability.journal import Record
 from sharedcompute.engines.durability.lineage import is_own
-from sharedcompute.graph.node import Constant, Elementwise, Node, Reduce, Rowwise, ordered
+from sharedcompute.graph.node import (
+    Constant,
+    Elementwise,
+    Gather,
+    Node,
+    Reduce,
+    Rowwise,
+    ordered,
+)
 from sharedcompute.graph.text import text
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.copying.storage import Storage
@@ -155,7 +163,7 @@ def _values(node: Node) -> list[object]:
     """Return the kernels and the constants of an expression, which its text has in brief."""
     found: list[object] = []
     for n in ordered([node]):
-        if isinstance(n.op, Rowwise):
+        if isinstance(n.op, Rowwise | Gather):
             own = n.op.stage if not is_ours(n.op.stage.kernel) else n.op.stage.label
             found += [own, n.op.stage.args]
         elif isinstance(n.op, Constant | Elementwise | Reduce):

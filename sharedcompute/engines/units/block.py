@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sharedcompute.engines.engine import Deliver, Left
 from sharedcompute.engines.units.call import Call
+from sharedcompute.engines.units.gather import Gatherer
 from sharedcompute.engines.units.ports import Ported
 from sharedcompute.events import BlockDone, StateTaken
 from sharedcompute.graph.ports import Reader
@@ -122,7 +123,7 @@ class BlockRunner:
         self._kept = [_Kept(i, keep) for i, keep in enumerate(work.stores)]
         self._places = self._in_place()
         for kernel in (
-            *(step.stage.kernel for step in work.steps),
+            *(step.stage.kernel for step in work.calls),
             *(t.partial.kernel for _, t in work.tallies),
         ):
             protect(kernel)
@@ -130,6 +131,7 @@ class BlockRunner:
         # For rows outside of a strip: what a reader gives is valid until its next read.
         self._others: dict[int, Reader] = {}
         self._calls = {step.result: self._call_of(step) for step in work.steps}
+        self._gatherers = [Gatherer(g, self._row_sizes(g.step)) for g in work.gathers]
         self._strip = Rows(0, 0)
         self._block = 0
         self._since: list[int] = []
@@ -183,6 +185,7 @@ class BlockRunner:
             self._event(block, rows, began),
             tuple(kept.left() for kept in self._kept),
             tuple(port.left() for _, port in self._ports),
+            tuple(gatherer.left() for gatherer in self._gatherers),
         )
 
     def _event(self, block: int, rows: Rows, began: float) -> BlockDone:
@@ -212,6 +215,8 @@ class BlockRunner:
             port.begin(block)
         for kept in self._kept:
             kept.begin(self._work.blocks[block])
+        for gatherer in self._gatherers:
+            gatherer.begin()
         for step in self._work.steps:
             for number, operand in enumerate(step.operands):
                 if operand.per_block:
@@ -232,6 +237,9 @@ class BlockRunner:
             self._clock.write += time.monotonic() - began
         for value, port in self._ports:
             port.add(self._rows(value, strip), strip.start)
+        for gatherer in self._gatherers:
+            step = gatherer.step
+            gatherer.add([self._input(i, strip, step) for i in step.inputs], strip.start)
 
     def _rows(self, value: int, rows: Rows) -> Array:
         """Return rows of a value; those that a strip needs are computed once, for all its users."""
@@ -283,7 +291,7 @@ class BlockRunner:
         spec = self._work.spec(value)
         if size > 1:
             spec = ArraySpec((0, *spec.shape[2:]), spec.dtype)
-        out = self._scratch.take(("extended", step.result, value), hi - lo, spec)
+        out = self._scratch.take(("extended", id(step), value), hi - lo, spec)
         self._fill(out, value, at, step)
         out.flags.writeable = False
         return out
@@ -335,7 +343,11 @@ class BlockRunner:
         return self._scratch.take(value, rows.size, self._work.spec(value))
 
     def _call_of(self, step: Step) -> Call:
-        return Call(step, tuple(self._work.spec(value).row_size for value in step.inputs))
+        return Call(step, self._row_sizes(step))
+
+    def _row_sizes(self, step: Step) -> tuple[int, ...]:
+        """Return the elements of a row of each input of a step."""
+        return tuple(self._work.spec(value).row_size for value in step.inputs)
 
 
 def _flat(groups: Array) -> Array:

@@ -58,6 +58,15 @@ class Call:
             self._seen = True
             self._check(given, outs)
 
+    def returned(self, given: list[Array], start: int) -> object:
+        """Return what the kernel gives for rows from row `start` on, of whatever number."""
+        if self._stage.matrix:
+            given = _as_matrices(given, self._row_sizes)
+        args = (*self.args, start) if self._stage.rows else self.args
+        kernel: Any = self._stage.kernel
+        made: object = kernel(*given, *args)
+        return made
+
     def run(
         self,
         kernel: Callable[..., Any],

@@ -37,6 +37,7 @@ def serial_seconds(work: Pass) -> float:
     for step in work.steps:
         rate = STENCIL_RATE if step.stage.halo else STAGE_RATE
         seconds += sum(spec.nbytes for spec in step.specs) / rate
+    seconds += len(work.gathers) * work.reads.nbytes / STENCIL_RATE
     for store in work.stores:
         encoded = isinstance(store.sink, DatasetSink) and store.sink.filters
         seconds += work.spec(store.value).nbytes / (COMPRESSED_RATE if encoded else WRITE_RATE)
