@@ -41,10 +41,12 @@ def minimum(x: Array, skipna: bool, value: Array) -> None:
             a, b, c, d = x[i, lo:hi], x[k, lo:hi], x[n, lo:hi], x[o, lo:hi]
             if skipna:
                 for j in range(m.size):
-                    m[j] = _fmin(_fmin(_fmin(_fmin(m[j], a[j]), b[j]), c[j]), d[j])
+                    m[j] = known_lower(
+                        known_lower(known_lower(known_lower(m[j], a[j]), b[j]), c[j]), d[j]
+                    )
             else:
                 for j in range(m.size):
-                    m[j] = _min(_min(_min(_min(m[j], a[j]), b[j]), c[j]), d[j])
+                    m[j] = lower(lower(lower(lower(m[j], a[j]), b[j]), c[j]), d[j])
 
 
 @kernel
@@ -62,30 +64,36 @@ def maximum(x: Array, skipna: bool, value: Array) -> None:
             a, b, c, d = x[i, lo:hi], x[k, lo:hi], x[n, lo:hi], x[o, lo:hi]
             if skipna:
                 for j in range(m.size):
-                    m[j] = _fmax(_fmax(_fmax(_fmax(m[j], a[j]), b[j]), c[j]), d[j])
+                    m[j] = known_upper(
+                        known_upper(known_upper(known_upper(m[j], a[j]), b[j]), c[j]), d[j]
+                    )
             else:
                 for j in range(m.size):
-                    m[j] = _max(_max(_max(_max(m[j], a[j]), b[j]), c[j]), d[j])
+                    m[j] = upper(upper(upper(upper(m[j], a[j]), b[j]), c[j]), d[j])
 
 
 # `|` and not `or`: no branch, so that the comparisons become one vector select.
 @kernel
-def _min(m: Array, v: Array) -> Array:
+def lower(m: Array, v: Array) -> Array:
+    """Return the less of two numbers, NaN before all others."""
     return m if (m <= v) | (m != m) else v
 
 
 @kernel
-def _fmin(m: Array, v: Array) -> Array:
+def known_lower(m: Array, v: Array) -> Array:
+    """Return the less of two numbers that are not NaN."""
     return v if (v < m) | (m != m) else m
 
 
 @kernel
-def _max(m: Array, v: Array) -> Array:
+def upper(m: Array, v: Array) -> Array:
+    """Return the greater of two numbers, NaN before all others."""
     return m if (m >= v) | (m != m) else v
 
 
 @kernel
-def _fmax(m: Array, v: Array) -> Array:
+def known_upper(m: Array, v: Array) -> Array:
+    """Return the greater of two numbers that are not NaN."""
     return v if (v > m) | (m != m) else m
 
 

@@ -117,14 +117,14 @@ def moments(x: Array, skipna: bool, count: Ints, total: Array, rest: Array, m2: 
             known[:] = n - before
             for j in range(own.size):
                 centre[j] = own[j] * (1.0 / max(known[j], 1))
-            _deviate_known(x, lo, hi, centre, first, second)
+            deviate_known(x, lo, hi, centre, first, second)
         else:
             known[:] = rows
             add(x, lo, hi, own)
             one = 1.0 / rows
             for j in range(own.size):
                 centre[j] = own[j] * one
-            _deviate(x, lo, hi, centre, first, second)
+            deviate(x, lo, hi, centre, first, second)
         _correct(known, first, second)
         _merge(before, total[lo:hi], rest[lo:hi], m2[lo:hi], known, own, first, second)
     if not skipna:
@@ -231,7 +231,8 @@ def _square(d: Array | np.float64) -> Any:
 
 
 @kernel
-def _deviate(x: Array, lo: int, hi: int, centre: Array, first: Array, second: Floats) -> None:
+def deviate(x: Array, lo: int, hi: int, centre: Array, first: Array, second: Floats) -> None:
+    """Add deviations from `centre`, and their squares, of the columns from `lo` to `hi`."""
     kind = centre.dtype.type
     rows = x.shape[0]
     whole = rows - rows % 4
@@ -251,7 +252,8 @@ def _deviate(x: Array, lo: int, hi: int, centre: Array, first: Array, second: Fl
 
 
 @kernel
-def _deviate_known(x: Array, lo: int, hi: int, centre: Array, first: Array, second: Floats) -> None:
+def deviate_known(x: Array, lo: int, hi: int, centre: Array, first: Array, second: Floats) -> None:
+    """Add deviations of what is not NaN, as `deviate`."""
     kind = centre.dtype.type
     for i in range(x.shape[0]):
         a = x[i, lo:hi]

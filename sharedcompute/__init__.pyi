@@ -1,12 +1,19 @@
 """The public names: each is imported from its module when it is first used."""
 
 from . import learn as learn, ops as ops
-from .api.dataset import (
-    Dataset as Dataset,
-    open as open,
-)
 from .api.fits import fit as fit
 from .api.fitted import Fitted as Fitted
+from .api.lazy import xp as xp
+from .api.lazy.array import LazyArray as LazyArray
+from .api.lazy.compute import (
+    compute as compute,
+    store as store,
+)
+from .api.lazy.memory import ComputedAtOnce as ComputedAtOnce
+from .api.lazy.opening import (
+    lazy as lazy,
+    open as open,
+)
 from .api.maps import map as map
 from .api.pipelines import run as run
 from .api.plans import JobPlan as JobPlan

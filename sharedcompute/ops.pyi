@@ -5,7 +5,7 @@ from typing import Literal, TypedDict, Unpack, overload
 
 from numpy.typing import ArrayLike, DTypeLike
 
-from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
@@ -40,6 +40,7 @@ class ReductionOptions(TypedDict, total=False):
     """Options of reductions."""
 
     axis: Axis
+    keepdims: bool
     workers: int | None
     threads: int
     pin: bool
@@ -74,7 +75,7 @@ def cast(
     *,
     dtype: DTypeLike,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Convert to another dtype (numpy.ndarray.astype).
 
     Numbers are converted as C converts them: fractions are cut off, and whole numbers that the
@@ -87,8 +88,8 @@ def cast(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. The input's shape, in `dtype`.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. The input's shape, in `dtype`.
     """
 
 @overload
@@ -108,7 +109,7 @@ def scale(
     factor: float = 1.0,
     offset: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Scale linearly: x * factor + offset.
 
     A change of units, such as kelvin to degrees Celsius.
@@ -122,9 +123,9 @@ def scale(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype where it is floating, else float64.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype
+        where it is floating, else float64.
     """
 
 @overload
@@ -144,7 +145,7 @@ def clip(
     lower: float | None = None,
     upper: float | None = None,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Limit to an interval, lower ... upper (numpy.clip).
 
     Values outside the interval become its nearest end; NaN stays. For whole numbers the bounds are
@@ -159,9 +160,8 @@ def clip(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -181,7 +181,7 @@ def threshold(
     level: float,
     value: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Replace what is not above a level: x where x > level, else value.
 
     NaN is kept.
@@ -195,9 +195,8 @@ def threshold(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -217,7 +216,7 @@ def anomaly(
     mean: ArrayLike | str | None = None,
     skipna: bool = False,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Subtract the mean over rows, computed first, or a given mean.
 
     The deviation of each row from the climatology: the mean is computed in double precision by a
@@ -232,9 +231,9 @@ def anomaly(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype where it is floating, else float64.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype
+        where it is floating, else float64.
     """
 
 @overload
@@ -254,7 +253,7 @@ def flatfield(
     dark: ArrayLike | str,
     flat: ArrayLike | str,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Correct a detector's response: (x - dark) / (flat - dark) * mean(flat - dark).
 
     Flat-field correction of frames: counts keep their size, as they are scaled by the mean
@@ -269,9 +268,9 @@ def flatfield(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype where it is floating, else float64.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype
+        where it is floating, else float64.
     """
 
 @overload
@@ -289,7 +288,7 @@ def zscore(
     *,
     skipna: bool = False,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Standardise over rows: (x - mean) / std (scipy.stats.zscore).
 
     Mean and standard deviation (of the population, ddof 0) of each column are computed first, in
@@ -302,9 +301,9 @@ def zscore(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype where it is floating, else float64.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype
+        where it is floating, else float64.
     """
 
 @overload
@@ -322,7 +321,7 @@ def nearest_center(
     *,
     centers: ArrayLike | str,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Find the nearest of some centres (sklearn.cluster.KMeans.predict).
 
     The index of the centre at the least Euclidean distance; the first of equals.
@@ -334,8 +333,8 @@ def nearest_center(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Shape (rows,), int32.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Shape (rows,), int32.
     """
 
 @overload
@@ -353,7 +352,7 @@ def center_distances(
     *,
     centers: ArrayLike | str,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Compute the distance to each of some centres (sklearn.cluster.KMeans.transform).
 
     Euclidean distances, from differences of coordinates.
@@ -365,8 +364,8 @@ def center_distances(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Shape (rows, centres), floating: the
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Shape (rows, centres), floating: the
         input's dtype where it is, else float64.
     """
 
@@ -389,7 +388,7 @@ def project(
     mean: ArrayLike | str | None = None,
     variance: ArrayLike | str | None = None,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Project rows on components: (x - mean) @ components.T.
 
     The coordinates of rows along principal components, which a fit of `pca` gives, as do its means
@@ -406,9 +405,9 @@ def project(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Shape (rows, k), floating: the
-        input's dtype where it is, else float64.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Shape (rows, k), floating: the input's
+        dtype where it is, else float64.
     """
 
 @overload
@@ -428,7 +427,7 @@ def linear(
     coef: ArrayLike | str,
     intercept: ArrayLike | str = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Predict by a linear regression: x @ coef.T + intercept.
 
     The predictions of a linear model whose coefficients `lstsq` or `ridge` gave. Products are taken
@@ -443,8 +442,8 @@ def linear(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Shape (rows,) or (rows, targets),
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Shape (rows,) or (rows, targets),
         floating: the input's dtype where it is, else float64.
     """
 
@@ -473,7 +472,7 @@ def gaussian(
     cval: float = 0.0,
     truncate: float = 4.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Smooth by a Gaussian (scipy.ndimage.gaussian_filter).
 
     A convolution with a sampled Gaussian along each axis in turn, or with a derivative of it.
@@ -496,9 +495,8 @@ def gaussian(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -522,7 +520,7 @@ def uniform(
     mode: Literal["reflect", "constant", "nearest", "mirror", "wrap"] = "reflect",
     cval: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Average over a window (scipy.ndimage.uniform_filter).
 
     A moving average, by a running sum along each axis in turn: its time does not depend on the
@@ -541,9 +539,8 @@ def uniform(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -567,7 +564,7 @@ def median(
     mode: Literal["reflect", "constant", "nearest", "mirror", "wrap"] = "reflect",
     cval: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Take the median over a window (scipy.ndimage.median_filter).
 
     Removes impulse noise and keeps edges. Windows of an even number of elements have the upper one
@@ -586,9 +583,8 @@ def median(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -610,7 +606,7 @@ def sobel(
     mode: Literal["reflect", "constant", "nearest", "mirror", "wrap"] = "reflect",
     cval: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Differentiate by the Sobel operator (scipy.ndimage.sobel).
 
     Differences [-1, 0, 1] along an axis, smoothed by [1, 2, 1] along the others.
@@ -626,9 +622,8 @@ def sobel(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 @overload
@@ -650,7 +645,7 @@ def laplace(
     mode: Literal["reflect", "constant", "nearest", "mirror", "wrap"] = "reflect",
     cval: float = 0.0,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Sum the second derivatives of the axes (scipy.ndimage.laplace).
 
     The second differences [1, -2, 1] of each axis, added up.
@@ -666,9 +661,8 @@ def laplace(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 def count(
@@ -702,6 +696,7 @@ def sum(
     output: AddressLike | None = None,
     *,
     skipna: bool = False,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Add up, in double precision (numpy.sum).
@@ -712,6 +707,8 @@ def sum(
     ----------
     skipna : bool, default: False
         Leave NaN out.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -725,6 +722,7 @@ def prod(
     output: AddressLike | None = None,
     *,
     skipna: bool = False,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Multiply (numpy.prod).
@@ -733,6 +731,8 @@ def prod(
     ----------
     skipna : bool, default: False
         Leave NaN out.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -746,6 +746,7 @@ def mean(
     output: AddressLike | None = None,
     *,
     skipna: bool = False,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Average, in double precision (numpy.mean).
@@ -756,6 +757,8 @@ def mean(
     ----------
     skipna : bool, default: False
         Leave NaN out.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -770,6 +773,7 @@ def var(
     *,
     skipna: bool = False,
     ddof: float = 0,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Compute the variance (numpy.var).
@@ -783,6 +787,8 @@ def var(
         Leave NaN out.
     ddof : float of at least 0, default: 0
         Degrees of freedom subtracted from the count.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -797,6 +803,7 @@ def std(
     *,
     skipna: bool = False,
     ddof: float = 0,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Compute the standard deviation (numpy.std).
@@ -810,6 +817,8 @@ def std(
         Leave NaN out.
     ddof : float of at least 0, default: 0
         Degrees of freedom subtracted from the count.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -959,7 +968,7 @@ def cumsum(
     *,
     skipna: bool = False,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Accumulate the sum over rows (numpy.cumsum with axis=0).
 
     Blocks of rows are reduced first; a second pass begins each block with the combined result of
@@ -972,8 +981,8 @@ def cumsum(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. The input's shape; dtype as of
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. The input's shape; dtype as of
         numpy.cumsum: int64 or uint64 for whole numbers.
     """
 
@@ -992,7 +1001,7 @@ def cumprod(
     *,
     skipna: bool = False,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Accumulate the product over rows (numpy.cumprod with axis=0).
 
     Blocks of rows are reduced first; a second pass begins each block with the combined result of
@@ -1005,8 +1014,8 @@ def cumprod(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. The input's shape; dtype as of
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. The input's shape; dtype as of
         numpy.cumsum: int64 or uint64 for whole numbers.
     """
 
@@ -1025,7 +1034,7 @@ def cummax(
     *,
     skipna: bool = False,
     **options: Unpack[Options],
-) -> Dataset:
+) -> LazyArray:
     """Accumulate the maximum over rows (numpy.maximum.accumulate with axis=0).
 
     Blocks of rows are reduced first; a second pass begins each block with the combined result of
@@ -1038,9 +1047,8 @@ def cummax(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy Dataset. Of the input's shape; the input's
-        dtype.
+    ndarray or LazyArray
+        The result; with an address as output, a LazyArray. Of the input's shape; the input's dtype.
     """
 
 def kmeans(

@@ -26,7 +26,7 @@ from typing import Literal, TypedDict, Unpack, overload
 
 from numpy.typing import ArrayLike, DTypeLike
 
-from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
@@ -64,7 +64,7 @@ def _function(op: Operation | Iterative) -> str:
     if op.kind == "reduce":
         return _definition(op, "AddressLike | None = None", "Array")
     into = _definition(op, "Array | None = None", "Array", documented=False)
-    return f"@overload\n{into}\n@overload\n{_definition(op, 'AddressLike', 'Dataset')}"
+    return f"@overload\n{into}\n@overload\n{_definition(op, 'AddressLike', 'LazyArray')}"
 
 
 def _definition(

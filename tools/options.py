@@ -16,13 +16,15 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from sharedcompute.options.declaration import Option
+from sharedcompute.options.declaration import Option, OptionGroup
 from sharedcompute.options.groups import (
     ARGUMENTS,
     GROUPS,
     OF_A_TEAM,
     OF_REDUCTIONS,
     OPTIONS,
+    RunOptions,
+    StorageOptions,
     names_of,
 )
 
@@ -30,6 +32,12 @@ ROOT = Path(__file__).parent.parent
 WIDTH = 100
 OWN = {*ARGUMENTS, *OF_REDUCTIONS, "check"}
 """Keyword-only arguments that are no options."""
+
+OF_LAZY_ARRAYS: dict[str, tuple[type[OptionGroup], ...]] = {
+    "compute": (RunOptions,),
+    "store": (RunOptions, StorageOptions),
+}
+"""What is done with lazy arrays, which say themselves how they are read."""
 
 
 def written(source: str) -> str:
@@ -80,6 +88,9 @@ def options_for(function: str) -> list[Option]:
     """Return the options that a function takes."""
     if function == "repack":
         return [o for o in OPTIONS if o.repack]
+    kind = function.rpartition(".")[2] if not function.startswith("Team.") else ""
+    if kind in OF_LAZY_ARRAYS:
+        return [o for o in OPTIONS if o.name in names_of(*OF_LAZY_ARRAYS[kind])]
     return [o for o in OPTIONS if not function.startswith("Team.") or o.name not in OF_A_TEAM]
 
 
@@ -118,7 +129,7 @@ def call(function: str, last: str) -> str:
             for o in OPTIONS
             if o.name in names and o.name in names_of(group)
         )
-        groups.append(f"{group.__name__}({given},)")
+        groups.append(f"{group.__name__}({given}{',' * bool(given)})")
     return f"Settings({', '.join(groups)}, {last},)"
 
 
@@ -167,7 +178,7 @@ def _write_docstring(lines: list[str], name: str, node: ast.FunctionDef) -> None
         if head is not None:
             named = head[1]
             keep = named.startswith("*") or named in own or named == "Parameters"
-            if named == ("listen" if "." in name else "team"):
+            if named == ("listen" if name.startswith("Team.") else "team"):
                 entries = [entry(o, is_open(name)) for o in options_for(name)]
                 kept += textwrap.indent("\n".join(entries) + "\n", margin).splitlines(keepends=True)
         if keep or not inside:
@@ -176,7 +187,7 @@ def _write_docstring(lines: list[str], name: str, node: ast.FunctionDef) -> None
 
 
 def _write_signature(lines: list[str], name: str, node: ast.FunctionDef) -> None:
-    before = "listen" if "." in name else "team"
+    before = "listen" if name.startswith("Team.") else "team"
     made = [f"{keyword(o, is_open(name))},\n" for o in options_for(name)]
     for argument in reversed(node.args.kwonlyargs):
         margin = " " * argument.col_offset
@@ -209,7 +220,7 @@ def formatted(source: str) -> str:
 
 def outdated(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
     """Give each file that is not as declared, with the text that it should have."""
-    for path in sorted((root / "sharedcompute" / "api").glob("*.py")):
+    for path in sorted((root / "sharedcompute" / "api").rglob("*.py")):
         old = path.read_text()
         if _targets(old) and (new := formatted(written(old))) != old:
             yield path, new

@@ -6,11 +6,12 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from sharedcompute.api.addresses import group_of, output_address
-from sharedcompute.api.dataset import Dataset, open_dataset
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.inputs import as_source, is_decoded
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.keywords import check_parameters
+from sharedcompute.api.lazy.array import LazyArray
+from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput
@@ -67,7 +68,7 @@ def fit(
     ----------
     op : str or Fit
         A name from ``sharedcompute ops``, or a fit of your own.
-    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+    input : address, ndarray, SharedArray, h5py.Dataset or LazyArray
         May be larger than memory.
     output : address, optional
         Names a group, which gets a dataset for each result, and the history.
@@ -199,9 +200,9 @@ def plan_iterative(
 
 
 def _run_fit(address: Address | None, plan: Plan, settings: Settings, listen: Listener) -> Fitted:
-    found: dict[str, Array | Dataset] = dict(run_and_warn(plan, settings.team, listen).results[0])
+    found: dict[str, Array | LazyArray] = dict(run_and_warn(plan, settings.team, listen).results[0])
     rows = plan.fit.rows if plan.fit is not None else None
     if address is not None and rows is not None:
         path = f"{group_of(address)}/{rows[0]}"
-        found[rows[0]] = open_dataset(Address(address.file, path))
+        found[rows[0]] = open_array(Address(address.file, path))
     return Fitted(found)

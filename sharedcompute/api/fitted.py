@@ -16,7 +16,7 @@ class Fitted(Mapping[str, Any]):
 
     Parameters
     ----------
-    results : mapping of str to ndarray or Dataset
+    results : mapping of str to ndarray or LazyArray
         With the history of each round as ``history/NAME``.
 
     Examples

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sharedcompute.api.fits import fit
+from sharedcompute.api.lazy.operations import applied, is_lazy_call
 from sharedcompute.api.maps import map
 from sharedcompute.api.reductions import reduce
 from sharedcompute.api.scans import scan
@@ -46,6 +47,8 @@ def function_of(name: str) -> Callable[..., Any]:
     run: Any = runner_of(op.kind)
 
     def call(input: Any, output: Any = None, **given: Any) -> Any:
+        if not isinstance(op, Iterative) and is_lazy_call(input, output, given):
+            return applied(op, input, given)
         return run(op, input, output, **given)
 
     call.__name__ = call.__qualname__ = name

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
-
-from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.lazy.array import LazyArray
+from sharedcompute.api.lazy.opened import source_of
+from sharedcompute.api.lazy.operands import plain
+from sharedcompute.api.lazy.running import in_memory
 from sharedcompute.api.typing import ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.graph.ports import Source
@@ -18,12 +19,11 @@ from sharedcompute.hdf5.reading.windowed import windowed
 from sharedcompute.hdf5.window import Window, WindowText
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.in_memory import ArraySource, windowed_array
-from sharedcompute.validation.arrays import plain_array
 
 
 def is_decoded(given: object) -> bool:
     """Return whether an input was opened with `decode_cf`, and is decoded in any case."""
-    return isinstance(given, Dataset) and given.decode_cf
+    return isinstance(given, LazyArray) and given.decode_cf
 
 
 def as_source(given: ArrayInput, allow_external: bool = False, rows: str | None = None) -> Source:
@@ -60,19 +60,26 @@ def _in_rows(source: Source, rows: str) -> Source:
 
 
 def _source_of(given: object, allow_external: bool) -> Source:
-    if isinstance(given, Dataset):
-        return given.source
+    if isinstance(given, LazyArray):
+        return _of_lazy(given)
     if isinstance(given, DatasetSource | ArraySource):
         return given
     if isinstance(given, str | os.PathLike | Address):
         named = given if isinstance(given, Address) else os.fspath(given)
         return open_source(named, allow_external)
     if type(given).__module__.startswith("h5py"):
-        return _of_h5py(given, allow_external)
+        return source_of_h5py(given, allow_external)
     return ArraySource(_plain(given))
 
 
-def _of_h5py(given: object, allow_external: bool) -> Source:
+def source_of_h5py(given: object, allow_external: bool) -> Source:
+    """Return an h5py.Dataset as a source.
+
+    Raises
+    ------
+    InputError
+        It is another object, or its file is closed.
+    """
     import h5py  # noqa: PLC0415
 
     if not isinstance(given, h5py.Dataset):
@@ -88,11 +95,17 @@ def _of_h5py(given: object, allow_external: bool) -> Source:
 
 
 def _plain(given: object) -> Array:
-    array = plain_array(given)
-    if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16 or array.dtype == np.longdouble:
-        raise InputError(f"expected an array of numbers, got dtype {array.dtype}: cast it first")
+    array = plain(given)
     if array.ndim == 0:
         raise InputError("expected an array with at least one dimension, got a number")
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    # ascontiguousarray copies only what needs it, so shared memory stays shared.
-    return native if native.flags.c_contiguous else np.ascontiguousarray(native)
+    return array
+
+
+def _of_lazy(given: LazyArray) -> Source:
+    """Return what a lazy array reads; an expression is computed into memory."""
+    source = source_of(given.node)
+    if isinstance(source, DatasetSource):
+        return given.source
+    if source is not None:
+        return source
+    return ArraySource(_plain(in_memory([given.node])[0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import overload
 
-from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.several import Output, plan_map
 from sharedcompute.api.typing import AddressLike, ArrayInput, OperationLike
@@ -50,7 +50,7 @@ def map(
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
-) -> Dataset: ...
+) -> LazyArray: ...
 @overload
 def map(
     op: OperationLike,
@@ -102,7 +102,7 @@ def map(
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
-) -> tuple[Dataset, ...]: ...
+) -> tuple[LazyArray, ...]: ...
 @overload
 def map(
     op: OperationLike,
@@ -153,7 +153,7 @@ def map(
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
-) -> Array | Dataset | tuple[Array | Dataset, ...]:
+) -> Array | LazyArray | tuple[Array | LazyArray, ...]:
     """Apply an operation that gives one row for each row; stencils included.
 
     Parameters
@@ -163,7 +163,7 @@ def map(
         ``f(*inputs, *outputs)`` of rows, numba or plain Python: it fills the outputs, which it
         gets after the inputs. One without parameters for outputs returns its rows, or a tuple of
         results. Called on the first rows it shows their dtype and shape.
-    input : address, ndarray, SharedArray, h5py.Dataset or Dataset, or a list of them
+    input : address, ndarray, SharedArray, h5py.Dataset or LazyArray, or a list of them
         May be larger than memory. Several have the same number of rows.
     output : address or ndarray, or a list of them, optional
         An address ``FILE::PATH``, or an array like the result. Without it the result is returned
@@ -209,8 +209,8 @@ def map(
 
     Returns
     -------
-    ndarray or Dataset, or tuple of them
-        The result; with an address as output, a lazy look at it. Several results are a tuple.
+    ndarray or LazyArray, or tuple of them
+        The result; with an address as output, a lazy array of it. Several results are a tuple.
 
     Raises
     ------
@@ -240,7 +240,7 @@ def map(
     >>> with h5py.File("in.h5", "w") as file:
     ...     file["x"] = np.arange(6.0)
     >>> sc.map("scale", "in.h5::/x", "scaled.h5::/y", factor=2, filter="gzip:4")
-    <sharedcompute.Dataset ...scaled.h5::/y: shape (6,), dtype float64>
+    <sharedcompute.LazyArray ...scaled.h5::/y shape (6,) float64, 48 B, 1 pass>
 
     Functions of your own, of several inputs and with several results:
 
@@ -275,6 +275,6 @@ def map(
         ),
         team,
     )
-    made: Array | Dataset | tuple[Array | Dataset, ...]
+    made: Array | LazyArray | tuple[Array | LazyArray, ...]
     made = plan_map(op, input, output, settings, params).run(listen=listen)
     return made

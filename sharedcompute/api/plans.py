@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from sharedcompute import report
 from sharedcompute.events import Listener, ignore
 from sharedcompute.planning.plan import Plan
+from sharedcompute.report.drawing import as_svg
+from sharedcompute.report.records import plan_record
+from sharedcompute.report.text import as_html, describe
 
 Result = TypeVar("Result")
 
@@ -43,7 +45,7 @@ class JobPlan(Generic[Result]):
 
         Returns
         -------
-        ndarray, Dataset, dict, Fitted, tuple or None
+        ndarray, LazyArray, dict, Fitted, tuple or None
             What the function of the same name returns.
 
         Raises
@@ -57,14 +59,18 @@ class JobPlan(Generic[Result]):
 
     def to_dict(self) -> dict[str, object]:
         """Return the plan as plain data, as ``--dry-run --json`` prints it."""
-        return report.plan_record(self._plan)
+        return plan_record(self._plan)
+
+    def to_svg(self) -> str:
+        """Return the passes of the plan as a picture, as ``--svg`` writes it."""
+        return as_svg(self._plan)
 
     def __str__(self) -> str:
-        return report.describe(self._plan)
+        return describe(self._plan)
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
         """Return the plan as an HTML table, for notebooks."""
-        return report.as_html(self._plan)
+        return as_html(self._plan)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from sharedcompute.api.dataset import Dataset
 from sharedcompute.api.fits import plan_iterative
 from sharedcompute.api.fitted import Fitted
 from sharedcompute.api.keywords import refuse_unknown
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.operations import operation
 from sharedcompute.api.pipelines import StepResult, plan_run
 from sharedcompute.api.plans import JobPlan
-from sharedcompute.api.reductions import plan_reduce
+from sharedcompute.api.reductions import Axes, plan_reduce
 from sharedcompute.api.repack import plan_repacking
 from sharedcompute.api.rowwise import plan_rowwise
 from sharedcompute.api.settings import Settings
@@ -33,7 +33,9 @@ from sharedcompute.validation.names import suggestion
 
 Command = Literal["map", "scan", "reduce", "stats", "fit", "solve", "run", "repack"]
 
-OF_ONE_COMMAND = MappingProxyType({"axis": ("reduce", "stats"), "check": ("repack",)})
+OF_ONE_COMMAND = MappingProxyType(
+    {"axis": ("reduce", "stats"), "keepdims": ("reduce", "stats"), "check": ("repack",)}
+)
 """Keywords of some commands; to others they are parameters of the operation."""
 
 
@@ -45,11 +47,12 @@ class Call:
     ----------
     given : mapping
         Options; None where an option is not given.
-    axis : Axis, int or "auto"
+    axis : Axis or "auto"
     """
 
     given: Mapping[str, object]
-    axis: Axis | int | Literal["auto"]
+    axis: Axis
+    keepdims: bool
     check: bool
     team: Team | None
     params: Mapping[str, object]
@@ -64,7 +67,8 @@ class Call:
 def plan(
     command: Command,
     *arguments: object,
-    axis: Axis | int | Literal["auto"] = "auto",
+    axis: Axis = "auto",
+    keepdims: bool = False,
     check: bool = True,
     workers: int | None = None,
     threads: int | None = None,
@@ -95,8 +99,10 @@ def plan(
         The function of that name.
     *arguments
         What the function takes: the operation, the input, the output.
-    axis : {'rows', 'all', 0, None}, optional
+    axis : int, tuple of int, 'rows', 'all' or None, optional
         As in `reduce` and `stats`; of other commands a parameter of the operation.
+    keepdims : bool, default: False
+        As in `reduce` and `stats`.
     check : bool, default: True
         As in `repack`.
     workers : int, optional
@@ -187,10 +193,14 @@ def plan(
     if planner is None:
         raise InputError(f"unknown command {command!r}: {suggestion(str(command), PLANNERS)}")
     own = dict(params)
-    for name, value, default in (("axis", axis, "auto"), ("check", check, True)):
+    for name, value, default in (
+        ("axis", axis, "auto"),
+        ("keepdims", keepdims, False),
+        ("check", check, True),
+    ):
         if value != default and command not in OF_ONE_COMMAND[name]:
             own[name] = value
-    call = Call(given, axis, check, team, own)
+    call = Call(given, axis, keepdims, check, team, own)
     try:
         inspect.signature(planner).bind(call, *arguments)
     except TypeError as problem:
@@ -212,7 +222,7 @@ def _scan(
     op: OperationLike,
     input: ArrayInput,
     output: AddressLike | Array | None = None,
-) -> JobPlan[Array | Dataset]:
+) -> JobPlan[Array | LazyArray]:
     return plan_rowwise(operation(op, "scan"), input, output, call.settings, call.params)
 
 
@@ -223,14 +233,14 @@ def _reduce(
     output: AddressLike | None = None,
 ) -> JobPlan[Array | dict[str, Array]]:
     axis = "rows" if call.axis == "auto" else call.axis
-    return plan_reduce(op, input, output, axis, call.settings, call.params)
+    return plan_reduce(op, input, output, Axes(axis, call.keepdims), call.settings, call.params)
 
 
 def _stats(
     call: Call, input: ArrayInput, output: AddressLike | None = None
 ) -> JobPlan[dict[str, Array]]:
     axis = "all" if call.axis == "auto" else call.axis
-    return plan_stats(input, output, axis, call.settings, call.params)
+    return plan_stats(input, output, Axes(axis, call.keepdims), call.settings, call.params)
 
 
 def _fit(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import overload
+from dataclasses import dataclass
+from typing import Any, overload
 
 from sharedcompute.api.addresses import group_of, output_address
 from sharedcompute.api.inputs import as_source, is_decoded
@@ -28,7 +29,7 @@ from sharedcompute.options.groups import (
     as_chunks,
     as_rows,
 )
-from sharedcompute.planning.job import Job, summary
+from sharedcompute.planning.job import Job, operations_of, summary
 from sharedcompute.planning.plan import Plan
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
@@ -42,6 +43,7 @@ def reduce(  # type: ignore[overload-overlap] # a str is an iterable of str
     output: AddressLike | None = None,
     *,
     axis: Axis = "rows",
+    keepdims: bool = False,
     workers: int | None = None,
     threads: int = 1,
     pin: bool = False,
@@ -69,6 +71,7 @@ def reduce(
     output: AddressLike | None = None,
     *,
     axis: Axis = "rows",
+    keepdims: bool = False,
     workers: int | None = None,
     threads: int = 1,
     pin: bool = False,
@@ -95,6 +98,7 @@ def reduce(
     output: AddressLike | None = None,
     *,
     axis: Axis = "rows",
+    keepdims: bool = False,
     workers: int | None = None,
     threads: int = 1,
     pin: bool = False,
@@ -115,18 +119,20 @@ def reduce(
     listen: Listener | None = None,
     **params: object,
 ) -> Array | dict[str, Array]:
-    """Reduce all rows to one, or all elements to a number; several reductions in one pass.
+    """Reduce along any axes, rows to one by default; several reductions in one pass.
 
     Parameters
     ----------
     op : str, Reduce, or several of them
         Names from ``sharedcompute ops``, or operations of your own.
-    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+    input : address, ndarray, SharedArray, h5py.Dataset or LazyArray
         May be larger than memory.
     output : address, optional
         Names a group, which gets a dataset for each reduction.
-    axis : {'rows', 'all', 0, None}, default: 'rows'
-        Over the rows, axis 0, or over all elements, as None has it in NumPy.
+    axis : int, tuple of int, 'rows', 'all' or None, default: 'rows'
+        As in NumPy: one axis or several, or all elements for None; rows are axis 0.
+    keepdims : bool, default: False
+        Keep the axes that are reduced, with length 1.
     workers : int, optional
         Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.
     threads : int, default: 1
@@ -170,7 +176,8 @@ def reduce(
     -------
     ndarray or dict of ndarray
         The array for one name, a dict by name for several. Dtypes are NumPy's; sums are
-        accumulated in float64.
+        accumulated in float64. With an `output`, None for results that have rows, as those of
+        maps.
 
     Raises
     ------
@@ -190,6 +197,10 @@ def reduce(
     array([2., 3.])
     >>> sc.reduce(["min", "max"], x, axis="all")
     {'min': array(0.), 'max': array(5.)}
+    >>> sc.reduce("mean", x, axis=-1, keepdims=True)
+    array([[0.5],
+           [2.5],
+           [4.5]])
     """
     settings = Settings(
         RunOptions(
@@ -216,20 +227,28 @@ def reduce(
         ),
         team,
     )
-    return plan_reduce(op, input, output, axis, settings, params).run(listen=listen)
+    return plan_reduce(op, input, output, Axes(axis, keepdims), settings, params).run(listen=listen)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Along which axes a job reduces."""
+
+    axis: Axis
+    keepdims: bool = False
 
 
 def reduce_job(
     ops: tuple[Operation, ...],
     source: Source,
     output: Address | None,
-    axis: str | int | None,
+    axes: Axes,
     settings: Settings,
     params: Mapping[str, object],
 ) -> Job:
     """Return the job of `reduce` and `stats`."""
     check_parameters(params, (p.name for op in ops for p in op.parameters), OF_REDUCTIONS)
-    step = summary(ops, params, axis, group_of(output))
+    step = summary(ops, params, axes.axis, group_of(output), keepdims=axes.keepdims)
     return make_job(source, (step,), output, settings)
 
 
@@ -237,7 +256,7 @@ def plan_reduce(
     op: OperationLike | Iterable[OperationLike],
     input: ArrayInput,
     output: AddressLike | None,
-    axis: str | int | None,
+    axes: Axes,
     settings: Settings,
     params: Mapping[str, object],
 ) -> JobPlan[Array | dict[str, Array]]:
@@ -248,13 +267,15 @@ def plan_reduce(
         output_address(output),
         as_source(input, settings.reading.allow_external, settings.reading.rows),
     )
-    plan = make_plan(reduce_job(ops, source, address, axis, settings, params), settings)
+    plan = make_plan(reduce_job(ops, source, address, axes, settings, params), settings)
     if one:
         return JobPlan(plan, lambda listen: run_reductions(plan, settings, listen)[ops[0].name])
     return JobPlan(plan, functools.partial(run_reductions, plan, settings))
 
 
-def run_reductions(plan: Plan, settings: Settings, listen: Listener) -> dict[str, Array]:
-    """Run a job of reductions, and return their results by name."""
-    found: dict[str, Array] = run_and_warn(plan, settings.team, listen).results[0]
-    return found
+def run_reductions(plan: Plan, settings: Settings, listen: Listener) -> dict[str, Any]:
+    """Run a job of reductions, and return their results by name; None for rows in a file."""
+    found: dict[str, Array] | None = run_and_warn(plan, settings.team, listen).results[0]
+    assert isinstance(plan.task, Job)
+    names = [op.name for op, _ in operations_of(plan.task.steps[0])]
+    return {name: (found or {}).get(name) for name in names}

@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from sharedcompute.api.addresses import dataset_of, output_address
-from sharedcompute.api.dataset import Dataset, open_dataset
 from sharedcompute.api.inputs import as_source, is_decoded
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.keywords import check_parameters
+from sharedcompute.api.lazy.array import LazyArray
+from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput
@@ -47,7 +48,7 @@ def plan_rowwise(
     output: AddressLike | Array | None,
     settings: Settings,
     params: Mapping[str, object],
-) -> JobPlan[Array | Dataset]:
+) -> JobPlan[Array | LazyArray]:
     """Plan `map` or `scan`."""
     settings = settings.decoding(is_decoded(input))
     source = as_source(input, settings.reading.allow_external, settings.reading.rows)
@@ -64,7 +65,7 @@ def plan_rowwise(
     return JobPlan(plan, functools.partial(_run_rowwise, made, plan, settings))
 
 
-def _run_into(output: Array, plan: Plan, settings: Settings, listen: Listener) -> Array | Dataset:
+def _run_into(output: Array, plan: Plan, settings: Settings, listen: Listener) -> Array | LazyArray:
     """Run a plan whose result goes to an array in memory."""
     found: Array = run_and_warn(plan, settings.team, listen).results[0]
     if found is not output:
@@ -74,10 +75,10 @@ def _run_into(output: Array, plan: Plan, settings: Settings, listen: Listener) -
 
 def _run_rowwise(
     made: Address | None, plan: Plan, settings: Settings, listen: Listener
-) -> Array | Dataset:
+) -> Array | LazyArray:
     """Run a plan whose result is returned, or goes to a dataset of a file."""
     found: Array = run_and_warn(plan, settings.team, listen).results[0]
-    return found if made is None else open_dataset(made)
+    return found if made is None else open_array(made)
 
 
 def _can_take_rows(into: Array, source: Source) -> bool:

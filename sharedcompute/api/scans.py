@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import overload
 
-from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.operations import operation
 from sharedcompute.api.rowwise import plan_rowwise
 from sharedcompute.api.settings import Settings
@@ -50,7 +50,7 @@ def scan(
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
-) -> Dataset: ...
+) -> LazyArray: ...
 @overload
 def scan(
     op: OperationLike,
@@ -101,14 +101,14 @@ def scan(
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
-) -> Array | Dataset:
+) -> Array | LazyArray:
     """Accumulate along rows: ``cumsum``, ``cumprod``, ``cummax``.
 
     Parameters
     ----------
     op : str or Scan
         A name from ``sharedcompute ops``, or an operation of your own.
-    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+    input : address, ndarray, SharedArray, h5py.Dataset or LazyArray
         May be larger than memory.
     output : address or ndarray, optional
         An address ``FILE::PATH``, or an array like the result. Without it the result is returned
@@ -154,8 +154,8 @@ def scan(
 
     Returns
     -------
-    ndarray or Dataset
-        The result; with an address as output, a lazy look at it.
+    ndarray or LazyArray
+        The result; with an address as output, a lazy array of it.
 
     Raises
     ------

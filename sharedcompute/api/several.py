@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.api.addresses import output_address
-from sharedcompute.api.dataset import Dataset, open_dataset
 from sharedcompute.api.inputs import as_source, is_decoded
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.keywords import check_parameters
+from sharedcompute.api.lazy.array import LazyArray
+from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.operations import operation
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.rowwise import plan_rowwise
@@ -36,7 +37,7 @@ from sharedcompute.team.map_arguments import fills
 from sharedcompute.validation.arrays import refuse_meaning
 
 Output = AddressLike | Array | Sequence[AddressLike] | Sequence[Array] | None
-Results = Array | Dataset | tuple[Array | Dataset, ...]
+Results = Array | LazyArray | tuple[Array | LazyArray, ...]
 
 _SEVERAL = (tuple, list)
 
@@ -177,7 +178,7 @@ def plan_several(
             "output: expected FILE::PATH, or none, for a variable number of rows, got arrays"
         )
     for step, array in enumerate(places.arrays):
-        _check_array(array, plan.row_nodes[step].spec)
+        _check_array(array, plan.row_nodes[step, ""].spec)
     as_tuple = not places.one and (places.count > 0 or named.outputs > 1)
     return JobPlan(plan, functools.partial(_run, places, plan, settings, as_tuple))
 
@@ -236,11 +237,11 @@ def _run(
     places: _Places, plan: Plan, settings: Settings, as_tuple: bool, listen: Listener
 ) -> Results:
     """Run a plan and return its results, or what they went to."""
-    found: list[Array | Dataset] = list(run_and_warn(plan, settings.team, listen).results)
+    found: list[Array | LazyArray] = list(run_and_warn(plan, settings.team, listen).results)
     for array, values in zip(places.arrays, found, strict=False):
         np.copyto(array, np.asarray(values))
     if places.arrays:
         found = list(places.arrays)
     elif places.addresses:
-        found = [open_dataset(address) for address in places.addresses]
+        found = [open_array(address) for address in places.addresses]
     return tuple(found) if as_tuple else found[0]

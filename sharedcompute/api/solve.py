@@ -54,7 +54,7 @@ def solve(
     ----------
     op : str or Solve
         A name from ``sharedcompute ops``, or a solver of your own.
-    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+    input : address, ndarray, SharedArray, h5py.Dataset or LazyArray
         The grid to begin with, or the matrix.
     output : address, optional
         Names a group, which gets a dataset for each result, and the history.

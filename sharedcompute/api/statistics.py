@@ -9,7 +9,7 @@ from sharedcompute.api.addresses import output_address
 from sharedcompute.api.inputs import as_source, is_decoded
 from sharedcompute.api.jobs import make_plan
 from sharedcompute.api.plans import JobPlan
-from sharedcompute.api.reductions import reduce_job, run_reductions
+from sharedcompute.api.reductions import Axes, reduce_job, run_reductions
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
@@ -37,6 +37,7 @@ def stats(
     output: AddressLike | None = None,
     *,
     axis: Axis = "all",
+    keepdims: bool = False,
     workers: int | None = None,
     threads: int = 1,
     pin: bool = False,
@@ -63,12 +64,14 @@ def stats(
 
     Parameters
     ----------
-    input : address, ndarray, SharedArray, h5py.Dataset or Dataset
+    input : address, ndarray, SharedArray, h5py.Dataset or LazyArray
         May be larger than memory.
     output : address, optional
         Names a group, which gets a dataset for each reduction.
-    axis : {'rows', 'all', 0, None}, default: 'all'
-        Over the rows, axis 0, or over all elements, as None has it in NumPy.
+    axis : int, tuple of int, 'rows', 'all' or None, default: 'all'
+        As in NumPy: one axis or several, or all elements for None; rows are axis 0.
+    keepdims : bool, default: False
+        Keep the axes that are reduced, with length 1.
     workers : int, optional
         Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.
     threads : int, default: 1
@@ -155,7 +158,7 @@ def stats(
         ),
         team,
     )
-    return plan_stats(input, output, axis, settings, params).run(listen=listen)
+    return plan_stats(input, output, Axes(axis, keepdims), settings, params).run(listen=listen)
 
 
 def stats_operations(source: Source) -> tuple[Operation, ...]:
@@ -167,7 +170,7 @@ def stats_operations(source: Source) -> tuple[Operation, ...]:
 def plan_stats(
     input: ArrayInput,
     output: AddressLike | None,
-    axis: str | int | None,
+    axes: Axes,
     settings: Settings,
     params: Mapping[str, object],
 ) -> JobPlan[dict[str, Array]]:
@@ -175,5 +178,5 @@ def plan_stats(
     settings = settings.decoding(is_decoded(input))
     source = as_source(input, settings.reading.allow_external, settings.reading.rows)
     address, ops = output_address(output), stats_operations(source)
-    plan = make_plan(reduce_job(ops, source, address, axis, settings, params), settings)
+    plan = make_plan(reduce_job(ops, source, address, axes, settings, params), settings)
     return JobPlan(plan, functools.partial(run_reductions, plan, settings))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import overload
 
 from sharedcompute import team
-from sharedcompute.api.reductions import plan_reduce
+from sharedcompute.api.reductions import Axes, plan_reduce
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
 from sharedcompute.events import Listener
@@ -63,6 +63,7 @@ class Team(team.Team):
         output: AddressLike | None = None,
         *,
         axis: Axis = "rows",
+        keepdims: bool = False,
         schedule: Schedule = "dynamic",
         block_rows: int | None = None,
         memory: int | str | None = None,
@@ -86,6 +87,7 @@ class Team(team.Team):
         output: AddressLike | None = None,
         *,
         axis: Axis = "rows",
+        keepdims: bool = False,
         schedule: Schedule = "dynamic",
         block_rows: int | None = None,
         memory: int | str | None = None,
@@ -108,6 +110,7 @@ class Team(team.Team):
         output: AddressLike | None = None,
         *,
         axis: Axis = "rows",
+        keepdims: bool = False,
         schedule: Schedule = "dynamic",
         block_rows: int | None = None,
         memory: int | str | None = None,
@@ -129,12 +132,14 @@ class Team(team.Team):
         ----------
         op : str, Reduce, or several of them
             Names from ``sharedcompute ops``, or operations of your own.
-        x : address, ndarray, SharedArray, h5py.Dataset or Dataset
+        x : address, ndarray, SharedArray, h5py.Dataset or LazyArray
             May be larger than memory.
         output : address, optional
             Names a group, which gets a dataset for each reduction.
-        axis : {'rows', 'all', 0, None}, default: 'rows'
-            Over the rows, axis 0, or over all elements, as None has it in NumPy.
+        axis : int, tuple of int, 'rows', 'all' or None, default: 'rows'
+            As in NumPy: one axis or several, or all elements for None; rows are axis 0.
+        keepdims : bool, default: False
+            Keep the axes that are reduced, with length 1.
         schedule : {'static', 'dynamic', 'guided', 'stealing'}, default: 'dynamic'
             How blocks of rows are assigned to workers.
         block_rows : int, optional
@@ -207,4 +212,4 @@ class Team(team.Team):
             ),
             self,
         )
-        return plan_reduce(op, x, output, axis, settings, params).run(listen=listen)
+        return plan_reduce(op, x, output, Axes(axis, keepdims), settings, params).run(listen=listen)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 from numpy.typing import ArrayLike
 
@@ -15,7 +14,7 @@ AddressLike = str | os.PathLike[str] | Address
 """``FILE`` or ``FILE::PATH``."""
 
 ArrayInput = AddressLike | ArrayLike
-"""An address, or an array: of NumPy, in shared memory, a Dataset, an h5py.Dataset, a list."""
+"""An address, or an array: of NumPy, in shared memory, a LazyArray, an h5py.Dataset, a list."""
 
 Kernel = Callable[..., None]
 """``kernel(x_rows, out_rows)``, numba or plain Python."""
@@ -23,5 +22,5 @@ Kernel = Callable[..., None]
 OperationLike = str | Operation | Kernel
 """The name of an operation, an operation of your own, or a kernel."""
 
-Axis = Literal["rows", "all", 0] | None
-"""Over the rows, axis 0, or over all elements, as None has it in NumPy."""
+Axis = str | int | Sequence[int] | None
+"""As in NumPy; 'rows' is 0, 'all' is None. Text as ``0,2`` too."""

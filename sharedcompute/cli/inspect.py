@@ -29,7 +29,7 @@ def info(address: str, allow_external: bool, as_json: bool) -> None:
     from sharedcompute.cli.tables import show, table  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.hdf5.inspection.listing import describe  # noqa: PLC0415
-    from sharedcompute.report import shape  # noqa: PLC0415
+    from sharedcompute.report.arrays import shape  # noqa: PLC0415
     from sharedcompute.system.machine import format_size  # noqa: PLC0415
 
     where = Address.parse(address)
@@ -107,7 +107,7 @@ def _shapes(op: Operation | Iterative) -> str:
     from sharedcompute.operations.fits.declaration import Iterative  # noqa: PLC0415
 
     if op.kind == "reduce":
-        return "shape: (rows, ...) -> (...), or a number with --axis all"
+        return "shape: (rows, ...) -> (...), or without any axes that --axis names"
     if isinstance(op, Iterative):
         return f"gives: {', '.join(op.gives)}; watches {', '.join(op.watched)}"
     neighbours = ", from neighbouring rows too" if op.kind == "stencil" else ""

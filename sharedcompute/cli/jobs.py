@@ -15,6 +15,7 @@ from sharedcompute.cli.notes import note
 from sharedcompute.cli.options import (
     AXIS,
     JOB,
+    KEEPDIMS,
     OWN_PARAMETERS,
     PARAMETERS,
     SKIPNA,
@@ -28,8 +29,8 @@ from sharedcompute.cli.stopped import note_stopped
 from sharedcompute.errors import InputError
 
 if TYPE_CHECKING:
+    from sharedcompute.api.reductions import Axes
     from sharedcompute.api.settings import Settings
-    from sharedcompute.api.typing import Axis
     from sharedcompute.cli.signals import Signals
     from sharedcompute.graph.ports import Source
     from sharedcompute.operations.declarations import Operation
@@ -141,28 +142,30 @@ def _rowwise(
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP[,OP...] INPUT [OUTPUT]")
-@with_options(AXIS, *PARAMETERS, *JOB)
+@with_options(AXIS, KEEPDIMS, *PARAMETERS, *JOB)
 def reduce(
     words: tuple[str, ...],
-    axis: Axis,
+    axis: str | None,
+    keepdims: bool,
     params: tuple[str, ...],
     skipna: bool,
     op_from: tuple[str, ...],
     **options: object,
 ) -> None:
-    """Reduce rows (or all elements), all operations in one pass.
+    """Reduce along some axes, by default the rows, all operations in one pass.
 
     OUTPUT names a group, which gets a dataset for each operation. Without OUTPUT a few results
     are printed.
     """
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+    from sharedcompute.api.reductions import Axes  # noqa: PLC0415
     from sharedcompute.operations.catalogue import expect  # noqa: PLC0415
 
     given = read_words(words, op_from, "reduce", out=False)
     named, asked = parameters(params, skipna), settings(options)
     source = as_source(given.input, asked.reading.allow_external, asked.reading.rows)
     ops = tuple(expect(op, "reduce") for op in given.operations)
-    _reduce(ops, source, given.output, axis or "rows", named, asked, options)
+    _reduce(ops, source, given.output, Axes(axis or "rows", keepdims), named, asked, options)
 
 
 @click.command()
@@ -206,33 +209,44 @@ def iterate(
 @click.command()
 @click.argument("input")
 @click.argument("output", required=False)
-@with_options(SKIPNA, AXIS, *JOB)
-def stats(input: str, output: str | None, skipna: bool, axis: Axis, **options: object) -> None:
-    """Compute count, nan_count, mean, std, min, max; of all elements, or of each column."""
+@with_options(SKIPNA, AXIS, KEEPDIMS, *JOB)
+def stats(
+    input: str,
+    output: str | None,
+    skipna: bool,
+    axis: str | None,
+    keepdims: bool,
+    **options: object,
+) -> None:
+    """Compute count, nan_count, mean, std, min, max; of all elements, or along some axes."""
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+    from sharedcompute.api.reductions import Axes  # noqa: PLC0415
     from sharedcompute.api.statistics import stats_operations  # noqa: PLC0415
 
     asked = settings(options)
     source = as_source(input, asked.reading.allow_external, asked.reading.rows)
     ops, named = stats_operations(source), parameters((), skipna)
-    _reduce(ops, source, output, axis or "all", named, asked, options)
+    _reduce(ops, source, output, Axes(axis or "all", keepdims), named, asked, options)
 
 
 def _reduce(
     operations: Sequence[Operation],
     source: Source,
     output: str | None,
-    axis: Axis,
+    axes: Axes,
     params: Mapping[str, object],
     asked: Settings,
     options: Mapping[str, object],
 ) -> None:
     from sharedcompute.api.reductions import reduce_job  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
+    from sharedcompute.operations.reductions.reduction import normal_axes  # noqa: PLC0415
+    from sharedcompute.planning.job import as_axes  # noqa: PLC0415
 
     address = Address.parse(output).literal if output is not None else None
-    job = reduce_job(tuple(operations), source, address, axis, asked, params)
-    columns = 1 if axis == "all" else math.prod(source.shape[1:])
+    job = reduce_job(tuple(operations), source, address, axes, asked, params)
+    reduced = normal_axes(as_axes(axes.axis), len(source.shape))
+    columns = math.prod(n for axis, n in enumerate(source.shape) if axis not in reduced)
     if address is None and columns > FEW:
         raise InputError(
             f"{columns} results for each operation are too many to print: "
@@ -267,27 +281,28 @@ def run(job: Path, output: str | None, **options: object) -> None:
 
 def _run(job: Job, asked: Settings, options: Mapping[str, object]) -> None:
     """Plan a job, and print the plan or run it and print its results."""
-    from sharedcompute import report  # noqa: PLC0415
     from sharedcompute.api.jobs import make_plan, run_plan  # noqa: PLC0415
     from sharedcompute.cli import tables  # noqa: PLC0415
+    from sharedcompute.cli.planned import show_plan  # noqa: PLC0415
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
+    from sharedcompute.report.records import run_record  # noqa: PLC0415
+    from sharedcompute.report.totals import Totals  # noqa: PLC0415
 
     shown = Shown.of(options)
     plan = make_plan(job, asked)
     signals: Signals = click.get_current_context().obj
-    if shown.dry_run:
-        click.echo(json.dumps(report.plan_record(plan)) if shown.as_json else report.describe(plan))
+    if show_plan(plan, shown, overwrite=asked.storage.overwrite):
         return
     if job.output is not None:
         note_stopped(job.output.address, job.output.resume, shown.quiet)
-    totals = report.Totals()
+    totals = Totals()
     with Bar(shown.quiet) as bar:
         outcome = run_plan(plan, None, signals.guard(totals, bar))
     if not shown.quiet:
         for text in outcome.warnings:
             note(text)
     if shown.as_json:
-        record = report.run_record(plan, totals, outcome.seconds)
+        record = run_record(plan, totals, outcome.seconds)
         click.echo(json.dumps({**record, "results": tables.as_json(outcome, FEW)}))
     else:
         tables.print_results(job, outcome, FEW)

@@ -76,7 +76,11 @@ OUTCOME: tuple[Decorator, ...] = (
     click.option("-q", "--quiet", is_flag=True, help="Show no progress and no notes."),
 )
 
-JOB = (*click_options(*reversed(GROUPS)), *OUTCOME)
+SVG: Decorator = click.option(
+    "--svg", metavar="FILE", help="Draw the passes of the plan as a picture, and stop."
+)
+
+JOB = (*click_options(*reversed(GROUPS)), *OUTCOME, SVG)
 """What all commands that run a job take."""
 
 REPACK = (*click_options(*reversed(GROUPS), repack=True), *OUTCOME)
@@ -84,7 +88,11 @@ REPACK = (*click_options(*reversed(GROUPS), repack=True), *OUTCOME)
 EXTERNAL = next(click_option(o) for o in options_of(*GROUPS) if o.name == "allow_external")
 
 AXIS: Decorator = click.option(
-    "--axis", type=click.Choice(["rows", "all"]), help="Axis to reduce over."
+    "--axis", metavar="rows|all|N,N,...", help="Axes to reduce along, such as -1 or 0,2."
+)
+
+KEEPDIMS: Decorator = click.option(
+    "--keepdims", is_flag=True, help="Keep the axes that are reduced, with length 1."
 )
 
 
@@ -125,16 +133,21 @@ class Shown:
         A summary as JSON.
     quiet : bool
         Neither progress nor notes.
+    svg : str or None
+        The plan goes to this file as a picture, and nothing is run.
     """
 
     dry_run: bool
     as_json: bool
     quiet: bool
+    svg: str | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, object]) -> Shown:
         """Take it from a command's options."""
-        return cls(*(options[name] is True for name in ("dry_run", "as_json", "quiet")))
+        dry_run, as_json, quiet = (options[n] is True for n in ("dry_run", "as_json", "quiet"))
+        svg = options.get("svg")
+        return cls(dry_run, as_json, quiet, svg if isinstance(svg, str) else None)
 
 
 def parameters(given: tuple[str, ...], skipna: bool = False) -> dict[str, object]:

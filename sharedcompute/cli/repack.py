@@ -30,24 +30,25 @@ def repack(input: str, output: str, check: bool, **options: object) -> None:
 
     All attributes, links, references and types are kept. What is not asked for stays as it is.
     """
-    from sharedcompute import report  # noqa: PLC0415
     from sharedcompute.api.jobs import run_plan  # noqa: PLC0415
     from sharedcompute.api.repack import make_repack  # noqa: PLC0415
+    from sharedcompute.cli.planned import show_plan  # noqa: PLC0415
     from sharedcompute.cli.progress import Bar  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
+    from sharedcompute.report.records import run_record  # noqa: PLC0415
+    from sharedcompute.report.totals import Totals  # noqa: PLC0415
 
     asked, shown = settings(options), Shown.of(options)
     plan = make_repack(input, output, asked, check=check)
-    if shown.dry_run:
-        click.echo(json.dumps(report.plan_record(plan)) if shown.as_json else report.describe(plan))
+    if show_plan(plan, shown):
         return
     note_stopped(Address.parse(output).literal, asked.storage.resume, shown.quiet)
     signals: Signals = click.get_current_context().obj
-    totals = report.Totals()
+    totals = Totals()
     with Bar(shown.quiet) as bar:
         done = run_plan(plan, asked.team, signals.guard(totals, bar))
     if not shown.quiet:
         for warning in done.warnings:
             note(warning)
     if shown.as_json:
-        click.echo(json.dumps(report.run_record(plan, totals, done.seconds)))
+        click.echo(json.dumps(run_record(plan, totals, done.seconds)))

@@ -15,7 +15,7 @@ import numpy as np
 from sharedcompute.engines.execute import Outcome
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.job import FitStep, Job, MapStep
-from sharedcompute.report import shape
+from sharedcompute.report.arrays import shape
 
 GAP = "  "
 """Between columns."""

@@ -89,10 +89,16 @@ def _by_step(plan: Plan, found: Found) -> tuple[StepResult, ...]:
             reduced.setdefault(made.small.step, {})[made.small.name] = made.values
         else:
             reduced[made.small.step] = made.values
-    results: dict[int, StepResult] = {**found.arrays, **reduced}
+    for (step, name), values in found.arrays.items():
+        if name:
+            reduced.setdefault(step, {})[name] = values
+        else:
+            reduced[step] = values
+    results: dict[int, StepResult] = reduced
     fitted, last = found.fitted, len(plan.task.steps) - 1
     if fitted is not None:
         rows = plan.fit.rows if plan.fit else None
-        kept = {rows[0]: found.arrays[last]} if rows is not None and last in found.arrays else {}
+        own = found.arrays.get((last, ""))
+        kept = {rows[0]: own} if rows is not None and own is not None else {}
         results[last] = {**fitted.datasets, **kept, "converged": np.array(fitted.converged)}
     return tuple(map(results.get, range(last + 1)))

@@ -41,13 +41,13 @@ class Found:
     ----------
     reduced : list of Reduced
         The results that do not have rows, in the order of the plan.
-    arrays : dict of int to ndarray
-        Rows that are kept in memory, by step.
+    arrays : dict of (int, str) to ndarray
+        Rows that are kept in memory, by step and name.
     fitted : FitOutcome or None
     """
 
     reduced: list[Reduced] = field(default_factory=list)
-    arrays: dict[int, Array] = field(default_factory=dict)
+    arrays: dict[tuple[int, str], Array] = field(default_factory=dict)
     fitted: FitOutcome | None = None
 
 

@@ -125,7 +125,7 @@ class PhaseRunner:
                 if planned.step is None:
                     self._values.put(planned.key, array)
                 else:
-                    self._found.arrays[planned.step] = array
+                    self._found.arrays[planned.step, planned.name] = array
         for number, gather in enumerate(phase.gathers):
             for result, key in enumerate(gather.keys):
                 if key:

@@ -36,12 +36,11 @@ class Results(PlanOutput):
         super().__init__(plan)
         self._job = job
         self._last = plan.passes[-1]
-        # What later passes read is no result.
-        self._stores = [store for store in self._last.stores if store.step is not None]
+        self._stores = self._last.stores
         self._warnings: list[str] = []
         self._created: list[Created] = []
         self._small: list[Created | None] = []
-        self._crcs = np.zeros((len(self._last.stores), len(self._last.blocks)), np.uint32)
+        self._crcs = np.zeros((len(self._stores), len(self._last.blocks)), np.uint32)
 
     def finished(self) -> Found:
         """Read the results of a job with nothing left to do from its output."""
@@ -93,7 +92,7 @@ class Results(PlanOutput):
     def datasets(self, phase: Pass | Encode | Copy) -> Sequence[Created]:
         """Return the datasets whose rows a phase writes."""
         if isinstance(phase, Pass):
-            return self._created if any(s.step is not None for s in phase.stores) else ()
+            return self._created if phase.section == self._last.section else ()
         assert isinstance(phase, Encode)
         return [self._created[phase.number]]
 
@@ -104,11 +103,12 @@ class Results(PlanOutput):
         """Write what is small and what made it, move the file to its place, and report that."""
         self._durable.progress.finishing()
         assert self._crcs is not None
+        # Behind the results stands what the pass keeps in memory.
         stores = zip(self._stores, self._created, self._crcs, strict=False)
         crcs: NDArray[np.uint32]
         for store, made, crcs in stores:
             assert store.step is not None
-            self._describe(made.dataset, store.step, self._plan.row_nodes[store.step])
+            self._describe(made.dataset, store.step, self._plan.row_nodes[store.step, store.name])
             stamps.record_crcs(made.dataset, self._plan.blocks.rows * store.group, crcs)
         for reduced, small in zip(found.reduced, self._small, strict=True):
             if small is not None:

@@ -11,9 +11,11 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.graph.node import (
     Attributes,
+    Call,
     Constant,
     Elementwise,
     Gather,
+    Join,
     Model,
     Node,
     Permute,
@@ -27,7 +29,8 @@ from sharedcompute.graph.ports import Source
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Map, Scan
 from sharedcompute.operations.declarations import Reduce as Reduction
-from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.parameters import Parameter, bind
+from sharedcompute.operations.reductions.reduction import Reduction as BoundReduction
 from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, Scalar
 from sharedcompute.operations.stages import Argument, Carry, FromModel, Needed, Stage
 
@@ -106,16 +109,37 @@ def applied(operation: Map | Scan, params: Params, *inputs: Node) -> tuple[Node,
         The operation does not suit the data, or the inputs each other.
     """
     first = inputs[0].spec.shape
-    for given in inputs[1:]:
-        if given.spec.shape[:1] != first[:1]:
+    for x in inputs[1:]:
+        if x.spec.shape[:1] != first[:1]:
             raise InputError(
                 f"{operation.name}: expected inputs with the same number of rows, got shapes "
-                f"{first} and {given.spec.shape}; give the rows that belong together"
+                f"{first} and {x.spec.shape}; give the rows that belong together"
             )
     found = inputs
-    for stage in operation.stages(params, *(given.spec for given in inputs)):
+    stages = operation.stages(params, *(x.spec for x in inputs))
+    for stage in stages:
         found = results(stage, *found)
-    return found
+    call = Call(operation.name, given(operation.parameters, params), len(stages))
+    return tuple(_shown_as(call, node) for node in found) if stages else found
+
+
+def _shown_as(call: Call, node: Node) -> Node:
+    """Return rows that are shown as a call of the operation that gives them."""
+    if isinstance(node.op, Reshape):
+        # Rows of groups.
+        return Node(node.op, (_shown_as(call, node.inputs[0]),), node.spec)
+    if not isinstance(node.op, Rowwise | Gather):
+        return node
+    return Node(replace(node.op, call=call), node.inputs, node.spec)
+
+
+def given(parameters: Sequence[Parameter], params: Params) -> Attributes:
+    """Return the parameters that differ from their defaults."""
+    return tuple(
+        (p.name, params[p.name])
+        for p in parameters
+        if p.name in params and (p.required or params[p.name] is not p.default)
+    )
 
 
 def staged(stage: Stage, *inputs: Node) -> Node:
@@ -215,6 +239,14 @@ def reduced(
     )
 
 
+def reduction_of(node: Node) -> BoundReduction:
+    """Return the reduction that a node stands for."""
+    op = node.op
+    assert isinstance(op, Reduce)
+    spec = node.inputs[0].spec
+    return BoundReduction(op.operation, op.params, spec, op.axes, op.keepdims, op.running)
+
+
 def select(node: Node, keys: tuple[slice | int, ...]) -> Node:
     """Return a box of a node; of a window its box at once.
 
@@ -242,3 +274,12 @@ def permute(node: Node, axes: tuple[int, ...]) -> Node:
         return node
     shape = tuple(node.spec.shape[axis] for axis in axes)
     return Node(Permute(axes), (node,), ArraySpec(shape, node.spec.dtype))
+
+
+def join(nodes: Sequence[Node], axis: int) -> Node:
+    """Return arrays one after the other along an axis; their other axes and dtypes are equal."""
+    if len(nodes) == 1:
+        return nodes[0]
+    shape = list(nodes[0].spec.shape)
+    shape[axis] = sum(node.spec.shape[axis] for node in nodes)
+    return Node(Join(axis), tuple(nodes), ArraySpec(tuple(shape), nodes[0].spec.dtype))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,23 @@ class Elementwise:
 
 
 @dataclass(frozen=True)
+class Call:
+    """The operation that one or several kernels, each of the rows of that before it, are made of.
+
+    Parameters
+    ----------
+    name : str
+    params : tuple of (str, object)
+        Those that differ from their defaults.
+    kernels : int
+    """
+
+    name: str
+    params: Attributes
+    kernels: int
+
+
+@dataclass(frozen=True)
 class Rowwise:
     """A kernel that gives rows for rows: a map, a stencil, a scan, a fit's result for each row.
 
@@ -65,11 +82,14 @@ class Rowwise:
         How many inputs it takes row by row; the others it gets whole.
     result : int
         Which of its results this is, where a kernel has several.
+    call : Call or None
+        The operation whose result this is; None for kernels on the way to it. For people.
     """
 
     stage: Stage
     rows: int = 1
     result: int = 0
+    call: Call | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -86,11 +106,14 @@ class Gather:
         How many inputs it takes row by row; the others it gets whole.
     result : int
         Which of its results this is, where a kernel has several.
+    call : Call or None
+        The operation whose result this is. For people.
     """
 
     stage: Stage
     rows: int = 1
     result: int = 0
+    call: Call | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -196,9 +219,14 @@ class Node:
     @property
     def key(self) -> str:
         """A digest of the operation and all that it works on."""
-        if not self._key:
-            for node in ordered((self,)):
+        left = [] if self._key else [self]
+        while left:
+            node = left[-1]
+            unknown = [given for given in node.inputs if not given._key]
+            left += unknown
+            if not unknown:
                 node._key = node._key or _digest(node)
+                left.pop()
         return self._key
 
 
@@ -209,21 +237,17 @@ def ordered(results: Iterable[Node]) -> list[Node]:
     """
     found: list[Node] = []
     seen: set[int] = set()
-    left: list[tuple[Node, Iterator[Node]]] = []
-    for result in results:
-        if id(result) in seen:
+    left = list(results)[::-1]
+    while left:
+        node = left[-1]
+        before = [i for i in node.inputs if id(i) not in seen] if id(node) not in seen else ()
+        if before:
+            left += before[::-1]
             continue
-        seen.add(id(result))
-        left.append((result, iter(result.inputs)))
-        while left:
-            node, inputs = left[-1]
-            following = next((i for i in inputs if id(i) not in seen), None)
-            if following is None:
-                found.append(node)
-                left.pop()
-            else:
-                seen.add(id(following))
-                left.append((following, iter(following.inputs)))
+        left.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            found.append(node)
     return found
 
 
@@ -269,7 +293,8 @@ def _content(value: object) -> object:
     elif isinstance(value, tuple | list):
         found = list(map(_content, value))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        named = ((f.name, _content(getattr(value, f.name))) for f in dataclasses.fields(value))
+        compared = (f.name for f in dataclasses.fields(value) if f.compare)
+        named = ((name, _content(getattr(value, name))) for name in compared)
         found = (type(value).__qualname__, *named)
     elif isinstance(value, PLAIN):
         found = (type(value).__name__, repr(value))

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.events import Listener
 from sharedcompute.kernels import clustering as kernels
@@ -111,7 +111,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
 
         Parameters
         ----------
-        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        X : array, address, LazyArray, SharedArray or h5py.Dataset, shape (n_samples, n_features)
         y : ignored
 
         Raises
@@ -139,12 +139,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
 
     def predict(
         self, X: ArrayInput, *, output: AddressLike | Array | None = None, overwrite: bool = False
-    ) -> Array | Dataset:
+    ) -> Array | LazyArray:
         """Find the nearest centre of each row.
 
         Parameters
         ----------
-        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        X : array, address, LazyArray, SharedArray or h5py.Dataset, shape (n_samples, n_features)
         output : address or ndarray, optional
             ``FILE::PATH``: the result is written there.
         overwrite : bool
@@ -158,7 +158,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
 
     def transform(
         self, X: ArrayInput, *, output: AddressLike | Array | None = None, overwrite: bool = False
-    ) -> Array | Dataset:
+    ) -> Array | LazyArray:
         """Compute the distance of each row to each centre, shape (n_samples, n_clusters)."""
         return self._map("center_distances", X, self._centers(), output, overwrite)
 
@@ -173,7 +173,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Es
             some = slice(start, start + SCORED_ROWS)
             square = np.empty(len(labels[some]))
             x = np.ascontiguousarray(rows[some])
-            kernels.squares(x, self.cluster_centers_, labels[some], square)
+            kernels.squares(x, self.cluster_centers_, np.asarray(labels[some]), square)
             parts.append(float(square.sum()))
         return -math.fsum(parts)
 

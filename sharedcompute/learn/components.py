@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from sharedcompute.api.dataset import Dataset
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
@@ -100,7 +100,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
         Parameters
         ----------
-        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        X : array, address, LazyArray, SharedArray or h5py.Dataset, shape (n_samples, n_features)
         y : ignored
 
         Raises
@@ -139,12 +139,12 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
     def transform(
         self, X: ArrayInput, *, output: AddressLike | Array | None = None, overwrite: bool = False
-    ) -> Array | Dataset:
+    ) -> Array | LazyArray:
         """Compute the coordinates of rows along the components.
 
         Parameters
         ----------
-        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        X : array, address, LazyArray, SharedArray or h5py.Dataset, shape (n_samples, n_features)
         output : address or ndarray, optional
             ``FILE::PATH``: the result is written there.
         overwrite : bool
@@ -152,7 +152,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
         Returns
         -------
-        ndarray or Dataset, shape (n_samples, n_components)
+        ndarray or LazyArray, shape (n_samples, n_components)
         """
         check_is_fitted(self)
         params: dict[str, object] = {"components": self.components_, "mean": self.mean_}

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sharedcompute import events
 from sharedcompute.api import fits, maps
-from sharedcompute.api.dataset import Dataset, open_dataset
 from sharedcompute.api.fitted import Fitted
+from sharedcompute.api.lazy.array import LazyArray
+from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
@@ -38,7 +40,7 @@ class Rows(Protocol):
     def dtype(self) -> DType:
         """Their dtype."""
 
-    def __getitem__(self, key: slice, /) -> Array:
+    def __getitem__(self, key: slice, /) -> ArrayLike:
         """Return some of them, as an array."""
 
     def __array__(self) -> Array:
@@ -48,9 +50,9 @@ class Rows(Protocol):
 def opened(given: ArrayInput) -> Rows | None:
     """Return what is given as rows, unless it is for scikit-learn to convert to an array."""
     if isinstance(given, str | os.PathLike | Address):
-        return open_dataset(given)
+        return open_array(given)
     refuse_meaning(given)
-    if isinstance(given, Dataset | SharedArray):
+    if isinstance(given, LazyArray | SharedArray):
         return given
     if type(given).__module__.startswith("h5py") and hasattr(given, "chunks"):
         there: Any = given
@@ -81,7 +83,7 @@ class Estimator(BaseEstimator):
         params: Mapping[str, Any],
         output: AddressLike | Array | None,
         overwrite: bool,
-    ) -> Array | Dataset:
+    ) -> Array | LazyArray:
         """Compute a row for each row of `X`, in memory or at an address."""
         x = self._checked(X)
         how = {"overwrite": overwrite, **self._running()}

@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.api.dataset import Dataset
 from sharedcompute.api.fitted import Fitted
+from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.events import Listener
 from sharedcompute.learn.estimator import Estimator, in_memory
@@ -31,12 +31,12 @@ class _Regression(RegressorMixin, Estimator):
 
     def predict(
         self, X: ArrayInput, *, output: AddressLike | Array | None = None, overwrite: bool = False
-    ) -> Array | Dataset:
+    ) -> Array | LazyArray:
         """Predict the targets of each row.
 
         Parameters
         ----------
-        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        X : array, address, LazyArray, SharedArray or h5py.Dataset, shape (n_samples, n_features)
         output : address or ndarray, optional
             ``FILE::PATH``: the result is written there.
         overwrite : bool
@@ -44,7 +44,7 @@ class _Regression(RegressorMixin, Estimator):
 
         Returns
         -------
-        ndarray or Dataset, shape (n_samples,) or (n_samples, n_targets)
+        ndarray or LazyArray, shape (n_samples,) or (n_samples, n_targets)
         """
         check_is_fitted(self)
         params: dict[str, object] = {"coef": self.coef_, "intercept": self.intercept_}
@@ -125,7 +125,7 @@ class LinearRegression(_Regression):
 
         Parameters
         ----------
-        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        X : array, address, LazyArray, SharedArray or h5py.Dataset, shape (n_samples, n_features)
         y : the same, shape (n_samples,) or (n_samples, n_targets)
             Is held in memory.
 
@@ -198,7 +198,7 @@ class Ridge(_Regression):
 
         Parameters
         ----------
-        X : array, address, Dataset, SharedArray or h5py.Dataset, shape (n_samples, n_features)
+        X : array, address, LazyArray, SharedArray or h5py.Dataset, shape (n_samples, n_features)
         y : the same, shape (n_samples,) or (n_samples, n_targets)
             Is held in memory.
 

@@ -301,6 +301,15 @@ class Partial:
     exact : str
         The kinds of data, as in `numpy.dtype.kind`, for which rows may be grouped and combined in
         any way to the same bits. Then each worker has one state for all of its blocks.
+    along : callable
+        ``along(x, skipna, *fields)`` adds each row of `x`, shape (rows, n), to the fields, each of
+        shape (rows,), which hold nothing before. How a row is added up depends on that row alone.
+    middle : callable
+        ``middle(x, skipna, *fields)`` adds `x`, shape (outer, n, inner), along its middle axis to
+        the fields, each of shape (outer * inner,), with the bits of `kernel` on each part.
+    floating : Partial
+        Takes its place for whole numbers where a floating dtype is asked for, as NumPy adds up in
+        that one then.
     """
 
     kernel: Kernel
@@ -309,6 +318,9 @@ class Partial:
     indexed: bool = False
     covers: tuple[Kernel, ...] = ()
     exact: str = ""
+    along: Kernel | None = None
+    middle: Kernel | None = None
+    floating: Partial | None = None
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ def returned(op: Operation | Iterative) -> str:
     if op.kind == "reduce":
         shape = 'Of the shape of one row; a number with ``axis="all"``.'
         return f"ndarray\n{_indented(f'{shape} Its dtype: {_result(op)}')}"
-    given = "The result; with an address as output, a lazy Dataset."
-    return f"ndarray or Dataset\n{_indented(f'{given} {_result(op)}')}"
+    given = "The result; with an address as output, a LazyArray."
+    return f"ndarray or LazyArray\n{_indented(f'{given} {_result(op)}')}"
 
 
 def _result(op: Operation) -> str:

@@ -170,8 +170,11 @@ class OptionGroup:
     """Options that belong together. Each is checked when a group is made."""
 
     def __post_init__(self) -> None:
-        for known in options_of(type(self)):
-            known.check(getattr(self, known.name))
+        for known in _options(cast(Hashable, type(self))):
+            value = getattr(self, known.name)
+            # Groups are made for every call: what was not given needs no check.
+            if value is not known.default:
+                known.check(value)
 
     @property
     def given(self) -> tuple[str, ...]:

@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 
+from sharedcompute.errors import InputError
+from sharedcompute.graph.build import reduction_of
 from sharedcompute.graph.node import Gather, Model, Node, Read, Rowwise, ordered
 from sharedcompute.graph.ports import Source
+from sharedcompute.graph.text import text
 from sharedcompute.hdf5.format.fill_value import ZEROS
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
@@ -20,7 +24,7 @@ from sharedcompute.planning.axes import primary
 from sharedcompute.planning.budget.blocks import choose_blocks, followed
 from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
-from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, reduction_of
+from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, nothing
 from sharedcompute.planning.demand import (
     Demand,
     has_rows,
@@ -31,7 +35,14 @@ from sharedcompute.planning.demand import (
 from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.in_memory import ArraySink
-from sharedcompute.planning.job import ExpressionStep, FitStep, Job, ResultStep, operations_of
+from sharedcompute.planning.job import (
+    ExpressionStep,
+    FitStep,
+    Job,
+    ResultStep,
+    Step,
+    operations_of,
+)
 from sharedcompute.planning.job_graph import JobGraph, Wanted, sources_of
 from sharedcompute.planning.output import OutputSpec
 from sharedcompute.planning.passes import Pass
@@ -41,6 +52,10 @@ from sharedcompute.planning.planned import ToMemory
 from sharedcompute.planning.program import feed_of, program
 from sharedcompute.planning.scratch import scratch_folder
 from sharedcompute.rows import Blocks
+from sharedcompute.system.machine import memory_available
+
+PURPOSE_LENGTH = 60
+"""Letters of an expression in the purpose of a pass."""
 
 ALIGNED_BYTES = 64 * 1024**2
 """A strip may grow to this to follow the chunks of both input and output."""
@@ -58,12 +73,15 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     """
     graph = JobGraph(job)
     results, smalls = _results(job, graph)
+    _check_rows(results)
     demand = Demand(
         [result.node for result in results], [small.node for small in smalls], graph.fitted
     )
     cuts = {n: _blocks(n, demand, results, graph, options) for n in _spaces(demand)}
     passes = cut(demand, results, cuts, _purpose(job))
     fit = None if graph.fit is None else _fit_pass(graph, demand, cuts, _purpose(job))
+    if not passes and fit is None:
+        passes = [nothing(_purpose(job))]
     engine, workers = choose_engine(passes, options, fit, have_team=have_team)
     workers, staged = _staged(passes, fit, engine, workers, options, scratch_folder(job.output))
     return Plan(
@@ -81,10 +99,10 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     )
 
 
-def _row_nodes(graph: JobGraph, results: Sequence[RowResult]) -> dict[int, Node]:
-    """Return the results that have rows, by step."""
-    steps = {result.step for result in results}
-    return {w.step: w.node for w in graph.wanted if w.step in steps}
+def _row_nodes(graph: JobGraph, results: Sequence[RowResult]) -> dict[tuple[int, str], Node]:
+    """Return the results that have rows, by step and name."""
+    found = {(result.step, result.name) for result in results}
+    return {(w.step, w.name): w.node for w in graph.wanted if (w.step, w.name) in found}
 
 
 def _spaces(demand: Demand) -> list[int]:
@@ -113,13 +131,14 @@ def _staged(
     folder: Path,
 ) -> tuple[int, Staged]:
     """Choose what is loaded and held, and how many of the workers fit the memory."""
-    stage = partial(staged_for, passes, engine, fit, options.memory, folder, options.threads)
+    room = memory_available() if options.memory is None else options.memory
+    stage = partial(staged_for, passes, engine, fit, room, folder, options.threads)
     staged = stage(workers)
     # Nobody asked for so many workers: as many as fit.
-    while options.workers is None and workers > 1 and not staged.projection.fits(options.memory):
+    while options.workers is None and workers > 1 and not staged.projection.fits(room):
         workers -= 1
         staged = stage(workers)
-    staged.projection.check(options.memory)
+    staged.projection.check(options.memory, room)
     return workers, staged
 
 
@@ -146,8 +165,8 @@ def _results(job: Job, graph: JobGraph) -> tuple[list[RowResult], list[Small]]:
         else:
             smalls.append(Small(wanted.node, wanted.step, wanted.name))
     if job.output is None:
-        last = max((w.step for w in rows), default=None)
-        rows = [w for w in rows if _is_returned(job, w.step) or w.step == last]
+        last = max((w.step for w in rows if not w.name), default=None)
+        rows = [w for w in rows if w.name or _is_returned(job, w.step) or w.step == last]
     else:
         rows = [w for w in rows if job.steps[w.step].save is not None]
     out = job.output
@@ -163,18 +182,30 @@ def _row_result(job: Job, graph: JobGraph, wanted: Wanted, known: Mapping[str, b
     sink = _sink(job, graph, wanted)
     inner = None if known[wanted.node.key] else rows_in_groups(wanted.node)
     if inner is None:
-        return RowResult(wanted.node, wanted.step, sink)
-    return RowResult(inner, wanted.step, sink, inner.spec.shape[1])
+        return RowResult(wanted.node, wanted.step, sink, wanted.name)
+    return RowResult(inner, wanted.step, sink, wanted.name, inner.spec.shape[1])
 
 
 def _is_returned(job: Job, step: int) -> bool:
     return isinstance(job.steps[step], ExpressionStep | ResultStep)
 
 
+def _check_rows(results: Sequence[RowResult]) -> None:
+    """Refuse datasets of different numbers of rows in one file: blocks are noted for one number."""
+    stored = [(r.node.spec.rows, r.sink) for r in results if isinstance(r.sink, DatasetSink)]
+    for rows, sink in stored:
+        if rows != stored[0][0]:
+            first, other = (f"{s.shape[0]} in {s.path}" for s in (stored[0][1], sink))
+            raise InputError(
+                f"expected results with as many rows in one job, got {first} and {other}: "
+                "store them one after the other"
+            )
+
+
 def _sink(job: Job, graph: JobGraph, wanted: Wanted) -> DatasetSink | ToMemory | ArraySink:
     spec = wanted.node.spec
     if job.output is None:
-        return ToMemory(spec) if job.into is None else ArraySink(job.into)
+        return ToMemory(spec) if job.into is None or wanted.name else ArraySink(job.into)
     like = primary(wanted.node)
     if like is not None and job.packing is not None:
         # Its fill value is a packed number.
@@ -183,6 +214,8 @@ def _sink(job: Job, graph: JobGraph, wanted: Wanted) -> DatasetSink | ToMemory |
     path = str(step.save)
     if isinstance(step, FitStep) and graph.fit is not None and graph.fit.rows is not None:
         path = f"{path}/{graph.fit.rows[0]}"
+    if wanted.name:
+        path = f"{path.rstrip('/')}/{wanted.name}"
     return job.output.sink(like, path, spec)
 
 
@@ -271,11 +304,12 @@ def _state_nbytes(rows: int, demand: Demand, fit: FitPart | None) -> tuple[int, 
         for tally in tallies([reduction_of(n) for n in results if n.inputs[0].key == key])
     ]
     needed = sum(_read_size(n) * 24 for n in exact)
-    used = needed + sum(t.nbytes for t in made)
+    used = needed + sum(t.working_nbytes for t in made)
     if fit is not None:
         # Each fit has fresh memory for its states, which is slow: half as many blocks for that.
         used += 2 * fit.state_nbytes
-    return used, used - sum(t.nbytes for t in made if t.exact)
+    kept = sum(t.working_nbytes - (0 if t.exact else t.nbytes) for t in made)
+    return used, used - kept
 
 
 def _read_size(node: Node) -> int:
@@ -285,4 +319,12 @@ def _read_size(node: Node) -> int:
 
 def _purpose(job: Job) -> str:
     steps = [step for step in job.steps if not (isinstance(step, ResultStep) and step.result)]
-    return ", ".join(op.name for step in steps for op, _ in operations_of(step))
+    names = ", ".join(name for step in steps for name in _names(step))
+    expressions = any(isinstance(step, ExpressionStep) for step in job.steps)
+    return shorten(names, PURPOSE_LENGTH, placeholder=" ...") if expressions else names
+
+
+def _names(step: Step) -> list[str]:
+    if isinstance(step, ExpressionStep):
+        return [step.text or text(step.node)]
+    return [op.name for op, _ in operations_of(step)]

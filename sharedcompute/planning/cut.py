@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sharedcompute.graph.node import Node, Reduce
+from sharedcompute.graph.build import reduction_of
+from sharedcompute.graph.node import Node, Reduce, Rowwise
 from sharedcompute.graph.ports import Sink
-from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.planning.demand import Demand, spaces
 from sharedcompute.planning.passes import Pass, ReductionOutput, Store
 from sharedcompute.planning.planned import PlannedSink, ToMemory
@@ -28,6 +28,8 @@ class RowResult:
     step : int
         Which step of the job has it.
     sink : Sink, DatasetSink or ToMemory
+    name : str
+        Of a reduction among those of its step; else empty.
     group : int
         Rows of the sink for each row of the node.
     """
@@ -35,16 +37,8 @@ class RowResult:
     node: Node
     step: int
     sink: Sink | PlannedSink
+    name: str = ""
     group: int = 1
-
-
-def reduction_of(node: Node) -> Reduction:
-    """Return the reduction that a node stands for."""
-    op = node.op
-    assert isinstance(op, Reduce)
-    spec = node.inputs[0].spec
-    over_all = len(op.axes) == len(spec.shape)
-    return Reduction(op.operation, op.params, spec, over_all and not op.exact, op.running)
 
 
 def cut(demand: Demand, results: Sequence[RowResult], cuts: Cuts, purpose: str) -> list[Pass]:
@@ -79,6 +73,11 @@ def cut(demand: Demand, results: Sequence[RowResult], cuts: Cuts, purpose: str) 
     return found
 
 
+def nothing(purpose: str) -> Pass:
+    """Return the pass of a job whose results need no rows: they are computed as a whole."""
+    return Pass((), (), (), (), Blocks(0, 1), 1, purpose, "1")
+
+
 def _stored_at(demand: Demand, results: Sequence[RowResult]) -> list[int]:
     return [demand.level[result.node.key] for result in results]
 
@@ -109,7 +108,9 @@ def _pass(
     targets = [*(n.inputs[0] for n in reduced), *kept, *(result.node for result in stored)]
     targets += [i for n in gathered for i in n.inputs if demand.goes_over(i, n)]
     made = program(targets, demand)
-    stores = [Store(made.values[r.node.key], r.sink, r.step, group=r.group) for r in stored]
+    stores = [
+        Store(made.values[r.node.key], r.sink, r.step, name=r.name, group=r.group) for r in stored
+    ]
     stores += [Store(made.values[n.key], ToMemory(n.spec), None, n.key) for n in kept]
     outputs = [
         ReductionOutput(made.values[n.inputs[0].key], reduction_of(n), n.key, is_exact(n))
@@ -138,7 +139,8 @@ def _purpose(demand: Demand, reduced: Sequence[Node], kept: Sequence[Node]) -> s
     users = [
         _label(user)
         for user in demand.by_rows.values()
-        if any(n is i for i in user.inputs for n in (*reduced, *kept))
+        if isinstance(user.op, Rowwise)
+        and any(n is i for i in user.inputs for n in (*reduced, *kept))
     ]
     what = ", ".join(dict.fromkeys([*names, *map(_label, kept)]))
     return f"{what} for {', '.join(dict.fromkeys(users))}" if users else what

@@ -20,9 +20,9 @@ from sharedcompute.operations.rowwise.unpacking import as_asked
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.output import OutputSpec
 
-AXES = ("rows", "all")
-Axis = str | int | None
-"""The rows, also called 0, or all elements, also called None."""
+AXES: Mapping[str, tuple[int, ...] | None] = {"rows": (0,), "all": None}
+Axis = str | int | Sequence[int] | None
+"""Whole numbers as in NumPy, or their text; ``rows`` for 0, ``all`` or None for all of them."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,19 @@ class ReduceStep:
     Parameters
     ----------
     operations : tuple of (Reduce, params)
-    over_all : bool
-        Over all elements, not only over rows.
+    axis : tuple of int or None
+        As NumPy has it; None for all.
+    keepdims : bool
+        Results have the axes that are reduced, of length 1.
     save : str or None
         Path of the group that keeps the results, a dataset each; None where they are only returned.
     """
 
     operations: tuple[tuple[Reduce, Mapping[str, Any]], ...]
-    over_all: bool
+    axis: tuple[int, ...] | None
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
+    keepdims: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class ExpressionStep:
 
 
 @dataclass(frozen=True)
-class Call:
+class MapCall:
     """A map of several inputs or results, which are steps of their own.
 
     Parameters
@@ -128,14 +131,14 @@ class ResultStep:
 
     Parameters
     ----------
-    call : Call
+    call : MapCall
         The same one for all of its results.
     result : int
     save : str or None
         Path of the dataset that keeps the result; None where it is only returned.
     """
 
-    call: Call
+    call: MapCall
     result: int
     save: str | None
 
@@ -240,7 +243,7 @@ def calling(
 ) -> tuple[ResultStep, ...]:
     """Return the steps of the results of a map, each with its place."""
     params = bind(operation.name, operation.parameters, given)
-    call = Call(operation, params, sources, {name: params[name] for name in given})
+    call = MapCall(operation, params, sources, {name: params[name] for name in given})
     return tuple(ResultStep(call, result, save) for result, save in enumerate(saves))
 
 
@@ -250,23 +253,47 @@ def fitting(operation: Iterative, given: Mapping[str, Any], save: str | None) ->
     return FitStep(operation, params, save, {name: params[name] for name in given})
 
 
-def _axis(axis: Axis) -> str:
-    """Return ``rows`` or ``all``, as a job's record has it; NumPy's words are taken too."""
+def as_axes(axis: Axis) -> tuple[int, ...] | None:
+    """Return axes as they were given, in a tuple; None for all."""
     if axis is None or (isinstance(axis, str) and axis in AXES):
-        return axis or "all"
-    if isinstance(axis, Integral) and not isinstance(axis, bool) and axis == 0:
-        return "rows"
-    raise InputError(f"axis: expected 'rows' (axis 0) or 'all' (None), got {axis!r}")
+        return None if axis is None else AXES[axis]
+    each: Any = axis.strip("()[] ").split(",") if isinstance(axis, str) else axis
+    try:
+        return tuple(map(_whole, (each,) if isinstance(each, Integral) else each))
+    except (TypeError, ValueError):
+        raise InputError(
+            "axis: expected 'rows' (axis 0), 'all' (None), or whole numbers as -1 or 0,2, "
+            f"got {axis!r}"
+        ) from None
+
+
+def _whole(axis: object) -> int:
+    if isinstance(axis, str):
+        return int(axis)
+    if isinstance(axis, Integral) and not isinstance(axis, bool):
+        return int(axis)
+    raise TypeError
+
+
+def axis_text(axis: tuple[int, ...] | None) -> str:
+    """Return axes as a command has them."""
+    words = {axes: word for word, axes in AXES.items()}
+    return words[axis] if axis in words else ",".join(map(str, axis or ()))
 
 
 def summary(
-    operations: tuple[Operation, ...], given: Mapping[str, Any], axis: Axis, save: str | None
+    operations: tuple[Operation, ...],
+    given: Mapping[str, Any],
+    axis: Axis,
+    save: str | None,
+    *,
+    keepdims: bool = False,
 ) -> ReduceStep:
     """Return a step of reductions that share the parameters they have in common.
 
     Each parameter must belong to one of them at least.
     """
-    axis = _axis(axis)
+    axes = as_axes(axis)
     reductions = []
     known = {p.name for op in operations for p in op.parameters}
     for op in operations:
@@ -280,4 +307,6 @@ def summary(
     if len(set(names)) != len(names):
         raise InputError(f"expected different reductions, got {', '.join(names)}: name each once")
     bound = {k: v for _, params in reductions for k, v in params.items() if k in given}
-    return ReduceStep(tuple(reductions), axis == "all", save, {**bound, "axis": axis})
+    kept = {"keepdims": True} if keepdims else {}
+    record = {**bound, "axis": axis_text(axes), **kept}
+    return ReduceStep(tuple(reductions), axes, save, record, keepdims)

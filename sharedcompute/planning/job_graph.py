@@ -16,6 +16,7 @@ from sharedcompute.hdf5.rehearsal import read_box
 from sharedcompute.operations.declarations import Map, Operation, Scan
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
+from sharedcompute.operations.reductions.reduction import Reduction, normal_axes
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.fit import FitPart
@@ -106,10 +107,10 @@ class JobGraph:
     def _add_reductions(self, number: int, step: ReduceStep) -> None:
         _check_counted(self.rows)
         spec = self.rows.spec
-        axes = tuple(range(len(spec.shape))) if step.over_all else (0,)
+        axes = normal_axes(step.axis, len(spec.shape))
         for operation, params in step.operations:
-            operation.check(spec)
-            node = build.reduced(operation, params, self.rows, axes)
+            Reduction(operation, params, spec, axes).check()
+            node = build.reduced(operation, params, self.rows, axes, keepdims=step.keepdims)
             self.wanted.append(Wanted(number, node, operation.name))
 
     def _add_rows(self, number: int, step: MapStep) -> None:

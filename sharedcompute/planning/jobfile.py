@@ -15,11 +15,11 @@ from sharedcompute.operations.declarations import Operation, Reduce
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
 from sharedcompute.options.groups import NAMES
-from sharedcompute.planning.job import Step, fitting, summary, transform
+from sharedcompute.planning.job import Axis, Step, fitting, summary, transform
 from sharedcompute.validation.names import suggestion
 
 FILE_KEYS = ("input", "output", "steps", *NAMES)
-STEP_KEYS = ("op", "op-from", "save", "axis", "params")
+STEP_KEYS = ("op", "op-from", "save", "axis", "keepdims", "params")
 
 Table = Mapping[str, object]
 """A table of TOML: texts, numbers, lists and tables by key."""
@@ -160,11 +160,16 @@ def _step(path: Path, number: int, table: object, output: Address | None) -> Ste
     if all(isinstance(op, Reduce) for op in found):
         ops = tuple(expect(op, "reduce") for op in found)
         # What is no axis is refused where the step is made.
-        return summary(ops, named, cast(str | int | None, table.get("axis", "rows")), save)
-    if "axis" in table:
-        raise InputError(
-            f"{path}: axis is for reductions{where}, got {found[0].name}: leave it out"
-        )
+        keepdims = table.get("keepdims", False)
+        if not isinstance(keepdims, bool):
+            raise InputError(f"{path}: expected keepdims = true or false{where}, got {keepdims!r}")
+        axis = cast(Axis, table.get("axis", "rows"))
+        return summary(ops, named, axis, save, keepdims=keepdims)
+    for key in ("axis", "keepdims"):
+        if key in table:
+            raise InputError(
+                f"{path}: {key} is for reductions{where}, got {found[0].name}: leave it out"
+            )
     if len(found) > 1:
         names = ", ".join(op.name for op in found)
         raise InputError(f"{path}: expected one op{where}, or reductions only, got {names}")

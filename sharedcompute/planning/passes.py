@@ -8,7 +8,7 @@ cache, and the rows of some values are stored or reduced.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -80,6 +80,8 @@ class Store:
         Which step of the job has this result.
     key : str
         Of the node whose value it is, where later passes read it.
+    name : str
+        Of a reduction among those of its step; else empty.
     group : int
         Rows of the sink for each row of the value: they are groups of rows.
     """
@@ -88,6 +90,7 @@ class Store:
     sink: Sink | PlannedSink
     step: int | None = None
     key: str = ""
+    name: str = ""
     group: int = 1
 
     @property
@@ -183,6 +186,10 @@ class Pass:
     section: str = ""
     gathers: tuple[GatherOutput, ...] = ()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what travels: all that follows from it is found again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @property
     def rows(self) -> int:
         """The rows of each feed."""
@@ -200,10 +207,12 @@ class Pass:
 
     @property
     def lasts(self) -> bool:
-        """Whether a block is done for good: what is held until all rows are there is not."""
-        return not self.gathers and not any(
-            isinstance(store.sink, Held) or store.step is None for store in self.stores
-        )
+        """Whether a block is done for good: what is held until all rows are there is not.
+
+        Nor is what a pass keeps in memory for later ones, or gathers there.
+        """
+        held = any(isinstance(store.sink, Held | ToMemory) for store in self.stores)
+        return not held and not self.gathers
 
     @cached_property
     def specs(self) -> tuple[ArraySpec, ...]:
@@ -249,7 +258,7 @@ class Pass:
                 halos[value] = max(halos[value], around + step.stage.reach)
         return tuple(halos)
 
-    @property
+    @cached_property
     def tallies(self) -> tuple[tuple[int, Tally], ...]:
         """The partials to compute, each with the value that it reduces."""
         values = sorted({output.value for output in self.reductions})

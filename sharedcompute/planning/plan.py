@@ -69,8 +69,8 @@ class Plan:
         The results that do not have rows.
     whole : mapping of str to Node
         All that is wanted as a whole, by rows or at the end, by its key; inputs first.
-    row_nodes : mapping of int to Node
-        The results that have rows, by step.
+    row_nodes : mapping of (int, str) to Node
+        The results that have rows, by step and name.
     fitted : Node or None
         The rows that a fit sees.
     """
@@ -84,7 +84,7 @@ class Plan:
     reads: InputFiles
     smalls: tuple[Small, ...] = ()
     whole: Mapping[str, Node] = field(default_factory=dict)
-    row_nodes: Mapping[int, Node] = field(default_factory=dict)
+    row_nodes: Mapping[tuple[int, str], Node] = field(default_factory=dict)
     fitted: Node | None = None
 
     @cached_property
@@ -137,7 +137,8 @@ class Plan:
     @cached_property
     def result_nodes(self) -> tuple[Node, ...]:
         """The nodes of all results, in the order of their steps, and of the rows a fit sees."""
-        named = [*self.row_nodes.items(), *((small.step, small.node) for small in self.smalls)]
+        rows = [(step, node) for (step, _), node in self.row_nodes.items()]
+        named = [*rows, *((small.step, small.node) for small in self.smalls)]
         fitted = [] if self.fitted is None else [self.fitted]
         return (*(node for _, node in sorted(named, key=lambda pair: pair[0])), *fitted)
 

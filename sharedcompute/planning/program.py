@@ -21,6 +21,7 @@ from sharedcompute.graph.node import (
     Select,
 )
 from sharedcompute.graph.ports import Source
+from sharedcompute.operations.reductions.rows import row_reduction
 from sharedcompute.operations.specs import Array
 from sharedcompute.operations.stages import Argument, Stage
 from sharedcompute.planning.demand import Demand, is_read_in_groups
@@ -145,6 +146,9 @@ def stage_of(node: Node) -> Stage:
     if isinstance(op, Rowwise):
         return op.stage
     row = spec.shape[1:]
+    if isinstance(op, Reduce):
+        given = node.inputs[0].spec
+        return row_reduction(op.operation, op.params, given, op.axes, op.keepdims)
     if isinstance(op, Select):
         keys = (slice(None), *op.keys[1:])
         return Stage("select", functools.partial(_select, keys), (), spec.dtype, row_shape=row)

@@ -29,11 +29,16 @@ ROOT = Path(__file__).parent.parent.parent
 OPEN = ("map", "scan", "reduce", "stats", "fit", "solve", "plan")
 """These have parameters of operations beside their own."""
 FACE: dict[str, Callable[..., Any]] = {
-    **{name: getattr(sc, name) for name in (*OPEN, "run", "repack", "open", "Team", "Dataset")},
+    **{
+        name: getattr(sc, name)
+        for name in (*OPEN, "run", "repack", "open", "lazy", "compute", "store", "Team")
+    },
     "Team.map": sc.Team.map,
     "Team.run": sc.Team.run,
     "Team.reduce": sc.Team.reduce,
     "JobPlan.run": sc.JobPlan.run,
+    "LazyArray.compute": sc.LazyArray.compute,
+    "LazyArray.store": sc.LazyArray.store,
 }
 
 TOY = """
@@ -132,7 +137,7 @@ def test_a_signature_has_all_that_can_be_given_with_its_type(name: str) -> None:
     assert open_ended == (["params"] if name in (*OPEN, "Team.reduce") else [])
     for parameter in signature.parameters.values():
         assert parameter.name == "self" or parameter.annotation is not parameter.empty, parameter
-    if name not in ("Team", "Dataset"):
+    if name != "Team":
         assert signature.return_annotation is not signature.empty
 
 
@@ -148,7 +153,7 @@ def test_help_names_every_argument_with_what_it_gives_and_raises(name: str) -> N
         if p.name != "self"
     ]
     assert entries == expected
-    wanted = {"Dataset": (), "repack": ("Raises", "Examples")}
+    wanted = {"repack": ("Raises", "Examples")}
     for title in wanted.get(name, ("Returns", "Raises") if name != "Team" else ("Raises",)):
         assert re.search(rf"^{title}\n-+$", text, re.M), title
     if name in (*OPEN, "run", "repack", "open", "Team", "Team.reduce"):
@@ -161,7 +166,6 @@ def test_the_groups_of_other_signatures_agree_with_the_options() -> None:
     of_files = tuple(name for name in names_of(ReadOptions) if name != "rows")
     for function, names in (
         (sc.open, of_files),
-        (sc.Dataset, of_files),
         (sc.Team, tuple(name for name in OF_A_TEAM if name != "engine")),
         (sc.Team.map, ("block_rows",)),
     ):
@@ -176,7 +180,8 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @pytest.mark.parametrize("name", ["fits", "solve", "pipelines", "plans", "preview", "reductions",
-                                  "statistics", "repack", "maps", "scans", "team", "dataset",
+                                  "statistics", "repack", "maps", "scans", "team", "lazy.opening",
+                                  "lazy.compute", "lazy.array",
                                   "fitted"])  # fmt: skip
 def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

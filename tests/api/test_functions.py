@@ -133,7 +133,7 @@ def test_inputs_are_never_changed(team: sc.Team) -> None:
 def test_a_result_in_a_file_comes_back_as_a_lazy_look(tmp_path: Path) -> None:
     stored: dict[str, Any] = {"filter": "gzip:1", "chunks": (5, 4, 5)}
     made = sc.map("scale", X, f"{tmp_path}/out.h5::/y", factor=2.0, **stored)
-    assert isinstance(made, sc.Dataset)
+    assert isinstance(made, sc.LazyArray)
     assert (made.shape, made.chunks) == (X.shape, (5, 4, 5))
     np.testing.assert_array_equal(made[3:9], X[3:9] * 2)
     sc.reduce(["mean"], made, f"{tmp_path}/stats.h5::/of/y")

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sharedcompute as sc
-from sharedcompute import report
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.address import matching_files
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.inspection.listing import describe
+from sharedcompute.report.arrays import place
 
 LENGTHS = (7, 3, 12, 0, 5)
 LAYOUTS = (
@@ -186,7 +186,7 @@ def test_names_of_the_source(folder):
     runs()
     source = open_source("run_*.h5")
     assert str(source) == "run_*.h5::/x"
-    assert report.place(source) == "run_*.h5::/x (5 files)"
+    assert place(source) == "run_*.h5::/x (5 files)"
     assert source.reads.names == tuple(str(folder / f"run_{n}.h5") for n in range(1, 6))
 
 

@@ -69,7 +69,7 @@ def test_results_go_from_file_to_file(model: Any, file: Path, tmp_path: Path) ->
     fitted = clone(model).fit(f"{file}::/x", f"{file}::/y")
     address = f"{tmp_path / 'out.h5'}::/said"
     got = said(fitted, f"{file}::/x", output=address)
-    assert isinstance(got, sc.Dataset)
+    assert isinstance(got, sc.LazyArray)
     np.testing.assert_array_equal(got[...], said(fitted, X))
     with pytest.raises(sc.OutputExists):
         said(fitted, X, output=address)

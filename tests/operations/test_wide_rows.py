@@ -90,7 +90,8 @@ def test_constant_frames_have_no_deviation() -> None:
 def tallied(name: str, dtype: str, rows: int, columns: int, over_all: bool = False) -> Tally:
     operation = find(name, "reduce")
     assert isinstance(operation, Reduce)
-    return tally(Reduction(operation, {}, ArraySpec((rows, columns), np.dtype(dtype)), over_all))
+    axes = (0, 1) if over_all else (0,)
+    return tally(Reduction(operation, {}, ArraySpec((rows, columns), np.dtype(dtype)), axes))
 
 
 def test_sums_of_integers_that_might_overflow_are_floats() -> None:

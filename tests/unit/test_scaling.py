@@ -11,7 +11,7 @@ from scipy import optimize
 from sharedcompute.cli.scaling.bottleneck import advice, bottleneck, past_cores
 from sharedcompute.cli.scaling.laws import PARTS, Run, Scaling, job_parts, program_parts
 from sharedcompute.events import BlockDone, PassStarted
-from sharedcompute.report import Totals
+from sharedcompute.report.totals import Totals
 
 QUIET = (1.0, 1.001, 0.999)
 """What three rounds of a quiet machine do to a time."""

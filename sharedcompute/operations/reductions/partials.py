@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sharedcompute.kernels import extrema, variances
+from sharedcompute.kernels import along, extrema, middle, variances
 from sharedcompute.kernels import reductions as kernels
 from sharedcompute.operations.declarations import Field, Partial
 from sharedcompute.operations.specs import Array, Bools, DType, State
@@ -142,15 +142,52 @@ def count_nan(x: Array, _skipna: bool, count: Array) -> None:
     count += len(x) - valid
 
 
-counts = Partial(count_valid, (KNOWN,), _add, exact="biufc")
-nan_counts = Partial(count_nan, (KNOWN,), _add, exact="biufc")
-sums = Partial(kernels.sums, (COUNT, TOTAL), _add, exact="biu")
-float_sums = Partial(kernels.sums, (COUNT, Field("total", _float_wide)), _add)
+def _counts_along(x: Array, _skipna: bool, count: Array) -> None:
+    along.counts(x, count)
+
+
+def _nan_counts_along(x: Array, _skipna: bool, count: Array) -> None:
+    valid = np.zeros_like(count)
+    along.counts(x, valid)
+    count += x.shape[1] - valid
+
+
+def _counts_in_the_middle(x: Array, _skipna: bool, count: Array) -> None:
+    middle.counts(x, count)
+
+
+counts = Partial(
+    count_valid,
+    (KNOWN,),
+    _add,
+    exact="biufc",
+    along=_counts_along,
+    middle=_counts_in_the_middle,
+)
+nan_counts = Partial(count_nan, (KNOWN,), _add, exact="biufc", along=_nan_counts_along)
+float_sums = Partial(
+    kernels.sums,
+    (COUNT, Field("total", _float_wide)),
+    _add,
+    along=along.sums,
+    middle=middle.sums,
+)
+sums = Partial(
+    kernels.sums,
+    (COUNT, TOTAL),
+    _add,
+    exact="biu",
+    along=along.sums,
+    middle=middle.sums,
+    floating=float_sums,
+)
 moments = Partial(
     variances.moments,
     (COUNT, Field("total", _float_wide), Field("rest", _float_wide), Field("m2", _float64)),
     _merge_moments,
     covers=(kernels.sums,),
+    along=along.moments,
+    middle=middle.moments,
 )
 exact_moments = Partial(
     variances.exact_moments,
@@ -158,16 +195,43 @@ exact_moments = Partial(
     _add,
     covers=(kernels.sums,),
     exact="biu",
+    along=along.exact_moments,
+    middle=middle.exact_moments,
 )
-products = Partial(kernels.products, (Field("total", wide, _one),), _multiply, exact="biu")
+float_products = Partial(kernels.products, (Field("total", _float_wide, _one),), _multiply)
+products = Partial(
+    kernels.products,
+    (Field("total", wide, _one),),
+    _multiply,
+    exact="biu",
+    floating=float_products,
+)
 # Which of 0.0 and -0.0 is the least one, and which NaN is kept, is up to the order of floats.
-minima = Partial(extrema.minimum, (VALUE,), _smaller, exact="biu")
-maxima = Partial(extrema.maximum, (TOP,), _larger, exact="biu")
+minima = Partial(
+    extrema.minimum,
+    (VALUE,),
+    _smaller,
+    exact="biu",
+    along=along.least,
+    middle=middle.least,
+)
+maxima = Partial(
+    extrema.maximum,
+    (TOP,),
+    _larger,
+    exact="biu",
+    along=along.greatest,
+    middle=middle.greatest,
+)
 # Here the earlier row decides between equals.
 first_minima = Partial(extrema.argmin, (VALUE, INDEX), _first_smallest, indexed=True, exact="biuf")
 first_maxima = Partial(extrema.argmax, (TOP, INDEX), _first_largest, indexed=True, exact="biuf")
-found_any = Partial(extrema.any_true, (Field("found", _boolean),), _any, exact="biufc")
-found_all = Partial(extrema.all_true, (Field("found", _boolean, _one),), _all, exact="biufc")
+found_any = Partial(
+    extrema.any_true, (Field("found", _boolean),), _any, exact="biufc", along=along.any_true
+)
+found_all = Partial(
+    extrema.all_true, (Field("found", _boolean, _one),), _all, exact="biufc", along=along.all_true
+)
 
 
 def sums_of(dtype: DType, n: int) -> Partial:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from sharedcompute.operations.declarations import Partial
+from sharedcompute.operations.reductions.layout import Layout
 from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.specs import Array, DType, State
 
@@ -25,14 +27,38 @@ Allocate = Callable[[tuple[int, ...], DType], Array]
 
 @dataclass(frozen=True)
 class Tally:
-    """One partial that a pass computes, on behalf of one reduction or several."""
+    """One partial that a pass computes, on behalf of one reduction or several.
+
+    Parameters
+    ----------
+    partial : Partial
+    skipna : bool
+    dtype : numpy.dtype
+        Of the rows.
+    row : tuple of int
+        The shape of one.
+    axes : tuple of int
+        Those of the row that are reduced as well: 0 is the first one of these.
+    running : bool
+        As of the reduction.
+    """
 
     partial: Partial
     skipna: bool
     dtype: DType
-    columns: int
-    over_all: bool
+    row: tuple[int, ...]
+    axes: tuple[int, ...] = ()
     running: bool = False
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How the axes of a row are grouped."""
+        return Layout.of(self.row, self.axes)
+
+    @property
+    def columns(self) -> int:
+        """The number of results."""
+        return self.layout.columns
 
     def fields(self) -> dict[str, DType]:
         """Return the dtype of each field of the state."""
@@ -49,13 +75,19 @@ class Tally:
         fields = self.fields()
         return sum(width * fields[name].itemsize for name, width in self.widths())
 
+    @property
+    def working_nbytes(self) -> int:
+        """Bytes of the state that a strip goes through, before other axes than rows are folded."""
+        one = sum(dtype.itemsize for dtype in self.fields().values())
+        return max(self.nbytes, one * self.layout.width)
+
     def serves(self, other: Tally) -> bool:
         """Return whether this one's fields hold all that the `other` would compute, to the bit."""
-        same_data = (self.skipna, self.dtype, self.columns, self.over_all, self.running) == (
+        same_data = (self.skipna, self.dtype, self.row, self.axes, self.running) == (
             other.skipna,
             other.dtype,
-            other.columns,
-            other.over_all,
+            other.row,
+            other.axes,
             other.running,
         )
         kernels = (self.partial.kernel, *self.partial.covers)
@@ -93,6 +125,23 @@ class Tally:
         """Add the state `b` of later rows to the state `a`."""
         with np.errstate(all="ignore"):
             self.partial.combine(a, b, self.skipna)
+
+    def folded(self, state: State, rows: int) -> State:
+        """Combine the rows of a state, fields of shape (rows * n,), to one: views of shape (n,).
+
+        Rows are combined in a binary tree, in place.
+        """
+        widths = {name: s.size // rows for name, s in state.items()}
+        while rows > 1:
+            half = rows // 2
+            low = {name: s[: half * widths[name]] for name, s in state.items()}
+            high = {
+                name: s[(rows - half) * widths[name] : rows * widths[name]]
+                for name, s in state.items()
+            }
+            self.combine(low, high)
+            rows -= half
+        return {name: s[: widths[name]] for name, s in state.items()}
 
     def fold(self, states: State, taken: State) -> None:
         """Add what was taken from a worker to the state that is kept for that."""
@@ -154,8 +203,8 @@ def tally(reduction: Reduction) -> Tally:
         reduction.partial,
         reduction.skipna,
         reduction.spec.dtype,
-        reduction.columns,
-        reduction.over_all,
+        reduction.spec.shape[1:],
+        tuple(axis - 1 for axis in reduction.axes if axis),
         reduction.running,
     )
 

@@ -173,7 +173,7 @@ def _by_columns(work: Pass) -> bool:
         or work.gathers
         or work.wanted
         or not all(step.stage.elementwise for step in work.steps)
-        or any(output.reduction.over_all or output.exact for output in work.reductions)
+        or any(output.reduction.axes != (0,) or output.exact for output in work.reductions)
     )
 
 

@@ -1,0 +1,57 @@
+"""Named operations on lazy arrays, as nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sharedcompute.api.keywords import check_parameters
+from sharedcompute.api.lazy import reductions
+from sharedcompute.api.lazy.array import LazyArray
+from sharedcompute.api.lazy.opening import open_array
+from sharedcompute.errors import InputError
+from sharedcompute.graph import build
+from sharedcompute.operations.declarations import Operation, Reduce
+from sharedcompute.operations.kinds import is_address
+from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.specs import ArraySpec
+from sharedcompute.options.groups import KEYWORDS
+
+
+def is_lazy_call(given: object, output: object, keywords: Mapping[str, object]) -> bool:
+    """Return whether a call is of a lazy array, and says nothing of how it is to be run."""
+    return isinstance(given, LazyArray) and output is None and not keywords.keys() & {*KEYWORDS}
+
+
+def applied(op: Operation, x: LazyArray, given: Mapping[str, Any]) -> LazyArray:
+    """Return what an operation gives for a lazy array.
+
+    Raises
+    ------
+    InputError
+        It does not suit the data, or a parameter does not suit it.
+    """
+    if isinstance(op, Reduce):
+        return _reduced(op, x, dict(given))
+    check_parameters(given, (p.name for p in op.parameters))
+    kinds = {p.name: p.kind for p in op.parameters}
+    params: dict[str, Any] = bind(op.name, op.parameters, given)
+    for name, value in params.items():
+        if is_address(kinds[name], value):
+            params[name] = open_array(value).compute()
+    if not x.shape:
+        raise InputError(f"{op.name}: expected an array with at least one dimension, got a number")
+    return LazyArray(build.apply(op, params, build.widened(x.node)))
+
+
+def _reduced(op: Reduce, x: LazyArray, given: dict[str, Any]) -> LazyArray:
+    axis = given.pop("axis", "rows")
+    keepdims = given.pop("keepdims", False)
+    check_parameters(given, (p.name for p in op.parameters), ("axis", "keepdims"))
+    if axis in ("rows", "all"):
+        axis = 0 if axis == "rows" else None
+    axes = reductions.axes_of(axis, x.ndim)
+    node = build.widened(x.node)
+    op.check(ArraySpec(node.spec.shape, node.spec.dtype))
+    params = bind(op.name, op.parameters, given)
+    return LazyArray(build.reduced(op, params, node, axes, keepdims=keepdims))

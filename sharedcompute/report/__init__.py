@@ -1,0 +1,1 @@
+"""Plans and runs as text, pictures, HTML and JSON."""
