@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sharedcompute.errors import Worded
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.rowwise.unpacking import meant_otherwise
-from sharedcompute.planning.job import Job
+from sharedcompute.planning.job import Job, ResultStep
 from sharedcompute.wording import flag
 
 _PACKAGE = str(Path(__file__).parent.parent)
@@ -51,16 +52,17 @@ def warn_of_cache() -> None:
 
 def warn_of_attributes(job: Job) -> None:
     """Warn of what attributes of the input say of its numbers, where the job ignores it."""
-    for text in _unapplied(job):
-        warn(text, UnappliedAttributes)
+    calls = (step.call for step in job.steps[:1] if isinstance(step, ResultStep))
+    for source in (job.source, *(source for call in calls for source in call.sources)):
+        for text in _unapplied(source, job.decode_cf):
+            warn(text, UnappliedAttributes)
 
 
-def _unapplied(job: Job) -> Iterator[str]:
-    source = job.source
+def _unapplied(source: Source | None, decode_cf: bool) -> Iterator[str]:
     if not isinstance(source, DatasetSource):
         return
     names = source.packing.changes(source.dtype) if source.packing else ()
-    if names and not job.decode_cf:
+    if names and not decode_cf:
         yield (
             f"{source.path} has {', '.join(names)}: its numbers are taken as they are stored, "
             f"fill values too; {flag('decode_cf')} unpacks them"

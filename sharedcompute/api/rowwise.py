@@ -18,6 +18,7 @@ from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput
+from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
@@ -56,7 +57,11 @@ def plan_rowwise(
             job = replace(job, into=output)
         plan = make_plan(job, settings)
         last = plan.passes[-1]
-        check_into(output, last.spec(last.stores[0].value))
+        if not last.stores:
+            raise InputError(
+                "output: expected FILE::PATH, or none, for a variable number of rows, got an array"
+            )
+        check_into(output, last.stored(last.stores[0]))
         return JobPlan(plan, functools.partial(_run_into, output, plan, settings))
     address = output_address(output, rowwise=True)
     plan = make_plan(map_job(op, source, address, settings, params), settings)

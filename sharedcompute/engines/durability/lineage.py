@@ -18,7 +18,7 @@ from sharedcompute.operations.catalogue import CATALOGUE, ITERATIVE
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.operations.fits.declaration import Iterative
-from sharedcompute.planning.job import ExpressionStep, Job, ReduceStep, operations_of
+from sharedcompute.planning.job import ExpressionStep, Job, ReduceStep, ResultStep, operations_of
 from sharedcompute.planning.planned import Expression
 
 
@@ -32,20 +32,26 @@ def record(job: Job, number: int) -> dict[str, object]:
     steps = []
     for step in job.steps[: number + 1]:
         ops = [op for op, _ in operations_of(step)]
-        if isinstance(step, ReduceStep) and step is not job.steps[number]:
+        if isinstance(step, ReduceStep | ResultStep) and step is not job.steps[number]:
             continue
         if isinstance(step, ExpressionStep):
             # It stands for itself, whatever came before.
             steps = [{"expression": step.text or text(step.node), **_plain(step.given)}]
             continue
         own = {op.name: fingerprint(op) for op in ops if is_own(op)}
-        made = {"operation": ",".join(op.name for op in ops), **({"code": own} if own else {})}
+        made: dict[str, object] = {"operation": ",".join(op.name for op in ops)}
+        if own:
+            made["code"] = own
+        if isinstance(step, ResultStep):
+            made["result"] = step.result
         steps.append({**made, **_plain(step.given)})
     step = job.steps[number]
     if isinstance(step, ExpressionStep):
         read: object = [
             _named(n.op.source) for n in inputs_of([step.node]) if isinstance(n.op, Read)
         ]
+    elif isinstance(step, ResultStep) and step.call.sources:
+        read = [_named(source) for source in step.call.sources]
     else:
         read = _named(job.source)
     return {"input": read, **({"decode_cf": True} if job.packing else {}), "steps": steps}

@@ -16,6 +16,7 @@ from sharedcompute.planning.budget.loading import Load, load_boxes, units
 from sharedcompute.planning.budget.projection import Projection
 from sharedcompute.planning.budget.wholes import Wholes
 from sharedcompute.planning.fit import Iterate
+from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.in_memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.planned import Into
@@ -119,7 +120,8 @@ def project(
 
 def _feeds(passes: Sequence[Pass]) -> list[Source]:
     """Return what passes read, each once."""
-    return list({id(feed): feed for work in passes for feed in work.feeds}.values())
+    feeds = [plain(feed) for work in passes for feed in work.feeds]
+    return list({id(feed): feed for feed in feeds}.values())
 
 
 def _mapped(passes: Sequence[Pass]) -> int:
@@ -199,7 +201,7 @@ def _scratch(work: Pass, strip: int, is_ready: Callable[[Source], bool]) -> int:
         around = max(work.halos[step.result : step.result + len(step.specs)])
         made_up = step.stage.copies + bool(step.stage.halo)
         total += made_up * sum(
-            (rows + 2 * (around + step.stage.halo)) * work.spec(value).row_bytes
+            (rows + 2 * (around + step.stage.reach)) * work.spec(value).row_bytes
             for value in step.inputs
         )
     for number, feed in enumerate(work.feeds):

@@ -6,6 +6,7 @@ follow, which are held until all rows are there and then encoded in boxes of who
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -53,16 +54,20 @@ class Staged:
 def _hold(last: Pass, store: Store, into: Into | None) -> Store:
     if into is None or not isinstance(store.sink, DatasetSink):
         return store
-    return replace(store, sink=Held(into, last.spec(store.value), store.sink))
+    return replace(store, sink=Held(into, last.stored(store), store.sink))
 
 
-def followed_by(sink: object, spec: ArraySpec) -> int:
-    """Return the chunk rows of a result that strips follow; 1 where it is held instead."""
-    return followed(spec.rows, spec.row_bytes, _chunk_rows(sink))
+def followed_by(sink: object, spec: ArraySpec, group: int = 1) -> int:
+    """Return the chunk rows of a result that strips follow; 1 where it is held instead.
+
+    Where they are groups of rows of the sink, as many groups as fill whole chunks.
+    """
+    return followed(spec.rows, spec.row_bytes, _chunk_rows(sink, group))
 
 
-def _chunk_rows(sink: object) -> int:
-    return sink.row_alignment if isinstance(sink, DatasetSink) else 1
+def _chunk_rows(sink: object, group: int) -> int:
+    rows = sink.row_alignment if isinstance(sink, DatasetSink) else 1
+    return rows // math.gcd(rows, group)
 
 
 def staged_for(
@@ -118,4 +123,5 @@ def staged_for(
 
 
 def _fits_strips(store: Store, spec: ArraySpec) -> bool:
-    return followed_by(store.sink, spec) == min(_chunk_rows(store.sink), max(1, spec.rows))
+    chunk = _chunk_rows(store.sink, store.group)
+    return followed_by(store.sink, spec, store.group) == min(chunk, max(1, spec.rows))
