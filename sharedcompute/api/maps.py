@@ -156,7 +156,7 @@ def map(
     Returns
     -------
     ndarray or LazyArray
-        The result; with an address as output, a lazy look at it.
+        The result; with an address as output, a lazy array of it.
 
     Raises
     ------

@@ -133,6 +133,49 @@ class LazyArray(Operators, Methods, Runs):
         found: Self = self._at_once("indexing with arrays", lambda x, k: x[k], key)
         return found
 
+    def sel(self, **labels: Any) -> Self:
+        """Pick by the coordinates of dimensions, as ``xarray`` does.
+
+        Parameters
+        ----------
+        **labels
+            For each dimension that is named: a value that must be there and drops the axis, a date
+            that is given in part, or a slice from one value to another, both included.
+
+        Returns
+        -------
+        LazyArray
+
+        Raises
+        ------
+        InputError
+            There is no such dimension, it has no coordinate, or that has no such value.
+        """
+        from sharedcompute.api.lazy.labels import by_labels  # noqa: PLC0415
+
+        return self[by_labels(self._node, labels)]
+
+    def isel(self, **indices: Any) -> Self:
+        """Pick by indices of dimensions that are named, as ``xarray`` does.
+
+        Parameters
+        ----------
+        **indices
+            A whole number or a slice for each dimension that is named.
+
+        Returns
+        -------
+        LazyArray
+
+        Raises
+        ------
+        InputError
+            There is no such dimension.
+        """
+        from sharedcompute.api.lazy.labels import by_indices  # noqa: PLC0415
+
+        return self[by_indices(self._node, indices)]
+
     def __iter__(self) -> Iterator[Self]:
         if not self.shape:
             raise TypeError("iteration over a 0-d array: take its number by float(x)")
