@@ -91,6 +91,15 @@ def files(tmp_path_factory: pytest.TempPathFactory, climate: Path) -> Path:
             file[path] = array
     with h5py.File(folder / "era5.nc", "a") as file:
         file["t2m"].attrs.update(scale_factor=0.5, add_offset=280.0)
+        file["time"], file["lat"], file["lon"] = (
+            np.arange(24) * 10.0,
+            np.linspace(70, 20, 6),
+            np.arange(8.0),
+        )
+        file["time"].attrs["units"] = "days since 2001-01-01"
+        for axis, name in enumerate(("time", "lat", "lon")):
+            file[name].make_scale(name)
+            file["t2m"].dims[axis].attach_scale(file[name])
     layout = h5py.VirtualLayout((80, 16, 24), "f4")
     for k, name in enumerate(("run_7.h5", "run_8.h5")):
         rows = h5py.VirtualSource(name, "entry/data", (40, 16, 24))

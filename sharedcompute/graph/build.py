@@ -11,6 +11,7 @@ import numpy as np
 from sharedcompute.errors import InputError
 from sharedcompute.graph.node import (
     Attributes,
+    Call,
     Constant,
     Elementwise,
     Join,
@@ -27,7 +28,7 @@ from sharedcompute.graph.ports import Source
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Map, Scan
 from sharedcompute.operations.declarations import Reduce as Reduction
-from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.parameters import Parameter, bind
 from sharedcompute.operations.reductions.reduction import Reduction as BoundReduction
 from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, Scalar
 from sharedcompute.operations.stages import Argument, Carry, FromModel, Needed, Stage
@@ -96,9 +97,23 @@ def apply(operation: Map | Scan, params: Params, *inputs: Node) -> Node:
         The operation does not suit the data.
     """
     first = inputs[0]
-    for stage in operation.stages(params, first.spec):
+    stages = operation.stages(params, first.spec)
+    for stage in stages:
         first = staged(stage, first, *inputs[1:])
+    if isinstance(first.op, Rowwise) and stages:
+        shown = given(operation.parameters, params)
+        op = replace(first.op, call=Call(operation.name, shown, len(stages)))
+        first = Node(op, first.inputs, first.spec)
     return first
+
+
+def given(parameters: Sequence[Parameter], params: Params) -> Attributes:
+    """Return the parameters that differ from their defaults."""
+    return tuple(
+        (p.name, params[p.name])
+        for p in parameters
+        if p.name in params and (p.required or params[p.name] is not p.default)
+    )
 
 
 def staged(stage: Stage, *inputs: Node) -> Node:

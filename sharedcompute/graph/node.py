@@ -54,6 +54,23 @@ class Elementwise:
 
 
 @dataclass(frozen=True)
+class Call:
+    """The operation that one or several kernels, each of the rows of that before it, are made of.
+
+    Parameters
+    ----------
+    name : str
+    params : tuple of (str, object)
+        Those that differ from their defaults.
+    kernels : int
+    """
+
+    name: str
+    params: Attributes
+    kernels: int
+
+
+@dataclass(frozen=True)
 class Rowwise:
     """A kernel that gives rows for rows: a map, a stencil, a scan, a fit's result for each row.
 
@@ -65,11 +82,14 @@ class Rowwise:
         How many inputs it takes row by row; the others it gets whole.
     result : int
         Which of its results this is, where a kernel has several.
+    call : Call or None
+        The operation whose result this is; None for kernels on the way to it. For people.
     """
 
     stage: Stage
     rows: int = 1
     result: int = 0
+    call: Call | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -232,7 +252,8 @@ def _content(value: object) -> object:
     elif isinstance(value, tuple | list):
         found = list(map(_content, value))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        named = ((f.name, _content(getattr(value, f.name))) for f in dataclasses.fields(value))
+        compared = (f.name for f in dataclasses.fields(value) if f.compare)
+        named = ((name, _content(getattr(value, name))) for name in compared)
         found = (type(value).__qualname__, *named)
     elif isinstance(value, PLAIN):
         found = (type(value).__name__, repr(value))

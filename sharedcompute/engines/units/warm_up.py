@@ -26,7 +26,7 @@ def warm_up_coding(source: object, *targets: object) -> None:
     Each that compiled took 45 MB for it.
     """
     decoding: Pipeline = getattr(source, "filters", ())
-    parts: tuple[Part, ...] = getattr(source, "parts", ())
+    parts: tuple[Part, ...] = getattr(getattr(source, "whole", source), "parts", ())
     decode.warm_up(decoding)
     for part in parts:
         if part.unpacking is not None:
