@@ -59,7 +59,11 @@ def description_of(source: DatasetSource) -> Description:
 
 
 def _description_at_once(file: str, path: str) -> Description:
-    return run_sandboxed(file, _description, file, path)
+    found = run_sandboxed(file, _description, file, path)
+    for _, value in found.attributes:
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False  # one description is given to all who ask
+    return found
 
 
 def _description(file: str, path: str) -> Description:
@@ -81,8 +85,6 @@ def _attributes(dataset: h5py.Dataset) -> Iterator[tuple[str, Any]]:
             value = value.decode("utf-8", "replace")
         if isinstance(value, h5py.Reference | h5py.Empty):
             continue
-        if isinstance(value, np.ndarray):
-            value.flags.writeable = False  # one description is given to all who ask
         yield name, value
 
 
