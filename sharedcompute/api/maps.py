@@ -186,7 +186,7 @@ def map(
     >>> with h5py.File("in.h5", "w") as file:
     ...     file["x"] = np.arange(6.0)
     >>> sc.map("scale", "in.h5::/x", "scaled.h5::/y", factor=2, filter="gzip:4")
-    <sharedcompute.Dataset ...scaled.h5::/y: shape (6,), dtype float64>
+    <sharedcompute.LazyArray ...scaled.h5::/y shape (6,) float64, 48 B, 1 pass>
     """
     settings = Settings(
         RunOptions(

@@ -92,7 +92,7 @@ class Results(PlanOutput):
     def datasets(self, phase: Pass | Encode | Copy) -> Sequence[Created]:
         """Return the datasets whose rows a phase writes."""
         if isinstance(phase, Pass):
-            return self._created if phase.stores else ()
+            return self._created if phase.section == self._last.section else ()
         assert isinstance(phase, Encode)
         return [self._created[phase.number]]
 
@@ -103,7 +103,8 @@ class Results(PlanOutput):
         """Write what is small and what made it, move the file to its place, and report that."""
         self._durable.progress.finishing()
         assert self._crcs is not None
-        stores = zip(self._stores, self._created, self._crcs, strict=True)
+        # Behind the results stands what the pass keeps in memory.
+        stores = zip(self._stores, self._created, self._crcs, strict=False)
         crcs: NDArray[np.uint32]
         for store, made, crcs in stores:
             assert store.step is not None

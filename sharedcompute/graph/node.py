@@ -183,9 +183,14 @@ class Node:
     @property
     def key(self) -> str:
         """A digest of the operation and all that it works on."""
-        if not self._key:
-            for node in ordered((self,)):
+        left = [] if self._key else [self]
+        while left:
+            node = left[-1]
+            unknown = [given for given in node.inputs if not given._key]
+            left += unknown
+            if not unknown:
                 node._key = node._key or _digest(node)
+                left.pop()
         return self._key
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -25,6 +26,9 @@ from sharedcompute.graph.node import (
 )
 from sharedcompute.operations.stages import Argument
 from sharedcompute.ufuncs.text import ATOM, Piece, call_of, leaf_of
+
+LONGEST = 2000
+"""Characters of an operand that are written out."""
 
 
 def inputs_of(results: Sequence[Node]) -> list[Node]:
@@ -55,8 +59,19 @@ def text(node: Node, names: Mapping[str, str] | None = None) -> str:
         if n.key in named:
             pieces[n.key] = leaf_of(named[n.key])
         else:
-            pieces[n.key] = _piece(n, [pieces[i.key] for i in _inputs(n)])
+            pieces[n.key] = _piece(n, [_short(pieces[i.key]) for i in _inputs(n)])
     return pieces[node.key].text
+
+
+def _short(piece: Piece) -> Piece:
+    """Return the text of an operand; of a long one its digest, which tells it from others.
+
+    In full, ``x = x * x`` forty times over would be a text of a terabyte.
+    """
+    if len(piece.text) <= LONGEST:
+        return piece
+    digest = hashlib.blake2b(piece.text.encode(), digest_size=6).hexdigest()
+    return leaf_of(f"expression_{digest}")
 
 
 def _inputs(node: Node) -> tuple[Node, ...]:

@@ -179,6 +179,9 @@ class Partial:
     middle : callable
         ``middle(x, skipna, *fields)`` adds `x`, shape (outer, n, inner), along its middle axis to
         the fields, each of shape (outer * inner,), with the bits of `kernel` on each part.
+    floating : Partial
+        Takes its place for whole numbers where a floating dtype is asked for, as NumPy adds up in
+        that one then.
     """
 
     kernel: Kernel
@@ -189,6 +192,7 @@ class Partial:
     exact: str = ""
     along: Kernel | None = None
     middle: Kernel | None = None
+    floating: Partial | None = None
 
 
 @dataclass(frozen=True)

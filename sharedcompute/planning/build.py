@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
+from sharedcompute.errors import InputError
 from sharedcompute.graph.build import reduction_of
 from sharedcompute.graph.node import Model, Node, Read, Rowwise, ordered
 from sharedcompute.graph.ports import Source
@@ -23,7 +24,7 @@ from sharedcompute.planning.axes import primary
 from sharedcompute.planning.budget.blocks import choose_blocks, followed
 from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
-from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact
+from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, nothing
 from sharedcompute.planning.demand import Demand, has_rows, spaces
 from sharedcompute.planning.fit import FitPart, Iterate
 from sharedcompute.planning.in_memory import ArraySink
@@ -37,6 +38,7 @@ from sharedcompute.planning.planned import ToMemory
 from sharedcompute.planning.program import program
 from sharedcompute.planning.scratch import scratch_folder
 from sharedcompute.rows import Blocks
+from sharedcompute.system.machine import memory_available
 
 PURPOSE_LENGTH = 60
 """Letters of an expression in the purpose of a pass."""
@@ -57,12 +59,15 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     """
     graph = JobGraph(job)
     results, smalls = _results(job, graph)
+    _check_rows(results)
     demand = Demand(
         [result.node for result in results], [small.node for small in smalls], graph.fitted
     )
     cuts = {n: _blocks(n, demand, results, graph, options) for n in _spaces(demand)}
     passes = cut(demand, results, cuts, _purpose(job))
     fit = None if graph.fit is None else _fit_pass(graph, demand, cuts, _purpose(job))
+    if not passes and fit is None:
+        passes = [nothing(_purpose(job))]
     engine, workers = choose_engine(passes, options, fit, have_team=have_team)
     workers, staged = _staged(passes, fit, engine, workers, options, scratch_folder(job.output))
     return Plan(
@@ -106,13 +111,14 @@ def _staged(
     folder: Path,
 ) -> tuple[int, Staged]:
     """Choose what is loaded and held, and how many of the workers fit the memory."""
-    stage = partial(staged_for, passes, engine, fit, options.memory, folder, options.threads)
+    room = memory_available() if options.memory is None else options.memory
+    stage = partial(staged_for, passes, engine, fit, room, folder, options.threads)
     staged = stage(workers)
     # Nobody asked for so many workers: as many as fit.
-    while options.workers is None and workers > 1 and not staged.projection.fits(options.memory):
+    while options.workers is None and workers > 1 and not staged.projection.fits(room):
         workers -= 1
         staged = stage(workers)
-    staged.projection.check(options.memory)
+    staged.projection.check(options.memory, room)
     return workers, staged
 
 
@@ -148,6 +154,18 @@ def _results(job: Job, graph: JobGraph) -> tuple[list[RowResult], list[Small]]:
         out = replace(out, chunks=None)
     found = [RowResult(w.node, w.step, _sink(job, graph, w), w.name) for w in rows]
     return found, [replace(small, sink=_small_sink(job, out, small)) for small in smalls]
+
+
+def _check_rows(results: Sequence[RowResult]) -> None:
+    """Refuse datasets of different numbers of rows in one file: blocks are noted for one number."""
+    stored = [r for r in results if isinstance(r.sink, DatasetSink)]
+    for result in stored:
+        if result.node.spec.rows != stored[0].node.spec.rows:
+            first, other = (f"{r.node.spec.rows} in {r.sink.path}" for r in (stored[0], result))
+            raise InputError(
+                f"expected results with as many rows in one job, got {first} and {other}: "
+                "store them one after the other"
+            )
 
 
 def _is_expression(job: Job, step: int) -> bool:

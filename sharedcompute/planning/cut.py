@@ -66,6 +66,11 @@ def cut(demand: Demand, results: Sequence[RowResult], cuts: Cuts, purpose: str) 
     return found
 
 
+def nothing(purpose: str) -> Pass:
+    """Return the pass of a job whose results need no rows: they are computed as a whole."""
+    return Pass((), (), (), (), Blocks(0, 1), 1, purpose, "1")
+
+
 def _stored_at(demand: Demand, results: Sequence[RowResult]) -> list[int]:
     return [demand.level[result.node.key] for result in results]
 

@@ -7,6 +7,7 @@ that a pass has. So the bits are those of a pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -106,6 +107,9 @@ def _join(node: Node, inputs: Sequence[Any]) -> Any:
 def _reduce(node: Node, inputs: Sequence[Any]) -> Any:
     op: Reduce = node.op  # type: ignore[assignment]
     x = np.ascontiguousarray(inputs[0])
+    if not node.inputs[0].spec.shape:
+        # A number, reduced along no axis, is what a row of it is along its only one.
+        return reduced(replace(op, axes=(0,), keepdims=False), x.reshape(1))
     if 0 in op.axes:
         return reduced(op, x)
     out = np.empty(node.spec.shape, node.spec.dtype)

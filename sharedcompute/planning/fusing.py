@@ -67,8 +67,10 @@ def fuse(node: Node, inner: set[str], demand: Demand) -> Fused:
     """Return a function with all that is computed on the way to it alone."""
     calls = list(_calls(node, inner))
     given = {i.key: i for call in calls for i in call.inputs if i.key not in inner}
-    rows = tuple(n for n in given.values() if _by_row(n, calls, demand))
-    whole = tuple(n for k, n in given.items() if n not in rows and not isinstance(n.op, Constant))
+    by_row = {i.key for call in calls for i in call.inputs if demand.by_row(i, call)}
+    rows = tuple(n for k, n in given.items() if k in by_row)
+    beside = [n for k, n in given.items() if k not in by_row]
+    whole = tuple(n for n in beside if not isinstance(n.op, Constant))
     builder = Builder([n.spec.dtype for n in (*rows, *whole)])
     numbers = {n.key: number for number, n in enumerate((*rows, *whole))}
     for n in given.values():
@@ -89,10 +91,6 @@ def fuse(node: Node, inner: set[str], demand: Demand) -> Fused:
         elementwise=True,
     )
     return Fused(node, rows, whole, stage)
-
-
-def _by_row(node: Node, calls: Sequence[Node], demand: Demand) -> bool:
-    return any(demand.by_row(i, call) for call in calls for i in call.inputs if i is node)
 
 
 def _calls(node: Node, inner: set[str]) -> Iterator[Node]:

@@ -8,7 +8,7 @@ cache, and the rows of some values are stored or reduced.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -164,6 +164,10 @@ class Pass:
     purpose: str
     section: str = ""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what travels: all that follows from it is found again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @property
     def rows(self) -> int:
         """The rows of each feed."""
@@ -181,8 +185,11 @@ class Pass:
 
     @property
     def lasts(self) -> bool:
-        """Whether a block is done for good: what is held until all rows are there is not."""
-        return not any(isinstance(store.sink, Held) for store in self.stores)
+        """Whether a block is done for good: what is held until all rows are there is not.
+
+        Nor is what a pass keeps in memory for later ones.
+        """
+        return not any(isinstance(store.sink, Held | ToMemory) for store in self.stores)
 
     @cached_property
     def specs(self) -> tuple[ArraySpec, ...]:
@@ -209,7 +216,7 @@ class Pass:
                 halos[value] = max(halos[value], around + step.stage.halo)
         return tuple(halos)
 
-    @property
+    @cached_property
     def tallies(self) -> tuple[tuple[int, Tally], ...]:
         """The partials to compute, each with the value that it reduces."""
         values = sorted({output.value for output in self.reductions})

@@ -44,7 +44,7 @@ def test_an_expression_keeps_names_and_no_attributes(lazy: sc.LazyArray) -> None
     assert anomaly.dims == ("time", "lat", "lon")
     assert dict(anomaly.attrs) == {}
     assert anomaly.std(axis=(0, 2)).dims == ("lat",)
-    assert np.transpose(anomaly, (0, 2, 1)).dims == ("time", "lon", "lat")
+    assert anomaly.transpose(0, 2, 1).dims == ("time", "lon", "lat")
     assert lazy.mean(axis=0, keepdims=True).dims == ("time", "lat", "lon")
     assert (lazy.mean(axis=(1, 2)) * np.ones((4, 1))).dims == (None, "time")
     assert lazy.reshape(-1, 35).dims == (None, None)

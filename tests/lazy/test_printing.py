@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -44,7 +45,7 @@ def test_the_number_of_passes() -> None:
 
 
 def test_a_long_expression_is_cut_in_the_middle() -> None:
-    x = sc.lazy(X)
+    x: Any = sc.lazy(X)
     for _ in range(50):
         x = np.sqrt(x + 1)
     text = repr(x)

@@ -43,7 +43,7 @@ class LazyArray(Operators, Methods, Runs):
     >>> y.shape, y.dtype
     ((3, 2), dtype('float64'))
     >>> y.mean(axis=0).compute()
-    array([2.54743632, 3.47449834])
+    array([2.45305787, 3.22517025])
     """
 
     __slots__ = ("__weakref__",)

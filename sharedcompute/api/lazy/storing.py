@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from sharedcompute.api.addresses import output_address
 from sharedcompute.api.jobs import run_and_warn
 from sharedcompute.api.lazy.array import LazyArray
-from sharedcompute.api.lazy.opened import refreshed
 from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.lazy.operands import node_of
-from sharedcompute.api.lazy.running import plan_of
+from sharedcompute.api.lazy.running import plan_of, ready
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.errors import InputError
@@ -45,7 +44,7 @@ def plan_store(outputs: Mapping[str, object], settings: Settings) -> JobPlan[dic
                 f"expected datasets of one file, got {file} and {address.file}: store those of "
                 "each file by themselves"
             )
-    nodes = refreshed([node for _, _, node in wanted])
+    nodes = ready([node for _, _, node in wanted], settings, None)
     saved = [(node, address.path) for node, (_, address, _) in zip(nodes, wanted, strict=True)]
     plan = plan_of(saved, Address(file), settings)
     return JobPlan(plan, functools.partial(_run, wanted, plan, settings))

@@ -32,8 +32,11 @@ from sharedcompute.planning.job import (
     axis_text,
     operations_of,
 )
+from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.structure import Repack
+from sharedcompute.ufuncs.kernel import Kernel
+from sharedcompute.ufuncs.processor import processor_text
 
 BASE = "the file that results are added to"
 """The one entry of an identity that the job itself changes."""
@@ -58,6 +61,8 @@ def _of_job(plan: Plan, job: Job) -> Record:
     identity: Record = {**_versions(), **_input(plan, job), **_files(plan.reads), **_steps(job)}
     for sink in plan.sinks:
         identity[f"the storage of {sink.path}"] = _storage(sink)
+    if any(map(_depends_on_processor, plan.passes)):
+        identity["the vector units of the processor"] = processor_text()
     # After the storage: other chunks move the bounds of blocks, and are what was asked for.
     identity["the number of rows in a block"] = [plan.blocks.rows, plan.passes[-1].strip]
     return identity
@@ -151,6 +156,12 @@ def _steps(job: Job) -> Record:
             for name, value in params.items():
                 found[f"{name} of {op.name}{where}"] = _plain(value)
     return found
+
+
+def _depends_on_processor(work: Pass) -> bool:
+    """Return whether functions are in a pass whose bits are those of the processor's kind."""
+    kernels = (step.stage.kernel for step in work.steps)
+    return any(k.program.uses_dispatched_functions for k in kernels if isinstance(k, Kernel))
 
 
 def _values(node: Node) -> list[object]:

@@ -44,10 +44,12 @@ def warm_up(work: Pass) -> None:
     work = replace(work, steps=tuple(map(_callable, work.steps)))
     feeds = (np.zeros((1, *feed.shape[1:]), feed.dtype) for feed in work.feeds)
     small = replace(
-        work, feeds=tuple(map(ArraySource, feeds)), stores=(), blocks=Blocks(1, 1), strip=1
+        work,
+        feeds=tuple(map(ArraySource, feeds)),
+        stores=tuple(Store(store.value, _Nowhere()) for store in work.stores),
+        blocks=Blocks(1, 1),
+        strip=1,
     )
-    if not work.reductions:
-        small = replace(small, stores=tuple(Store(s.value, _Nowhere()) for s in work.stores))
     states = [t.states(1, np.empty) for _, t in work.tallies]
     runner = BlockRunner(small, state_ports(small, states, 0), undeliverable)
     # The made-up row need not suit a user's kernel; what is wrong with it, a worker will report.
