@@ -26,7 +26,7 @@ ORDER = (
     "pipeline.py",
     "filters.py",
 )
-TASKS = ("climate.py", "detector.py", "simulation.py")
+TASKS = ("climate.py", "detector.py", "neuroscience.py", "simulation.py", "batch.py")
 """The pages of the section on tasks."""
 
 
