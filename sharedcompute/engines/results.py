@@ -27,6 +27,7 @@ from sharedcompute.planning.job import FitStep, Job, MapStep, ReduceStep, saved
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.phases import Copy, Encode, Phase
 from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.planned import Expression
 
 
 class Results(PlanOutput):
@@ -159,7 +160,8 @@ class Results(PlanOutput):
                 axes=self._axes(node) if axes is None else axes,
                 # The results of a fit are no values of the input's variable; what the numbers of
                 # an expression mean, nobody knows.
-                attributes=isinstance(job.steps[number], MapStep | ReduceStep),
+                attributes=isinstance(job.steps[number], MapStep | ReduceStep)
+                and not isinstance(job.source, Expression),
                 file_attributes=self._file.fresh,
                 leave_out=_no_longer_true(job, number, node),
             )

@@ -20,6 +20,7 @@ from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, u
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.fit import FitPart
 from sharedcompute.planning.job import ExpressionStep, FitStep, Job, MapStep, ReduceStep, Step
+from sharedcompute.planning.planned import Expression
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class JobGraph:
     def _begin(self, job: Job) -> Node:
         """Return the rows of the source, as numbers that kernels work with."""
         assert job.source is not None
+        if isinstance(job.source, Expression):
+            return build.widened(job.source.node)
         rows = build.widened(build.read(job.source))
         if job.decode_cf and isinstance(job.source, DatasetSource):
             stage = unpack_stage(job.source, rows.spec.dtype)
