@@ -58,9 +58,7 @@ def plan_store(outputs: Mapping[str, object], settings: Settings) -> JobPlan[dic
     return JobPlan(plan, functools.partial(_run, wanted, plan, settings))
 
 
-def store_into(
-    node: Node, output: Array, settings: Settings, listen: Listener | None
-) -> LazyArray:
+def store_into(node: Node, output: Array, settings: Settings, listen: Listener | None) -> LazyArray:
     """Compute a node into an array in memory, and return that as a lazy array.
 
     Raises
