@@ -27,6 +27,7 @@ from sharedcompute.planning.job import FitStep, Job, MapStep, ReduceStep, Result
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.phases import Copy, Encode, Phase
 from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.planned import Expression
 
 
 class Results(PlanOutput):
@@ -174,6 +175,8 @@ class Results(PlanOutput):
 def _is_of_one(job: Job, number: int) -> bool:
     """Return whether a result is values of one variable, whose attributes may hold for it."""
     step = job.steps[number]
+    if isinstance(job.source, Expression):
+        return False
     alone = isinstance(step, ResultStep) and not step.call.sources
     return alone or isinstance(step, MapStep | ReduceStep)
 

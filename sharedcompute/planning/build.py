@@ -24,6 +24,7 @@ from sharedcompute.planning.axes import primary
 from sharedcompute.planning.budget.blocks import choose_blocks, followed
 from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
+from sharedcompute.planning.budget.wholes import Wholes, wholes
 from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, nothing
 from sharedcompute.planning.demand import (
     Demand,
@@ -83,7 +84,9 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     if not passes and fit is None:
         passes = [nothing(_purpose(job))]
     engine, workers = choose_engine(passes, options, fit, have_team=have_team)
-    workers, staged = _staged(passes, fit, engine, workers, options, scratch_folder(job.output))
+    whole = wholes(demand.whole, demand.kept, passes, [small.node for small in smalls])
+    folder = scratch_folder(job.output)
+    workers, staged = _staged(passes, fit, whole, engine, workers, options, folder)
     return Plan(
         job,
         options,
@@ -125,6 +128,7 @@ def _fit_pass(graph: JobGraph, demand: Demand, cuts: Cuts, purpose: str) -> Iter
 def _staged(
     passes: Sequence[Pass],
     fit: Iterate | None,
+    whole: Wholes,
     engine: str,
     workers: int,
     options: RunOptions,
@@ -132,7 +136,7 @@ def _staged(
 ) -> tuple[int, Staged]:
     """Choose what is loaded and held, and how many of the workers fit the memory."""
     room = memory_available() if options.memory is None else options.memory
-    stage = partial(staged_for, passes, engine, fit, room, folder, options.threads)
+    stage = partial(staged_for, passes, engine, fit, whole, room, folder, options.threads)
     staged = stage(workers)
     # Nobody asked for so many workers: as many as fit.
     while options.workers is None and workers > 1 and not staged.projection.fits(room):

@@ -29,6 +29,7 @@ from sharedcompute.planning.job import (
     ResultStep,
     Step,
 )
+from sharedcompute.planning.planned import Expression
 from sharedcompute.planning.trial import tried
 
 
@@ -197,6 +198,8 @@ def _check_counted(node: Node) -> None:
 
 def rows_of(source: Source, decode_cf: bool) -> Node:
     """Return the rows of a source, as numbers that kernels work with."""
+    if isinstance(source, Expression):
+        return build.widened(source.node)
     rows = build.widened(build.read(source))
     if decode_cf and isinstance(source, DatasetSource):
         stage = unpack_stage(source, rows.spec.dtype)

@@ -39,6 +39,13 @@ CASES: dict[str, list[Case]] = {
     "cumsum": [np.cumsum, lambda x: np.cumsum(x, axis=1)],
     "cumprod": [lambda x: np.cumprod(x, axis=0), lambda x: np.cumprod(x, 2, np.complex128)],
     "where": [lambda x: np.where(x > 0, x, 0), lambda x: np.where(MASK, 1, x), np.where],
+    "select": [
+        lambda x: np.select([x > 1, x > 0, x[0] > -1], [x, x[:, :1], 2]),
+        lambda x: np.select([x > 1, MASK], [x.astype("f4"), 1.5], default=np.nan),
+        lambda x: np.select([x[0, 0] > 0], [1], 2**40),
+        lambda x: np.select([x > 1], [1, 2]),
+        lambda x: np.select([x], [x]),
+    ],
     "average": [
         np.average,
         lambda x: np.average(x, axis=1, weights=[1, 2, 3, 4]),

@@ -43,6 +43,7 @@ from sharedcompute.planning.job import (
 )
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.planned import Expression
 from sharedcompute.planning.structure import Repack
 from sharedcompute.ufuncs.kernel import Kernel
 from sharedcompute.ufuncs.processor import processor_text
@@ -70,6 +71,11 @@ def _of_job(plan: Plan, job: Job) -> Record:
     identity: Record = {**_versions(), **_input(plan, job), **_files(plan.reads), **_steps(job)}
     for sink in plan.sinks:
         identity[f"the storage of {sink.path}"] = _storage(sink)
+    if isinstance(job.source, Expression):
+        identity["the expression of the input"] = text(job.source.node)
+        identity["the values of the expression of the input"] = fingerprint(
+            _values(job.source.node)
+        )
     if any(map(_depends_on_processor, plan.passes)):
         identity["the vector units of the processor"] = processor_text()
     # After the storage: other chunks move the bounds of blocks, and are what was asked for.

@@ -19,6 +19,7 @@ from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.fingerprint import fingerprint
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.planning.job import ExpressionStep, Job, ReduceStep, ResultStep, operations_of
+from sharedcompute.planning.planned import Expression
 
 
 def is_own(op: Operation | Iterative) -> bool:
@@ -58,6 +59,10 @@ def record(job: Job, number: int) -> dict[str, object]:
 
 def _named(source: Source | None) -> str:
     """Return what is read without its folder: the same job elsewhere writes the same bytes."""
+    if isinstance(source, Expression):
+        reads = inputs_of([source.node])
+        named = {n.key: f"[{_named(n.op.source)}]" for n in reads if isinstance(n.op, Read)}
+        return text(source.node, named)
     if isinstance(source, DatasetSource):
         return source.named(Path(source.glob or source.file).name)
     return "an array in memory"

@@ -18,6 +18,7 @@ from sharedcompute.planning.budget.blocks import followed
 from sharedcompute.planning.budget.cost import Staging, project
 from sharedcompute.planning.budget.loading import Load, choose_loads
 from sharedcompute.planning.budget.projection import Projection
+from sharedcompute.planning.budget.wholes import Wholes
 from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.passes import Pass, Store
 from sharedcompute.planning.planned import Held, Into
@@ -73,6 +74,7 @@ def staged_for(
     passes: Sequence[Pass],
     engine: str,
     fit: Iterate | None,
+    whole: Wholes,
     budget: int | None,
     folder: Path,
     threads: int,
@@ -84,16 +86,24 @@ def staged_for(
     ----------
     fit : Iterate or None
         What is iterated beside the passes.
+    whole : Wholes
+        What is computed as a whole.
     budget : int or None
         Bytes for all processes; None: what is available.
     folder : Path
         Where files may be made.
     """
     costs = partial(
-        project, passes, engine, workers, threads, fit=fit, file_is_memory=is_tmpfs(folder)
+        project,
+        passes,
+        engine,
+        workers,
+        threads,
+        fit=fit,
+        file_is_memory=is_tmpfs(folder),
     )
     # What the passes leave, where readers need no room for chunks of their own.
-    room, shared_room = costs(Staging(), ready=True).left(budget)
+    room, shared_room = costs(Staging(whole=whole), ready=True).left(budget)
     files = min(disk_free(folder), room) if is_tmpfs(folder) else disk_free(folder)
     iterated = None if fit is None else fit.work
     loads = choose_loads(passes, iterated, room, shared_room, files)
@@ -108,8 +118,8 @@ def staged_for(
                 continue
             held.append("memory" if spec.nbytes <= room else "file")
             room -= spec.nbytes if spec.nbytes <= room else 0
-    staging = Staging(loads, tuple(held))
-    return Staged(staging, costs(staging, ready=bool(loads)))
+    staging = Staging(loads, tuple(held), whole)
+    return Staged(staging, costs(staging, ready=False))
 
 
 def _fits_strips(store: Store, spec: ArraySpec) -> bool:
