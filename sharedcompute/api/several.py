@@ -137,6 +137,8 @@ def _places(output: Output) -> _Places:
         return _Places((), arrays, one)
     if arrays:
         raise InputError("expected arrays as outputs, or addresses, got some of each")
+    if not all(isinstance(each, str | os.PathLike | Address) for each in given):
+        output_address(output, rowwise=True)  # type: ignore[arg-type] # refuses it
     addresses = tuple(output_address(each, rowwise=True) for each in given)  # type: ignore[arg-type]
     named = tuple(address for address in addresses if address is not None)
     for address in named:
