@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 GUIDE = DOCS / "guide"
 GALLERY = ROOT / "examples" / "gallery"
+TASKS = sorted(GALLERY.glob("tasks/*.py"), key=lambda page: page.stem != "detector")
 X = np.random.default_rng(0).random((1050, 3))
 FENCE = re.compile(r"^```(python|console)\n(.*?)^```", re.S | re.M)
 PAGES = [
@@ -175,7 +176,7 @@ def test_the_command_of_an_example_writes_the_bytes_of_its_call(
 
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("page", sorted(GALLERY.glob("tasks/*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", [TASKS[0], *map(slow, TASKS[1:])], ids=lambda page: page.stem)
 def test_a_page_on_tasks_comes_to_what_others_say(page: Path, here: Path) -> None:
     path = here / page.name  # numba caches what lies in a file
     path.write_text(page.read_text())
