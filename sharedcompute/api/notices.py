@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sharedcompute.errors import Worded
+from sharedcompute.graph.node import Read
+from sharedcompute.graph.text import inputs_of
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.rowwise.unpacking import meant_otherwise
-from sharedcompute.planning.job import Job
+from sharedcompute.planning.job import ExpressionStep, Job
 from sharedcompute.wording import flag
 
 _PACKAGE = str(Path(__file__).parent.parent)
@@ -56,9 +58,19 @@ def warn_of_attributes(job: Job) -> None:
 
 
 def _unapplied(job: Job) -> Iterator[str]:
-    source = job.source
-    if not isinstance(source, DatasetSource):
-        return
+    for source in _sources(job):
+        yield from _unapplied_of(source, job)
+
+
+def _sources(job: Job) -> list[DatasetSource]:
+    """Return the datasets that a job reads; of expressions, those that their text names."""
+    texts = [s for s in job.steps if isinstance(s, ExpressionStep) and s.names]
+    reads = inputs_of([step.node for step in texts])
+    found = [job.source, *(n.op.source for n in reads if isinstance(n.op, Read))]
+    return [source for source in found if isinstance(source, DatasetSource)]
+
+
+def _unapplied_of(source: DatasetSource, job: Job) -> Iterator[str]:
     names = source.packing.changes(source.dtype) if source.packing else ()
     if names and not job.decode_cf:
         yield (

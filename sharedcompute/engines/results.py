@@ -158,7 +158,8 @@ class Results(PlanOutput):
                 axes=self._axes(node) if axes is None else axes,
                 # The results of a fit are no values of the input's variable; what the numbers of
                 # an expression mean, nobody knows.
-                attributes=isinstance(job.steps[number], MapStep | ReduceStep),
+                attributes=isinstance(job.steps[number], MapStep | ReduceStep)
+                and job.expression(number) is None,
                 file_attributes=self._file.fresh,
                 leave_out=_no_longer_true(job, number, node),
             )

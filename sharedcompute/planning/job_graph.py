@@ -90,8 +90,9 @@ class JobGraph:
             case ReduceStep():
                 self._add_reductions(number, step)
             case ExpressionStep():
-                self._rows = step.node
-                self.wanted.append(Wanted(number, step.node))
+                self._rows = build.widened(step.node)
+                if step.wanted:
+                    self.wanted.append(Wanted(number, step.node))
             case MapStep():
                 self._add_rows(number, step)
 
@@ -118,6 +119,11 @@ class JobGraph:
     def _add_fit(self, number: int, step: FitStep) -> None:
         """Iterate over the rows here; what the fit gives for each row is one more stage."""
         op = step.operation
+        if self._job.expression(number) is not None:
+            raise InputError(
+                f"{op.name} cannot follow an expression in one job: save the expression, and fit "
+                "it in a second job"
+            )
         algorithm = op.algorithm(self._loaded(op, step.params), self.rows.spec)
         self.fit, self.fitted = FitPart(op, algorithm), self.rows
         if self.fit.rows is not None:

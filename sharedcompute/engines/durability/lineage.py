@@ -40,14 +40,26 @@ def record(job: Job, number: int) -> dict[str, object]:
         own = {op.name: fingerprint(op) for op in ops if is_own(op)}
         made = {"operation": ",".join(op.name for op in ops), **({"code": own} if own else {})}
         steps.append({**made, **_plain(step.given)})
-    step = job.steps[number]
-    if isinstance(step, ExpressionStep):
-        read: object = [
-            _named(n.op.source) for n in inputs_of([step.node]) if isinstance(n.op, Read)
-        ]
-    else:
-        read = _named(job.source)
-    return {"input": read, **({"decode_cf": True} if job.packing else {}), "steps": steps}
+    begin = job.expression(number)
+    read = _named(job.source) if begin is None else _inputs(begin)
+    decoded = {"decode_cf": True} if _decodes(job, begin) else {}
+    return {"input": read, **decoded, "steps": steps}
+
+
+def _inputs(step: ExpressionStep) -> dict[str, str] | list[str]:
+    """Return what an expression reads, by the names that it has for it, if it has any."""
+    reads = [(n.key, n.op.source) for n in inputs_of([step.node]) if isinstance(n.op, Read)]
+    if not step.names:
+        return [_named(source) for _, source in reads]
+    return {step.names.get(key, f"x{i}"): _named(s) for i, (key, s) in enumerate(reads)}
+
+
+def _decodes(job: Job, step: ExpressionStep | None) -> bool:
+    """Return whether numbers are unpacked as they are read."""
+    if step is None:
+        return job.packing is not None
+    sources = [n.op.source for n in inputs_of([step.node]) if isinstance(n.op, Read)]
+    return job.decode_cf and any(isinstance(s, DatasetSource) and s.packing for s in sources)
 
 
 def _named(source: Source | None) -> str:
