@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -119,16 +117,14 @@ def named_inputs(given: Sequence[str]) -> dict[str, str]:
     InputError
         It has no name, one that an expression cannot have, or one that is taken.
     """
-    from sharedcompute.expressions.tables import CONSTANTS, DTYPES  # noqa: PLC0415
+    from sharedcompute.expressions import checked_input  # noqa: PLC0415
 
     found: dict[str, str] = {}
     for text in given:
         name, equals, address = text.partition("=")
-        name = unicodedata.normalize("NFKC", name.strip())
-        if not equals or not address or not name.isidentifier():
+        if not equals or not address:
             raise InputError(f"expected --in NAME=ADDRESS, as in u=wind.nc::/u, got {text!r}")
-        if keyword.iskeyword(name) or name in CONSTANTS or name in DTYPES:
-            raise InputError(f"--in: {name} means something else in expressions: choose another")
+        name = checked_input(name.strip())
         if name in found:
             raise InputError(
                 f"--in: {name} is {found[name]} already, got {address}: choose another name"

@@ -122,11 +122,10 @@ def _map_expressions(
     asked = settings(options)
     own = [expect(load(reference), "map", "stencil", "scan") for reference in op_from]
     written = given.written(source, asked, own)
-    large = [each for each in written if math.prod(each.node.spec.shape) > FEW]
+    large = [each for each in written if each.size > FEW]
     if output is None and large:
         raise InputError(
-            f"{large[0].called} has {math.prod(large[0].node.spec.shape)} numbers, too many to "
-            "print: name an OUTPUT"
+            f"{large[0].called} has {large[0].size} numbers, too many to print: name an OUTPUT"
         )
     address = None if output is None else Address.parse(output).literal
     run_and_print(map_expressions(written, address, asked), asked, options)
@@ -276,10 +275,10 @@ def run(job: Path, output: str | None, **options: object) -> None:
     from sharedcompute.api.settings import Settings  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.planning.job import ReduceStep  # noqa: PLC0415
-    from sharedcompute.planning.jobfile import read_job  # noqa: PLC0415
+    from sharedcompute.planning.jobfile import TextStep, read_job  # noqa: PLC0415
 
     described = read_job(job, None if output is None else Address.parse(output).literal)
-    reduces = any(isinstance(step, ReduceStep) for step in described.steps)
+    reduces = any(isinstance(step, ReduceStep | TextStep) for step in described.steps)
     if described.output is None and not reduces:
         raise InputError(f'{job}: expected output = "FILE", or reductions to print, got neither')
     context = click.get_current_context()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -27,6 +28,8 @@ from sharedcompute.planning.job import ExpressionStep
 from sharedcompute.ufuncs.functions import FUNCTIONS as ELEMENTWISE
 
 Functions = Mapping[str, Callable[..., Any]]
+
+NOTHING: Mapping[str, LazyArray] = MappingProxyType({})
 
 OF_NO_ARRAY = frozenset({np.copy, np.empty_like, np.iscomplexobj, np.isrealobj, np.result_type})
 """Functions that make no sense, or no array, in an expression."""
@@ -56,6 +59,11 @@ class Written:
     def called(self) -> str:
         """Its name, or the expression where it has none."""
         return self.name or self.text
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.node.spec.shape)
 
     def step(self, save: str | None = None, *, wanted: bool = True) -> ExpressionStep:
         """Return the step of a job that computes it."""
@@ -115,7 +123,11 @@ def check_names(text: str, names: Iterable[str], own: Iterable[Operation] = ()) 
 
 
 def evaluated(
-    text: str, arrays: Mapping[str, LazyArray], own: Iterable[Operation] = ()
+    text: str,
+    arrays: Mapping[str, LazyArray],
+    own: Iterable[Operation] = (),
+    *,
+    before: Mapping[str, LazyArray] = NOTHING,
 ) -> tuple[Written, ...]:
     """Return the expressions of a text; not those whose names begin with an underscore.
 
@@ -126,6 +138,8 @@ def evaluated(
     arrays : mapping of str to LazyArray
     own : iterable of Operation
         Operations of the user's own, which it may call.
+    before : mapping of str to LazyArray
+        What earlier expressions have named.
 
     Raises
     ------
@@ -133,9 +147,9 @@ def evaluated(
         It is no expression, or one of numbers alone.
     """
     found = statements(text)
-    known = {**functions(), **called(own)}
+    known, given = {**functions(), **called(own)}, {**arrays, **before}
     alone = found[0].name is None
-    values = {"": parse(text, arrays, known)} if alone else several(text, arrays, known)
+    values = {"": parse(text, given, known)} if alone else several(text, given, known)
     names = _names(arrays)
     made: list[Written] = []
     for each in found:
@@ -149,7 +163,7 @@ def evaluated(
             )
         words = each.source.words(each.value)
         used = {node.id for node in in_order(each.value) if hasattr(node, "id")}
-        if used & {other.name for other in found}:
+        if used & {*before, *(other.name for other in found)}:
             words = text_of(value.node, names)  # Alone, names of the text would say nothing.
         made.append(Written(name, words, value.node, names))
     if not made:
