@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from sharedcompute.errors import InputError
-from sharedcompute.expressions import checked_input, names_in
+from sharedcompute.expressions import checked_input, names_in, outputs_in
 from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.operations.catalogue import expect, find_any, load
 from sharedcompute.operations.declarations import Operation, Reduce
@@ -123,14 +123,17 @@ def _inputs(path: Path, table: Table, steps: Iterable[Step | TextStep]) -> dict[
     given = table.get("inputs", {})
     if not isinstance(given, dict):
         raise InputError(f'{path}: expected [inputs] with NAME = "FILE::PATH", got {given!r}')
-    used = {name for step in steps if isinstance(step, TextStep) for name in _names(step)}
+    texts = [step for step in steps if isinstance(step, TextStep)]
+    used = {name for step in texts for name in _names(step)}
+    used -= {name for step in texts for name in outputs_in(step.text)}
     found = {}
     for name in given:
         try:
             found[checked_input(name)] = _address(path, given, name)
         except InputError as problem:
             raise InputError(f"{path}: inputs: {problem.text}") from None
-        if name not in used:
+        # A name that is used and not given is refused, with its place, before one that is not used.
+        if name not in used and used <= {*given}:
             raise InputError(f"{path}: no expr uses the input {name!r}: leave it out")
     return found
 

@@ -59,9 +59,8 @@ def test_several_expressions_are_a_dataset_each(wind: Path, cli: Cli) -> None:
     said = cli("map", "--expr", text, *WIND, "out.h5::/g", "--filter", "gzip:1")
     assert said.code == 0, said.err
     with h5py.File("out.h5") as made:
-        assert sorted(made["g"]) == ["direction", "lat", "lon", "m", "speed", "time"] or set(
-            made["g"]
-        ) == {"direction", "m", "speed"}
+        assert {"direction", "m", "speed"} <= set(made["g"])
+        assert "_s" not in made["g"]
         assert made["g/speed"].compression == "gzip"
     np.testing.assert_array_equal(read("out.h5", "g/speed"), np.sqrt(U**2 + V**2))
     np.testing.assert_array_equal(read("out.h5", "g/direction"), np.arctan2(V, U))
@@ -243,8 +242,8 @@ op = sc.Map("slow", slow)
 
 
 def test_a_killed_job_of_an_expression_goes_on(wind: Path, cli: Cli) -> None:
-    Path("own.py").write_text(SLOW)
-    words = ["map", "--expr", f"slow({SPEED}) * 2", *WIND, "--op-from", "own.py:op"]
+    Path("slowly.py").write_text(SLOW)
+    words = ["map", "--expr", f"slow({SPEED}) * 2", *WIND, "--op-from", "slowly.py:op"]
     more = ["--block-rows", "2", "--engine", "local", "-j", "1", "--chunks", "2,4,6"]
     assert cli(*words, "whole.h5::/s", *more).code == 0
     Path("running").unlink()
