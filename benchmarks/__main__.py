@@ -17,10 +17,12 @@ import numpy as np
 
 import sharedcompute as sc
 from benchmarks import (
+    axes,
     chunks,
     clustering,
     collectives,
     hybrid,
+    lazy,
     linear,
     peers,
     reliability,
@@ -232,7 +234,24 @@ def expressions(_folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats:
     return ufuncs.expressions(nbytes // 4, repeats)
 
 
+def lazily(folder: Path, nbytes: int, team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """Expressions and reductions of lazy arrays."""
+    return [
+        *lazy.in_memory(nbytes // 2, team, repeats),
+        *lazy.over_files(folder, nbytes, team, repeats),
+        *lazy.two_passes(folder, team, repeats),
+        *lazy.along_axes(folder, nbytes, team, repeats),
+        *lazy.small(repeats),
+    ]
+
+
+def along_axes(_folder: Path, nbytes: int, _team: sc.Team, _pool: Any, repeats: int) -> list[Row]:
+    """Reductions along any axes on one core."""
+    return axes.axes(nbytes, repeats)
+
+
 PARTS = {
+    "lazy": lazily,
     "fundamentals": fundamentals,
     "compressed": compressed,
     "reliability": faults,
@@ -243,6 +262,7 @@ PARTS = {
     "linear": algebra,
     "clustering": clusters,
     "ufuncs": expressions,
+    "axes": along_axes,
 }
 
 

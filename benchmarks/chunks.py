@@ -101,7 +101,7 @@ def mapping(folder: Path, nbytes: int, team: sc.Team, repeats: int) -> list[Row]
     nothing stored, stands beside it.
     """
     file, out = climate(folder / "gzip.h5", nbytes, **GZIP), folder / "out.h5"
-    array = sc.asarray(sc.open(f"{file}::/x")[...])
+    array = sc.asarray(sc.open(f"{file}::/x").compute())
     end = {"lower": 250.0, "upper": 310.0, "team": team, "overwrite": True}
     stored = {"filter": "gzip:4", "chunks": (1, 144, 192)}
     seconds = medians(

@@ -28,11 +28,12 @@ from sharedcompute.kernels.variances import deviate, deviate_known
 if TYPE_CHECKING:
     from sharedcompute.kernels.arrays import Array, Bools, Floats, Ints
 
-# Rows from which on an array of lanes is faster, by half at 1000 and threefold at 10,000. Before,
-# its slices cost more: numba counts references to each, and so short rows are not even passed on,
-# but `part` is inlined.
-LONG = 512
+# Rows from which on an array of lanes is faster, threefold at 10,000. Before, its slices cost more:
+# numba counts references to each, and so short rows are not even passed on, but `part` is inlined.
+LONG = 1024
 LANES = 64
+# As many do for deviations, which take longer.
+SPREAD = 512
 
 kernel = cached(njit(nogil=True, error_model="numpy"))
 part = njit(nogil=True, error_model="numpy", inline="always")
@@ -126,7 +127,7 @@ def moments(x: Array, skipna: bool, count: Ints, total: Array, rest: Array, m2: 
             own = _sum_of_few(a, total.dtype.type)
         one = 1.0 / max(some, 1)
         mean = own * one
-        if n < LONG:
+        if n < SPREAD:
             first, second = _deviations_of_few(a, mean, skipna)
         else:
             lanes[:], firsts[:], seconds[:] = mean, 0, 0

@@ -9,7 +9,7 @@ from .api.lazy.compute import (
     compute as compute,
     store as store,
 )
-from .api.lazy.eager import ComputedAtOnce as ComputedAtOnce
+from .api.lazy.memory import ComputedAtOnce as ComputedAtOnce
 from .api.lazy.opening import (
     lazy as lazy,
     open as open,

@@ -696,6 +696,7 @@ def sum(
     output: AddressLike | None = None,
     *,
     skipna: bool = False,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Add up, in double precision (numpy.sum).
@@ -706,6 +707,8 @@ def sum(
     ----------
     skipna : bool, default: False
         Leave NaN out.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -719,6 +722,7 @@ def prod(
     output: AddressLike | None = None,
     *,
     skipna: bool = False,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Multiply (numpy.prod).
@@ -727,6 +731,8 @@ def prod(
     ----------
     skipna : bool, default: False
         Leave NaN out.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -740,6 +746,7 @@ def mean(
     output: AddressLike | None = None,
     *,
     skipna: bool = False,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Average, in double precision (numpy.mean).
@@ -750,6 +757,8 @@ def mean(
     ----------
     skipna : bool, default: False
         Leave NaN out.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -764,6 +773,7 @@ def var(
     *,
     skipna: bool = False,
     ddof: float = 0,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Compute the variance (numpy.var).
@@ -777,6 +787,8 @@ def var(
         Leave NaN out.
     ddof : float of at least 0, default: 0
         Degrees of freedom subtracted from the count.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------
@@ -791,6 +803,7 @@ def std(
     *,
     skipna: bool = False,
     ddof: float = 0,
+    dtype: DTypeLike | None = None,
     **options: Unpack[ReductionOptions],
 ) -> Array:
     """Compute the standard deviation (numpy.std).
@@ -804,6 +817,8 @@ def std(
         Leave NaN out.
     ddof : float of at least 0, default: 0
         Degrees of freedom subtracted from the count.
+    dtype : dtype, optional
+        Of the result (default: NumPy's); sums are in double at least.
 
     Returns
     -------

@@ -97,6 +97,15 @@ def files(tmp_path_factory: pytest.TempPathFactory, climate: Path) -> Path:
         file["v"] = rng.normal(size=(24, 5, 6))
     with h5py.File(folder / "era5.nc", "a") as file:
         file["t2m"].attrs.update(scale_factor=0.5, add_offset=280.0)
+        file["time"], file["lat"], file["lon"] = (
+            np.arange(24) * 10.0,
+            np.linspace(70, 20, 6),
+            np.arange(8.0),
+        )
+        file["time"].attrs["units"] = "days since 2001-01-01"
+        for axis, name in enumerate(("time", "lat", "lon")):
+            file[name].make_scale(name)
+            file["t2m"].dims[axis].attach_scale(file[name])
     layout = h5py.VirtualLayout((80, 16, 24), "f4")
     for k, name in enumerate(("run_7.h5", "run_8.h5")):
         rows = h5py.VirtualSource(name, "entry/data", (40, 16, 24))
@@ -170,6 +179,17 @@ def test_the_command_of_an_example_writes_the_bytes_of_its_call(
             assert output.read_bytes() == content, words
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("page", sorted(GALLERY.glob("tasks/*.py")), ids=lambda path: path.stem)
+def test_a_page_on_tasks_comes_to_what_others_say(page: Path, here: Path) -> None:
+    path = here / page.name  # numba caches what lies in a file
+    path.write_text(page.read_text())
+    exec(compile(page.read_text(), path, "exec"), {"__name__": "__main__"})
+    for words in commands(page.read_text()):
+        assert invoke(words) == 0, words
+
+
 def test_every_operation_has_an_example() -> None:
     text = "".join(path.read_text() for path in GALLERY.glob("*.py"))
     assert [op.name for op in everything() if f'"{op.name}"' not in text] == []
@@ -182,8 +202,9 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 def test_the_gallery_executes_every_example_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(DOCS / "_ext")
-    order = importlib.import_module("gallery").ORDER
-    assert sorted(order) == sorted(path.name for path in GALLERY.glob("*.py"))
+    found = importlib.import_module("gallery")
+    assert sorted(found.ORDER) == sorted(path.name for path in GALLERY.glob("*.py"))
+    assert sorted(found.TASKS) == sorted(path.name for path in GALLERY.glob("tasks/*.py"))
 
 
 @pytest.mark.parametrize("page", ["where.md", "design.md"])

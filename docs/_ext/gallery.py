@@ -26,6 +26,8 @@ ORDER = (
     "pipeline.py",
     "filters.py",
 )
+TASKS = ("climate.py", "detector.py", "neuroscience.py", "simulation.py", "batch.py")
+"""The pages of the section on tasks."""
 
 
 def prepare(folder: Path) -> Path:
@@ -47,4 +49,4 @@ class ByOrder:
 
     def __call__(self, name: str) -> int:
         """Return the place of an example."""
-        return ORDER.index(name)
+        return (*ORDER, *TASKS).index(name)

@@ -23,7 +23,7 @@ zscore = sc.map("zscore", field, "zscore.h5")
 anomaly
 
 # %%
-# Results in a file are returned as a lazy :class:`~sharedcompute.Dataset`: rows are read when it is sliced.
+# Results in a file are returned as a lazy :class:`~sharedcompute.LazyArray`, which is read when its numbers are wanted.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 figure.colorbar(left.pcolormesh(anomaly[-1], cmap="RdBu_r", vmin=-8, vmax=8), ax=left, label="K")
@@ -38,4 +38,4 @@ right.set(title="Standard score of one cell", xlabel="year")
 # ``mean`` may be an array, or the address of one, such as the mean of a reference period.
 
 reference = sc.reduce("mean", sc.open(field)[:30])
-sc.map("anomaly", field, "since_1890.h5", mean=reference)[-1].mean()
+sc.map("anomaly", field, "since_1890.h5", mean=reference)[-1].mean().compute()

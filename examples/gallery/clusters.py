@@ -32,7 +32,7 @@ fit.n_iter_, fit.converged_, fit.cluster_sizes_
 # %%
 # The history has a value for each round; rounds that choose the first centres are among them.
 
-x, labels = sc.open("points.h5::/x")[:], fit.labels_[:]
+x, labels = sc.compute(sc.open("points.h5::/x"), fit.labels_)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
 left.scatter(*x.T, c=labels, s=2, cmap="tab10")
 left.plot(*fit.cluster_centers_.T, "k+", ms=12)

@@ -38,6 +38,6 @@ right.legend(frameon=False)
 # %%
 # The same as an estimator with scikit-learn's interface, for pipelines and searches: see :doc:`/guide/learn`.
 
-x = sc.open(field)[:].reshape(240, -1)
+x = sc.open(field).reshape(240, -1).compute()
 model = sc.learn.PCA(n_components=3).fit(x)
 model.transform(x[:2]).round(2)

@@ -43,9 +43,12 @@ sc.run("job.toml")
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 for name, style in [("anomaly", {"color": "0.75"}), ("smoothed", {"lw": 2})]:
     left.plot(
-        range(1860, 2100), sc.open(f"job.h5::/{name}")[:].mean(axis=(1, 2)), label=name, **style
+        range(1860, 2100),
+        sc.open(f"job.h5::/{name}").mean(axis=(1, 2)).compute(),
+        label=name,
+        **style,
     )
 left.legend(frameon=False)
 left.set(xlabel="year", ylabel="K")
-figure.colorbar(right.pcolormesh(sc.open("job.h5::/statistics/std")[:]), ax=right, label="K")
+figure.colorbar(right.pcolormesh(sc.open("job.h5::/statistics/std").compute()), ax=right, label="K")
 right.set(title="std of the smoothed anomaly", xticks=[], yticks=[])

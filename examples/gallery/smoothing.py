@@ -28,7 +28,7 @@ median = sc.map("median", field, "median.h5", size=3)
 
 years = range(1860, 2100)
 figure, ax = plt.subplots(figsize=(9, 3.2), layout="constrained")
-ax.plot(years, sc.open(field)[:, 18, 24], color="0.75", label="one cell")
+ax.plot(years, sc.open(field)[:, 18, 24].compute(), color="0.75", label="one cell")
 for name, made in [("gaussian", gaussian), ("uniform", uniform), ("median", median)]:
     ax.plot(years, made[:, 18, 24], label=name)
 ax.set(xlabel="year", ylabel="K")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from sharedcompute.errors import Worded
 from sharedcompute.graph.node import Read
+from sharedcompute.graph.ports import Source
 from sharedcompute.graph.text import inputs_of
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.rowwise.unpacking import meant_otherwise
-from sharedcompute.planning.job import ExpressionStep, Job
+from sharedcompute.planning.job import ExpressionStep, Job, ResultStep
 from sharedcompute.wording import flag
 
 _PACKAGE = str(Path(__file__).parent.parent)
@@ -53,26 +54,25 @@ def warn_of_cache() -> None:
 
 def warn_of_attributes(job: Job) -> None:
     """Warn of what attributes of the input say of its numbers, where the job ignores it."""
-    for text in _unapplied(job):
-        warn(text, UnappliedAttributes)
+    calls = (step.call for step in job.steps[:1] if isinstance(step, ResultStep))
+    called = [source for call in calls for source in call.sources]
+    for source in (job.source, *called, *_named(job)):
+        for text in _unapplied(source, job.decode_cf):
+            warn(text, UnappliedAttributes)
 
 
-def _unapplied(job: Job) -> Iterator[str]:
-    for source in _sources(job):
-        yield from _unapplied_of(source, job)
-
-
-def _sources(job: Job) -> list[DatasetSource]:
-    """Return the datasets that a job reads; of expressions, those that their text names."""
+def _named(job: Job) -> list[Source]:
+    """Return what expressions read that are texts, which decode it only where that is asked for."""
     texts = [s for s in job.steps if isinstance(s, ExpressionStep) and s.names]
     reads = inputs_of([step.node for step in texts])
-    found = [job.source, *(n.op.source for n in reads if isinstance(n.op, Read))]
-    return [source for source in found if isinstance(source, DatasetSource)]
+    return [n.op.source for n in reads if isinstance(n.op, Read)]
 
 
-def _unapplied_of(source: DatasetSource, job: Job) -> Iterator[str]:
+def _unapplied(source: Source | None, decode_cf: bool) -> Iterator[str]:
+    if not isinstance(source, DatasetSource):
+        return
     names = source.packing.changes(source.dtype) if source.packing else ()
-    if names and not job.decode_cf:
+    if names and not decode_cf:
         yield (
             f"{source.path} has {', '.join(names)}: its numbers are taken as they are stored, "
             f"fill values too; {flag('decode_cf')} unpacks them"

@@ -155,7 +155,7 @@ def scan(
     Returns
     -------
     ndarray or LazyArray
-        The result; with an address as output, a lazy look at it.
+        The result; with an address as output, a lazy array of it.
 
     Raises
     ------

@@ -107,7 +107,7 @@ def _shapes(op: Operation | Iterative) -> str:
     from sharedcompute.operations.fits.declaration import Iterative  # noqa: PLC0415
 
     if op.kind == "reduce":
-        return "shape: (rows, ...) -> (...), or a number with --axis all"
+        return "shape: (rows, ...) -> (...), or without any axes that --axis names"
     if isinstance(op, Iterative):
         return f"gives: {', '.join(op.gives)}; watches {', '.join(op.watched)}"
     neighbours = ", from neighbouring rows too" if op.kind == "stencil" else ""

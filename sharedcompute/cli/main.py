@@ -35,7 +35,8 @@ INTERRUPTED = 130
 def cli(debug: bool) -> None:
     """Array jobs over HDF5 files with every core of the machine.
 
-    An ADDRESS is FILE or FILE::PATH, as in run_7.h5::/entry/data.
+    An ADDRESS is FILE or FILE::PATH, as in run_7.h5::/entry/data. A window in brackets may follow:
+    "run_7.h5::/entry/data[31:59, :, ::2]", "era5.nc::/t2m[time=2001-03, lat=30:60]".
     """
     del debug
     check_process_limits()

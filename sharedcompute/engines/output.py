@@ -110,7 +110,7 @@ class PlanOutput(ABC):
         self, phase: Pass | Encode | Copy, work: LastingWork, datasets: Sequence[Created]
     ) -> Notes:
         """Return the notes on a phase that writes the rows of some datasets."""
-        crcs = self._crcs if isinstance(phase, Pass) else None
+        crcs = self._crcs if isinstance(phase, Pass) and datasets else None
         return Notes(self.section(phase, len(work)), work, datasets, crcs)
 
     def section(self, phase: Pass | Iterate | Encode | Copy, units: int) -> Section:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from sharedcompute.graph.evaluate import evaluate
 from sharedcompute.graph.node import Node
 from sharedcompute.operations.specs import Array
+from sharedcompute.planning.evaluation import evaluate
 
 
 class Values(Mapping[str, Array]):

@@ -54,6 +54,23 @@ class Elementwise:
 
 
 @dataclass(frozen=True)
+class Call:
+    """The operation that one or several kernels, each of the rows of that before it, are made of.
+
+    Parameters
+    ----------
+    name : str
+    params : tuple of (str, object)
+        Those that differ from their defaults.
+    kernels : int
+    """
+
+    name: str
+    params: Attributes
+    kernels: int
+
+
+@dataclass(frozen=True)
 class Rowwise:
     """A kernel that gives rows for rows: a map, a stencil, a scan, a fit's result for each row.
 
@@ -65,11 +82,38 @@ class Rowwise:
         How many inputs it takes row by row; the others it gets whole.
     result : int
         Which of its results this is, where a kernel has several.
+    call : Call or None
+        The operation whose result this is; None for kernels on the way to it. For people.
     """
 
     stage: Stage
     rows: int = 1
     result: int = 0
+    call: Call | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Any number of rows that a kernel returns for rows, one after the other in their order.
+
+    Its shape has no rows: how many there are is known once all are there.
+
+    Parameters
+    ----------
+    stage : Stage
+        Its `Argument` entries stand for the inputs after the first `rows`.
+    rows : int
+        How many inputs it takes row by row; the others it gets whole.
+    result : int
+        Which of its results this is, where a kernel has several.
+    call : Call or None
+        The operation whose result this is. For people.
+    """
+
+    stage: Stage
+    rows: int = 1
+    result: int = 0
+    call: Call | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -140,7 +184,19 @@ class Model:
     name: str
 
 
-Op = Read | Constant | Elementwise | Rowwise | Reduce | Select | Reshape | Permute | Join | Model
+Op = (
+    Read
+    | Constant
+    | Elementwise
+    | Rowwise
+    | Gather
+    | Reduce
+    | Select
+    | Reshape
+    | Permute
+    | Join
+    | Model
+)
 
 
 @dataclass(eq=False, slots=True)
@@ -163,9 +219,14 @@ class Node:
     @property
     def key(self) -> str:
         """A digest of the operation and all that it works on."""
-        if not self._key:
-            for node in ordered((self,)):
+        left = [] if self._key else [self]
+        while left:
+            node = left[-1]
+            unknown = [given for given in node.inputs if not given._key]
+            left += unknown
+            if not unknown:
                 node._key = node._key or _digest(node)
+                left.pop()
         return self._key
 
 
@@ -232,7 +293,8 @@ def _content(value: object) -> object:
     elif isinstance(value, tuple | list):
         found = list(map(_content, value))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        named = ((f.name, _content(getattr(value, f.name))) for f in dataclasses.fields(value))
+        compared = (f.name for f in dataclasses.fields(value) if f.compare)
+        named = ((name, _content(getattr(value, name))) for name in compared)
         found = (type(value).__qualname__, *named)
     elif isinstance(value, PLAIN):
         found = (type(value).__name__, repr(value))

@@ -129,6 +129,11 @@ def _of_rowwise(node: Node, keys: Keys) -> Node | None:
     """Return the same of a window of rows, where a row depends on its own row alone."""
     op = node.op
     assert isinstance(op, Rowwise)
+    if op.call is not None and op.call.kernels > 1:
+        # The kernels of an operation stay together, and one of them has a halo.
+        return None
+    if any(given.spec.shape[0] != node.spec.shape[0] for given in node.inputs[: op.rows]):
+        return None
     rows, *others = keys
     scans = any(isinstance(i.op, Reduce) and i.op.running for i in node.inputs[op.rows :])
     if op.stage.elementwise and op.stage.row_shape is None and len(node.inputs) == 1:

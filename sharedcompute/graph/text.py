@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from sharedcompute.graph.build import given as given_params
 from sharedcompute.graph.node import (
+    Call,
     Constant,
     Elementwise,
+    Gather,
     Join,
     Model,
     Node,
@@ -23,6 +27,9 @@ from sharedcompute.graph.node import (
 )
 from sharedcompute.operations.stages import Argument
 from sharedcompute.ufuncs.text import ATOM, Piece, call_of, leaf_of
+
+LONGEST = 2000
+"""Characters of an operand that are written out."""
 
 
 def inputs_of(results: Sequence[Node]) -> list[Node]:
@@ -53,8 +60,31 @@ def text(node: Node, names: Mapping[str, str] | None = None) -> str:
         if n.key in named:
             pieces[n.key] = leaf_of(named[n.key])
         else:
-            pieces[n.key] = _piece(n, [pieces[i.key] for i in n.inputs])
+            pieces[n.key] = _piece(n, [_short(pieces[i.key]) for i in _inputs(n)])
     return pieces[node.key].text
+
+
+def _short(piece: Piece) -> Piece:
+    """Return the text of an operand; of a long one its digest, which tells it from others.
+
+    In full, ``x = x * x`` forty times over would be a text of a terabyte.
+    """
+    if len(piece.text) <= LONGEST:
+        return piece
+    digest = hashlib.blake2b(piece.text.encode(), digest_size=6).hexdigest()
+    return leaf_of(f"expression_{digest}")
+
+
+def _inputs(node: Node) -> tuple[Node, ...]:
+    """Return the inputs that a node is written with: those of the operation, not of its kernels."""
+    call = node.op.call if isinstance(node.op, Rowwise) else None
+    if call is None:
+        return node.inputs
+    first = node
+    for _ in range(call.kernels):
+        first = first.inputs[0]
+    assert isinstance(node.op, Rowwise)
+    return (first, *node.inputs[1 : node.op.rows])
 
 
 def _piece(node: Node, given: Sequence[Piece]) -> Piece:
@@ -70,32 +100,41 @@ def _piece(node: Node, given: Sequence[Piece]) -> Piece:
         case Model():
             return Piece(op.name)
     name, args = _call(op, [piece.text for piece in given])
-    return Piece(f"{name}({', '.join(args)})")
+    which = f"[{op.result}]" if isinstance(op, Rowwise | Gather) and op.stage.more else ""
+    return Piece(f"{name}({', '.join(args)}){which}")
 
 
 def _call(op: Op, args: list[str]) -> tuple[str, list[str]]:
     """Return the name of a function and its arguments."""
+    name, rest = type(op).__name__.lower(), args
     match op:
-        case Rowwise():
+        case Rowwise(call=Call() as call) | Gather(call=Call() as call):
+            name, rest = call.name, [*args, *map(_named, call.params)]
+        case Rowwise() | Gather():
             whole = args[op.rows :]
-            rest = (
-                whole[a.number] if isinstance(a, Argument) else _brief(a) for a in op.stage.args
-            )
-            return op.stage.label, [*args[: op.rows], *rest]
+            name, rest = op.stage.label, args[: op.rows]
+            rest += [_argument(a, whole) for a in op.stage.args]
         case Reduce():
-            axis = f"axis={op.axes[0] if len(op.axes) == 1 else op.axes}"
-            return op.operation.name, [*args, axis, *(["keepdims=True"] if op.keepdims else [])]
+            name = op.operation.name
+            rest = [*args, f"axis={op.axes[0] if len(op.axes) == 1 else op.axes}"]
+            rest += ["keepdims=True"] if op.keepdims else []
+            rest += map(_named, given_params(op.operation.parameters, op.params))
         case Reshape():
-            return "reshape", [*args, str(op.shape)]
+            rest = [*args, str(op.shape)]
         case Permute():
-            return "transpose", [*args, str(op.axes)]
+            name, rest = "transpose", [*args, str(op.axes)]
         case Join():
-            return "concatenate", [f"({', '.join(args)})", f"axis={op.axis}"]
-    return type(op).__name__.lower(), args
+            name, rest = "concatenate", [f"({', '.join(args)})", f"axis={op.axis}"]
+    return name, rest
 
 
 def _argument(argument: object, whole: Sequence[str]) -> str:
     return whole[argument.number] if isinstance(argument, Argument) else _brief(argument)
+
+
+def _named(parameter: tuple[str, object]) -> str:
+    name, value = parameter
+    return f"{name}={_brief(value)}"
 
 
 def _key(key: slice | int, n: int) -> str:

@@ -14,10 +14,6 @@ from sharedcompute.planning.demand import Demand
 from sharedcompute.ufuncs.kernel import Kernel
 from sharedcompute.ufuncs.program import Builder
 
-COMPILED_FROM = 1 << 22
-"""Elements of a result from which on compiling pays: it takes 0.1 to 0.3 s where NumPy takes 20 ms
-for so many, and gives the same bits."""
-
 
 @dataclass(frozen=True)
 class Fused:
@@ -71,8 +67,10 @@ def fuse(node: Node, inner: set[str], demand: Demand) -> Fused:
     """Return a function with all that is computed on the way to it alone."""
     calls = list(_calls(node, inner))
     given = {i.key: i for call in calls for i in call.inputs if i.key not in inner}
-    rows = tuple(n for n in given.values() if _by_row(n, calls, demand))
-    whole = tuple(n for k, n in given.items() if n not in rows and not isinstance(n.op, Constant))
+    by_row = {i.key for call in calls for i in call.inputs if demand.by_row(i, call)}
+    rows = tuple(n for k, n in given.items() if k in by_row)
+    beside = [n for k, n in given.items() if k not in by_row]
+    whole = tuple(n for n in beside if not isinstance(n.op, Constant))
     builder = Builder([n.spec.dtype for n in (*rows, *whole)])
     numbers = {n.key: number for number, n in enumerate((*rows, *whole))}
     for n in given.values():
@@ -83,21 +81,16 @@ def fuse(node: Node, inner: set[str], demand: Demand) -> Fused:
         operands = (numbers[i.key] for i in call.inputs)
         numbers[call.key] = builder.call(call.op.function, *operands, attributes=call.op.attributes)
     program = builder.program(numbers[node.key])
-    compiled = prod(node.spec.shape) >= COMPILED_FROM
     names = {n.key: f"x{number}" for number, n in enumerate((*rows, *whole))}
     stage = Stage(
         text(node, names),
-        Kernel(program, len(rows), compiled),
+        Kernel(program, len(rows)).for_elements(prod(node.spec.shape)),
         tuple(map(Argument, range(len(whole)))),
         node.spec.dtype,
         row_shape=node.spec.shape[1:],
         elementwise=True,
     )
     return Fused(node, rows, whole, stage)
-
-
-def _by_row(node: Node, calls: Sequence[Node], demand: Demand) -> bool:
-    return any(demand.by_row(i, call) for call in calls for i in call.inputs if i is node)
 
 
 def _calls(node: Node, inner: set[str]) -> Iterator[Node]:

@@ -108,12 +108,19 @@ class ArrayReader:
     def __init__(self, array: Array) -> None:
         self._array = array.view()
         self._array.flags.writeable = False
+        self._buffer = np.empty(0, array.dtype)
 
     def read(self, start: int, stop: int) -> Array:
         """Return rows, without a copy where they lie in C order."""
-        rows = np.ascontiguousarray(self._array[start:stop])
-        rows.flags.writeable = False
-        return rows
+        rows = self._array[start:stop]
+        if rows.flags.c_contiguous:
+            return rows
+        if self._buffer.size < rows.size:
+            self._buffer = np.empty(rows.size, rows.dtype)
+        copied = self._buffer[: rows.size].reshape(rows.shape)
+        np.copyto(copied, rows)
+        copied.flags.writeable = False
+        return copied
 
     def read_box(self, corner: tuple[int, ...], out: Array) -> None:
         """Copy the box of the shape of `out` that begins at `corner`."""

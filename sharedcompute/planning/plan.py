@@ -15,6 +15,7 @@ from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.budget.loading import Load
 from sharedcompute.planning.budget.projection import Projection
 from sharedcompute.planning.fit import FitPart, Iterate
+from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.job import Job
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Phase, ReadBack
@@ -130,7 +131,7 @@ class Plan:
     def sources(self) -> tuple[DatasetSource, ...]:
         """The datasets whose rows are read by workers."""
         if isinstance(self.task, Job):
-            feeds = (feed for work in self.passes for feed in work.feeds)
+            feeds = (plain(feed) for work in self.passes for feed in work.feeds)
             found = (f.source if isinstance(f, Decoded) else f for f in feeds)
             return tuple({id(f): f for f in found if isinstance(f, DatasetSource)}.values())
         return tuple(phase.recoding.source for phase in self.copies)

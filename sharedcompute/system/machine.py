@@ -69,8 +69,9 @@ def memory_available() -> int:
         ):
             limit, used = _control(group, limit_file), _control(group, used_file)
             if limit.isdigit() and used.isdigit():
-                stat = dict(line.split() for line in _control(group, "memory.stat").splitlines())
-                cache = sum(int(stat.get(f"{prefix}{k}_file", 0)) for k in ("inactive", "active"))
+                # Of some forty lines two are asked for.
+                stat = f"\n{_control(group, 'memory.stat')}\n"
+                cache = sum(_entry(stat, f"{prefix}{k}_file") for k in ("inactive", "active"))
                 available = min(available, max(0, int(limit) - int(used) + cache))
     return available
 
@@ -180,6 +181,12 @@ def cgroups(controller: str) -> list[Path]:
             folder = mount / own.lstrip("/")
             found |= dict.fromkeys(f for f in (folder, *folder.parents) if f.is_relative_to(mount))
     return list(found)
+
+
+def _entry(stat: str, name: str) -> int:
+    """Return a number of a control file with a name in each line; 0 where it is not there."""
+    value = stat.partition(f"\n{name} ")[2].partition("\n")[0]
+    return int(value or 0)
 
 
 def _control(group: Path, name: str) -> str:

@@ -114,10 +114,14 @@ def where(condition: Array, x: Array, y: Array, out: Array | None = None) -> Any
 
 def astype(x: Array, out: Array | None = None, *, dtype: np.dtype[Any]) -> Any:
     """Return `x` converted to `dtype`, as C does; of complex numbers that is the real part."""
+    x = np.asarray(x)
     if x.dtype.kind == "c" and dtype.kind not in "bc":
         x = x.real
     if out is None:
-        return np.asarray(x).astype(dtype)
+        return x.astype(dtype)
+    if out.size == 1 and out.ndim and out.dtype.kind in "iu":
+        # What an integer cannot hold is converted in one way in arrays, and alone in another one.
+        x = np.repeat(x, 2).astype(dtype)[:1].reshape(out.shape)
     np.copyto(out, x, casting="unsafe")
     return out
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sharedcompute.ufuncs.compiled import compile_kernel
 from sharedcompute.ufuncs.layout import Spans
 from sharedcompute.ufuncs.schedule import Operation, call_numpy
-from sharedcompute.ufuncs.sources import conversion, expression
+from sharedcompute.ufuncs.sources import CLIP_TO_NUMBERS, conversion, expression
 from sharedcompute.ufuncs.typed import Step, Typed
 
 
@@ -39,6 +39,16 @@ class Fusion:
 
     def _step(self, value: int) -> Step:
         return self.typed.steps[value - len(self.typed.inputs) - len(self.typed.constants)]
+
+    def _name(self, step: Step) -> str:
+        """Return a function's name in the table of sources."""
+        first = len(self.typed.inputs)
+        numbers = self.typed.constants
+        bounds = [x - first for x in step.operands[1:] if 0 <= x - first < len(numbers)]
+        if step.function != "clip" or len(bounds) < 2:
+            return step.function
+        # By a bound that is NaN all are NaN.
+        return step.function if any(numbers[k] != numbers[k] for k in bounds) else CLIP_TO_NUMBERS
 
     def _groups(self, whole: Sequence[int]) -> list[list[int]]:
         """Return the steps in groups, each after those that it needs.
@@ -75,7 +85,7 @@ class Fusion:
         step, dtypes = self._step(value), self.typed.dtypes
         pairs = zip(step.operands, step.loop.operands, strict=True)
         wanted = step.loop.result if step.function == "astype" else None
-        return expression(step.function, step.loop) is not None and all(
+        return expression(self._name(step), step.loop) is not None and all(
             conversion("", dtypes[operand], wanted or dtype) is not None for operand, dtype in pairs
         )
 
@@ -138,7 +148,7 @@ class Fusion:
             conversion(names[operand], dtypes[operand], dtype)
             for operand, dtype in zip(step.operands, step.loop.operands, strict=True)
         ]
-        template = expression(step.function, step.loop)
+        template = expression(self._name(step), step.loop)
         assert template is not None
         return f"{names[value]} = {template.format(*given)}"
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numba import config
 
 from sharedcompute.ufuncs.fusion import Fusion
 from sharedcompute.ufuncs.layout import Shape, merge_axes
@@ -47,7 +48,11 @@ class Kernel:
     fused: bool = False
 
     def __call__(self, *arrays: Any) -> None:
-        """Fill `out`, which is C-contiguous and of the dtype of the program."""
+        """Fill `out`.
+
+        It is C-contiguous, of the dtype of the program, and shares no memory with an operand: it
+        holds what is needed on the way as well.
+        """
         try:
             runner = self._runners[tuple([x.shape for x in arrays])]
         except (KeyError, AttributeError):
@@ -98,6 +103,8 @@ class Kernel:
     def _prepare(self, shapes: tuple[Shape, ...]) -> Runner:
         operands = (*shapes[: self.strips], *shapes[self.strips + 1 :])
         layout = merge_axes(shapes[self.strips], operands, self.strips)
-        fuse = Fusion(self._typed, value_spans(self._typed, layout)) if self.fused else None
+        fuse = None
+        if self.fused and not config.DISABLE_JIT:
+            fuse = Fusion(self._typed, value_spans(self._typed, layout))
         schedule = make_schedule(self._typed, layout, fuse)
         return Runner(self._typed, layout, schedule, self.strips)

@@ -21,6 +21,7 @@ Weak = type[int] | type[float] | type[complex]
 Attributes = tuple[tuple[str, object], ...]
 """What a function needs to know besides its operands: names and values."""
 
+BOOL = np.dtype(np.bool_)
 # Values by which functions that are no ufuncs are asked for their dtypes.
 EXAMPLES: dict[type, complex] = {int: 1, float: 1.0, complex: 1j}
 
@@ -37,6 +38,8 @@ def kind(operand: DType | Scalar) -> DType | Weak:
     """Return a dtype; of a Python number, which is weak, its type."""
     if isinstance(operand, np.dtype):
         return operand
+    if type(operand) is int or type(operand) is float:
+        return type(operand)
     if isinstance(operand, np.generic | bool):
         return np.dtype(type(operand))
     for weak in (int, float, complex):
@@ -74,8 +77,10 @@ def find_loop(name: str, operands: Sequence[DType | Scalar], attributes: Attribu
         # No array among them: then Python's numbers are of 64 and 128 bits.
         loop = _loop(name, tuple([np.dtype(kind) for kind in kinds]), attributes)
         assert loop is not None
-    if int in kinds:
-        _check_integers(name, operands, loop)
+    for operand in operands:
+        if type(operand) is int:
+            _check_integers(name, operands, loop)
+            break
     return loop
 
 
@@ -174,12 +179,12 @@ def _check_integers(name: str, operands: Sequence[DType | Scalar], loop: Loop) -
 
     It may be compared with all integers, but not with a boolean.
     """
-    if name in COMPARISONS and np.dtype(np.bool_) not in map(kind, operands):
+    if name in COMPARISONS and BOOL not in map(kind, operands):
         return
     for position, (operand, dtype) in enumerate(zip(operands, loop.operands, strict=True)):
         if type(operand) is not int:
             continue
-        value = within(name, position, operand, dtype)
+        value = within(name, position, operand, dtype) if name == "clip" else operand
         if not fits(value, dtype):
             raise OverflowError(f"Python integer {operand} out of bounds for {dtype}")
         if name == "power" and position and value < 0 and dtype.kind in "iu":

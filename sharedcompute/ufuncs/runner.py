@@ -69,7 +69,7 @@ class Runner:
     def __call__(self, arrays: Sequence[Array]) -> None:
         """Fill a strip; it stands among the arrays."""
         if self._kernel is not None:
-            arguments = [arrays[k].reshape(shape) for k, shape in self._arguments]
+            arguments = [arrays[place].reshape(shape) for place, shape in self._arguments]
             try:
                 self._kernel(*arguments, *self._constants, arrays[self._out].reshape(self._shape))
             except TypeError:  # an operand whose elements stand apart, or at odd addresses

@@ -28,10 +28,6 @@ ANY = {
     "real": "{0}",
     "equal": "{0} == {1}",
     "not_equal": "{0} != {1}",
-    "logical_and": "{0} & {1}",
-    "logical_or": "{0} | {1}",
-    "logical_xor": "{0} != {1}",
-    "logical_not": "not {0}",
 }
 NUMBERS = {
     "add": "{0} + {1}",
@@ -42,8 +38,15 @@ NUMBERS = {
     "less_equal": "{0} <= {1}",
     "greater": "{0} > {1}",
     "greater_equal": "{0} >= {1}",
+    "logical_and": "({0} != {S}(0)) & ({1} != {S}(0))",
+    "logical_or": "({0} != {S}(0)) | ({1} != {S}(0))",
+    "logical_xor": "({0} != {S}(0)) != ({1} != {S}(0))",
+    "logical_not": "{0} == {S}(0)",
 }
 LESSER, GREATER = "{0} if {0} < {1} else {1}", "{0} if {0} > {1} else {1}"
+CLIP_TO_NUMBERS = "clip to numbers"
+"""``clip`` where both bounds are numbers, and not NaN: then NaN and -0.0 stay what they are."""
+CLIPPED = "{2} if ({1} if {0} < {1} else {0}) > {2} else ({1} if {0} < {1} else {0})"
 INTEGERS = {
     "negative": "{T}(0) - {0}",
     "absolute": "{0} if {0} >= {T}(0) else {T}(0) - {0}",
@@ -54,6 +57,7 @@ INTEGERS = {
     "invert": "~{0}",
     "minimum": LESSER,
     "maximum": GREATER,
+    CLIP_TO_NUMBERS: CLIPPED,
     "floor": "{0}",
     "ceil": "{0}",
     "trunc": "{0}",
@@ -73,6 +77,7 @@ FLOATS = {
     "ceil": "np.ceil({0})",
     "trunc": "np.trunc({0})",
     "rint": "np.rint({0})",
+    CLIP_TO_NUMBERS: CLIPPED,
     "isnan": "{0} != {0}",
     "isinf": "abs({0}) == {S}(np.inf)",
     "isfinite": "abs({0}) < {S}(np.inf)",
@@ -95,6 +100,10 @@ BOOLEANS = {
     "bitwise_xor": "{0} != {1}",
     "invert": "not {0}",
     "absolute": "{0}",
+    "logical_and": "{0} & {1}",
+    "logical_or": "{0} | {1}",
+    "logical_xor": "{0} != {1}",
+    "logical_not": "not {0}",
 }
 
 

@@ -46,7 +46,7 @@ def test_what_rows_are_reduced_with_has_the_same_bits_on_every_team(axis: Any) -
                 ["mean", "std"], X, axis=axis, team=team, schedule=schedule, block_rows=3
             )
             assert all(got[name].tobytes() == want[name].tobytes() for name in want)
-        np.testing.assert_array_equal(team.reduce("max", X, axis=axis), X.max(axis=axis))
+        np.testing.assert_array_equal(sc.reduce("max", X, axis=axis, team=team), X.max(axis=axis))
 
 
 def test_an_index_along_any_axis() -> None:
@@ -63,3 +63,31 @@ def test_what_is_no_axis_is_refused(axis: Any) -> None:
 def test_an_axis_that_the_data_have_not_is_refused() -> None:
     with pytest.raises(sc.InputError, match="from -3 to 2"):
         sc.reduce("mean", X, axis=3)
+
+
+@pytest.mark.parametrize("axis", [0, -1, (0, 2), None], ids=str)
+@pytest.mark.parametrize(
+    ("data", "asked"),
+    [("f4", "f8"), ("f8", "f4"), ("i8", "f8"), ("i4", "i2"), ("u1", "i8"), ("?", "f4")],
+)
+@pytest.mark.parametrize("name", ["sum", "prod", "mean", "std"])
+def test_a_dtype_is_asked_for_as_in_numpy(name: str, data: str, asked: str, axis: Any) -> None:
+    if name in ("mean", "std") and asked[0] == "i":
+        asked = "f4"
+    x = np.random.default_rng(1).integers(0, 2 if data == "?" else 3, (4, 3, 5)).astype(data)
+    want = getattr(np, name)(x, axis=axis, dtype=asked)
+    got = sc.reduce(name, x, axis=axis, dtype=asked, engine="serial")
+    assert got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, 1e-5)
+
+
+def test_a_sum_in_floats_of_whole_numbers_does_not_wrap() -> None:
+    x = np.full(4, np.iinfo("i8").max)
+    assert sc.reduce("sum", x, dtype="f8") == x.sum(dtype="f8") > 0
+    assert sc.reduce("prod", x[:2], dtype="f8") > 8e37
+
+
+def test_a_dtype_that_loses_the_kind_is_refused() -> None:
+    for name, x in (("sum", X), ("mean", np.arange(3))):
+        with pytest.raises(sc.InputError, match="cast the data first"):
+            sc.reduce(name, x, dtype="i4")

@@ -341,7 +341,7 @@ def test_sources_are_looked_for_where_hdf5_looks(folder, prefix):
     virtual(layout)
     code = (
         "import h5py, sharedcompute as sc; x = sc.open('v.h5::x');"
-        "print(x.source.read_path, x[0, 0], h5py.File('v.h5')['x'][0, 0])"
+        "print(x.source.read_path, float(x[0, 0]), h5py.File('v.h5')['x'][0, 0])"
     )
     env = {**os.environ, "HDF5_VDS_PREFIX": prefix}
     said = subprocess.run(

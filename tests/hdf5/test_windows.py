@@ -107,6 +107,22 @@ def test_a_window_of_a_window_is_one_of_the_dataset(layouts, first, second):
     assert both.whole.window is None
 
 
+def test_a_window_of_files_that_are_packed_in_different_ways(tmp_path):
+    stored = np.arange(240, dtype="i2").reshape(2, 10, 12)
+    for number, scale in enumerate((0.5, 2.0)):
+        with h5py.File(tmp_path / f"part_{number}.h5", "w") as file:
+            file.create_dataset("x", data=stored[number], chunks=(3, 12), compression=1)
+            file["x"].attrs.update(scale_factor=scale, _FillValue=np.int16(17))
+    meant = np.where(stored == 17, np.nan, stored * [[[0.5]], [[2.0]]]).reshape(20, 12)
+    address = f"{tmp_path}/part_*.h5::/x[4:18:3, ::-2]"
+    with pytest.raises(InputError, match="decode_cf"):
+        sc.map("scale", address, factor=2.0)
+    for engine in ("serial", "local"):
+        made = sc.map("scale", address, factor=2.0, decode_cf=True, engine=engine, workers=2)
+        np.testing.assert_array_equal(made, 2 * meant[4:18:3, ::-2])
+    np.testing.assert_array_equal(sc.open(address, decode_cf=True), meant[4:18:3, ::-2])
+
+
 @given(index=indices((5, 4, 3)))
 def test_a_window_is_read_as_it_is_written(index):
     window = Window.of(index, (5, 4, 3))
@@ -444,7 +460,7 @@ def test_labels_in_an_address(nc):
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        ({"tiem": "2001"}, "did you mean 'time'"),
+        ({"tima": "2001"}, "did you mean 'time'"),
         ({"time": "2001-13"}, "no day"),
         ({"time": "2009"}, "the nearest is 2001-05-30T18:00"),
         ({"time": np.datetime64("2001-03-05T18:30")}, "the nearest is 2001-03-05T18:00"),

@@ -71,7 +71,7 @@ def test_windows_of_files_are_numpys(opened: sc.LazyArray, index: Any) -> None:
 
 
 def test_a_window_goes_to_where_data_are_read(opened: sc.LazyArray) -> None:
-    x = (np.sqrt(opened + MAP) * opened[:, :1])[2:5, 1]
+    x: Any = (np.sqrt(opened + MAP) * opened[:, :1])[2:5, 1]
     sources = [n.op.source for n in ordered([x.node]) if isinstance(n.op, Read)]
     assert not any(
         isinstance(n.op, Select) and n.inputs[0].spec.rows == 17 for n in ordered([x.node])

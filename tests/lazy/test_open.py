@@ -79,3 +79,21 @@ def test_the_only_array_needs_no_path(tmp_path: Path) -> None:
         file["a"], file["b"] = X, X
     with pytest.raises(sc.InputError, match="choose /a, /b"):
         sc.open(tmp_path / "two.h5")
+
+
+def test_a_file_is_described_once_as_long_as_it_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "in.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = X
+        file["x"].attrs["levels"] = [1, 2]
+    x = sc.open(path)
+    assert list(x.attrs["levels"]) == [1, 2]
+    with pytest.raises(ValueError, match="read-only"):
+        x.attrs["levels"][0] = 7
+    with h5py.File(path, "r+") as file:
+        file["x"].attrs["levels"] = [3, 4]
+    assert list(x.attrs["levels"]) == [3, 4]
+    monkeypatch.setattr("sharedcompute.hdf5.inspection.description.run_sandboxed", lambda *_: 1 / 0)
+    assert list(x.attrs["levels"]) == [3, 4]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import sharedcompute as sc
 from sharedcompute.errors import InputError
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Field, Partial, Reduce
@@ -17,7 +18,6 @@ from sharedcompute.operations.reductions.accumulator import Accumulator
 from sharedcompute.operations.reductions.reduction import Reduction, cast_result, normal_axes
 from sharedcompute.operations.reductions.rows import row_reduction
 from sharedcompute.operations.reductions.tally import tally
-from sharedcompute.operations.reductions.whole import reduce_whole
 from sharedcompute.operations.specs import ArraySpec
 from tests.operations import reference
 
@@ -107,7 +107,7 @@ def axes_of(ndim: int) -> list[tuple[int, ...]]:
     return [axes for size in sizes for axes in itertools.combinations(range(ndim), size)]
 
 
-@pytest.mark.sample(9)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("nans", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
@@ -130,7 +130,7 @@ def test_reductions_agree_with_numpy_along_any_axes(name: str, dtype: str, nans:
             np.testing.assert_allclose(got, want, near, near, err_msg=f"{shape} {axes}")
 
 
-@pytest.mark.sample(9)
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i2"])
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_have_the_same_bits_however_they_are_cut(name: str, dtype: str) -> None:
@@ -205,15 +205,12 @@ def test_an_index_is_along_one_axis() -> None:
         reduced(operation("argmax"), data("f4", (3, 4, 5)), (0, 2))
 
 
-@pytest.mark.parametrize("axes", [(), *axes_of(3)], ids=str)
+@pytest.mark.parametrize("axes", axes_of(3), ids=str)
 def test_what_is_in_memory_is_reduced_at_once(axes: tuple[int, ...]) -> None:
     x = data("f8", (5, 4, 6))
-    op = operation("mean")
-    made = Reduction(op, bind("mean", op.parameters, {}), ArraySpec(x.shape, x.dtype), axes)
-    np.testing.assert_allclose(reduce_whole(made, x), x.mean(axis=axes), 1e-13)
+    found = sc.lazy(x).mean(axis=axes).compute()
+    np.testing.assert_allclose(found, x.mean(axis=axes), 1e-13)
 
 
 def test_a_number_is_its_own_sum() -> None:
-    op = operation("sum")
-    made = Reduction(op, {}, ArraySpec((), np.dtype("f4")), ())
-    assert reduce_whole(made, np.float32(3)) == 3
+    assert sc.lazy(np.full(1, 3, np.float32))[0].sum() == 3

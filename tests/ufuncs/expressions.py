@@ -66,11 +66,11 @@ def array(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]
         return rng.random(shape) < 0.5
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
-        special = [limits.min, limits.max, 0, 1, limits.max - 1]
+        special: list[Any] = [limits.min, limits.max, 0, 1, limits.max - 1]
         x = rng.integers(max(limits.min, -40), 40, shape).astype(dtype)
     else:
-        limits = np.finfo(dtype)
-        special = [np.nan, np.inf, -np.inf, -0.0, 0.0, limits.tiny / 4, limits.max, 1.0]
+        least, most = np.finfo(dtype).tiny, np.finfo(dtype).max
+        special = [np.nan, np.inf, -np.inf, -0.0, 0.0, least / 4, most, 1.0]
         x = np.asarray(rng.normal(0, 4, shape)).astype(dtype)
         if dtype.kind == "c":
             x = x + np.asarray(1j * rng.normal(0, 4, shape)).astype(dtype)

@@ -59,7 +59,7 @@ def _outcome(call: Any) -> Any:
 def test_the_operator_of_powers_is_numpys(dtype: np.dtype[Any], exponent: Any) -> None:
     x = np.random.default_rng(1).lognormal(0, 2, 100).astype(dtype)
     name = power_operator(dtype, exponent)
-    operands = (x, exponent) if name == "power" else (x,)
+    operands: tuple[Any, ...] = (x, exponent) if name == "power" else (x,)
     with np.errstate(all="ignore"):
         wanted = _outcome(lambda: x**exponent)
         if isinstance(wanted, type):
@@ -87,7 +87,7 @@ def test_what_does_not_go_is_said_in_one_line(
     name: str, operands: tuple[Any, ...], error: type[Exception], text: str
 ) -> None:
     codes = ("u1", "f8", "i8", "?", "i4", "f4")
-    given = [np.dtype(x) if x in codes else x for x in operands]
+    given: list[Any] = [np.dtype(x) if x in codes else x for x in operands]
     with pytest.raises(error, match=text) as raised:
         result_dtype(name, given)
     assert "\n" not in str(raised.value)

@@ -43,7 +43,7 @@ class LazyArray(Operators, Methods, Runs):
     >>> y.shape, y.dtype
     ((3, 2), dtype('float64'))
     >>> y.mean(axis=0).compute()
-    array([2.54743632, 3.47449834])
+    array([2.45305787, 3.22517025])
     """
 
     __slots__ = ("__weakref__",)
@@ -132,6 +132,49 @@ class LazyArray(Operators, Methods, Runs):
             return type(self)(indexing.basic(self._node, key), self._described)
         found: Self = self._at_once("indexing with arrays", lambda x, k: x[k], key)
         return found
+
+    def sel(self, **labels: Any) -> Self:
+        """Pick by the coordinates of dimensions, as ``xarray`` does.
+
+        Parameters
+        ----------
+        **labels
+            For each dimension that is named: a value that must be there and drops the axis, a date
+            that is given in part, or a slice from one value to another, both included.
+
+        Returns
+        -------
+        LazyArray
+
+        Raises
+        ------
+        InputError
+            There is no such dimension, it has no coordinate, or that has no such value.
+        """
+        from sharedcompute.api.lazy.labels import by_labels  # noqa: PLC0415
+
+        return self[by_labels(self._node, labels)]
+
+    def isel(self, **indices: Any) -> Self:
+        """Pick by indices of dimensions that are named, as ``xarray`` does.
+
+        Parameters
+        ----------
+        **indices
+            A whole number or a slice for each dimension that is named.
+
+        Returns
+        -------
+        LazyArray
+
+        Raises
+        ------
+        InputError
+            There is no such dimension.
+        """
+        from sharedcompute.api.lazy.labels import by_indices  # noqa: PLC0415
+
+        return self[by_indices(self._node, indices)]
 
     def __iter__(self) -> Iterator[Self]:
         if not self.shape:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from sharedcompute.api.lazy.evaluate import LIMIT
+from sharedcompute.api.lazy.memory import check_memory
 from sharedcompute.api.lazy.operands import Operand, node_of_array, plain
 from sharedcompute.api.lazy.running import in_memory
-from sharedcompute.api.notices import warn
-from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.graph.node import Node
-from sharedcompute.system.machine import format_size, memory_available
-
-
-class ComputedAtOnce(UserWarning):
-    """A function has no lazy form: all of its arrays were computed, and it ran in this process."""
 
 
 def call(
@@ -66,30 +58,6 @@ def _nodes(value: Any) -> Iterator[Node]:
     elif type(value) in (list, tuple):
         for item in value:
             yield from _nodes(item)
-
-
-def check_memory(name: str, nodes: list[Node]) -> None:
-    """Refuse what does not fit the memory, and warn of what is large.
-
-    Raises
-    ------
-    MemoryBudgetError
-        Naming the function and the bytes.
-    """
-    needed = sum(math.prod(n.spec.shape) * n.spec.dtype.itemsize for n in nodes)
-    if needed <= LIMIT:
-        return
-    have = memory_available()
-    if needed > have:
-        raise MemoryBudgetError(
-            f"{name} has no lazy form and needs its arrays in memory, {format_size(needed)}, and "
-            f"{format_size(have)} is available: select or reduce first"
-        )
-    warn(
-        f"{name} has no lazy form: its arrays are computed now, {format_size(needed)}, and it runs "
-        "in this process",
-        ComputedAtOnce,
-    )
 
 
 def _lazy(kind: type[Operand], found: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -118,6 +119,38 @@ def nan_to_num(node: Node, nan: float, posinf: float | None, neginf: float | Non
     made = call("where", call("isnan", node), nan, node)
     made = call("where", call("equal", node, np.inf), float(most), made)
     return call("where", call("equal", node, -np.inf), float(least), made)
+
+
+def chosen(conditions: Sequence[Node], choices: Sequence[Node], default: Node) -> Node:
+    """Return the node of the first choice whose condition is true (numpy.select).
+
+    Raises
+    ------
+    InputError
+        There are no conditions, or not as many as choices.
+    TypeError
+        A condition is not boolean.
+    """
+    if not conditions or len(conditions) != len(choices):
+        raise InputError(
+            f"select: expected as many conditions as choices, one at least, got {len(conditions)} "
+            f"and {len(choices)}"
+        )
+    for condition in conditions:
+        if condition.spec.dtype != bool:
+            raise TypeError(f"select: expected boolean conditions, got {condition.spec.dtype}")
+    # A number of Python takes the dtype of what is beside it.
+    kinds = [_kind(node) for node in (*choices, default)]
+    dtype = np.result_type(*(k if isinstance(k, np.dtype) else _example(k) for k in kinds))
+    found = astype(default, dtype)
+    for condition, choice in zip(reversed(conditions), reversed(choices), strict=True):
+        found = of_nodes("where", condition, astype(choice, dtype), found)
+    return found
+
+
+def _example(kind: type | int) -> int | float | complex:
+    """Return a number of Python of a kind."""
+    return kind if isinstance(kind, int) else kind(1)
 
 
 def part(name: str, node: Node) -> Node:

@@ -139,6 +139,12 @@ def _where(condition: object, x: object, y: object) -> Node:
     return call("where", condition, x, y)
 
 
+def _select(condlist: Nodes, choicelist: Nodes, default: object = 0) -> Node:
+    return elementwise.chosen(
+        [node_of(c) for c in condlist], [node_of(c) for c in choicelist], node_of(default)
+    )
+
+
 def _average(
     a: object,
     axis: Axes = None,
@@ -421,6 +427,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = MappingProxyType(
             "cumulative_sum": _cumulative("cumsum"),
             "cumulative_prod": _cumulative("cumprod"),
             "where": _where,
+            "select": _select,
             "average": _average,
             "ptp": _spread,
             "count_nonzero": _nonzero,

@@ -46,11 +46,12 @@ class Labelled(ArraySource):
     Parameters
     ----------
     dimensions : tuple of str
-    attributes : tuple of (str, object)
+    attributes, coordinates : tuple of (str, object)
     """
 
     dimensions: Names = ()
     attributes: tuple[tuple[str, Any], ...] = ()
+    coordinates: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,11 @@ def lazy(array: ArrayInput) -> LazyArray:
         return LazyArray(node_of_source(source_of_h5py(given, False)), Opening(home=os.getcwd()))  # noqa: PTH109 - odd names
     if type(given).__module__.startswith("xarray.") and hasattr(given, "dims"):
         names = tuple(map(str, given.dims))
-        labelled = Labelled(plain(given), dimensions=names, attributes=tuple(given.attrs.items()))
+        labelled = Labelled(
+            plain(given),
+            dimensions=names,
+            attributes=tuple(given.attrs.items()),
+            coordinates=tuple((n, given.coords[n].values) for n in names if n in given.coords),
+        )
         return LazyArray(node_of_source(labelled)) if names else LazyArray(node_of(plain(given)))
     return LazyArray(node_of(given))

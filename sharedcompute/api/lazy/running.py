@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.lazy.evaluate import LIMIT, evaluate
+from sharedcompute.api.lazy.memory import check_room, nbytes
 from sharedcompute.api.lazy.opened import refreshed, source_of
 from sharedcompute.api.lazy.operands import node_of_source
+from sharedcompute.api.lazy.settling import is_settled, settled
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
-from sharedcompute.errors import MemoryBudgetError
+from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.graph.node import Node, Read, Reduce, Rowwise, ordered
 from sharedcompute.graph.text import text
@@ -25,8 +26,6 @@ from sharedcompute.operations.specs import Array
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.planning.job import ExpressionStep
 from sharedcompute.planning.plan import Plan
-from sharedcompute.system.machine import format_size, memory_available
-from sharedcompute.wording import option
 
 DEFAULTS = Settings()
 
@@ -45,8 +44,8 @@ def in_memory(
     found = evaluate(nodes) if here else None
     if found is not None:
         return found
-    nodes = refreshed(nodes)
     check_room(nodes, settings.options.memory)
+    nodes = ready(nodes, settings, listen)
     if here:
         nodes = with_small_reads(nodes)
         found = evaluate(nodes)
@@ -61,13 +60,18 @@ def in_memory(
     return [array for array in arrays if array is not None]
 
 
+def ready(nodes: Sequence[Node], settings: Settings, listen: Listener | None) -> list[Node]:
+    """Return the same, of files as they are now, with what no pass computes in memory."""
+    return settled(refreshed(nodes), lambda given: in_memory(given, settings, listen))
+
+
 def with_small_reads(nodes: Sequence[Node]) -> Sequence[Node]:
     """Return the same with arrays in memory for small windows of datasets.
 
     Where there are reductions a job has blocks that follow chunks; that gives other bits.
     """
     graph = ordered(nodes)
-    small = all(_nbytes(n) <= LIMIT for n in graph)
+    small = all(nbytes(n) <= LIMIT for n in graph)
     if not small or any(isinstance(n.op, Reduce | Rowwise) for n in graph):
         return nodes
     changed: dict[int, Node] = {}
@@ -82,10 +86,6 @@ def with_small_reads(nodes: Sequence[Node]) -> Sequence[Node]:
     return [changed.get(id(node), node) for node in nodes]
 
 
-def _nbytes(node: Node) -> int:
-    return math.prod(node.spec.shape) * node.spec.dtype.itemsize
-
-
 def _is_auto(settings: Settings) -> bool:
     options = settings.options
     return options.engine == "auto" and options.block_rows is None and options.workers is None
@@ -96,8 +96,20 @@ def _run(plan: Plan, settings: Settings, listen: Listener | None) -> list[Array]
 
 
 def plan_in_memory(node: Node) -> JobPlan[Array]:
-    """Plan to compute a node."""
-    plan = plan_of([(node, None)], None, DEFAULTS)
+    """Plan to compute a node.
+
+    Raises
+    ------
+    InputError
+        Some of it is to be computed before anything of it can be planned.
+    """
+    (now,) = refreshed((node,))
+    if not is_settled(now):
+        raise InputError(
+            "expected an array whose rows stay rows, got one with its rows in another order: "
+            "compute it, or plan what it is made of"
+        )
+    plan = plan_of([(now, None)], None, DEFAULTS)
     return JobPlan(plan, lambda listen: _run(plan, DEFAULTS, listen)[0])
 
 
@@ -117,20 +129,3 @@ def _read(node: Node) -> Array:
         return rows if isinstance(node.op, Read) else unpacked(source, rows)
     assert isinstance(source, ArraySource)
     return np.array(source.array, subok=False)
-
-
-def check_room(nodes: Sequence[Node], memory: int | None = None) -> None:
-    """Refuse results that are larger than the memory.
-
-    Raises
-    ------
-    MemoryBudgetError
-    """
-    needed = sum(map(_nbytes, nodes))
-    have = memory_available() if memory is None else memory
-    if needed > have:
-        given = "is available" if memory is None else "was given"
-        raise MemoryBudgetError(
-            f"the result needs {format_size(needed)} of memory and {format_size(have)} {given}: "
-            f"write it to a file by x.store(ADDRESS), or give more ({option('memory')})"
-        )

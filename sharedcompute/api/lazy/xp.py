@@ -29,7 +29,11 @@ VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
 
 __array_api_version__ = "2024.12"
 
-e, inf, nan, newaxis, pi = np.e, np.inf, np.nan, None, np.pi
+e: float = np.e
+inf: float = np.inf
+nan: float = np.nan
+newaxis = None
+pi: float = np.pi
 
 DTYPES: Mapping[str, DType] = MappingProxyType(
     {

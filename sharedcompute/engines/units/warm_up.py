@@ -26,7 +26,7 @@ def warm_up_coding(source: object, *targets: object) -> None:
     Each that compiled took 45 MB for it.
     """
     decoding: Pipeline = getattr(source, "filters", ())
-    parts: tuple[Part, ...] = getattr(source, "parts", ())
+    parts: tuple[Part, ...] = getattr(getattr(source, "whole", source), "parts", ())
     decode.warm_up(decoding)
     for part in parts:
         if part.unpacking is not None:
@@ -43,11 +43,15 @@ def warm_up(work: Pass) -> None:
     """
     work = replace(work, steps=tuple(map(_callable, work.steps)))
     feeds = (np.zeros((1, *feed.shape[1:]), feed.dtype) for feed in work.feeds)
+    wanted = [s.value for s in work.stores] + [v for g in work.gathers for v in g.step.inputs]
     small = replace(
-        work, feeds=tuple(map(ArraySource, feeds)), stores=(), blocks=Blocks(1, 1), strip=1
+        work,
+        feeds=tuple(map(ArraySource, feeds)),
+        stores=tuple(Store(value, _Nowhere()) for value in wanted),
+        gathers=(),
+        blocks=Blocks(1, 1),
+        strip=1,
     )
-    if not work.reductions:
-        small = replace(small, stores=tuple(Store(s.value, _Nowhere()) for s in work.stores))
     states = [t.states(1, np.empty) for _, t in work.tallies]
     runner = BlockRunner(small, state_ports(small, states, 0), undeliverable)
     # The made-up row need not suit a user's kernel; what is wrong with it, a worker will report.
@@ -67,7 +71,7 @@ def _callable(step: Step) -> Step:
     if _is_cached(step.stage.kernel):
         return step
     zeros = functools.partial(_zeros, len(step.inputs), len(step.specs))
-    return replace(step, stage=replace(step.stage, kernel=zeros))
+    return replace(step, stage=replace(step.stage, kernel=zeros, returns=False))
 
 
 def _zeros(first: int, count: int, *args: Array) -> None:

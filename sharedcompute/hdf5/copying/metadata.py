@@ -8,14 +8,13 @@ CF conventions 1.11, chapters 5 (coordinate systems) and 7 (cell boundaries).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import h5py
-import numpy as np
 from numpy.typing import NDArray
 
 from sharedcompute.hdf5.copying.attributes import copy_attributes
+from sharedcompute.hdf5.copying.carried_values import CarriedValues
 from sharedcompute.hdf5.copying.companion_data import copy_data, holds_the_same
 from sharedcompute.hdf5.copying.related import RelatedVariables
 from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES, COMPANIONS, OF_THE_VALUES
@@ -32,10 +31,9 @@ from sharedcompute.hdf5.format.dimensions import (
 )
 from sharedcompute.hdf5.format.names import Object, item_at, key, path_of, raw, text_attribute
 from sharedcompute.hdf5.inspection.companions import basename, find_companion, relative, scales_of
-from sharedcompute.hdf5.inspection.joined_rows import Joined, JoinRequest, NotJoinedError, join_rows
+from sharedcompute.hdf5.inspection.joined_rows import NotJoinedError
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
-from sharedcompute.hdf5.window import Cut
 
 
 def copy_metadata(
@@ -113,7 +111,7 @@ class _Carrier:
         self._axes = list(axes)
         self._related = RelatedVariables(original, self._axes, source.window)
         self._carried: dict[str, h5py.Dataset | None] = {}
-        self._joined = self._join() if source.glob else {}
+        self._values = CarriedValues(source, self._related)
         self._several: dict[str, list[h5py.Dataset]] = {}
         self._notes: list[str] = []
 
@@ -166,30 +164,14 @@ class _Carrier:
             number_dimensions(self._result.file, self._several)
         return tuple(self._notes)
 
-    def _join(self) -> dict[str, Joined]:
-        """Join what the axes and the coordinates of joined files lead to."""
-        found: dict[str, Joined] = {}
-        wanted: list[JoinRequest] = []
-        for item, of in self._related.reached():
-            along = self._related.along(item)
-            of_rows = any(0 in axes for axes in along)
-            if of_rows and (along[0] != {0} or any(0 in axes for axes in along[1:])):
-                found[path_of(item)] = NotJoinedError("its rows cannot be told from its columns")
-            else:
-                wanted.append(JoinRequest(item, of_rows, of))
-        return found | join_rows(self._source.whole, wanted)
-
     def _attach(self, dataset: h5py.Dataset, axis: int, scale: h5py.Dataset) -> None:
         dataset.dims[axis].attach_scale(self._carry(scale) or self._bare(scale))
 
     def _bare(self, scale: h5py.Dataset) -> h5py.Dataset:
         """Return the dimension of a scale whose values are left out."""
-        axes = self._rows_of(scale)
-        length = self._source.whole.shape[0] if 0 in axes else scale.shape[0]
-        if self._source.window is not None:
-            length = next((self._source.window.axes[axis].count for axis in axes), length)
         name = relative(path_of(scale), path_of(self._original.parent))
-        return self._dimension(name, length, grows=scale.maxshape[0] is None)
+        grows = scale.maxshape[0] is None
+        return self._dimension(name, self._values.length(scale), grows=grows)
 
     def _dimension(self, name: str, length: int, *, grows: bool = False) -> h5py.Dataset:
         """Return a dimension without a variable, that which is there already if it is the same."""
@@ -231,13 +213,12 @@ class _Carrier:
         if path_of(item) in self._carried:
             return self._carried[path_of(item)]
         try:
-            cut = self._related.cut(item, of)
-            values = self._values(item, cut)
-        except (NotJoinedError, ValueError) as why:
+            values = self._values.of(item, of)
+        except NotJoinedError as why:
             self._notes.append(f"{path_of(item)} of {self._source} is left out: {why}")
             self._carried[path_of(item)] = None
             return None
-        if has_no_variable(item) and (cut or (self._source.glob and 0 in self._rows_of(item))):
+        if has_no_variable(item) and self._values.has_another_length(item):
             # Only its length is another one.
             return self._remember(item, self._bare(item))
         copied, is_new = self._place(item, values)
@@ -248,26 +229,6 @@ class _Carrier:
             self._label(item, copied)
             self._carry_edges(item, copied)
         return copied
-
-    def _rows_of(self, scale: h5py.Dataset) -> set[int]:
-        """Return the axes of the original that the rows of a scale are along."""
-        return self._related.along(scale)[0]
-
-    def _values(self, item: h5py.Dataset, cut: Sequence[Cut | None] | None) -> NDArray[Any] | None:
-        """Return what belongs to the result where that is not what `item` holds.
-
-        Raises
-        ------
-        NotJoinedError
-            Joined files have nothing that goes together.
-        """
-        joined = self._joined.get(path_of(item))
-        if isinstance(joined, NotJoinedError):
-            raise joined
-        if cut is None or has_no_variable(item):
-            return joined
-        values = np.asarray(item[()]) if joined is None else joined
-        return values[tuple(slice(None) if side is None else side.index for side in cut)]
 
     def _remember(self, item: h5py.Dataset, copied: h5py.Dataset) -> h5py.Dataset:
         self._carried[path_of(item)] = copied

@@ -10,6 +10,7 @@ from sharedcompute.hdf5.format.cf import AXIS_ATTRIBUTES
 from sharedcompute.hdf5.format.dimensions import has_no_variable, is_scale
 from sharedcompute.hdf5.format.names import path_of, text_attribute
 from sharedcompute.hdf5.inspection.companions import find_companion, scales_of
+from sharedcompute.hdf5.inspection.joined_rows import NotJoinedError
 from sharedcompute.hdf5.window import Cut, Window
 
 
@@ -84,8 +85,8 @@ class RelatedVariables:
 
         Raises
         ------
-        ValueError
-            An axis may be one or another, which are cut in different ways; in one phrase.
+        NotJoinedError
+            An axis may be one or another, which are cut in different ways.
         """
         if self._window is None or not item.shape:
             return None
@@ -96,7 +97,7 @@ class RelatedVariables:
         for axes in along:
             cuts = {(self._window.axes[axis], self._window.whole[axis]) for axis in axes}
             if len(cuts) > 1:
-                raise ValueError("it cannot be told which axis it belongs to")
+                raise NotJoinedError("it cannot be told which axis it belongs to")
             cut, n = cuts.pop() if cuts else (None, 0)
             found.append(None if cut is None or cut.is_all(n) else cut)
         return found if any(found) else None

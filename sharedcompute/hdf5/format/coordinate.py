@@ -62,6 +62,12 @@ class Coordinate:
             if found.start == found.stop:
                 raise self._missing(low, label)
             return found
+        step: object = label.step
+        if step is not None and (isinstance(step, bool) or not isinstance(step, int) or step < 1):
+            raise InputError(
+                f"{self.name}: expected a step of at least 1 between labels, got {step!r}; turn "
+                "the result round by an index"
+            )
         ends = [None if end is None else self._bounds(end) for end in (label.start, label.stop)]
         first, last = ends
         # An open end is that of the array; two ends may come in either direction.
@@ -69,7 +75,7 @@ class Coordinate:
             first, last = last, first
         low = None if first is None else first[0]
         high, closed = (None, True) if last is None else last[1:]
-        return self._range(low, high, closed, label.step)
+        return self._range(low, high, closed, step)
 
     def _bounds(self, label: object) -> Bounds:
         """Return the values that a label stands for."""

@@ -14,7 +14,7 @@ from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.inspection.companions import basename, scales_of
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.files import open_file
-from sharedcompute.hdf5.safety.sandbox import run_sandboxed
+from sharedcompute.hdf5.safety.sandbox import once, run_sandboxed
 
 OF_SCALES = frozenset(
     {
@@ -55,7 +55,15 @@ def description_of(source: DatasetSource) -> Description:
     InputError
         The file is damaged.
     """
-    return run_sandboxed(source.file, _description, source.file, source.path)
+    return once((source.file,), _description_at_once, source.file, source.path)
+
+
+def _description_at_once(file: str, path: str) -> Description:
+    found = run_sandboxed(file, _description, file, path)
+    for _, value in found.attributes:
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False  # one description is given to all who ask
+    return found
 
 
 def _description(file: str, path: str) -> Description:

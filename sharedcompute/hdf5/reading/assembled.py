@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from sharedcompute.hdf5.reading.parts import cover
 from sharedcompute.hdf5.reading.row_reader import Reader, RowBuffer, read_only
-from sharedcompute.hdf5.reading.stored import Part, Stored, open_at_once
+from sharedcompute.hdf5.reading.scratch import open_at_once
+from sharedcompute.hdf5.reading.stored import Part, Stored
 from sharedcompute.hdf5.window import Steps
 
 

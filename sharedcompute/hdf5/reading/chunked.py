@@ -34,7 +34,8 @@ from sharedcompute.hdf5.reading.row_reader import (
     StoredReader,
     read_only,
 )
-from sharedcompute.hdf5.reading.stored import RUN_NBYTES, Stored, stored_element
+from sharedcompute.hdf5.reading.scratch import RUN_NBYTES
+from sharedcompute.hdf5.reading.stored import Stored, stored_element
 from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.window import Steps
 

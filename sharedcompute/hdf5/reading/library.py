@@ -16,7 +16,8 @@ from sharedcompute.hdf5.filters.available import available
 from sharedcompute.hdf5.format.chunks import ChunkGrid, elements_at
 from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.row_reader import Layout, RowBuffer, StoredReader, read_only
-from sharedcompute.hdf5.reading.stored import Stored, cache_nbytes
+from sharedcompute.hdf5.reading.scratch import cache_nbytes
+from sharedcompute.hdf5.reading.stored import Stored
 from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.window import Steps
 

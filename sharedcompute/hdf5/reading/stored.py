@@ -15,22 +15,19 @@ from sharedcompute.hdf5.format.chunks import Box
 from sharedcompute.hdf5.format.fill_value import Fill
 from sharedcompute.hdf5.format.members import Member
 from sharedcompute.hdf5.format.packing import Packing
+from sharedcompute.hdf5.reading.scratch import (
+    RUN_NBYTES,
+    cache_nbytes,
+    parts_nbytes,
+    window_nbytes,
+)
 from sharedcompute.hdf5.reading.unpacking import Unpacking
+from sharedcompute.hdf5.reading.window_rows import on_grid, rows_of, window_alignment
 from sharedcompute.hdf5.safety.input_files import InputFiles, Seen
-from sharedcompute.hdf5.window import Cut, Steps, Window
-
-OPEN_LIMIT = 128
-"""Readers kept open at most: a process may often have no more than 1,024 files."""
-
-
-RUN_NBYTES = 1 << 20
-"""Bytes of neighbouring small chunks that are read at once: they stay in the core's cache."""
+from sharedcompute.hdf5.window import Steps, Window
 
 WINDOW_NBYTES = 64 << 20
 """Rows that were not requested are decoded, and kept for the next read, up to so many bytes."""
-
-CACHE_LIMIT = 64 << 20
-"""Bytes of decoded chunks that an h5py reader keeps at most."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +180,7 @@ class Stored:
             return self.chunks, (0,) * self.ndim
         assert self.whole.chunks is not None
         kept = [(self.window.axes[a], self.whole.chunks[a]) for a in self.window.kept]
-        sides, lead = zip(*(_on_grid(cut, side) for cut, side in kept), strict=True)
+        sides, lead = zip(*(on_grid(cut, side) for cut, side in kept), strict=True)
         return sides, lead
 
     @property
@@ -324,111 +321,6 @@ def stored_element(source: Stored) -> np.dtype[Any]:
     return source.member.record(source.stored_dtype)
 
 
-def _on_grid(cut: Cut, side: int) -> tuple[int, int]:
-    """Return the elements of a cut in a chunk of `side`, and those that the first lacks."""
-    step = abs(cut.step)
-    if side % step:
-        return max(1, side // step), 0
-    before = cut.start % side if cut.step > 0 else side - 1 - cut.start % side
-    return side // step, before // step
-
-
-def rows_of(source: Stored, window: Window) -> tuple[Cut, int]:
-    """Return what the rows of a window are of an axis of the whole, and its chunks' side there."""
-    axis, whole = window.kept[0], source.whole
-    if axis == 0:
-        return window.axes[0], whole.chunk_rows
-    return window.axes[axis], whole.chunks[axis] if whole.chunks else 1
-
-
-def window_alignment(source: Stored, window: Window) -> int:
-    """Return the rows of a window after which its rows and the chunks begin again together."""
-    cut, side = rows_of(source, window)
-    side = source.whole.row_alignment if window.kept[0] == 0 else side
-    return min(side // math.gcd(side, cut.step), max(1, source.shape[0]))
-
-
-def has_whole_rows(window: Window) -> bool:
-    """Return whether all elements of some neighbouring rows of the whole are the window's rows."""
-    rows, *others = zip(window.axes, window.whole, strict=True)
-    plain = rows[0].step == 1 and not rows[0].dropped
-    return plain and all(cut.is_all(n) for cut, n in others)
-
-
-def lies_in_rows(window: Window) -> bool:
-    """Return whether the rows of a window follow each other in an array that lies in C order."""
-    axis = window.kept[0]
-    others = zip(window.axes[axis + 1 :], window.whole[axis + 1 :], strict=True)
-    return window.axes[axis].step == 1 and all(cut.is_all(n) for cut, n in others)
-
-
-def window_nbytes(source: Stored, window: Window, rows: int) -> int:
-    """Return the private memory for blocks of `rows` rows of a window."""
-    whole = source.whole
-    if has_whole_rows(window):
-        return whole.scratch_nbytes(rows)
-    if whole.read_path == "mmap" and lies_in_rows(window):
-        return 0
-    keeps = whole.chunks and not whole.parts and source.keeps_chunks
-    partly = 2 * (source.chunk_rows - 1) if keeps else 0
-    return (rows + partly) * source.row_nbytes + _filling_nbytes(whole, rows * source.row_nbytes)
-
-
-def _filling_nbytes(source: Stored, nbytes: int) -> int:
-    """Return the private memory that it takes to fill a box of `nbytes` bytes."""
-    if source.parts:
-        beside = 2 * nbytes if any(part.unpacking for part in source.parts) else 0
-        deepest = max(_filling_nbytes(part.source, nbytes) for part in source.parts)
-        return open_at_once(source) * deepest + beside
-    if source.read_path == "h5py":
-        return nbytes + cache_nbytes(source)
-    return source.box_nbytes
-
-
 def long_axes(shape: Sequence[int]) -> list[int]:
     """Return the axes that are not of length 1."""
     return [axis for axis, side in enumerate(shape) if side != 1]
-
-
-def most_in_a_row(parts: Sequence[Part]) -> int:
-    """Return the most parts that any one row has elements of."""
-    starts = np.sort([part.corner[0] for part in parts])
-    stops = np.sort([part.stop for part in parts])
-    begun = np.searchsorted(starts, starts, side="right")
-    ended = np.searchsorted(stops, starts, side="right")
-    return int((begun - ended).max(initial=0))
-
-
-def cache_nbytes(source: Stored) -> int:
-    """Return bytes of decoded chunks to keep: those that blocks off the chunk grid read again.
-
-    That is one strip of chunks across all columns. Where a strip is larger than `CACHE_LIMIT` the
-    cache would be emptied before it is used again, and holds one chunk.
-    """
-    if source.chunks is None or source.chunks[0] == 1:
-        return 0
-    chunk = int(np.prod(source.chunks, dtype=np.int64)) * source.element_nbytes
-    across = [-(-n // c) for n, c in zip(source.shape[1:], source.chunks[1:], strict=True)]
-    strip = chunk * int(np.prod(across, dtype=np.int64))
-    return strip if strip <= CACHE_LIMIT else min(chunk, CACHE_LIMIT)
-
-
-def open_at_once(source: Stored) -> int:
-    """Return how many parts' readers are kept open: those of two neighbouring rows."""
-    return min(2 * most_in_a_row(source.parts), OPEN_LIMIT)
-
-
-def parts_nbytes(source: Stored, rows: int) -> int:
-    """Return the private memory for blocks of `rows` rows, that of open readers included."""
-    deepest = max(
-        (part.source.scratch_nbytes(_source_rows(part, rows)) for part in source.parts), default=0
-    )
-    # Stored and unpacked, before they are put in their place.
-    beside = 2 if any(part.unpacking for part in source.parts) else 0
-    return (1 + beside) * rows * source.row_nbytes + open_at_once(source) * deepest
-
-
-def _source_rows(part: Part, rows: int) -> int:
-    """Return the most rows of a part's source read at once for `rows` rows of the whole."""
-    sides = (min(rows, part.shape[0]), *part.shape[1:])
-    return part.in_source(part.corner, sides)[1][0]

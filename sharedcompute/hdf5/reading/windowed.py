@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sharedcompute.errors import InputError
 from sharedcompute.hdf5.reading.kept_rows import KeptRows
 from sharedcompute.hdf5.reading.row_reader import Reader, RowBuffer, read_only
-from sharedcompute.hdf5.reading.stored import Part, Stored, has_whole_rows, rows_of
+from sharedcompute.hdf5.reading.stored import Part, Stored
+from sharedcompute.hdf5.reading.window_rows import has_whole_rows, rows_of
 from sharedcompute.hdf5.window import Cut, Steps, Window
 
 S = TypeVar("S", bound=Stored)

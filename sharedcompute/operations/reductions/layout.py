@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -44,17 +45,17 @@ class Layout:
         lengths = [1] * (not across_rows) + [n for _, n in groups]
         return cls(lengths[0], tuple(lengths[1::2]), tuple(lengths[2::2]))
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Elements of a row for each of the leading ones."""
         return self.columns * self.reduced
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """Elements that stay of a row."""
         return math.prod(self.kept)
 
-    @property
+    @cached_property
     def reduced(self) -> int:
         """Elements of `width` that make one of `columns`."""
         return math.prod(self.gone)

@@ -165,15 +165,21 @@ counts = Partial(
     middle=_counts_in_the_middle,
 )
 nan_counts = Partial(count_nan, (KNOWN,), _add, exact="biufc", along=_nan_counts_along)
-sums = Partial(
-    kernels.sums, (COUNT, TOTAL), _add, exact="biu", along=along.sums, middle=middle.sums
-)
 float_sums = Partial(
     kernels.sums,
     (COUNT, Field("total", _float_wide)),
     _add,
     along=along.sums,
     middle=middle.sums,
+)
+sums = Partial(
+    kernels.sums,
+    (COUNT, TOTAL),
+    _add,
+    exact="biu",
+    along=along.sums,
+    middle=middle.sums,
+    floating=float_sums,
 )
 moments = Partial(
     variances.moments,
@@ -192,7 +198,14 @@ exact_moments = Partial(
     along=along.exact_moments,
     middle=middle.exact_moments,
 )
-products = Partial(kernels.products, (Field("total", wide, _one),), _multiply, exact="biu")
+float_products = Partial(kernels.products, (Field("total", _float_wide, _one),), _multiply)
+products = Partial(
+    kernels.products,
+    (Field("total", wide, _one),),
+    _multiply,
+    exact="biu",
+    floating=float_products,
+)
 # Which of 0.0 and -0.0 is the least one, and which NaN is kept, is up to the order of floats.
 minima = Partial(
     extrema.minimum,

@@ -48,14 +48,31 @@ class Reduction:
                 f"axis: {self.operation.name} expected one axis, or all, got {self.axes}: "
                 "choose one of them"
             )
+        self._check_dtype()
+
+    def _check_dtype(self) -> None:
+        asked, given = self.params.get("dtype"), self.spec.dtype
+        if not isinstance(asked, np.dtype):
+            return
+        usual = self.operation.dtype(given, {**self.params, "dtype": None})
+        if not np.can_cast(given, asked, "same_kind") or (
+            usual.kind in "fc" and asked.kind not in "fc"
+        ):
+            raise InputError(
+                f"dtype: expected one for results of {self.operation.name} as {usual}, got "
+                f"{asked}: cast the data first, or the result"
+            )
 
     @property
     def partial(self) -> Partial:
         """The contribution of a block."""
         partial = self.operation.partial
-        if isinstance(partial, Partial):
-            return partial
-        return partial(self.spec.dtype, math.prod(self.spec.shape[axis] for axis in self.axes))
+        if not isinstance(partial, Partial):
+            n = math.prod(self.spec.shape[axis] for axis in self.axes)
+            partial = partial(self.spec.dtype, n)
+        asked = self.params.get("dtype")
+        floats = isinstance(asked, np.dtype) and asked.kind in "fc"
+        return partial.floating if floats and partial.floating is not None else partial
 
     @property
     def skipna(self) -> bool:

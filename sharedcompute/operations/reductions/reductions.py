@@ -8,7 +8,7 @@ import numpy as np
 
 from sharedcompute.kernels import variances
 from sharedcompute.operations.declarations import Reduce
-from sharedcompute.operations.kinds import boolean, not_negative
+from sharedcompute.operations.kinds import boolean, not_negative, numeric_dtype
 from sharedcompute.operations.parameters import Parameter
 from sharedcompute.operations.reductions import partials
 from sharedcompute.operations.reductions.partials import moments_of, sums_of, wide
@@ -16,6 +16,10 @@ from sharedcompute.operations.specs import Array, DType, Params, State
 
 SKIPNA = Parameter("skipna", boolean, "leave NaN out", False)
 DDOF = Parameter("ddof", not_negative, "degrees of freedom subtracted from the count", 0)
+
+DTYPE = Parameter(
+    "dtype", numeric_dtype, "of the result (default: NumPy's); sums are in double at least", None
+)
 
 
 def _field(name: str) -> Callable[[State, Params], Array]:
@@ -48,19 +52,24 @@ def _std(state: State, params: Params) -> Array:
     return np.asarray(np.sqrt(_var(state, params)))
 
 
-def as_sum(dtype: DType, _: Params) -> DType:
+def _asked(params: Params, usual: DType) -> DType:
+    asked: DType | None = params.get("dtype")
+    return usual if asked is None else asked
+
+
+def as_sum(dtype: DType, params: Params) -> DType:
     """Return NumPy's result dtype of a sum or product."""
-    return dtype if dtype.kind in "fc" else wide(dtype)
+    return _asked(params, dtype if dtype.kind in "fc" else wide(dtype))
 
 
-def _as_mean(dtype: DType, _: Params) -> DType:
-    return dtype if dtype.kind in "fc" else np.dtype(np.float64)
+def _as_mean(dtype: DType, params: Params) -> DType:
+    return _asked(params, dtype if dtype.kind in "fc" else np.dtype(np.float64))
 
 
-def _as_var(dtype: DType, _: Params) -> DType:
+def _as_var(dtype: DType, params: Params) -> DType:
     if dtype.kind == "c":
-        return np.dtype(np.float32 if dtype.itemsize == 8 else np.float64)
-    return _as_mean(dtype, {})
+        return _asked(params, np.dtype(np.float32 if dtype.itemsize == 8 else np.float64))
+    return _as_mean(dtype, params)
 
 
 def _as_index(_: DType, __: Params) -> DType:
@@ -72,6 +81,7 @@ def _as_bool(_: DType, __: Params) -> DType:
 
 
 NA = (SKIPNA,)
+NA_DTYPE = (SKIPNA, DTYPE)
 
 INT64 = "int64."
 SUM = "The dtype of numpy.sum: int64 or uint64 for whole numbers, else the input's."
@@ -113,7 +123,7 @@ array(1)""",
         partials.sums,
         _field("total"),
         "Add up, in double precision (numpy.sum)",
-        NA,
+        NA_DTYPE,
         as_sum,
         units="difference",
         description=DOUBLE,
@@ -127,7 +137,7 @@ array([4., 6.])""",
         partials.products,
         _field("total"),
         "Multiply (numpy.prod)",
-        NA,
+        NA_DTYPE,
         as_sum,
         returns=SUM,
         references=("numpy.prod",),
@@ -139,7 +149,7 @@ array([3., 8.])""",
         sums_of,
         _mean,
         "Average, in double precision (numpy.mean)",
-        NA,
+        NA_DTYPE,
         _as_mean,
         units="same",
         description=DOUBLE,
@@ -153,7 +163,7 @@ array([2., 3.])""",
         moments_of,
         _var,
         "Compute the variance (numpy.var)",
-        (SKIPNA, DDOF),
+        (SKIPNA, DDOF, DTYPE),
         _as_var,
         description=MOMENTS,
         returns=MEAN,
@@ -166,7 +176,7 @@ array([1., 4.])""",
         moments_of,
         _std,
         "Compute the standard deviation (numpy.std)",
-        (SKIPNA, DDOF),
+        (SKIPNA, DDOF, DTYPE),
         _as_var,
         units="difference",
         description=MOMENTS,

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from sharedcompute.operations.declarations import Reduce
+from sharedcompute.operations.declarations import Partial, Reduce
 from sharedcompute.operations.reductions.layout import Layout
 from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.reductions.tally import Tally, tally
-from sharedcompute.operations.specs import Array, ArraySpec, Kernel, Params, State
+from sharedcompute.operations.specs import Array, ArraySpec, DType, Kernel, Params, State
 from sharedcompute.operations.stages import Stage, is_ours
 
 TURNED = 256 * 1024
@@ -64,7 +65,7 @@ class RowReduction:
     @property
     def func(self) -> Kernel:
         """What is called for it, which may be a user's."""
-        return self.reduction.partial.kernel
+        return self._partial.kernel
 
     @cached_property
     def layout(self) -> Layout:
@@ -75,60 +76,76 @@ class RowReduction:
     @property
     def in_place(self) -> bool:
         """Whether rows are reduced as they stand, and not put in another order before."""
-        return self._is_along or self._is_in_the_middle
+        return self._along is not None or self._middle is not None
 
-    @property
-    def _is_along(self) -> bool:
-        return self.layout.is_last and self.reduction.partial.along is not None
-
-    @property
-    def _is_in_the_middle(self) -> bool:
-        return self.layout.is_middle and self.reduction.partial.middle is not None
-
-    def __call__(self, x: Array, out: Array) -> None:
-        """Reduce the rows of `x` to those of `out`."""
-        step = self._at_a_time(x)
-        for start in range(0, len(x), step):
-            rows, made = x[start : start + step], out[start : start + step]
-            result = self.reduction.result(self._state(rows))
-            # A tally is one number for all columns.
-            result = np.broadcast_to(result, (made.size,))
-            with np.errstate(all="ignore"):
-                made[...] = result.reshape(made.shape)
-
-    def _at_a_time(self, x: Array) -> int:
-        if not is_ours(self.func):
-            # A user's kernel may add up in other ways where it is given more columns.
-            return 1
-        return max(1, len(x) if self.in_place else TURNED // max(1, x[:1].nbytes))
-
-    def _state(self, x: Array) -> State:
-        """Return what the rows add up to: fields of shape (rows * columns,), tallies (1,)."""
-        made, layout, partial = self._tally, self.layout, self.reduction.partial
-        columns = len(x) * layout.columns
-        dtypes = made.fields()
-        state: State = {
-            f.name: np.empty(1 if f.tally and not made.skipna else columns, dtypes[f.name])
-            for f in partial.fields
-        }
-        made.reset(state)
-        if self._is_along:
-            assert partial.along is not None
-            partial.along(x.reshape(columns, layout.reduced), made.skipna, *state.values())
-        elif self._is_in_the_middle:
-            assert partial.middle is not None
-            parts = x.reshape(len(x) * layout.kept[0], layout.gone[0], layout.kept[1])
-            partial.middle(parts, made.skipna, *state.values())
-        else:
-            turned = layout.first(x.reshape(len(x), layout.width))
-            self._add(turned.reshape(layout.reduced, columns), state)
-        return state
+    @cached_property
+    def _partial(self) -> Partial:
+        return self.reduction.partial
 
     @cached_property
     def _tally(self) -> Tally:
         return tally(self.reduction)
 
-    def _add(self, x: Array, state: State) -> None:
-        partial = self.reduction.partial
-        where = (0, 1, max(1, x.shape[1])) if partial.indexed else ()
-        partial.kernel(x, self._tally.skipna, *where, *state.values())
+    @cached_property
+    def _along(self) -> Kernel | None:
+        return self._partial.along if self.layout.is_last else None
+
+    @cached_property
+    def _middle(self) -> Kernel | None:
+        return self._partial.middle if self.layout.is_middle else None
+
+    @cached_property
+    def _fields(self) -> tuple[tuple[str, bool, DType, Any], ...]:
+        """Name, whether it is one for all, dtype and identity of each field."""
+        dtypes, kept = self._tally.fields(), self._tally
+        return tuple(
+            (
+                f.name,
+                f.tally and not kept.skipna,
+                dtypes[f.name],
+                f.identity(kept.dtype, kept.skipna),
+            )
+            for f in self._partial.fields
+        )
+
+    @cached_property
+    def _row_step(self) -> int:
+        """How many rows are reduced at a time; 0 for all that are given."""
+        if not is_ours(self.func):
+            # A user's kernel may add up in other ways where it is given more columns.
+            return 1
+        return 0 if self.in_place else max(1, TURNED // max(1, self.reduction.spec.row_bytes))
+
+    def __call__(self, x: Array, out: Array) -> None:
+        """Reduce the rows of `x` to those of `out`."""
+        step = self._row_step or max(1, len(x))
+        with np.errstate(all="ignore"):
+            for start in range(0, len(x), step):
+                made = out[start : start + step]
+                state = self._state(x[start : start + step])
+                result = self.reduction.operation.finalise(state, self.reduction.params)
+                # A tally is one number for all columns.
+                made[...] = result.reshape(made.shape) if result.size == made.size else result
+
+    def _state(self, x: Array) -> State:
+        """Return what the rows add up to: fields of shape (rows * columns,), tallies (1,)."""
+        layout = self.layout
+        columns = len(x) * layout.columns
+        state: State = {}
+        for name, one, dtype, identity in self._fields:
+            state[name] = np.empty(1 if one else columns, dtype)
+            state[name].fill(identity)
+        self._add(x, columns, list(state.values()))
+        return state
+
+    def _add(self, x: Array, columns: int, fields: list[Array]) -> None:
+        layout, skipna = self.layout, self._tally.skipna
+        if self._along is not None:
+            self._along(x.reshape(columns, layout.reduced), skipna, *fields)
+        elif self._middle is not None:
+            parts = x.reshape(len(x) * layout.kept[0], layout.gone[0], layout.kept[1])
+            self._middle(parts, skipna, *fields)
+        else:
+            turned = layout.first(x.reshape(len(x), layout.width)).reshape(layout.reduced, columns)
+            where = (0, 1, max(1, columns)) if self._partial.indexed else ()
+            self._partial.kernel(turned, skipna, *where, *fields)

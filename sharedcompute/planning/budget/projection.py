@@ -86,15 +86,24 @@ class Projection:
         shared_room = shm_free() if self.traits.segments else have
         return have - self.memory, shared_room - self.shared
 
-    def check(self, budget: int | None) -> None:
+    def check(self, budget: int | None, available: int | None = None) -> None:
         """Refuse what would not fit.
+
+        Parameters
+        ----------
+        budget : int or None
+            The memory given.
+        available : int, optional
+            What was available before, where no memory was given: to find it out takes a while.
 
         Raises
         ------
         MemoryBudgetError
             With need and have.
         """
-        have = memory_available() if budget is None else budget
+        found = memory_available() if budget is None and available is None else available
+        have = found if budget is None else budget
+        assert have is not None
         if self.memory > have:
             given = "is available" if budget is None else "was given"
             raise MemoryBudgetError(
