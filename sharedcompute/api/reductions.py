@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from sharedcompute.api.addresses import group_of, output_address
+from sharedcompute.api.chosen import chosen_job
 from sharedcompute.api.inputs import as_source, is_decoded
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.keywords import check_parameters
@@ -29,7 +30,7 @@ from sharedcompute.options.groups import (
     as_chunks,
     as_rows,
 )
-from sharedcompute.planning.job import Job, operations_of, summary
+from sharedcompute.planning.job import ExpressionStep, Job, operations_of, summary
 from sharedcompute.planning.plan import Plan
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
@@ -44,6 +45,8 @@ def reduce(  # type: ignore[overload-overlap] # a str is an iterable of str
     *,
     axis: Axis = "rows",
     keepdims: bool = False,
+    where: ArrayInput | None = None,
+    weights: ArrayInput | None = None,
     workers: int | None = None,
     threads: int = 1,
     pin: bool = False,
@@ -72,6 +75,8 @@ def reduce(
     *,
     axis: Axis = "rows",
     keepdims: bool = False,
+    where: ArrayInput | None = None,
+    weights: ArrayInput | None = None,
     workers: int | None = None,
     threads: int = 1,
     pin: bool = False,
@@ -99,6 +104,8 @@ def reduce(
     *,
     axis: Axis = "rows",
     keepdims: bool = False,
+    where: ArrayInput | None = None,
+    weights: ArrayInput | None = None,
     workers: int | None = None,
     threads: int = 1,
     pin: bool = False,
@@ -133,6 +140,11 @@ def reduce(
         As in NumPy: one axis or several, or all elements for None; rows are axis 0.
     keepdims : bool, default: False
         Keep the axes that are reduced, with length 1.
+    where : address or array_like of bool, optional
+        The elements that take part, broadcast against the input.
+    weights : address or array_like, optional
+        Of mean, sum, var and std: how much each element counts, broadcast against the input, or an
+        entry for each place along the one axis.
     workers : int, optional
         Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.
     threads : int, default: 1
@@ -227,15 +239,19 @@ def reduce(
         ),
         team,
     )
-    return plan_reduce(op, input, output, Axes(axis, keepdims), settings, params).run(listen=listen)
+    return plan_reduce(
+        op, input, output, Axes(axis, keepdims, where, weights), settings, params
+    ).run(listen=listen)
 
 
 @dataclass(frozen=True)
 class Axes:
-    """Along which axes a job reduces."""
+    """Along which axes a job reduces, which elements, and with which weights."""
 
     axis: Axis
     keepdims: bool = False
+    where: ArrayInput | None = None
+    weights: ArrayInput | None = None
 
 
 def reduce_job(
@@ -249,6 +265,8 @@ def reduce_job(
     """Return the job of `reduce` and `stats`."""
     check_parameters(params, (p.name for op in ops for p in op.parameters), OF_REDUCTIONS)
     step = summary(ops, params, axes.axis, group_of(output), keepdims=axes.keepdims)
+    if axes.where is not None or axes.weights is not None:
+        return chosen_job(source, step, output, axes.where, axes.weights, settings)
     return make_job(source, (step,), output, settings)
 
 
@@ -275,7 +293,12 @@ def plan_reduce(
 
 def run_reductions(plan: Plan, settings: Settings, listen: Listener) -> dict[str, Any]:
     """Run a job of reductions, and return their results by name; None for rows in a file."""
-    found: dict[str, Array] | None = run_and_warn(plan, settings.team, listen).results[0]
+    results = run_and_warn(plan, settings.team, listen).results
     assert isinstance(plan.task, Job)
-    names = [op.name for op, _ in operations_of(plan.task.steps[0])]
+    steps = plan.task.steps
+    if isinstance(steps[0], ExpressionStep):
+        named = [step.name for step in steps if isinstance(step, ExpressionStep)]
+        return dict(zip(named, results, strict=True))
+    found: dict[str, Array] | None = results[0]
+    names = [op.name for op, _ in operations_of(steps[0])]
     return {name: (found or {}).get(name) for name in names}

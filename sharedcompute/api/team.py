@@ -64,6 +64,8 @@ class Team(team.Team):
         *,
         axis: Axis = "rows",
         keepdims: bool = False,
+        where: ArrayInput | None = None,
+        weights: ArrayInput | None = None,
         schedule: Schedule = "dynamic",
         block_rows: int | None = None,
         memory: int | str | None = None,
@@ -88,6 +90,8 @@ class Team(team.Team):
         *,
         axis: Axis = "rows",
         keepdims: bool = False,
+        where: ArrayInput | None = None,
+        weights: ArrayInput | None = None,
         schedule: Schedule = "dynamic",
         block_rows: int | None = None,
         memory: int | str | None = None,
@@ -111,6 +115,8 @@ class Team(team.Team):
         *,
         axis: Axis = "rows",
         keepdims: bool = False,
+        where: ArrayInput | None = None,
+        weights: ArrayInput | None = None,
         schedule: Schedule = "dynamic",
         block_rows: int | None = None,
         memory: int | str | None = None,
@@ -140,6 +146,11 @@ class Team(team.Team):
             As in NumPy: one axis or several, or all elements for None; rows are axis 0.
         keepdims : bool, default: False
             Keep the axes that are reduced, with length 1.
+        where : address or array_like of bool, optional
+            The elements that take part, broadcast against `x`.
+        weights : address or array_like, optional
+            Of mean, sum, var and std: how much each element counts, broadcast against `x`, or an
+            entry for each place along the one axis.
         schedule : {'static', 'dynamic', 'guided', 'stealing'}, default: 'dynamic'
             How blocks of rows are assigned to workers.
         block_rows : int, optional
@@ -212,4 +223,6 @@ class Team(team.Team):
             ),
             self,
         )
-        return plan_reduce(op, x, output, Axes(axis, keepdims), settings, params).run(listen=listen)
+        return plan_reduce(
+            op, x, output, Axes(axis, keepdims, where, weights), settings, params
+        ).run(listen=listen)

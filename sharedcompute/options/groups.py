@@ -164,7 +164,7 @@ FOR_REPACK = tuple(known.name for known in OPTIONS if known.repack)
 ARGUMENTS = ("op", "input", "output", "listen", "team")
 """What calls take besides."""
 
-OF_REDUCTIONS = ("axis", "keepdims")
+OF_REDUCTIONS = ("axis", "keepdims", "where", "weights")
 """And what those of reductions take."""
 
 KEYWORDS = (*NAMES, *ARGUMENTS)

@@ -207,6 +207,77 @@ def average(node: Node, axis: Axes, weights: Node, keepdims: bool) -> tuple[Node
     return call("divide", total, weight), weight
 
 
+WEIGHTED = ("mean", "std", "sum", "var")
+"""Reductions that have a meaning with weights."""
+
+
+def weighted(
+    name: str,
+    node: Node,
+    weights: Node,
+    axis: Axes = None,
+    *,
+    keepdims: bool = False,
+    skipna: bool = False,
+) -> Node:
+    """Return the node of a reduction with weights, as of xarray's ``weighted``.
+
+    Parameters
+    ----------
+    name : {"mean", "std", "sum", "var"}
+        Of sums of ``w * x``, divided by the sum of the weights; the variance is the mean of the
+        squared distances from the mean.
+    weights : Node
+        Broadcast against the array; or of one dimension, an entry for each place along the axis.
+    skipna : bool
+        Leave NaN out, with their weights.
+    """
+    if name not in WEIGHTED:
+        raise InputError(f"{name}: expected one of {', '.join(WEIGHTED)} with weights")
+    call, shape = elementwise.call, node.spec.shape
+    axes = axes_of(axis, len(shape))
+    weights = _spread_out(weights, shape, axes)
+    dtype = np.result_type(node.spec.dtype, weights.spec.dtype)
+    dtype = dtype if dtype.kind in "fc" else np.dtype(np.float64)
+    node, weights = elementwise.astype(node, dtype), elementwise.astype(weights, dtype)
+    if skipna and dtype.kind in "fc":
+        gone = call("isnan", node)
+        node, weights = call("where", gone, 0, node), call("where", gone, 0, weights)
+
+    def total(values: Node, kept: bool) -> Node:
+        return reduce("sum", call("multiply", values, weights), axes, keepdims=kept)
+
+    def weight(kept: bool) -> Node:
+        each = math.prod(n for a, n in enumerate(shape) if a in axes and weights.spec.shape[a] == 1)
+        return call("multiply", reduce("sum", weights, axes, keepdims=kept), each)
+
+    if name == "sum":
+        return total(node, keepdims)
+    if name == "mean":
+        return call("divide", total(node, keepdims), weight(keepdims))
+    mean = call("divide", total(node, True), weight(True))
+    apart = call("square", call("absolute", call("subtract", node, mean)))
+    var = call("divide", total(apart, keepdims), weight(keepdims))
+    return call("sqrt", var) if name == "std" else var
+
+
+def _spread_out(weights: Node, shape: tuple[int, ...], axes: tuple[int, ...]) -> Node:
+    """Return weights with as many axes as an array of `shape`, each of its length or 1."""
+    given = weights.spec.shape
+    if len(given) == 1 and len(axes) == 1 and given == (shape[axes[0]],):
+        sides = tuple(n if axis == axes[0] else 1 for axis, n in enumerate(shape))
+        return build.reshape(weights, sides)
+    fits = len(given) <= len(shape) and all(
+        a in (1, n) for a, n in zip(reversed(given), reversed(shape), strict=False)
+    )
+    if not fits:
+        raise InputError(
+            f"weights: expected a shape that broadcasts to {shape}, or one entry for each place "
+            f"along the axis, got {given}"
+        )
+    return build.reshape(weights, (*(1,) * (len(shape) - len(given)), *given))
+
+
 def spread(node: Node, axis: Axes, keepdims: bool) -> Node:
     """Return the node of the greatest less the least (numpy.ptp)."""
     ends = (reduce(name, node, axis, keepdims=keepdims) for name in ("max", "min"))
