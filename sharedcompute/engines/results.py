@@ -175,7 +175,7 @@ class Results(PlanOutput):
 def _is_of_one(job: Job, number: int) -> bool:
     """Return whether a result is values of one variable, whose attributes may hold for it."""
     step = job.steps[number]
-    if isinstance(job.source, Expression):
+    if isinstance(job.source, Expression) or job.expression(number) is not None:
         return False
     alone = isinstance(step, ResultStep) and not step.call.sources
     return alone or isinstance(step, MapStep | ReduceStep)

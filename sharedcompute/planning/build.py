@@ -211,7 +211,7 @@ def _sink(job: Job, graph: JobGraph, wanted: Wanted) -> DatasetSink | ToMemory |
     if job.output is None:
         return ToMemory(spec) if job.into is None or wanted.name else ArraySink(job.into)
     like = primary(wanted.node)
-    if like is not None and job.packing is not None:
+    if like is not None and like.packing is not None and job.decode_cf:
         # Its fill value is a packed number.
         like = replace(like, fill=ZEROS)
     step = job.steps[wanted.step]

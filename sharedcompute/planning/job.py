@@ -96,12 +96,26 @@ class ExpressionStep:
         Path of the dataset that keeps the result; None where it is only returned.
     text : str
         The expression, for people and for the record.
+    name : str
+        What the user calls it; may be empty.
+    names : mapping of str to str
+        What the text calls arrays, by the keys of their nodes.
+    wanted : bool
+        Whether it is a result; else only later steps see its rows.
     """
 
     node: Node
     save: str | None
     text: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    wanted: bool = True
+
+    @property
+    def called(self) -> str:
+        """Its name, or the expression where it has none."""
+        return self.name or self.text
 
 
 @dataclass(frozen=True)
@@ -182,6 +196,11 @@ class Job:
         """How the rows of the source are unpacked; None where they are taken as they stand."""
         source = self.source
         return source.packing if self.decode_cf and isinstance(source, DatasetSource) else None
+
+    def expression(self, number: int) -> ExpressionStep | None:
+        """Return the expression that a step goes on from, or is; None where there is none."""
+        steps = reversed(self.steps[: number + 1])
+        return next((step for step in steps if isinstance(step, ExpressionStep)), None)
 
     @property
     def fitted(self) -> tuple[str, ...]:

@@ -97,8 +97,9 @@ class JobGraph:
             case ReduceStep():
                 self._add_reductions(number, step)
             case ExpressionStep():
-                self._rows = step.node
-                self.wanted.append(Wanted(number, step.node))
+                self._rows = build.widened(step.node)
+                if step.wanted:
+                    self.wanted.append(Wanted(number, step.node))
             case MapStep():
                 self._add_rows(number, step)
             case ResultStep():

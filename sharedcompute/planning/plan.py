@@ -98,8 +98,10 @@ class Plan:
 
         What a fit iterates over is the last one, if no pass follows it.
         """
-        decodes = [n for n, phase in enumerate(self.phases) if isinstance(phase, Decode)]
-        first = self.phases[: decodes[1]] if len(decodes) > 1 else self.phases
+        decodes = [isinstance(phase, Decode) for phase in self.phases]
+        # Where a stripe begins: several sources are decoded one after the other.
+        begins = [n for n, here in enumerate(decodes) if here and not (n and decodes[n - 1])]
+        first = self.phases[: begins[1]] if len(begins) > 1 else self.phases
         found = [phase for phase in first if isinstance(phase, Pass)]
         iterated = [phase.work for phase in first[-1:] if isinstance(phase, Iterate)]
         return (*found, *iterated)

@@ -45,16 +45,28 @@ def record(job: Job, number: int) -> dict[str, object]:
         if isinstance(step, ResultStep):
             made["result"] = step.result
         steps.append({**made, **_plain(step.given)})
-    step = job.steps[number]
-    if isinstance(step, ExpressionStep):
-        read: object = [
-            _named(n.op.source) for n in inputs_of([step.node]) if isinstance(n.op, Read)
-        ]
-    elif isinstance(step, ResultStep) and step.call.sources:
+    begin, step = job.expression(number), job.steps[number]
+    read: object = _named(job.source) if begin is None else _inputs(begin)
+    if isinstance(step, ResultStep) and step.call.sources:
         read = [_named(source) for source in step.call.sources]
-    else:
-        read = _named(job.source)
-    return {"input": read, **({"decode_cf": True} if job.packing else {}), "steps": steps}
+    decoded = {"decode_cf": True} if _decodes(job, begin) else {}
+    return {"input": read, **decoded, "steps": steps}
+
+
+def _inputs(step: ExpressionStep) -> dict[str, str] | list[str]:
+    """Return what an expression reads, by the names that it has for it, if it has any."""
+    reads = [(n.key, n.op.source) for n in inputs_of([step.node]) if isinstance(n.op, Read)]
+    if not step.names:
+        return [_named(source) for _, source in reads]
+    return {step.names.get(key, f"x{i}"): _named(s) for i, (key, s) in enumerate(reads)}
+
+
+def _decodes(job: Job, step: ExpressionStep | None) -> bool:
+    """Return whether numbers are unpacked as they are read."""
+    if step is None:
+        return job.packing is not None
+    sources = [n.op.source for n in inputs_of([step.node]) if isinstance(n.op, Read)]
+    return job.decode_cf and any(isinstance(s, DatasetSource) and s.packing for s in sources)
 
 
 def _named(source: Source | None) -> str:
