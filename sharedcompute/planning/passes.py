@@ -232,7 +232,7 @@ class Pass:
         groups, size, *row = spec.shape
         return ArraySpec((groups * size, *row), spec.dtype)
 
-    @property
+    @cached_property
     def unit(self) -> int:
         """Rows of the input for each row of the pass: more than one where they are groups."""
         return max((feed.size for feed in self.feeds if isinstance(feed, Grouped)), default=1)
