@@ -98,7 +98,7 @@ CASES: dict[str, list[Case]] = {
         lambda x: np.diff(x, prepend=0),
     ],
     "unstack": [lambda x: np.unstack(x, axis=1)[2]],
-    "dot": [lambda x: np.dot(x, np.ones((3, 2))), lambda x: np.dot(x, 2.0)],
+    "dot": [lambda x: np.dot(x, np.ones((3, 2))), lambda x: np.dot(x.astype("i2"), 2)],
     "tensordot": [
         lambda x: np.tensordot(x, np.ones((3, 2)), 1),
         lambda x: np.tensordot(x, np.ones((4, 3, 2)), 2),
