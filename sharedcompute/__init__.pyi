@@ -14,6 +14,7 @@ from .api.lazy.opening import (
     lazy as lazy,
     open as open,
 )
+from .api.lazy.written import expr as expr
 from .api.maps import map as map
 from .api.pipelines import run as run
 from .api.plans import JobPlan as JobPlan

@@ -7,7 +7,7 @@ import os
 from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.lazy.opened import source_of
 from sharedcompute.api.lazy.operands import plain
-from sharedcompute.api.lazy.running import in_memory
+from sharedcompute.api.lazy.running import DEFAULTS, ready
 from sharedcompute.api.typing import ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.graph.ports import Source
@@ -19,6 +19,7 @@ from sharedcompute.hdf5.reading.windowed import windowed
 from sharedcompute.hdf5.window import Window, WindowText
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.in_memory import ArraySource, windowed_array
+from sharedcompute.planning.planned import Expression
 
 
 def is_decoded(given: object) -> bool:
@@ -55,6 +56,8 @@ def _in_rows(source: Source, rows: str) -> Source:
     window = Window.of(WindowText(f"[{rows}]").keys, source.shape)
     if isinstance(source, DatasetSource):
         return windowed(source, window)
+    if isinstance(source, Expression):
+        return Expression(LazyArray(source.node)[window.index].node)
     assert isinstance(source, ArraySource)
     return windowed_array(source, window)
 
@@ -102,10 +105,13 @@ def _plain(given: object) -> Array:
 
 
 def _of_lazy(given: LazyArray) -> Source:
-    """Return what a lazy array reads; an expression is computed into memory."""
+    """Return what a lazy array reads; an expression is computed by the job that takes it."""
     source = source_of(given.node)
     if isinstance(source, DatasetSource):
         return given.source
     if source is not None:
         return source
-    return ArraySource(_plain(in_memory([given.node])[0]))
+    if not given.shape:
+        raise InputError("expected an array with at least one dimension, got a number")
+    (node,) = ready([given.node], DEFAULTS, None)
+    return Expression(node)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import overload
 
 from sharedcompute.api.lazy.array import LazyArray
-from sharedcompute.api.operations import operation
-from sharedcompute.api.rowwise import plan_rowwise
 from sharedcompute.api.settings import Settings
+from sharedcompute.api.several import Output, plan_map
 from sharedcompute.api.typing import AddressLike, ArrayInput, OperationLike
 from sharedcompute.events import Listener
+from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.specs import Array
 from sharedcompute.options.groups import (
     ReadOptions,
@@ -77,10 +77,11 @@ def map(
     listen: Listener | None = None,
     **params: object,
 ) -> Array: ...
+@overload
 def map(
     op: OperationLike,
     input: ArrayInput,
-    output: AddressLike | Array | None = None,
+    output: list[str] | list[Address] | tuple[AddressLike, ...],
     *,
     workers: int | None = None,
     threads: int = 1,
@@ -101,19 +102,72 @@ def map(
     team: Team | None = None,
     listen: Listener | None = None,
     **params: object,
-) -> Array | LazyArray:
+) -> tuple[LazyArray, ...]: ...
+@overload
+def map(
+    op: OperationLike,
+    input: ArrayInput,
+    output: list[Array] | tuple[Array, ...],
+    *,
+    workers: int | None = None,
+    threads: int = 1,
+    pin: bool = False,
+    schedule: Schedule = "dynamic",
+    block_rows: int | None = None,
+    memory: int | str | None = None,
+    engine: EngineName = "auto",
+    retries: int = 0,
+    filter: str | None = None,
+    chunks: str | Sequence[int] | None = None,
+    shuffle: bool | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    decode_cf: bool = False,
+    allow_external: bool = False,
+    rows: str | slice | None = None,
+    team: Team | None = None,
+    listen: Listener | None = None,
+    **params: object,
+) -> tuple[Array, ...]: ...
+def map(
+    op: OperationLike,
+    input: ArrayInput,
+    output: Output = None,
+    *,
+    workers: int | None = None,
+    threads: int = 1,
+    pin: bool = False,
+    schedule: Schedule = "dynamic",
+    block_rows: int | None = None,
+    memory: int | str | None = None,
+    engine: EngineName = "auto",
+    retries: int = 0,
+    filter: str | None = None,
+    chunks: str | Sequence[int] | None = None,
+    shuffle: bool | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    decode_cf: bool = False,
+    allow_external: bool = False,
+    rows: str | slice | None = None,
+    team: Team | None = None,
+    listen: Listener | None = None,
+    **params: object,
+) -> Array | LazyArray | tuple[Array | LazyArray, ...]:
     """Apply an operation that gives one row for each row; stencils included.
 
     Parameters
     ----------
     op : str, Map, Stencil or callable
-        A name from ``sharedcompute ops``, an operation of your own, or a kernel
-        ``kernel(x_rows, out_rows)``, numba or plain Python.
-    input : address, ndarray, SharedArray, h5py.Dataset or LazyArray
-        May be larger than memory.
-    output : address or ndarray, optional
+        A name from ``sharedcompute ops``, an operation of your own, or a function
+        ``f(*inputs, *outputs)`` of rows, numba or plain Python: it fills the outputs, which it
+        gets after the inputs. One without parameters for outputs returns its rows, or a tuple of
+        results. Called on the first rows it shows their dtype and shape.
+    input : address, ndarray, SharedArray, h5py.Dataset or LazyArray, or a list of them
+        May be larger than memory. Several have the same number of rows.
+    output : address or ndarray, or a list of them, optional
         An address ``FILE::PATH``, or an array like the result. Without it the result is returned
-        as an array.
+        as an array. With several results a list of datasets of one file, or of arrays.
     workers : int, optional
         Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.
     threads : int, default: 1
@@ -155,8 +209,8 @@ def map(
 
     Returns
     -------
-    ndarray or LazyArray
-        The result; with an address as output, a lazy array of it.
+    ndarray or LazyArray, or tuple of them
+        The result; with an address as output, a lazy array of it. Several results are a tuple.
 
     Raises
     ------
@@ -187,6 +241,14 @@ def map(
     ...     file["x"] = np.arange(6.0)
     >>> sc.map("scale", "in.h5::/x", "scaled.h5::/y", factor=2, filter="gzip:4")
     <sharedcompute.LazyArray ...scaled.h5::/y shape (6,) float64, 48 B, 1 pass>
+
+    Functions of your own, of several inputs and with several results:
+
+    >>> u, v = np.array([3.0, 0.0]), np.array([4.0, 1.0])
+    >>> sc.map(np.hypot, [u, v])
+    array([5., 1.])
+    >>> sc.map(lambda u, v: (u + v, u > v), [u, v], ["both.h5::/sum", "both.h5::/larger"])[1][...]
+    array([False, False])
     """
     settings = Settings(
         RunOptions(
@@ -213,6 +275,6 @@ def map(
         ),
         team,
     )
-    return plan_rowwise(operation(op, "map", "stencil"), input, output, settings, params).run(
-        listen=listen
-    )
+    made: Array | LazyArray | tuple[Array | LazyArray, ...]
+    made = plan_map(op, input, output, settings, params).run(listen=listen)
+    return made

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sharedcompute.errors import Worded
+from sharedcompute.graph.node import Read
+from sharedcompute.graph.text import inputs_of
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.rowwise.unpacking import meant_otherwise
-from sharedcompute.planning.job import Job
+from sharedcompute.planning.job import ExpressionStep, Job, ResultStep
 from sharedcompute.wording import flag
 
 _PACKAGE = str(Path(__file__).parent.parent)
@@ -51,16 +53,24 @@ def warn_of_cache() -> None:
 
 def warn_of_attributes(job: Job) -> None:
     """Warn of what attributes of the input say of its numbers, where the job ignores it."""
-    for text in _unapplied(job):
-        warn(text, UnappliedAttributes)
+    for source in _sources(job):
+        for text in _unapplied(source, job.decode_cf):
+            warn(text, UnappliedAttributes)
 
 
-def _unapplied(job: Job) -> Iterator[str]:
-    source = job.source
-    if not isinstance(source, DatasetSource):
-        return
+def _sources(job: Job) -> list[DatasetSource]:
+    """Return the datasets that a job reads; of expressions, those that their text names."""
+    calls = (step.call for step in job.steps[:1] if isinstance(step, ResultStep))
+    beside = (source for call in calls for source in call.sources)
+    texts = [s for s in job.steps if isinstance(s, ExpressionStep) and s.names]
+    reads = inputs_of([step.node for step in texts])
+    named = (n.op.source for n in reads if isinstance(n.op, Read))
+    return [s for s in (job.source, *beside, *named) if isinstance(s, DatasetSource)]
+
+
+def _unapplied(source: DatasetSource, decode_cf: bool) -> Iterator[str]:
     names = source.packing.changes(source.dtype) if source.packing else ()
-    if names and not job.decode_cf:
+    if names and not decode_cf:
         yield (
             f"{source.path} has {', '.join(names)}: its numbers are taken as they are stored, "
             f"fill values too; {flag('decode_cf')} unpacks them"

@@ -9,19 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from sharedcompute.api.addresses import output_address
+from sharedcompute.api.expressions import opened
 from sharedcompute.api.inputs import as_source
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.keywords import closed
+from sharedcompute.api.lazy.array import LazyArray
+from sharedcompute.api.lazy.written import evaluated
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike
+from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
-from sharedcompute.planning.job import Job
-from sharedcompute.planning.jobfile import JobFile, read_job
+from sharedcompute.planning.job import ExpressionStep, Job, Step
+from sharedcompute.planning.jobfile import JobFile, TextStep, read_job
 from sharedcompute.planning.plan import Plan
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
 from sharedcompute.traits import EngineName
+
+FEW = 64
+"""The most numbers of an expression that is a result without being saved."""
 
 StepResult = Any
 """Result of a step: reductions by name, a fit's results by name, or None for rows in the output."""
@@ -148,8 +155,36 @@ def run(
 
 def run_job(described: JobFile, settings: Settings) -> Job:
     """Return the job of `run`, whose parameters are in the job file alone."""
-    source = as_source(described.input, settings.reading.allow_external, settings.reading.rows)
-    return make_job(source, described.steps, described.output, settings, described.scripts)
+    reading, source = settings.reading, None
+    if described.input is not None:
+        source = as_source(described.input, reading.allow_external, reading.rows)
+    arrays, before = opened(described.inputs, settings), dict[str, LazyArray]()
+    steps: list[Step] = []
+    for number, step in enumerate(described.steps, start=1):
+        if isinstance(step, TextStep):
+            kept = described.output is None and number == len(described.steps)
+            steps += _written(step, arrays, before, kept=kept)
+        else:
+            steps.append(step)
+    return make_job(source, tuple(steps), described.output, settings, described.scripts)
+
+
+def _written(
+    step: TextStep, arrays: Mapping[str, LazyArray], before: dict[str, LazyArray], *, kept: bool
+) -> list[ExpressionStep]:
+    """Return the steps of the expressions of a text, and add what it names to those before.
+
+    Without a place in a file, those are results that are few numbers, and all of them if `kept`.
+    """
+    try:
+        found = evaluated(step.text, arrays, before=before)
+    except InputError as problem:
+        raise InputError(f"{step.where}: {problem.text}") from None
+    before.update({each.name: LazyArray(each.node) for each in found if each.name})
+    if step.save is None:
+        return [each.step(wanted=kept or each.size <= FEW) for each in found]
+    several = len(found) > 1
+    return [each.step(f"{step.save}/{each.name}" if several else step.save) for each in found]
 
 
 def plan_run(

@@ -20,6 +20,7 @@ from sharedcompute.api.reductions import Axes, plan_reduce
 from sharedcompute.api.repack import plan_repacking
 from sharedcompute.api.rowwise import plan_rowwise
 from sharedcompute.api.settings import Settings
+from sharedcompute.api.several import Output, plan_map
 from sharedcompute.api.statistics import plan_stats
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis, OperationLike
 from sharedcompute.errors import InputError
@@ -211,10 +212,9 @@ def _map(
     call: Call,
     op: OperationLike,
     input: ArrayInput,
-    output: AddressLike | Array | None = None,
-) -> JobPlan[Array | LazyArray]:
-    named = operation(op, "map", "stencil")
-    return plan_rowwise(named, input, output, call.settings, call.params)
+    output: Output = None,
+) -> JobPlan[Any]:
+    return plan_map(op, input, output, call.settings, call.params)
 
 
 def _scan(

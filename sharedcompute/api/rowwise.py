@@ -10,6 +10,7 @@ import numpy as np
 
 from sharedcompute.api.addresses import dataset_of, output_address
 from sharedcompute.api.inputs import as_source, is_decoded
+from sharedcompute.api.into import can_take_rows, check_into
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.keywords import check_parameters
 from sharedcompute.api.lazy.array import LazyArray
@@ -25,8 +26,6 @@ from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.job import Job, transform
 from sharedcompute.planning.plan import Plan
-from sharedcompute.shm.shared_array import handle
-from sharedcompute.validation.arrays import refuse_meaning
 
 
 def map_job(
@@ -54,10 +53,15 @@ def plan_rowwise(
     source = as_source(input, settings.reading.allow_external, settings.reading.rows)
     if isinstance(output, np.ndarray):
         job = map_job(op, source, None, settings, params)
-        if _can_take_rows(output, source):
+        if can_take_rows(output, source):
             job = replace(job, into=output)
         plan = make_plan(job, settings)
-        _check_into(output, plan)
+        last = plan.passes[-1]
+        if not last.stores:
+            raise InputError(
+                "output: expected FILE::PATH, or none, for a variable number of rows, got an array"
+            )
+        check_into(output, last.stored(last.stores[0]))
         return JobPlan(plan, functools.partial(_run_into, output, plan, settings))
     address = output_address(output, rowwise=True)
     plan = make_plan(map_job(op, source, address, settings, params), settings)
@@ -79,26 +83,3 @@ def _run_rowwise(
     """Run a plan whose result is returned, or goes to a dataset of a file."""
     found: Array = run_and_warn(plan, settings.team, listen).results[0]
     return found if made is None else open_array(made)
-
-
-def _can_take_rows(into: Array, source: Source) -> bool:
-    """Return whether workers can write to an array that nobody reads meanwhile."""
-    read = getattr(source, "array", None)
-    apart = read is None or not np.may_share_memory(read, into)
-    reached = into.flags.c_contiguous and into.dtype.isnative
-    return apart and reached and handle(into) is not None
-
-
-def _check_into(into: Array, plan: Plan) -> None:
-    """Refuse an array that the result does not fit."""
-    last = plan.passes[-1]
-    spec = last.spec(last.stores[0].value)
-    refuse_meaning(into)
-    # Bytes in another order are put in order on their way.
-    if (into.shape, into.dtype.newbyteorder("=")) != (spec.shape, spec.dtype):
-        raise InputError(
-            f"output has shape {into.shape} and dtype {into.dtype}: "
-            f"expected {spec.shape} and {spec.dtype}"
-        )
-    if not into.flags.writeable:
-        raise InputError("output is a read-only array: expected one that can be written")

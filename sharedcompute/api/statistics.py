@@ -13,10 +13,9 @@ from sharedcompute.api.reductions import Axes, reduce_job, run_reductions
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, Axis
 from sharedcompute.events import Listener
-from sharedcompute.graph.ports import Source
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Operation
-from sharedcompute.operations.specs import Array
+from sharedcompute.operations.specs import Array, DType
 from sharedcompute.options.groups import (
     ReadOptions,
     RunOptions,
@@ -161,10 +160,10 @@ def stats(
     return plan_stats(input, output, Axes(axis, keepdims), settings, params).run(listen=listen)
 
 
-def stats_operations(source: Source) -> tuple[Operation, ...]:
-    """Return the reductions that `stats` makes of a source."""
+def stats_operations(dtype: DType) -> tuple[Operation, ...]:
+    """Return the reductions that `stats` makes of numbers."""
     ops = [find(name) for name in STATS]
-    return tuple(op for op in ops if source.dtype.kind in getattr(op, "kinds", "biufc"))
+    return tuple(op for op in ops if dtype.kind in getattr(op, "kinds", "biufc"))
 
 
 def plan_stats(
@@ -177,6 +176,6 @@ def plan_stats(
     """Plan `stats`."""
     settings = settings.decoding(is_decoded(input))
     source = as_source(input, settings.reading.allow_external, settings.reading.rows)
-    address, ops = output_address(output), stats_operations(source)
+    address, ops = output_address(output), stats_operations(source.dtype)
     plan = make_plan(reduce_job(ops, source, address, axes, settings, params), settings)
     return JobPlan(plan, functools.partial(run_reductions, plan, settings))

@@ -163,10 +163,15 @@ def _made(job: Mapping[str, object]) -> str:
     listed: object = job.get("steps", [])
     steps = []
     for step in listed if isinstance(listed, list) else []:
-        given = ", ".join(f"{k}={v}" for k, v in step.items() if k != "operation")
-        steps.append(f"{step['operation']}({given})")
+        given = ", ".join(
+            f"{k}={v}" for k, v in step.items() if k not in ("operation", "expression")
+        )
+        steps.append(step.get("expression") or f"{step['operation']}({given})")
     decoded = " --decode-cf" if job.get("decode_cf") else ""
-    return f"{job.get('input')}{decoded}: {' | '.join(steps)}"
+    read = job.get("input")
+    if isinstance(read, dict):
+        read = ", ".join(f"{name} = {address}" for name, address in read.items())
+    return f"{read}{decoded}: {' | '.join(steps)}"
 
 
 @click.group(cls=Group)

@@ -2,120 +2,81 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sharedcompute.cli.notes import note
+from sharedcompute.cli.expressions import EXPRESSION, Asked
 from sharedcompute.cli.options import (
     AXIS,
     JOB,
     KEEPDIMS,
-    OWN_PARAMETERS,
     PARAMETERS,
     SKIPNA,
-    Shown,
     chosen,
     parameters,
     settings,
     with_options,
 )
-from sharedcompute.cli.stopped import note_stopped
+from sharedcompute.cli.running import FEW, run_and_print
+from sharedcompute.cli.words import read_places, read_words
 from sharedcompute.errors import InputError
 
 if TYPE_CHECKING:
     from sharedcompute.api.reductions import Axes
-    from sharedcompute.api.settings import Settings
-    from sharedcompute.cli.signals import Signals
-    from sharedcompute.graph.ports import Source
     from sharedcompute.operations.declarations import Operation
-    from sharedcompute.operations.fits.declaration import Iterative
-    from sharedcompute.planning.job import Job
-
-FEW = 64
-"""Results that are printed rather than refused where no output is given."""
-
-
-@dataclass(frozen=True)
-class Words:
-    """The words of a command line: operations, input, output."""
-
-    operations: tuple[Operation | Iterative, ...]
-    input: str
-    output: str | None
-
-    def one(self, command: str, instead: str) -> Operation | Iterative:
-        """Return the operation of a command that takes only one."""
-        if len(self.operations) != 1:
-            raise InputError(
-                f"{command} takes one operation, got {len(self.operations)}: {instead}"
-            )
-        return self.operations[0]
-
-
-def _names(word: str) -> list[str]:
-    return [name.strip() for name in word.split(",")]
-
-
-def read_words(
-    words: tuple[str, ...], op_from: tuple[str, ...], command: str, *, out: bool
-) -> Words:
-    """Read OP INPUT OUTPUT; OP may be left out where ``--op-from`` names it."""
-    from sharedcompute.operations.catalogue import find, find_iterative, load  # noqa: PLC0415
-
-    own: dict[str, Operation | Iterative] = {}
-    for reference in op_from:
-        op = load(reference)
-        own.update({op.name: op, reference.rpartition(":")[2]: op})
-    rest = list(words)
-    kinds = ("map", "stencil") if command == "map" else (command,)
-    operations: tuple[Operation | Iterative, ...] = ()
-    # With --op-from the first word is OP only if it names one; else it is the input.
-    if own and (len(rest) < (3 if out else 2) or not set(rest[0].split(",")) & set(own)):
-        operations = tuple(dict.fromkeys(own.values()))
-    elif rest:
-        named = _names(rest.pop(0))
-        if command in ("fit", "solve"):
-            operations = tuple(own.get(name) or find_iterative(name, command) for name in named)
-        else:
-            operations = tuple(own.get(name) or find(name, *kinds) for name in named)
-    wanted = "OP INPUT OUTPUT" if out else "OP INPUT [OUTPUT]"
-    if not operations or len(rest) > 2 or len(rest) < (2 if out else 1):
-        raise InputError(f"expected {command} {wanted}, got {' '.join(words) or 'nothing'}")
-    return Words(operations, rest[0], rest[1] if len(rest) == 2 else None)
+    from sharedcompute.operations.specs import DType
 
 
 @click.command("map")
 @click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*PARAMETERS, *JOB)
+@with_options(*EXPRESSION, *PARAMETERS, *JOB)
 def map_(
     words: tuple[str, ...],
+    expr: str | None,
+    inputs: tuple[str, ...],
     params: tuple[str, ...],
     skipna: bool,
     op_from: tuple[str, ...],
     **options: object,
 ) -> None:
-    """Apply an operation that gives one row for each row; see `sharedcompute ops`."""
-    _rowwise("map", words, op_from, parameters(params, skipna), options)
+    """Apply an operation that gives one row for each row; see `sharedcompute ops`.
+
+    With --expr there is no OP, and with --in no INPUT: map --expr TEXT --in NAME=ADDRESS OUTPUT.
+    Several expressions go to a dataset each in the file or group OUTPUT.
+    """
+    given, named = Asked.of(expr, inputs), parameters(params, skipna)
+    if given is None:
+        _rowwise("map", words, op_from, named, options)
+    else:
+        _map_expressions(given, words, op_from, named, options)
 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*PARAMETERS, *JOB)
+@with_options(*EXPRESSION, *PARAMETERS, *JOB)
 def scan(
     words: tuple[str, ...],
+    expr: str | None,
+    inputs: tuple[str, ...],
     params: tuple[str, ...],
     skipna: bool,
     op_from: tuple[str, ...],
     **options: object,
 ) -> None:
-    """Accumulate along rows: cumsum, cumprod, cummax."""
-    _rowwise("scan", words, op_from, parameters(params, skipna), options)
+    """Accumulate along rows: cumsum, cumprod, cummax.
+
+    With --expr and --in there is no INPUT: the rows are those of the expression.
+    """
+    given, named = Asked.of(expr, inputs), parameters(params, skipna)
+    if given is None:
+        _rowwise("scan", words, op_from, named, options)
+    else:
+        _scan_expression(given, words, op_from, named, options)
 
 
 def _rowwise(
@@ -134,17 +95,67 @@ def _rowwise(
     named = given.one(command, "use `run`")
     asked = settings(options)
     op = expect(named, *(("map", "stencil") if command == "map" else (command,)))
-    source = as_source(given.input, asked.reading.allow_external, asked.reading.rows)
-    _run(
+    source = as_source(given.source, asked.reading.allow_external, asked.reading.rows)
+    run_and_print(
         map_job(op, source, Address.parse(str(given.output)).literal, asked, params), asked, options
     )
 
 
+def _map_expressions(
+    given: Asked,
+    words: tuple[str, ...],
+    op_from: tuple[str, ...],
+    params: Mapping[str, object],
+    options: Mapping[str, object],
+) -> None:
+    from sharedcompute.api.expressions import map_expressions  # noqa: PLC0415
+    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import expect, load  # noqa: PLC0415
+
+    if params:
+        name = next(iter(params))
+        raise InputError(
+            f"map --expr: expected parameters in the expression, got {name}: write them there, as "
+            "in gaussian(u, sigma=2) or nanmean(u)"
+        )
+    source, output = read_places(words, "map --expr TEXT", has_input=not given.inputs)
+    asked = settings(options)
+    own = [expect(load(reference), "map", "stencil", "scan") for reference in op_from]
+    written = given.written(source, asked, own)
+    large = [each for each in written if each.size > FEW]
+    if output is None and large:
+        raise InputError(
+            f"{large[0].called} has {large[0].size} numbers, too many to print: name an OUTPUT"
+        )
+    address = None if output is None else Address.parse(output).literal
+    run_and_print(map_expressions(written, address, asked), asked, options)
+
+
+def _scan_expression(
+    given: Asked,
+    words: tuple[str, ...],
+    op_from: tuple[str, ...],
+    params: Mapping[str, object],
+    options: Mapping[str, object],
+) -> None:
+    from sharedcompute.api.expressions import scan_expression  # noqa: PLC0415
+    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
+    from sharedcompute.operations.catalogue import expect  # noqa: PLC0415
+
+    found = read_words(words, op_from, "scan", out=True, has_input=not given.inputs)
+    op = expect(found.one("scan", "use `run`"), "scan")
+    asked, output = settings(options), Address.parse(str(found.output)).literal
+    written = given.written(found.input, asked)
+    run_and_print(scan_expression(written, op, output, asked, params), asked, options)
+
+
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP[,OP...] INPUT [OUTPUT]")
-@with_options(AXIS, KEEPDIMS, *PARAMETERS, *JOB)
+@with_options(*EXPRESSION, AXIS, KEEPDIMS, *PARAMETERS, *JOB)
 def reduce(
     words: tuple[str, ...],
+    expr: str | None,
+    inputs: tuple[str, ...],
     axis: str | None,
     keepdims: bool,
     params: tuple[str, ...],
@@ -155,104 +166,103 @@ def reduce(
     """Reduce along some axes, by default the rows, all operations in one pass.
 
     OUTPUT names a group, which gets a dataset for each operation. Without OUTPUT a few results
-    are printed.
+    are printed. With --expr and --in there is no INPUT: the rows are those of the expression.
     """
-    from sharedcompute.api.inputs import as_source  # noqa: PLC0415
     from sharedcompute.api.reductions import Axes  # noqa: PLC0415
     from sharedcompute.operations.catalogue import expect  # noqa: PLC0415
 
-    given = read_words(words, op_from, "reduce", out=False)
-    named, asked = parameters(params, skipna), settings(options)
-    source = as_source(given.input, asked.reading.allow_external, asked.reading.rows)
-    ops = tuple(expect(op, "reduce") for op in given.operations)
-    _reduce(ops, source, given.output, Axes(axis or "rows", keepdims), named, asked, options)
+    given = Asked.of(expr, inputs)
+    found = read_words(words, op_from, "reduce", out=False, has_input=not inputs)
+    ops = tuple(expect(op, "reduce") for op in found.operations)
+    along = Axes(axis or "rows", keepdims)
+    places = Places(given, found.input, found.output)
+    _reduce(lambda _: ops, places, along, parameters(params, skipna), options)
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="OP INPUT OUTPUT")
-@with_options(*OWN_PARAMETERS, *JOB)
-def fit(
-    words: tuple[str, ...],
-    params: tuple[str, ...],
-    op_from: tuple[str, ...],
-    **options: object,
-) -> None:
-    """Iterate until it has converged: kmeans, pca, lstsq, ridge; see `sharedcompute ops`.
-
-    OUTPUT names a group, which gets a dataset for each result, and the history. Ctrl-C stops it
-    with the best so far; a second one leaves the output as it was.
-    """
-    iterate("fit", words, params, op_from, options)
-
-
-def iterate(
-    command: str,
-    words: tuple[str, ...],
-    params: tuple[str, ...],
-    op_from: tuple[str, ...],
-    options: Mapping[str, object],
-) -> None:
-    """Run ``fit`` or ``solve``."""
-    from sharedcompute.api.fits import fit_job  # noqa: PLC0415
-    from sharedcompute.api.inputs import as_source  # noqa: PLC0415
-    from sharedcompute.hdf5.address import Address  # noqa: PLC0415
-    from sharedcompute.operations.catalogue import expect_iterative  # noqa: PLC0415
-
-    given = read_words(words, op_from, command, out=True)
-    one = given.one(command, f"{command} one at a time")
-    named, asked = parameters(params), settings(options)
-    op, output = expect_iterative(one, command), Address.parse(str(given.output)).literal
-    source = as_source(given.input, asked.reading.allow_external, asked.reading.rows)
-    _run(fit_job(op, source, output, asked, named), asked, options)
-
-
-@click.command()
-@click.argument("input")
-@click.argument("output", required=False)
-@with_options(SKIPNA, AXIS, KEEPDIMS, *JOB)
+@click.argument("words", nargs=-1, metavar="INPUT [OUTPUT]")
+@with_options(*EXPRESSION, SKIPNA, AXIS, KEEPDIMS, *JOB)
 def stats(
-    input: str,
-    output: str | None,
+    words: tuple[str, ...],
+    expr: str | None,
+    inputs: tuple[str, ...],
     skipna: bool,
     axis: str | None,
     keepdims: bool,
     **options: object,
 ) -> None:
-    """Compute count, nan_count, mean, std, min, max; of all elements, or along some axes."""
-    from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+    """Compute count, nan_count, mean, std, min, max; of all elements, or along some axes.
+
+    With --expr and --in there is no INPUT: the elements are those of the expression.
+    """
     from sharedcompute.api.reductions import Axes  # noqa: PLC0415
     from sharedcompute.api.statistics import stats_operations  # noqa: PLC0415
 
-    asked = settings(options)
-    source = as_source(input, asked.reading.allow_external, asked.reading.rows)
-    ops, named = stats_operations(source), parameters((), skipna)
-    _reduce(ops, source, output, Axes(axis or "all", keepdims), named, asked, options)
+    given = Asked.of(expr, inputs)
+    places = Places(given, *read_places(words, "stats", has_input=not inputs))
+    along = Axes(axis or "all", keepdims)
+    _reduce(stats_operations, places, along, parameters((), skipna), options)
+
+
+@dataclass(frozen=True)
+class Places:
+    """What is reduced, and where the results go.
+
+    Parameters
+    ----------
+    asked : Asked or None
+        The expression.
+    input, output : str or None
+        The words of the command line.
+    """
+
+    asked: Asked | None
+    input: str | None
+    output: str | None
 
 
 def _reduce(
-    operations: Sequence[Operation],
-    source: Source,
-    output: str | None,
+    operations: Callable[[DType], tuple[Operation, ...]],
+    places: Places,
     axes: Axes,
     params: Mapping[str, object],
-    asked: Settings,
     options: Mapping[str, object],
 ) -> None:
+    """Run the reductions that suit a dtype."""
+    from sharedcompute.api.expressions import reduce_expressions  # noqa: PLC0415
+    from sharedcompute.api.inputs import as_source  # noqa: PLC0415
     from sharedcompute.api.reductions import reduce_job  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
+
+    asked = settings(options)
+    address = None if places.output is None else Address.parse(places.output).literal
+    if places.asked is None:
+        source = as_source(str(places.input), asked.reading.allow_external, asked.reading.rows)
+        job = reduce_job(operations(source.dtype), source, address, axes, asked, params)
+        shapes = [source.shape]
+    else:
+        written = places.asked.written(places.input, asked)
+        ops = operations(written[0].node.spec.dtype)
+        job = reduce_expressions(written, ops, address, axes, asked, params)
+        shapes = [each.node.spec.shape for each in written]
+    if address is None:
+        _check_few(shapes, axes)
+    run_and_print(job, asked, options)
+
+
+def _check_few(shapes: Sequence[tuple[int, ...]], axes: Axes) -> None:
+    """Refuse to print more results than anybody reads."""
     from sharedcompute.operations.reductions.reduction import normal_axes  # noqa: PLC0415
     from sharedcompute.planning.job import as_axes  # noqa: PLC0415
 
-    address = Address.parse(output).literal if output is not None else None
-    job = reduce_job(tuple(operations), source, address, axes, asked, params)
-    reduced = normal_axes(as_axes(axes.axis), len(source.shape))
-    columns = math.prod(n for axis, n in enumerate(source.shape) if axis not in reduced)
-    if address is None and columns > FEW:
-        raise InputError(
-            f"{columns} results for each operation are too many to print: "
-            "name an OUTPUT, or give --axis all"
-        )
-    _run(job, asked, options)
+    for shape in shapes:
+        reduced = normal_axes(as_axes(axes.axis), len(shape))
+        columns = math.prod(n for axis, n in enumerate(shape) if axis not in reduced)
+        if columns > FEW:
+            raise InputError(
+                f"{columns} results for each operation are too many to print: "
+                "name an OUTPUT, or give --axis all"
+            )
 
 
 @click.command()
@@ -265,10 +275,10 @@ def run(job: Path, output: str | None, **options: object) -> None:
     from sharedcompute.api.settings import Settings  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
     from sharedcompute.planning.job import ReduceStep  # noqa: PLC0415
-    from sharedcompute.planning.jobfile import read_job  # noqa: PLC0415
+    from sharedcompute.planning.jobfile import TextStep, read_job  # noqa: PLC0415
 
     described = read_job(job, None if output is None else Address.parse(output).literal)
-    reduces = any(isinstance(step, ReduceStep) for step in described.steps)
+    reduces = any(isinstance(step, ReduceStep | TextStep) for step in described.steps)
     if described.output is None and not reduces:
         raise InputError(f'{job}: expected output = "FILE", or reductions to print, got neither')
     context = click.get_current_context()
@@ -276,33 +286,4 @@ def run(job: Path, output: str | None, **options: object) -> None:
     # The command line's options go before the file's keys; its defaults do not.
     given = {k: v for k, v in options.items() if context.get_parameter_source(k) != default}
     asked = Settings.of({**chosen(options), **described.settings, **chosen(given)})
-    _run(run_job(described, asked), asked, options)
-
-
-def _run(job: Job, asked: Settings, options: Mapping[str, object]) -> None:
-    """Plan a job, and print the plan or run it and print its results."""
-    from sharedcompute.api.jobs import make_plan, run_plan  # noqa: PLC0415
-    from sharedcompute.cli import tables  # noqa: PLC0415
-    from sharedcompute.cli.planned import show_plan  # noqa: PLC0415
-    from sharedcompute.cli.progress import Bar  # noqa: PLC0415
-    from sharedcompute.report.records import run_record  # noqa: PLC0415
-    from sharedcompute.report.totals import Totals  # noqa: PLC0415
-
-    shown = Shown.of(options)
-    plan = make_plan(job, asked)
-    signals: Signals = click.get_current_context().obj
-    if show_plan(plan, shown, overwrite=asked.storage.overwrite):
-        return
-    if job.output is not None:
-        note_stopped(job.output.address, job.output.resume, shown.quiet)
-    totals = Totals()
-    with Bar(shown.quiet) as bar:
-        outcome = run_plan(plan, None, signals.guard(totals, bar))
-    if not shown.quiet:
-        for text in outcome.warnings:
-            note(text)
-    if shown.as_json:
-        record = run_record(plan, totals, outcome.seconds)
-        click.echo(json.dumps({**record, "results": tables.as_json(outcome, FEW)}))
-    else:
-        tables.print_results(job, outcome, FEW)
+    run_and_print(run_job(described, asked), asked, options)

@@ -12,13 +12,13 @@ import click
 
 from sharedcompute import __version__
 from sharedcompute.cli.inspect import info, ops, shm, verify
-from sharedcompute.cli.jobs import fit, map_, reduce, run, scan, stats
+from sharedcompute.cli.iterative import fit, solve
+from sharedcompute.cli.jobs import map_, reduce, run, scan, stats
 from sharedcompute.cli.notes import as_notes
 from sharedcompute.cli.options import Group
 from sharedcompute.cli.repack import repack
 from sharedcompute.cli.scaling.command import scaling
 from sharedcompute.cli.signals import Signals
-from sharedcompute.cli.solve import solve
 from sharedcompute.errors import GOES_ON, KEPT, Error, InputError
 from sharedcompute.system.machine import check_process_limits
 from sharedcompute.system.shortage import shortage_named

@@ -14,7 +14,7 @@ import numpy as np
 
 from sharedcompute.engines.execute import Outcome
 from sharedcompute.operations.specs import Array
-from sharedcompute.planning.job import FitStep, Job, MapStep
+from sharedcompute.planning.job import ExpressionStep, FitStep, Job, MapStep, ReduceStep
 from sharedcompute.report.arrays import shape
 
 GAP = "  "
@@ -94,24 +94,52 @@ def show(made: Table) -> None:
 
 
 def print_results(job: Job, outcome: Outcome, few: int) -> None:
-    """Print a table of each step's reductions, where their results are few."""
-    for number, found in enumerate(outcome.results):
-        if not isinstance(found, dict):
+    """Print a table of each step's reductions, and of expressions, where results are few."""
+    results = list(_by_step(job, outcome))
+    for number, found in results:
+        if found is None:
             continue
         if isinstance(job.steps[number], FitStep):
             _print_fit(found, few)
             continue
         if next(iter(found.values())).size > few:
             continue
-        if len(job.steps) > 1:
+        if len(results) > 1 and isinstance(job.steps[number], ReduceStep):
             print(_heading(job, number))
-        values = {name: np.atleast_1d(v).reshape(-1) for name, v in found.items()}
-        length = len(next(iter(values.values())))
-        made = table(*(["column"] if length > 1 else []), *values, right=("column", *values))
-        for i in range(length):
-            cells = [_number(v[i]) for v in values.values()]
-            made.add_row(*([str(i)] if length > 1 else []), *cells)
-        show(made)
+        _print_values(found)
+
+
+def _print_values(found: Mapping[str, Array]) -> None:
+    """Print results that have as many numbers each, a column for each of them."""
+    values = {name: np.atleast_1d(v).reshape(-1) for name, v in found.items()}
+    length = len(next(iter(values.values())))
+    made = table(*(["column"] if length > 1 else []), *values, right=("column", *values))
+    for i in range(length):
+        cells = [_number(v[i]) for v in values.values()]
+        made.add_row(*([str(i)] if length > 1 else []), *cells)
+    show(made)
+
+
+def _by_step(job: Job, outcome: Outcome) -> Iterator[tuple[int, Mapping[str, Array] | None]]:
+    """Yield results by name, and their step: expressions one after the other are together.
+
+    Steps without a result have None, but for expressions that only later steps want.
+    """
+    together: dict[str, Array] = {}
+    for number, found in enumerate(outcome.results):
+        step = job.steps[number]
+        if not isinstance(step, ExpressionStep):
+            yield number, found if isinstance(found, dict) else None
+        elif step.wanted and found is None:
+            yield number, None
+        elif step.wanted:
+            together[step.called] = found
+            following = [*job.steps, None][number + 1]
+            after = [*outcome.results, None][number + 1]
+            alike = isinstance(following, ExpressionStep) and isinstance(after, np.ndarray)
+            if not alike or after.shape != found.shape:
+                yield number, together
+                together = {}
 
 
 def _print_fit(found: Mapping[str, Array], few: int) -> None:
@@ -128,8 +156,14 @@ def _print_fit(found: Mapping[str, Array], few: int) -> None:
 
 def _heading(job: Job, number: int) -> str:
     """Return the heading of a pipeline's table: ``after anomaly, gaussian``."""
-    chain = [s.operation.name for s in job.steps[:number] if isinstance(s, MapStep)]
-    return f"after {', '.join(chain)}:" if chain else "of the input:"
+    steps = [s for s in job.steps[:number] if isinstance(s, MapStep | ExpressionStep)]
+    last = max((n for n, s in enumerate(steps) if isinstance(s, ExpressionStep)), default=None)
+    start = steps[last] if last is not None else None
+    chain = [s.operation.name for s in steps[(last or 0) :] if isinstance(s, MapStep)]
+    after = f"after {', '.join(chain)}" if chain else ""
+    if isinstance(start, ExpressionStep):
+        return f"{f'{after} ' if after else ''}of {start.called}:"
+    return f"{after or 'of the input'}:"
 
 
 def _number(value: object) -> str:
@@ -138,13 +172,13 @@ def _number(value: object) -> str:
     return str(value)
 
 
-def as_json(outcome: Outcome, few: int) -> list[object]:
+def as_json(job: Job, outcome: Outcome, few: int) -> list[object]:
     """Return each step's reductions by name; None where they are many, or are rows in a file."""
     return [
-        {name: _plain(v.tolist()) if v.size <= few else None for name, v in found.items()}
-        if isinstance(found, dict)
-        else None
-        for found in outcome.results
+        None
+        if found is None
+        else {name: _plain(v.tolist()) if v.size <= few else None for name, v in found.items()}
+        for _, found in _by_step(job, outcome)
     ]
 
 

@@ -48,11 +48,14 @@ class Left:
         Rows for the parent to put in place, one for each result; none where they are there.
     states : tuple of (State or None)
         States of the unit, one for each tally; none where they are in place.
+    gathered : tuple of (tuple of ndarray)
+        Rows of any number, one for each result of each kernel that gives such. They always travel.
     """
 
     event: BlockDone
     rows: tuple[Array | None, ...] = ()
     states: tuple[State | None, ...] = ()
+    gathered: tuple[tuple[Array, ...], ...] = ()
 
     @property
     def in_place(self) -> bool:
@@ -136,8 +139,8 @@ class LastingWork(Work, Protocol):
     def sparse(self) -> bool:
         """True if a unit may leave out chunks that nobody ever wrote to."""
 
-    def box(self, number: int) -> tuple[slice, ...]:
-        """Return the box of a unit; all of the axes that are not named belong to it."""
+    def box(self, number: int, which: int = 0) -> tuple[slice, ...]:
+        """Return the box of a unit in result `which`; all axes that are not named belong to it."""
 
 
 class Party(Protocol):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sharedcompute.engines.engine import Deliver, Program, Work
+from sharedcompute.engines.engine import Deliver, Left, Program, Work
 from sharedcompute.engines.ranks import run_program, run_units
 from sharedcompute.engines.units.arrived import check
 from sharedcompute.engines.units.outbox import Rings, Sent
@@ -133,13 +133,16 @@ class Local:
             self._rings = Rings.make(self._team.size)
         rings = self._rings if work.ordered else None
 
-        def receive(rank: int, message: Sent | Sequence[Event]) -> None:
+        def receive(rank: int, message: Sent | Sequence[Event | Left]) -> None:
             if isinstance(message, Sent):
                 assert rings is not None
                 deliver(message.block, message.number, rings.take(rank, message))
                 rings.free(rank, message)
             else:
                 for event in message:
+                    if isinstance(event, Left):
+                        work.accept(event)
+                        event = event.event  # noqa: PLW2901
                     listen(event)
 
         threads = self.threads if work.side_by_side else 1

@@ -25,6 +25,7 @@ from sharedcompute.operations.reductions.reduction import cast_result
 from sharedcompute.operations.reductions.tally import Tally, served_by
 from sharedcompute.operations.specs import Array, State
 from sharedcompute.planning.fit import Iterate
+from sharedcompute.planning.grouped import Grouped
 from sharedcompute.planning.in_memory import ArraySink, ArraySource, Buffer
 from sharedcompute.planning.passes import Pass, ReductionOutput, Store
 from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Encode, ReadBack
@@ -125,6 +126,10 @@ class PhaseRunner:
                     self._values.put(planned.key, array)
                 else:
                     self._found.arrays[planned.step, planned.name] = array
+        for number, gather in enumerate(phase.gathers):
+            for result, key in enumerate(gather.keys):
+                if key:
+                    self._values.put(key, work.rows_gathered(number, result))
         for output, values in _reduced(phase, states):
             self._values.add(output.key, values)
 
@@ -204,6 +209,8 @@ class PhaseRunner:
     def _source(self, planned: Source) -> Source:
         """Return the source in a form that workers can open."""
         source = planned
+        if isinstance(planned, Grouped):
+            return replace(planned, source=self._source(planned.source))
         if isinstance(planned, Decoded):
             source = self._decoded[id(planned.source)]
         elif isinstance(planned, Computed):

@@ -29,11 +29,11 @@ class _Post:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._events: list[Event] = []
+        self._events: list[Event | Left] = []
         self._due = time.monotonic() + POST_SECONDS
 
-    def put(self, *events: Event) -> None:
-        """Note events; they are posted when it is time."""
+    def put(self, *events: Event | Left) -> None:
+        """Note events, and units that leave rows; they are posted when it is time."""
         self._events += events
         if time.monotonic() >= self._due:
             self.flush()
@@ -71,7 +71,7 @@ class _Mail:
             raise ProgramError("expected units that write to shared memory, got values to travel")
         if self._outbox is not None:
             self._outbox.send()
-        self._post.put(left.event)
+        self._post.put(left if left.gathered else left.event)
 
     def take(self, taken: StateTaken) -> None:
         """Note the state of several units."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sharedcompute.engines.durability.lineage import record
 from sharedcompute.engines.fits.run import FitOutcome
 from sharedcompute.engines.output import Found, PlanOutput, Reduced
-from sharedcompute.graph.node import Node, Reduce
+from sharedcompute.graph.node import Gather, Node, Reduce
 from sharedcompute.hdf5.copying import metadata
 from sharedcompute.hdf5.format.cf import FLAGS, OF_THE_VALUES, PACKING, UNITS
 from sharedcompute.hdf5.format.dimensions import Axes
@@ -23,10 +23,11 @@ from sharedcompute.hdf5.writing.sink import Created, DatasetSink, create, create
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.planning.axes import axes_of, axes_of_fit, primary
-from sharedcompute.planning.job import FitStep, Job, MapStep, ReduceStep, saved
+from sharedcompute.planning.job import FitStep, Job, MapStep, ReduceStep, ResultStep, saved
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.phases import Copy, Encode, Phase
 from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.planned import Expression
 
 
 class Results(PlanOutput):
@@ -109,7 +110,7 @@ class Results(PlanOutput):
         for store, made, crcs in stores:
             assert store.step is not None
             self._describe(made.dataset, store.step, self._plan.row_nodes[store.step, store.name])
-            stamps.record_crcs(made.dataset, self._plan.blocks.rows, crcs)
+            stamps.record_crcs(made.dataset, self._plan.blocks.rows * store.group, crcs)
         for reduced, small in zip(found.reduced, self._small, strict=True):
             if small is not None:
                 small.write(reduced.values)
@@ -159,7 +160,7 @@ class Results(PlanOutput):
                 axes=self._axes(node) if axes is None else axes,
                 # The results of a fit are no values of the input's variable; what the numbers of
                 # an expression mean, nobody knows.
-                attributes=isinstance(job.steps[number], MapStep | ReduceStep),
+                attributes=_is_of_one(job, number) and not isinstance(node.op, Gather),
                 file_attributes=self._file.fresh,
                 leave_out=_no_longer_true(job, number, node),
             )
@@ -171,6 +172,15 @@ class Results(PlanOutput):
         return tuple(dict.fromkeys(self._warnings))
 
 
+def _is_of_one(job: Job, number: int) -> bool:
+    """Return whether a result is values of one variable, whose attributes may hold for it."""
+    step = job.steps[number]
+    if isinstance(job.source, Expression) or job.expression(number) is not None:
+        return False
+    alone = isinstance(step, ResultStep) and not step.call.sources
+    return alone or isinstance(step, MapStep | ReduceStep)
+
+
 def _no_longer_true(job: Job, number: int, node: Node) -> frozenset[str]:
     """Return the input's attributes that would make a reader take the result for something else.
 
@@ -178,6 +188,7 @@ def _no_longer_true(job: Job, number: int, node: Node) -> frozenset[str]:
     """
     steps = job.steps[: number + 1]
     chain: list[Operation] = [s.operation for s in steps if isinstance(s, MapStep)]
+    chain += [s.call.operation for s in steps[-1:] if isinstance(s, ResultStep)]
     reduced = [node.op.operation] if isinstance(node.op, Reduce) else []
     units = {op.units for op in (*chain, *reduced)}
     like = primary(node)

@@ -4,7 +4,7 @@
 applies them to arrays. Arrays are whatever has NumPy's operators; functions come from the caller.
 """
 
-from sharedcompute.expressions.evaluation import parse, several
-from sharedcompute.expressions.grammar import names_in, outputs_in
+from sharedcompute.expressions.evaluation import check, parse, several
+from sharedcompute.expressions.grammar import checked_input, names_in, outputs_in
 
-__all__ = ["names_in", "outputs_in", "parse", "several"]
+__all__ = ["check", "checked_input", "names_in", "outputs_in", "parse", "several"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +28,12 @@ from sharedcompute.expressions.tables import (
     fits,
     is_number,
 )
-from sharedcompute.validation.names import suggestion
+from sharedcompute.validation.names import meant, suggestion
 
 Functions = Mapping[str, Callable[..., Any]]
+
+_FEW = 30
+"""The most functions that an error lists."""
 
 
 def parse(text: str, names: Mapping[str, object], functions: Functions) -> object:
@@ -109,6 +112,42 @@ def several(text: str, names: Mapping[str, object], functions: Functions) -> dic
     return {name: value for name, value in _values(found, names, functions).items() if name}
 
 
+def check(text: str, names: Iterable[str], functions: Functions) -> None:
+    """Refuse a text that has names or functions that are not known.
+
+    Parameters
+    ----------
+    text : str
+    names : iterable of str
+        Those that are known; what they stand for is not needed.
+    functions : mapping of str to callable
+
+    Raises
+    ------
+    InputError
+        It is no expression, or has such a name. The error shows the place.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sharedcompute.expressions import check
+    >>> check("sqrt(u)", ["u"], {"sqrt": np.sqrt})
+    """
+    known = (unicodedata.normalize("NFKC", name) for name in names)
+    _check(statements(text), dict.fromkeys(known), functions)
+
+
+def _check(found: tuple[Statement, ...], names: Mapping[str, object], functions: Functions) -> None:
+    made = dict.fromkeys(names)
+    try:
+        for each in found:
+            _check_names(each, made, functions)
+            if each.name is not None:
+                made[each.name] = None
+    except RecursionError as error:
+        raise too_deep() from error
+
+
 def _values(
     found: tuple[Statement, ...], names: Mapping[str, object], functions: Functions
 ) -> dict[str | None, object]:
@@ -116,12 +155,8 @@ def _values(
     # Python normalizes the names in a text: a micro sign becomes the Greek letter.
     known = {unicodedata.normalize("NFKC", name): value for name, value in names.items()}
     values: dict[str | None, object] = {}
-    made = dict.fromkeys(known)
+    _check(found, known, functions)
     try:
-        for each in found:
-            _check_names(each, made, functions)
-            if each.name is not None:
-                made[each.name] = None
         for each in found:
             value = _Evaluation(each.source, known, functions).value(each.value)
             values[each.name] = value
@@ -171,7 +206,16 @@ def _check_function(
         raise source.error(
             node, f"expected a function, got the array {name}; write {name} * (...) to multiply"
         )
-    raise source.error(node, f"unknown function {name!r}: {suggestion(name, functions)}")
+    raise source.error(node, f"unknown function {name!r}: {_function_meant(name, functions)}")
+
+
+def _function_meant(name: str, functions: Functions) -> str:
+    """Return the function that was probably meant, or what functions there are."""
+    if len(functions) > _FEW and meant(name, functions) is None:
+        return (
+            "known are those of NumPy that work on elements, reduce, accumulate or change the shape"
+        )
+    return suggestion(name, functions)
 
 
 @dataclass(frozen=True)
@@ -291,7 +335,8 @@ class _Evaluation:
                 raise
             raise self.source.error(node, error.text) from None
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            said = " ".join(str(error.args[-1] if error.args else error).split())
+            last = error.args[-1] if error.args else None
+            said = " ".join((last if isinstance(last, str) else str(error)).split())
             raise self.source.error(node, f"{what} failed: {said}{_advice(what, operands)}") from (
                 error
             )

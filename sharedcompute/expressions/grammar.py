@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -129,6 +131,27 @@ def outputs_in(text: str) -> tuple[str, ...]:
     ('speed', 'slow')
     """
     return tuple(each.name for each in statements(text) if each.name is not None)
+
+
+def checked_input(name: str) -> str:
+    """Return a name as expressions have it; refuse one that an array in them cannot have.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> from sharedcompute.expressions import checked_input
+    >>> checked_input("u10")
+    'u10'
+    """
+    found = unicodedata.normalize("NFKC", name)
+    if not found.isidentifier() or found.startswith("__"):
+        raise InputError(f"expected a name of letters, digits and underscores, got {name!r}")
+    if keyword.iskeyword(found) or found in CONSTANTS or found in DTYPES:
+        raise InputError(f"{found} means something else in expressions: choose another name")
+    return found
 
 
 def in_order(node: ast.AST) -> Iterator[ast.AST]:

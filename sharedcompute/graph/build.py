@@ -14,6 +14,7 @@ from sharedcompute.graph.node import (
     Call,
     Constant,
     Elementwise,
+    Gather,
     Join,
     Model,
     Node,
@@ -89,22 +90,47 @@ def widen(x: Array, out: Array) -> None:
 
 
 def apply(operation: Map | Scan, params: Params, *inputs: Node) -> Node:
-    """Return the rows that a map, stencil or scan gives.
+    """Return the rows that a map, stencil or scan gives; of several results the first.
 
     Raises
     ------
     InputError
         The operation does not suit the data.
     """
-    first = inputs[0]
-    stages = operation.stages(params, first.spec)
+    return applied(operation, params, *inputs)[0]
+
+
+def applied(operation: Map | Scan, params: Params, *inputs: Node) -> tuple[Node, ...]:
+    """Return all results of a map, stencil or scan.
+
+    Raises
+    ------
+    InputError
+        The operation does not suit the data, or the inputs each other.
+    """
+    first = inputs[0].spec.shape
+    for x in inputs[1:]:
+        if x.spec.shape[:1] != first[:1]:
+            raise InputError(
+                f"{operation.name}: expected inputs with the same number of rows, got shapes "
+                f"{first} and {x.spec.shape}; give the rows that belong together"
+            )
+    found = inputs
+    stages = operation.stages(params, *(x.spec for x in inputs))
     for stage in stages:
-        first = staged(stage, first, *inputs[1:])
-    if isinstance(first.op, Rowwise) and stages:
-        shown = given(operation.parameters, params)
-        op = replace(first.op, call=Call(operation.name, shown, len(stages)))
-        first = Node(op, first.inputs, first.spec)
-    return first
+        found = results(stage, *found)
+    call = Call(operation.name, given(operation.parameters, params), len(stages))
+    return tuple(_shown_as(call, node) for node in found) if stages else found
+
+
+def _shown_as(call: Call, node: Node) -> Node:
+    """Return rows that are shown as a call of the operation that gives them."""
+    if isinstance(node.op, Reshape):
+        # Rows of groups.
+        return Node(node.op, (_shown_as(call, node.inputs[0]),), node.spec)
+    if not isinstance(node.op, Rowwise | Gather):
+        return node
+    return Node(replace(node.op, call=call), node.inputs, node.spec)
 
 
 def given(parameters: Sequence[Parameter], params: Params) -> Attributes:
@@ -117,7 +143,12 @@ def given(parameters: Sequence[Parameter], params: Params) -> Attributes:
 
 
 def staged(stage: Stage, *inputs: Node) -> Node:
-    """Return the rows that one stage gives, with nodes for what its arguments stand for."""
+    """Return the rows that one stage gives; of several results the first."""
+    return results(stage, *inputs)[0]
+
+
+def results(stage: Stage, *inputs: Node) -> tuple[Node, ...]:
+    """Return the results of one stage, with nodes for what its arguments stand for."""
     whole: list[Node] = []
     args: list[Any] = []
     for argument in stage.args:
@@ -127,10 +158,51 @@ def staged(stage: Stage, *inputs: Node) -> Node:
         else:
             args.append(Argument(len(whole)))
             whole.append(needed)
-    spec = inputs[0].spec
-    row = spec.shape[1:] if stage.row_shape is None else stage.row_shape
-    op = Rowwise(replace(stage, args=tuple(args)), len(inputs))
-    return Node(op, (*inputs, *whole), ArraySpec((spec.shape[0], *row), stage.dtype))
+    lowered = replace(stage, args=tuple(args))
+    given = tuple(grouped(x, stage.ratio[1], stage.label) for x in inputs)
+    specs = stage.results(given[0].spec)
+    if stage.variable:
+        none = [ArraySpec((0, *spec.shape[1:]), spec.dtype) for spec in specs]
+        return tuple(
+            Node(Gather(lowered, len(inputs), result), (*given, *whole), spec)
+            for result, spec in enumerate(none)
+        )
+    return tuple(
+        ungrouped(Node(Rowwise(lowered, len(inputs), result), (*given, *whole), spec), stage)
+        for result, spec in enumerate(specs)
+    )
+
+
+def grouped(node: Node, size: int, label: str) -> Node:
+    """Return rows in groups of `size`, each of which is one row.
+
+    Raises
+    ------
+    InputError
+        Their number is no multiple of it.
+    """
+    if size == 1:
+        return node
+    n = node.spec.shape[0]
+    if n % size:
+        whole = n // size * size
+        raise InputError(
+            f"{label}: expected a multiple of {size} rows, got {n}: give a window of them, "
+            f"x[:{whole}]"
+        )
+    op, inputs = node.op, node.inputs
+    if isinstance(op, Rowwise) and op.stage.elementwise and len(inputs) == 1:
+        # What is read is put in groups as it is read.
+        inner = grouped(inputs[0], size, label)
+        return Node(op, (inner,), ArraySpec(inner.spec.shape, node.spec.dtype))
+    return reshape(node, (n // size, size, *node.spec.shape[1:]))
+
+
+def ungrouped(node: Node, stage: Stage) -> Node:
+    """Return the rows of a stage's groups as rows of their own."""
+    size = stage.ratio[0]
+    shape = node.spec.shape
+    return node if size == 1 else reshape(node, (shape[0] * size, *shape[2:]))
 
 
 def _needed(argument: object, rows: Node) -> Node | None:

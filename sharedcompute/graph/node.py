@@ -93,6 +93,30 @@ class Rowwise:
 
 
 @dataclass(frozen=True)
+class Gather:
+    """Any number of rows that a kernel returns for rows, one after the other in their order.
+
+    Its shape has no rows: how many there are is known once all are there.
+
+    Parameters
+    ----------
+    stage : Stage
+        Its `Argument` entries stand for the inputs after the first `rows`.
+    rows : int
+        How many inputs it takes row by row; the others it gets whole.
+    result : int
+        Which of its results this is, where a kernel has several.
+    call : Call or None
+        The operation whose result this is. For people.
+    """
+
+    stage: Stage
+    rows: int = 1
+    result: int = 0
+    call: Call | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
 class Reduce:
     """A reduction of its input along some axes.
 
@@ -160,7 +184,19 @@ class Model:
     name: str
 
 
-Op = Read | Constant | Elementwise | Rowwise | Reduce | Select | Reshape | Permute | Join | Model
+Op = (
+    Read
+    | Constant
+    | Elementwise
+    | Rowwise
+    | Gather
+    | Reduce
+    | Select
+    | Reshape
+    | Permute
+    | Join
+    | Model
+)
 
 
 @dataclass(eq=False, slots=True)

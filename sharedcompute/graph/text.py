@@ -12,6 +12,7 @@ from sharedcompute.graph.node import (
     Call,
     Constant,
     Elementwise,
+    Gather,
     Join,
     Model,
     Node,
@@ -99,16 +100,17 @@ def _piece(node: Node, given: Sequence[Piece]) -> Piece:
         case Model():
             return Piece(op.name)
     name, args = _call(op, [piece.text for piece in given])
-    return Piece(f"{name}({', '.join(args)})")
+    which = f"[{op.result}]" if isinstance(op, Rowwise | Gather) and op.stage.more else ""
+    return Piece(f"{name}({', '.join(args)}){which}")
 
 
 def _call(op: Op, args: list[str]) -> tuple[str, list[str]]:
     """Return the name of a function and its arguments."""
     name, rest = type(op).__name__.lower(), args
     match op:
-        case Rowwise(call=Call() as call):
+        case Rowwise(call=Call() as call) | Gather(call=Call() as call):
             name, rest = call.name, [*args, *map(_named, call.params)]
-        case Rowwise():
+        case Rowwise() | Gather():
             whole = args[op.rows :]
             name, rest = op.stage.label, args[: op.rows]
             rest += [_argument(a, whole) for a in op.stage.args]

@@ -7,6 +7,7 @@ operation needs no new engine code.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -15,7 +16,8 @@ from sharedcompute.errors import InputError
 from sharedcompute.operations.declared import (
     declared_arguments,
     declared_dtype,
-    declared_shape,
+    declared_dtypes,
+    declared_shapes,
     declared_stages,
 )
 from sharedcompute.operations.described import Described
@@ -31,7 +33,7 @@ from sharedcompute.operations.specs import (
     check_kind,
     same,
 )
-from sharedcompute.operations.stages import Carry, Stage
+from sharedcompute.operations.stages import Carry, RowSpec, Stage, is_ours
 from sharedcompute.options.groups import OF_REDUCTIONS
 from sharedcompute.rows import Mode
 
@@ -39,6 +41,9 @@ from sharedcompute.rows import Mode
 @dataclass(frozen=True)
 class Map(Described):
     """One row out for each row in, from that row, and where it has a halo from its neighbours.
+
+    It may have several inputs and outputs: a kernel gets rows of each, inputs first. One without
+    parameters for outputs returns its results, a tuple of them where they are several.
 
     Either a `kernel`, or `build`, which lowers the operation to several stages (a separable filter
     is a chain of one-dimensional ones). `Stencil` is another name for it.
@@ -54,11 +59,13 @@ class Map(Described):
     parameters : tuple of Parameter
     arguments : callable
         ``arguments(params, spec)``: what the kernel gets after `x` and `out`. Without it the
-        kernel gets the parameters in their order.
+        kernel gets the parameters in their order. With several inputs `spec` is a tuple.
     dtype : callable
-        ``dtype(input_dtype, params)``: the dtype of the result; without it the input's.
+        ``dtype(input_dtype, params)``: the dtype of the result; without it the input's. With
+        several inputs it gets a tuple of dtypes; for several outputs it gives one.
     row_shape : callable
         ``row_shape(params, spec)``: the shape of one row of the result; without it the input's.
+        With several inputs `spec` is a tuple; for several outputs it gives a tuple of shapes.
     matrix : bool
         The kernel takes (rows, everything else).
     kinds : str
@@ -74,6 +81,23 @@ class Map(Described):
         How rows beyond the edges are extended, as in `scipy.ndimage`.
     build : callable
         ``build(params, spec)``: the stages, in place of a kernel.
+    inputs, outputs : int
+        How many arrays the kernel takes row by row, and how many it gives. A halo goes for all
+        inputs, which have the same number of rows.
+    rows : bool
+        The kernel's last argument is the number of the first row of `x`, without its halo.
+    ratio : tuple of (int, int)
+        Rows out for rows in: (1, 2) gives one for each two. The kernel gets whole groups of rows,
+        and the input has a multiple of them.
+    variable : bool
+        The kernel returns any number of rows for those that it gets, or yields them block by
+        block: events, peaks. The result has all of them in the order of the input. It is kept in
+        memory until the end.
+
+    Raises
+    ------
+    InputError
+        The fields do not go together.
 
     Examples
     --------
@@ -83,15 +107,31 @@ class Map(Described):
     ...     np.divide(x, 2, out=out)
     >>> sc.map(sc.Map("halve", halve, "Halve"), np.array([2.0, 4.0]))
     array([1., 2.])
+
+    Speed and direction of a wind, from its two components:
+
+    >>> def polar(u, v, speed, direction):
+    ...     np.hypot(u, v, out=speed)
+    ...     np.arctan2(v, u, out=direction)
+    >>> wind = sc.Map("wind", polar, inputs=2, outputs=2)
+    >>> sc.map(wind, [np.array([3.0, 0.0]), np.array([4.0, 0.0])])
+    (array([5., 0.]), array([0.92729522, 0.        ]))
+
+    The numbers of the rows above a threshold:
+
+    >>> def above(x, first):
+    ...     return first + np.flatnonzero(x > 2)
+    >>> sc.map(sc.Map("above", above, rows=True, variable=True), np.array([3.0, 1.0, 4.0]))
+    array([0, 2])
     """
 
     name: str
     kernel: Kernel | None = None
     summary: str = ""
     parameters: tuple[Parameter, ...] = ()
-    arguments: Callable[[Params, ArraySpec], tuple[Any, ...]] | None = None
-    dtype: Callable[[DType, Params], DType] = same
-    row_shape: Callable[[Params, ArraySpec], tuple[int, ...]] | None = None
+    arguments: Callable[..., tuple[Any, ...]] | None = None
+    dtype: Callable[..., DType | tuple[DType, ...]] = same
+    row_shape: Callable[..., tuple[int, ...] | tuple[tuple[int, ...], ...]] | None = None
     matrix: bool = False
     kinds: str = "biufc"
     units: Units = "same"
@@ -100,39 +140,127 @@ class Map(Described):
     mode: Mode = "reflect"
     cval: float = 0.0
     build: Callable[[Params, ArraySpec], tuple[Stage, ...]] | None = None
+    inputs: int = 1
+    outputs: int = 1
+    rows: bool = False
+    ratio: tuple[int, int] = (1, 1)
+    variable: bool = False
+
+    def __post_init__(self) -> None:
+        self._check_ratio()
+        if self.variable and (self.build or self.ratio != (1, 1)):
+            raise InputError(
+                f"{self.name}: expected variable without ratio and build, got both: leave one out"
+            )
+        for what, count in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if not isinstance(count, int) or count < 1:
+                raise InputError(
+                    f"{self.name}: expected {what} to be a whole number from 1 on, got {count!r}"
+                )
+        if self.build and (self.inputs, self.outputs, self.rows, *self.ratio) != (1, 1, 0, 1, 1):
+            raise InputError(
+                f"{self.name}: expected a kernel for several inputs or outputs, the numbers of "
+                "rows or another count of them, got build: give a kernel"
+            )
+
+    def _check_ratio(self) -> None:
+        """Keep the ratio as whole numbers.
+
+        Raises
+        ------
+        InputError
+            It is none.
+        """
+        try:
+            out, given = map(operator.index, self.ratio)
+        except (TypeError, ValueError):
+            out = given = 0
+        if min(out, given) < 1:
+            raise InputError(
+                f"{self.name}: expected ratio to be rows out for rows in, such as (1, 2), got "
+                f"{self.ratio!r}"
+            )
+        object.__setattr__(self, "ratio", (out, given))
 
     @property
     def kind(self) -> str:
         """``stencil`` where rows need their neighbours, or may; else ``map``."""
         return "stencil" if self.halo or self.build else "map"
 
-    def stages(self, params: Params, spec: ArraySpec) -> tuple[Stage, ...]:
-        """Return the operation on data of `spec` as a chain of stages."""
-        check_kind(self.name, self.kinds, spec.dtype)
+    def stages(self, params: Params, *specs: ArraySpec) -> tuple[Stage, ...]:
+        """Return the operation on data of `specs` as a chain of stages."""
+        if len(specs) != self.inputs:
+            raise InputError(
+                f"{self.name} takes {self.inputs} input{'s' * (self.inputs > 1)}, got "
+                f"{len(specs)}: give so many"
+            )
+        for spec in specs:
+            check_kind(self.name, self.kinds, spec.dtype)
         if self.build:
-            return declared_stages(self.name, self.build, params, spec)
-        if self.kernel is None:
-            raise InputError(f"{self.kind} {self.name} has neither a kernel nor build: give one")
-        args = tuple(params[p.name] for p in self.parameters)
-        if self.arguments is not None:
-            args = declared_arguments(self.name, self.arguments, params, spec)
-        out = declared_dtype(self.name, self.dtype, spec.dtype, params)
-        rows = None
-        if self.row_shape is not None:
-            rows = declared_shape(self.name, self.row_shape, params, spec)
+            return declared_stages(self.name, self.build, params, *specs)
+        kernel = self.called
+        args = self.arguments_for(params, *specs)
+        first, *more = self._results(params, specs)
         stage = Stage(
             self.name,
-            self.kernel,
+            kernel,
             args,
-            out,
+            first.dtype,
             self.halo,
             self.mode,
             self.cval,
             matrix=self.matrix,
-            row_shape=rows,
+            row_shape=None if self.row_shape is None else first.shape,
             new_axes=self.new_axes,
+            more=tuple(more),
+            returns=self.is_returning(len(args)),
+            rows=self.rows,
+            ratio=self.ratio,
+            variable=self.variable,
         )
         return (stage,)
+
+    @property
+    def called(self) -> Kernel:
+        """The kernel.
+
+        Raises
+        ------
+        InputError
+            There is none.
+        """
+        if self.kernel is None:
+            raise InputError(f"{self.kind} {self.name} has neither a kernel nor build: give one")
+        return self.kernel
+
+    def arguments_for(self, params: Params, *specs: ArraySpec) -> tuple[Any, ...]:
+        """Return what the kernel gets after its arrays, but for the number of a row."""
+        if self.arguments is None:
+            return tuple(params[p.name] for p in self.parameters)
+        given = specs[0] if self.inputs == 1 else specs
+        return declared_arguments(self.name, self.arguments, params, given)
+
+    def is_returning(self, args: int) -> bool:
+        """Return whether the kernel returns its results; it has so many other arguments."""
+        kernel = self.called
+        if self.variable or is_ours(kernel):
+            return self.variable
+        from sharedcompute.team.map_arguments import fills  # noqa: PLC0415 - slow
+
+        return not fills(kernel, self.inputs, self.outputs, args + self.rows)
+
+    def _results(self, params: Params, specs: tuple[ArraySpec, ...]) -> list[RowSpec]:
+        """Return dtype and shape of the rows of each output."""
+        count, one = self.outputs, self.inputs == 1
+        dtypes = (specs[0].dtype,) * count
+        if self.dtype is not same:
+            kinds = specs[0].dtype if one else tuple(spec.dtype for spec in specs)
+            dtypes = declared_dtypes(self.name, count, self.dtype, kinds, params)
+        shapes = (specs[0].shape[1:],) * count
+        if self.row_shape is not None:
+            given = specs[0] if one else specs
+            shapes = declared_shapes(self.name, count, self.row_shape, params, given)
+        return list(map(RowSpec, dtypes, shapes))
 
 
 Stencil = Map

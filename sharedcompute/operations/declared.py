@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsIndex, TypeVar
 
 import numpy as np
@@ -37,7 +37,18 @@ def declared(owner: str, what: str, given: Callable[..., T], *args: object) -> T
 
 def declared_dtype(owner: str, given: Callable[..., DTypeLike], *args: object) -> np.dtype[Any]:
     """Return the dtype of a result."""
+    return _as_dtype(owner, declared(owner, "dtype", given, *args))
+
+
+def declared_dtypes(
+    owner: str, count: int, given: Callable[..., Any], *args: object
+) -> tuple[np.dtype[Any], ...]:
+    """Return the dtypes of as many results."""
     found = declared(owner, "dtype", given, *args)
+    return tuple(_as_dtype(owner, each) for each in _each(owner, "dtype", found, count))
+
+
+def _as_dtype(owner: str, found: DTypeLike) -> np.dtype[Any]:
     try:
         kind: np.dtype[Any] = np.dtype(found).newbyteorder("=")
     except TypeError:
@@ -49,11 +60,27 @@ def declared_dtype(owner: str, given: Callable[..., DTypeLike], *args: object) -
     return kind
 
 
-def declared_shape(
-    owner: str, given: Callable[..., Iterable[SupportsIndex]], *args: object
-) -> tuple[int, ...]:
-    """Return the shape of one row of a result."""
+def declared_shapes(
+    owner: str, count: int, given: Callable[..., Any], *args: object
+) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of one row of as many results."""
     found = declared(owner, "row_shape", given, *args)
+    return tuple(_as_shape(owner, each) for each in _each(owner, "row_shape", found, count))
+
+
+def _each(owner: str, what: str, found: object, count: int) -> Sequence[Any]:
+    """Return what a callable gives for each of several results."""
+    if count == 1:
+        return (found,)
+    if not isinstance(found, tuple | list) or len(found) != count:
+        raise InputError(
+            f"{owner}: expected {what} to give a tuple of {count}, one for each output, got "
+            f"{found!r}"
+        )
+    return found
+
+
+def _as_shape(owner: str, found: Iterable[SupportsIndex]) -> tuple[int, ...]:
     try:
         sides = tuple(map(operator.index, found))
     except TypeError:

@@ -7,9 +7,9 @@ code.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sharedcompute.operations.specs import DType, Kernel, Scalar
+from sharedcompute.operations.specs import ArraySpec, DType, Kernel, Scalar
 from sharedcompute.rows import Mode
 
 
@@ -52,9 +52,18 @@ class Argument:
     number: int
 
 
+class RowSpec(NamedTuple):
+    """Dtype and shape of each row of a result."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Stage:
     """One kernel call for any range of rows: ``kernel(x, out, *args)``.
+
+    A kernel of several arrays gets all inputs, then all outputs.
 
     Parameters
     ----------
@@ -80,6 +89,17 @@ class Stage:
         Each element of `out` depends on that of `x` alone, so that columns may run by themselves.
     copies : int
         Arrays of the size of `x` that the kernel makes for itself.
+    more : tuple of RowSpec
+        Of the results after the first one; that has `dtype` and `row_shape`.
+    returns : bool
+        The kernel returns its results, and is called without outputs.
+    rows : bool
+        Its last argument is the number of the first row of `x`, without its halo.
+    ratio : tuple of (int, int)
+        Rows out for rows in. The kernel gets whole groups of rows; in a pass each is one row, with
+        an axis for the rows in it where they are several.
+    variable : bool
+        The kernel returns, or yields, any number of rows.
     """
 
     label: str
@@ -94,6 +114,23 @@ class Stage:
     copies: int = 0
     row_shape: tuple[int, ...] | None = None
     new_axes: bool = False
+    more: tuple[RowSpec, ...] = ()
+    returns: bool = False
+    rows: bool = False
+    ratio: tuple[int, int] = (1, 1)
+    variable: bool = False
+
+    @property
+    def reach(self) -> int:
+        """The halo in groups of rows."""
+        return -(-self.halo // self.ratio[1])
+
+    def results(self, spec: ArraySpec) -> tuple[ArraySpec, ...]:
+        """Return what all results are for a first input of `spec`, both in groups of rows."""
+        out, given = (() if count == 1 else (count,) for count in self.ratio)
+        row = spec.shape[1 + len(given) :] if self.row_shape is None else self.row_shape
+        each = (RowSpec(self.dtype, row), *self.more)
+        return tuple(ArraySpec((spec.shape[0], *out, *made.shape), made.dtype) for made in each)
 
 
 def is_ours(kernel: object) -> bool:

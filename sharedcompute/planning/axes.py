@@ -10,6 +10,7 @@ from sharedcompute.graph.node import (
     Permute,
     Read,
     Reduce,
+    Reshape,
     Rowwise,
     Select,
     ordered,
@@ -43,7 +44,7 @@ def _axes(node: Node, given: Sequence[Axes], source: Source | None) -> Axes:
     if isinstance(op, Read) and op.source is source:
         found = list(range(len(shape)))
     elif isinstance(op, Rowwise):
-        found = _after(op, node.inputs[0].spec.shape, given[0])
+        found = _after(op, node, given)
     elif isinstance(op, Elementwise):
         found = _together(node, given)
     elif isinstance(op, Reduce):
@@ -55,17 +56,34 @@ def _axes(node: Node, given: Sequence[Axes], source: Source | None) -> Axes:
         found = [a if key == full else None for key, full, a in pairs if isinstance(key, slice)]
     elif isinstance(op, Permute):
         found = [given[0][axis] for axis in op.axes]
+    elif isinstance(op, Reshape):
+        found = _in_groups(node.inputs[0].spec.shape, op.shape, given[0])
     return found
 
 
-def _after(op: Rowwise, shape: tuple[int, ...], axes: Axes) -> Axes:
-    """Return the axes that rows have after a kernel."""
+def _in_groups(before: tuple[int, ...], after: tuple[int, ...], axes: Axes) -> Axes:
+    """Return the axes of rows that are put in groups, or taken out of them."""
+    if after[2:] == before[1:]:
+        return [None, None, *axes[1:]][: len(after)]
+    if after[1:] == before[2:]:
+        return [None, *axes[2:]][: len(after)]
+    return [None] * len(after)
+
+
+def _after(op: Rowwise, node: Node, given: Sequence[Axes]) -> Axes:
+    """Return the axes that rows have after a kernel: of the first input that has some."""
+    pairs = list(zip(node.inputs[: op.rows], given, strict=False))
+    first, axes = next((p for p in pairs if any(a is not None for a in p[1])), pairs[0])
     stage = op.stage
-    if stage.row_shape is None:
-        return axes
-    found = axes_that_stay(shape[1:], stage.row_shape)
+    # Groups of rows have an axis for the rows in them.
+    out, inside = (min(count, 2) for count in stage.ratio)
+    before, after = first.spec.shape[inside:], node.spec.shape[out:]
+    ahead = [axes[0] if stage.ratio == (1, 1) else None, *[None] * (out - 1)]
+    if before == after and (stage.row_shape is None or not stage.new_axes):
+        return [*ahead, *axes[inside:]]
+    found = axes_that_stay(before, after)
     gone = stage.new_axes
-    return [axes[0], *(None if gone or a is None else axes[1 + a] for a in found)]
+    return [*ahead, *(None if gone or a is None else axes[inside + a] for a in found)]
 
 
 def _together(node: Node, given: Sequence[Axes]) -> Axes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from textwrap import shorten
 
 from sharedcompute.errors import InputError
 from sharedcompute.graph.build import reduction_of
-from sharedcompute.graph.node import Model, Node, Read, Rowwise, ordered
+from sharedcompute.graph.node import Gather, Model, Node, Read, Rowwise, ordered
 from sharedcompute.graph.ports import Source
 from sharedcompute.graph.text import text
 from sharedcompute.hdf5.format.fill_value import ZEROS
@@ -24,18 +24,33 @@ from sharedcompute.planning.axes import primary
 from sharedcompute.planning.budget.blocks import choose_blocks, followed
 from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
+from sharedcompute.planning.budget.wholes import Wholes, wholes
 from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, nothing
-from sharedcompute.planning.demand import Demand, has_rows, spaces
+from sharedcompute.planning.demand import (
+    Demand,
+    has_rows,
+    is_read_in_groups,
+    rows_in_groups,
+    spaces,
+)
 from sharedcompute.planning.fit import FitPart, Iterate
+from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.in_memory import ArraySink
-from sharedcompute.planning.job import ExpressionStep, FitStep, Job, Step, operations_of
+from sharedcompute.planning.job import (
+    ExpressionStep,
+    FitStep,
+    Job,
+    ResultStep,
+    Step,
+    operations_of,
+)
 from sharedcompute.planning.job_graph import JobGraph, Wanted, sources_of
 from sharedcompute.planning.output import OutputSpec
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.phases import phases_of
 from sharedcompute.planning.plan import Plan, Small
 from sharedcompute.planning.planned import ToMemory
-from sharedcompute.planning.program import program
+from sharedcompute.planning.program import feed_of, program
 from sharedcompute.planning.scratch import scratch_folder
 from sharedcompute.rows import Blocks
 from sharedcompute.system.machine import memory_available
@@ -69,7 +84,9 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     if not passes and fit is None:
         passes = [nothing(_purpose(job))]
     engine, workers = choose_engine(passes, options, fit, have_team=have_team)
-    workers, staged = _staged(passes, fit, engine, workers, options, scratch_folder(job.output))
+    whole = wholes(demand.whole, demand.kept, passes, [small.node for small in smalls])
+    folder = scratch_folder(job.output)
+    workers, staged = _staged(passes, fit, whole, engine, workers, options, folder)
     return Plan(
         job,
         options,
@@ -80,9 +97,15 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
         _reads(job, graph),
         tuple(smalls),
         demand.whole,
-        {(result.step, result.name): result.node for result in results},
+        _row_nodes(graph, results),
         graph.fitted,
     )
+
+
+def _row_nodes(graph: JobGraph, results: Sequence[RowResult]) -> dict[tuple[int, str], Node]:
+    """Return the results that have rows, by step and name."""
+    found = {(result.step, result.name) for result in results}
+    return {(w.step, w.name): w.node for w in graph.wanted if (w.step, w.name) in found}
 
 
 def _spaces(demand: Demand) -> list[int]:
@@ -105,6 +128,7 @@ def _fit_pass(graph: JobGraph, demand: Demand, cuts: Cuts, purpose: str) -> Iter
 def _staged(
     passes: Sequence[Pass],
     fit: Iterate | None,
+    whole: Wholes,
     engine: str,
     workers: int,
     options: RunOptions,
@@ -112,7 +136,7 @@ def _staged(
 ) -> tuple[int, Staged]:
     """Choose what is loaded and held, and how many of the workers fit the memory."""
     room = memory_available() if options.memory is None else options.memory
-    stage = partial(staged_for, passes, engine, fit, room, folder, options.threads)
+    stage = partial(staged_for, passes, engine, fit, whole, room, folder, options.threads)
     staged = stage(workers)
     # Nobody asked for so many workers: as many as fit.
     while options.workers is None and workers > 1 and not staged.projection.fits(room):
@@ -139,37 +163,47 @@ def _results(job: Job, graph: JobGraph) -> tuple[list[RowResult], list[Small]]:
     for node in ordered([wanted.node for wanted in graph.wanted]):
         known[node.key] = has_rows(node, known)
     for wanted in graph.wanted:
-        if known[wanted.node.key]:
+        inner = rows_in_groups(wanted.node)
+        if known[wanted.node.key] or (inner is not None and known[inner.key]):
             rows.append(wanted)
         else:
             smalls.append(Small(wanted.node, wanted.step, wanted.name))
     if job.output is None:
         last = max((w.step for w in rows if not w.name), default=None)
-        rows = [w for w in rows if w.name or _is_expression(job, w.step) or w.step == last]
+        rows = [w for w in rows if w.name or _is_returned(job, w.step) or w.step == last]
     else:
         rows = [w for w in rows if job.steps[w.step].save is not None]
     out = job.output
     if out is not None and (rows or any(isinstance(s, FitStep) and s.save for s in job.steps)):
         # Chunks are for reductions only where no step saves rows.
         out = replace(out, chunks=None)
-    found = [RowResult(w.node, w.step, _sink(job, graph, w), w.name) for w in rows]
+    found = [_row_result(job, graph, w, known) for w in rows]
     return found, [replace(small, sink=_small_sink(job, out, small)) for small in smalls]
+
+
+def _row_result(job: Job, graph: JobGraph, wanted: Wanted, known: Mapping[str, bool]) -> RowResult:
+    """Return a result that has rows; those of groups are stored as the groups come."""
+    sink = _sink(job, graph, wanted)
+    inner = None if known[wanted.node.key] else rows_in_groups(wanted.node)
+    if inner is None:
+        return RowResult(wanted.node, wanted.step, sink, wanted.name)
+    return RowResult(inner, wanted.step, sink, wanted.name, inner.spec.shape[1])
+
+
+def _is_returned(job: Job, step: int) -> bool:
+    return isinstance(job.steps[step], ExpressionStep | ResultStep)
 
 
 def _check_rows(results: Sequence[RowResult]) -> None:
     """Refuse datasets of different numbers of rows in one file: blocks are noted for one number."""
-    stored = [r for r in results if isinstance(r.sink, DatasetSink)]
-    for result in stored:
-        if result.node.spec.rows != stored[0].node.spec.rows:
-            first, other = (f"{r.node.spec.rows} in {r.sink.path}" for r in (stored[0], result))
+    stored = [(r.node.spec.rows, r.sink) for r in results if isinstance(r.sink, DatasetSink)]
+    for rows, sink in stored:
+        if rows != stored[0][0]:
+            first, other = (f"{s.shape[0]} in {s.path}" for s in (stored[0][1], sink))
             raise InputError(
                 f"expected results with as many rows in one job, got {first} and {other}: "
                 "store them one after the other"
             )
-
-
-def _is_expression(job: Job, step: int) -> bool:
-    return isinstance(job.steps[step], ExpressionStep)
 
 
 def _sink(job: Job, graph: JobGraph, wanted: Wanted) -> DatasetSink | ToMemory | ArraySink:
@@ -177,7 +211,7 @@ def _sink(job: Job, graph: JobGraph, wanted: Wanted) -> DatasetSink | ToMemory |
     if job.output is None:
         return ToMemory(spec) if job.into is None or wanted.name else ArraySink(job.into)
     like = primary(wanted.node)
-    if like is not None and job.packing is not None:
+    if like is not None and like.packing is not None and job.decode_cf:
         # Its fill value is a packed number.
         like = replace(like, fill=ZEROS)
     step = job.steps[wanted.step]
@@ -193,6 +227,8 @@ def _small_sink(job: Job, out: OutputSpec | None, small: Small) -> DatasetSink |
     save = job.steps[small.step].save
     if out is None or save is None:
         return None
+    if isinstance(small.node.op, Gather):
+        return out.growing(save, small.node.spec)
     path = f"{save.rstrip('/')}/{small.name}" if small.name else save
     return out.sink(None, path, small.node.spec)
 
@@ -208,8 +244,10 @@ def _blocks(
     nodes = [n for n in demand.by_rows.values() if n.spec.shape[0] == rows]
     row_bytes = max(node.spec.row_bytes for node in nodes)
     stored = [r for r in results if r.node.spec.shape[0] == rows]
-    written = math.lcm(1, *(followed_by(result.sink, result.node.spec) for result in stored))
-    read = _followed([n.op.source for n in nodes if isinstance(n.op, Read)], row_bytes)
+    written = math.lcm(1, *(followed_by(r.sink, r.node.spec, r.group) for r in stored))
+    feeds = [feed_of(n) for n in nodes if isinstance(n.op, Read) or is_read_in_groups(n)]
+    read = _followed(feeds, row_bytes)
+    unit = max((feed.shape[1] for feed in feeds if plain(feed) is not feed), default=1)
     # Chunks of the output must be whole; those of the input had better be.
     alignment = math.lcm(read, written)
     if alignment > read and alignment * row_bytes > ALIGNED_BYTES:
@@ -220,10 +258,10 @@ def _blocks(
         rows,
         row_bytes,
         alignment=alignment,
-        halo=_halo(nodes, demand),
+        halo=max(_halo(nodes, demand), *_gathered_halos(rows, demand), 0),
         state_bytes=used,
         kept_bytes=kept,
-        block_rows=options.block_rows,
+        block_rows=options.block_rows and -(-options.block_rows // unit),
         strip_rows=fit.operation.strip_rows if fit else 1,
     )
 
@@ -238,6 +276,7 @@ def _followed(sources: Sequence[Source], row_bytes: int) -> int:
 
 
 def _decoding_nbytes(source: Source) -> int:
+    source = plain(source)
     return source.nbytes if isinstance(source, DatasetSource) and source.filtered else 0
 
 
@@ -246,9 +285,15 @@ def _halo(nodes: Sequence[Node], demand: Demand) -> int:
     halos: dict[str, int] = {}
     for node in nodes:
         inputs = [] if demand.is_fed(node) else demand.row_inputs(node)
-        own = node.op.stage.halo if isinstance(node.op, Rowwise) else 0
+        own = node.op.stage.reach if isinstance(node.op, Rowwise) else 0
         halos[node.key] = own + max((halos[i.key] for i in inputs), default=0)
     return max(halos.values())
+
+
+def _gathered_halos(rows: int, demand: Demand) -> list[int]:
+    """Return the halos of what is gathered of so many rows."""
+    here = [n for n in demand.gathered if n.inputs[0].spec.shape[0] == rows]
+    return [n.op.stage.halo for n in here if isinstance(n.op, Gather)]
 
 
 def _state_nbytes(rows: int, demand: Demand, fit: FitPart | None) -> tuple[int, int]:
@@ -277,7 +322,8 @@ def _read_size(node: Node) -> int:
 
 
 def _purpose(job: Job) -> str:
-    names = ", ".join(name for step in job.steps for name in _names(step))
+    steps = [step for step in job.steps if not (isinstance(step, ResultStep) and step.result)]
+    names = ", ".join(name for step in steps for name in _names(step))
     expressions = any(isinstance(step, ExpressionStep) for step in job.steps)
     return shorten(names, PURPOSE_LENGTH, placeholder=" ...") if expressions else names
 

@@ -11,7 +11,7 @@ from sharedcompute.graph.ports import Sink
 from sharedcompute.planning.demand import Demand, spaces
 from sharedcompute.planning.passes import Pass, ReductionOutput, Store
 from sharedcompute.planning.planned import PlannedSink, ToMemory
-from sharedcompute.planning.program import program
+from sharedcompute.planning.program import gathers, program
 from sharedcompute.rows import Blocks
 
 Cuts = Mapping[int, tuple[Blocks, int]]
@@ -30,25 +30,31 @@ class RowResult:
     sink : Sink, DatasetSink or ToMemory
     name : str
         Of a reduction among those of its step; else empty.
+    group : int
+        Rows of the sink for each row of the node.
     """
 
     node: Node
     step: int
     sink: Sink | PlannedSink
     name: str = ""
+    group: int = 1
 
 
 def cut(demand: Demand, results: Sequence[RowResult], cuts: Cuts, purpose: str) -> list[Pass]:
     """Return the passes in their order; the last one over the rows of `results` stores them."""
     reduced = _levels(demand, results)
     kept = {n: demand.level[n.key] for n in demand.kept.values()}
-    last = max([0, *reduced.values(), *kept.values(), *_stored_at(demand, results)])
+    gathered = {n: demand.gathered_at(n) for n in demand.gathered}
+    levels = (*reduced.values(), *kept.values(), *gathered.values())
+    last = max([0, *levels, *_stored_at(demand, results)])
     found: list[Pass] = []
     for level in range(last + 1):
         here = [n for n, at in reduced.items() if at == level]
         whole = [n for n, at in kept.items() if at == level]
+        taken = [n for n, at in gathered.items() if at == level]
         stored = list(results) if level == last else []
-        rows = [*(n.inputs[0] for n in here), *whole]
+        rows = [*(n.inputs[0] for n in (*here, *taken)), *whole]
         # Those with results come last.
         after = spaces(r.node for r in stored)
         for n in [*(n for n in spaces(rows) if n not in after), *after]:
@@ -57,6 +63,7 @@ def cut(demand: Demand, results: Sequence[RowResult], cuts: Cuts, purpose: str) 
                     demand,
                     [r for r in here if r.inputs[0].spec.shape[0] == n],
                     [k for k in whole if k.spec.shape[0] == n],
+                    [g for g in taken if g.inputs[0].spec.shape[0] == n],
                     [s for s in stored if s.node.spec.shape[0] == n],
                     cuts[n],
                     purpose if level == last else "",
@@ -92,14 +99,18 @@ def _pass(
     demand: Demand,
     reduced: Sequence[Node],
     kept: Sequence[Node],
+    gathered: Sequence[Node],
     stored: Sequence[RowResult],
     blocks: tuple[Blocks, int],
     purpose: str,
     section: str,
 ) -> Pass:
     targets = [*(n.inputs[0] for n in reduced), *kept, *(result.node for result in stored)]
+    targets += [i for n in gathered for i in n.inputs if demand.goes_over(i, n)]
     made = program(targets, demand)
-    stores = [Store(made.values[r.node.key], r.sink, r.step, name=r.name) for r in stored]
+    stores = [
+        Store(made.values[r.node.key], r.sink, r.step, name=r.name, group=r.group) for r in stored
+    ]
     stores += [Store(made.values[n.key], ToMemory(n.spec), None, n.key) for n in kept]
     outputs = [
         ReductionOutput(made.values[n.inputs[0].key], reduction_of(n), n.key, is_exact(n))
@@ -113,6 +124,7 @@ def _pass(
         *blocks,
         purpose or _purpose(demand, reduced, kept),
         section,
+        gathers(gathered, made.values),
     )
 
 

@@ -8,12 +8,14 @@ of the longest chain of reductions that rows need, and one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from sharedcompute.graph.node import (
     Constant,
     Elementwise,
+    Gather,
     Join,
     Model,
     Node,
@@ -32,13 +34,31 @@ def has_rows(node: Node, known: dict[str, bool]) -> bool:
     op, inputs = node.op, node.inputs
     if not node.spec.shape or isinstance(op, Constant | Model):
         return False
-    if isinstance(op, Read | Rowwise):
+    if isinstance(op, Read | Rowwise) or is_read_in_groups(node):
         return True
     if isinstance(op, Elementwise):
         return any(known[i.key] and is_aligned(i, node) for i in inputs)
     if isinstance(op, Reduce):
         return 0 not in op.axes and not op.exact and known[inputs[0].key]
     return _keeps_rows(node) and all(known[i.key] for i in inputs)
+
+
+def is_read_in_groups(node: Node) -> bool:
+    """Return whether a node is what is read, with several rows of it as one."""
+    op = node.op
+    if not isinstance(op, Reshape) or not isinstance(node.inputs[0].op, Read):
+        return False
+    given, made = node.inputs[0].spec.shape, op.shape
+    return made[2:] == given[1:] and made[:1] != given[:1] and math.prod(made[:2]) == given[0]
+
+
+def rows_in_groups(node: Node) -> Node | None:
+    """Return the node whose rows are groups of rows of another one; None where there is none."""
+    if not isinstance(node.op, Reshape):
+        return None
+    given, made = node.inputs[0].spec.shape, node.op.shape
+    is_so = given[2:] == made[1:] and given[:1] != made[:1] and math.prod(given[:2]) == made[0]
+    return node.inputs[0] if is_so else None
 
 
 def is_aligned(given: Node, node: Node) -> bool:
@@ -111,7 +131,8 @@ class Demand:
 
     def is_fed(self, node: Node) -> bool:
         """Return whether a row-shaped node is a feed: read, or computed as a whole before."""
-        return isinstance(node.op, Read) or not self._natural[node.key]
+        read = isinstance(node.op, Read) or is_read_in_groups(node)
+        return read or not self._natural[node.key]
 
     def _mark(self, rows: set[str], wholes: set[str]) -> None:
         for node in reversed(self._order):
@@ -124,13 +145,17 @@ class Demand:
                 for given in node.inputs:
                     (rows if self.by_row(given, node) else wholes).add(given.key)
             if key in wholes and not self._is_kept(node):
-                over_rows = isinstance(node.op, Reduce | Model)
                 for given in node.inputs:
-                    by_rows = over_rows and self._natural[given.key]
-                    (rows if by_rows else wholes).add(given.key)
+                    (rows if self.goes_over(given, node) else wholes).add(given.key)
         self.by_rows = {n.key: n for n in self._order if n.key in rows}
         self.whole = {n.key: n for n in self._order if n.key in wholes}
         self.kept = {k: n for k, n in self.whole.items() if self._is_kept(n)}
+
+    def goes_over(self, given: Node, node: Node) -> bool:
+        """Return whether a node that is there as a whole needs a pass over the rows of an input."""
+        if isinstance(node.op, Gather):
+            return any(given is i for i in node.inputs[: node.op.rows])
+        return isinstance(node.op, Reduce | Model) and self._natural[given.key]
 
     def _is_kept(self, node: Node) -> bool:
         """Return whether a node that is wanted as a whole is computed by rows nevertheless."""
@@ -146,7 +171,7 @@ class Demand:
             if key in self.whole:
                 self.ready[key] = self._ready(node)
             if key in self.by_rows and self.is_fed(node):
-                self.level[key] = 0 if isinstance(node.op, Read) else self.ready[key]
+                self.level[key] = 0 if self._natural[key] else self.ready[key]
 
     def _after(self, node: Node) -> int:
         levels = [
@@ -157,9 +182,22 @@ class Demand:
     def _ready(self, node: Node) -> int:
         if self._is_kept(node):
             return self.level[node.key] + 1
+        if isinstance(node.op, Gather):
+            return self.gathered_at(node) + 1
         if isinstance(node.op, Reduce | Model) and self._natural[node.inputs[0].key]:
             return self.level[node.inputs[0].key] + 1
         return max([0, *(self.ready[i.key] for i in node.inputs)])
+
+    def gathered_at(self, node: Node) -> int:
+        """Return the first pass in which rows can be gathered."""
+        over = (self.goes_over(i, node) for i in node.inputs)
+        pairs = zip(node.inputs, over, strict=True)
+        return max(self.level[i.key] if rows else self.ready[i.key] for i, rows in pairs)
+
+    @property
+    def gathered(self) -> list[Node]:
+        """The nodes whose rows are gathered."""
+        return [node for node in self.whole.values() if isinstance(node.op, Gather)]
 
     @cached_property
     def used(self) -> frozenset[str]:
@@ -172,6 +210,8 @@ class Demand:
             if not self.by_row(i, node)
         }
         used |= {k for k, n in self.by_rows.items() if self.is_fed(n)}
+        for node in self.gathered:
+            used.update(i.key for i in node.inputs if not self.goes_over(i, node))
         for node in reversed(self.whole.values()):
             if node.key in used:
                 used.update(i.key for i in node.inputs)

@@ -56,7 +56,13 @@ def evaluate(node: Node, known: Mapping[str, Array]) -> Array:
         for n in nodes:
             if n.key in wanted and n.key not in found:
                 found[n.key] = COMPUTED[type(n.op)](n, [found.get(i.key) for i in n.inputs])
-    return np.asarray(found[node.key], node.spec.dtype)
+    return _own(np.asarray(found[node.key], node.spec.dtype))
+
+
+def _own(x: Array) -> Array:
+    """Return an array without the much larger one that it is a view of."""
+    base = x.base
+    return x.copy() if isinstance(base, np.ndarray) and base.nbytes > x.nbytes else x
 
 
 def read_whole(source: Source) -> Array:

@@ -96,15 +96,73 @@ class ExpressionStep:
         Path of the dataset that keeps the result; None where it is only returned.
     text : str
         The expression, for people and for the record.
+    name : str
+        What the user calls it; may be empty.
+    names : mapping of str to str
+        What the text calls arrays, by the keys of their nodes.
+    wanted : bool
+        Whether it is a result; else only later steps see its rows.
     """
 
     node: Node
     save: str | None
     text: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    wanted: bool = True
+
+    @property
+    def called(self) -> str:
+        """Its name, or the expression where it has none."""
+        return self.name or self.text
 
 
-Step = MapStep | ReduceStep | FitStep | ExpressionStep
+@dataclass(frozen=True)
+class MapCall:
+    """A map of several inputs or results, which are steps of their own.
+
+    Parameters
+    ----------
+    operation : Map
+    params : mapping
+        Bound: every parameter has its value.
+    sources : tuple of Source
+        The inputs; none where it takes the rows that the steps before it gave.
+    given : mapping
+        The parameters that the user gave, for the record.
+    """
+
+    operation: Map
+    params: Mapping[str, Any]
+    sources: tuple[Source, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ResultStep:
+    """A step that is one result of a call.
+
+    Parameters
+    ----------
+    call : MapCall
+        The same one for all of its results.
+    result : int
+    save : str or None
+        Path of the dataset that keeps the result; None where it is only returned.
+    """
+
+    call: MapCall
+    result: int
+    save: str | None
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """The parameters that the user gave, for the record."""
+        return self.call.given
+
+
+Step = MapStep | ReduceStep | FitStep | ExpressionStep | ResultStep
 
 
 @dataclass(frozen=True)
@@ -139,6 +197,11 @@ class Job:
         source = self.source
         return source.packing if self.decode_cf and isinstance(source, DatasetSource) else None
 
+    def expression(self, number: int) -> ExpressionStep | None:
+        """Return the expression that a step goes on from, or is; None where there is none."""
+        steps = reversed(self.steps[: number + 1])
+        return next((step for step in steps if isinstance(step, ExpressionStep)), None)
+
     @property
     def fitted(self) -> tuple[str, ...]:
         """The paths of the datasets that a fit puts into the output."""
@@ -166,6 +229,8 @@ def operations_of(step: Step) -> list[tuple[Operation | Iterative, Mapping[str, 
         return []
     if isinstance(step, ReduceStep):
         return list(step.operations)
+    if isinstance(step, ResultStep):
+        return [(step.call.operation, step.call.params)]
     return [(step.operation, step.params)]
 
 
@@ -187,6 +252,18 @@ def transform(operation: Operation, given: Mapping[str, Any], save: str | None) 
         raise InputError(f"{operation.name} is a {kind}, expected a map, stencil or scan")
     params = bind(operation.name, operation.parameters, given)
     return MapStep(operation, params, save, {name: params[name] for name in given})
+
+
+def calling(
+    operation: Map,
+    given: Mapping[str, Any],
+    sources: tuple[Source, ...],
+    saves: Sequence[str | None],
+) -> tuple[ResultStep, ...]:
+    """Return the steps of the results of a map, each with its place."""
+    params = bind(operation.name, operation.parameters, given)
+    call = MapCall(operation, params, sources, {name: params[name] for name in given})
+    return tuple(ResultStep(call, result, save) for result, save in enumerate(saves))
 
 
 def fitting(operation: Iterative, given: Mapping[str, Any], save: str | None) -> FitStep:

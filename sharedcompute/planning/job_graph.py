@@ -8,18 +8,29 @@ from typing import Any
 
 from sharedcompute.errors import InputError
 from sharedcompute.graph import build
-from sharedcompute.graph.node import Node, Read, Rowwise, ordered, unified
+from sharedcompute.graph.node import Gather, Node, Read, Rowwise, ordered, unified
+from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.rehearsal import read_box
-from sharedcompute.operations.declarations import Operation
+from sharedcompute.operations.declarations import Map, Operation, Scan
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
 from sharedcompute.operations.reductions.reduction import Reduction, normal_axes
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.fit import FitPart
-from sharedcompute.planning.job import ExpressionStep, FitStep, Job, MapStep, ReduceStep, Step
+from sharedcompute.planning.job import (
+    ExpressionStep,
+    FitStep,
+    Job,
+    MapStep,
+    ReduceStep,
+    ResultStep,
+    Step,
+)
+from sharedcompute.planning.planned import Expression
+from sharedcompute.planning.trial import tried
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,8 @@ class JobGraph:
         self.fit: FitPart | None = None
         self.fitted: Node | None = None
         self._scanned = ""
-        self._rows = None if job.source is None else self._begin(job)
+        self._called: dict[int, tuple[Node, ...]] = {}
+        self._rows = None if job.source is None else self._begin(job.source)
         for number, step in enumerate(job.steps):
             self._add(number, step)
         self._unify()
@@ -71,14 +83,9 @@ class JobGraph:
         assert self._rows is not None
         return self._rows
 
-    def _begin(self, job: Job) -> Node:
-        """Return the rows of the source, as numbers that kernels work with."""
-        assert job.source is not None
-        rows = build.widened(build.read(job.source))
-        if job.decode_cf and isinstance(job.source, DatasetSource):
-            stage = unpack_stage(job.source, rows.spec.dtype)
-            rows = rows if stage is None else build.staged(stage, rows)
-        return rows
+    def _begin(self, source: Source) -> Node:
+        """Return the rows of a source, as numbers that kernels work with."""
+        return rows_of(source, self._job.decode_cf)
 
     def _add(self, number: int, step: Step) -> None:
         """Add a step."""
@@ -90,12 +97,17 @@ class JobGraph:
             case ReduceStep():
                 self._add_reductions(number, step)
             case ExpressionStep():
-                self._rows = step.node
-                self.wanted.append(Wanted(number, step.node))
+                self._rows = build.widened(step.node)
+                if step.wanted:
+                    self.wanted.append(Wanted(number, step.node))
             case MapStep():
                 self._add_rows(number, step)
+            case ResultStep():
+                self._rows = self._result(step)
+                self.wanted.append(Wanted(number, self._rows))
 
     def _add_reductions(self, number: int, step: ReduceStep) -> None:
+        _check_counted(self.rows)
         spec = self.rows.spec
         axes = normal_axes(step.axis, len(spec.shape))
         for operation, params in step.operations:
@@ -106,7 +118,13 @@ class JobGraph:
     def _add_rows(self, number: int, step: MapStep) -> None:
         op = step.operation
         before = self.rows
-        self._rows = build.apply(op, self._loaded(op, step.params), before)
+        made = self._applied(op, step.params, before)
+        if len(made) > 1:
+            raise InputError(
+                f"{op.name} has {len(made)} outputs, expected one for a step of a job: give "
+                "sharedcompute.map a place for each"
+            )
+        self._rows = made[0]
         if self._scanned and _reaches(self.rows, before):
             raise InputError(
                 f"{op.name} needs neighbouring rows and cannot follow {self._scanned} in one job: "
@@ -115,9 +133,29 @@ class JobGraph:
         self._scanned = op.name if op.kind == "scan" else self._scanned
         self.wanted.append(Wanted(number, self.rows))
 
+    def _result(self, step: ResultStep) -> Node:
+        """Return one result of a call, whose others are steps as well."""
+        call = step.call
+        if id(call) not in self._called:
+            inputs = tuple(map(self._begin, call.sources)) or (self.rows,)
+            self._called[id(call)] = self._applied(call.operation, call.params, *inputs)
+        return self._called[id(call)][step.result]
+
+    def _applied(
+        self, op: Map | Scan, params: Mapping[str, Any], *inputs: Node
+    ) -> tuple[Node, ...]:
+        """Return the results of an operation on rows."""
+        for given in inputs:
+            _check_counted(given)
+        loaded = self._loaded(op, params)
+        if isinstance(op, Map):
+            op = tried(op, loaded, inputs)
+        return build.applied(op, loaded, *inputs)
+
     def _add_fit(self, number: int, step: FitStep) -> None:
         """Iterate over the rows here; what the fit gives for each row is one more stage."""
         op = step.operation
+        _check_counted(self.rows)
         algorithm = op.algorithm(self._loaded(op, step.params), self.rows.spec)
         self.fit, self.fitted = FitPart(op, algorithm), self.rows
         if self.fit.rows is not None:
@@ -148,6 +186,26 @@ class JobGraph:
         self.given.append(source)
         rows = read_box(source, (0,) * source.ndim, source.shape)
         return unpacked(source, rows) if decode_cf else rows
+
+
+def _check_counted(node: Node) -> None:
+    """Refuse rows whose number is not known before they are there."""
+    if isinstance(node.op, Gather):
+        raise InputError(
+            f"{node.op.stage.label} gives a variable number of rows: expected it as the last step; "
+            "go on in a second job"
+        )
+
+
+def rows_of(source: Source, decode_cf: bool) -> Node:
+    """Return the rows of a source, as numbers that kernels work with."""
+    if isinstance(source, Expression):
+        return build.widened(source.node)
+    rows = build.widened(build.read(source))
+    if decode_cf and isinstance(source, DatasetSource):
+        stage = unpack_stage(source, rows.spec.dtype)
+        rows = rows if stage is None else build.staged(stage, rows)
+    return rows
 
 
 def _reaches(rows: Node, before: Node) -> bool:

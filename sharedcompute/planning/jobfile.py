@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
 from sharedcompute.errors import InputError
+from sharedcompute.expressions import checked_input, names_in, outputs_in
 from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.operations.catalogue import expect, find_any, load
 from sharedcompute.operations.declarations import Operation, Reduce
@@ -18,11 +19,29 @@ from sharedcompute.options.groups import NAMES
 from sharedcompute.planning.job import Axis, Step, fitting, summary, transform
 from sharedcompute.validation.names import suggestion
 
-FILE_KEYS = ("input", "output", "steps", *NAMES)
-STEP_KEYS = ("op", "op-from", "save", "axis", "keepdims", "params")
+FILE_KEYS = ("input", "inputs", "output", "steps", *NAMES)
+STEP_KEYS = ("op", "op-from", "expr", "save", "axis", "keepdims", "params")
 
 Table = Mapping[str, object]
 """A table of TOML: texts, numbers, lists and tables by key."""
+
+
+@dataclass(frozen=True)
+class TextStep:
+    """A step that goes on with an expression, as it is written.
+
+    Parameters
+    ----------
+    text : str
+    save : str or None
+        Path of the dataset; of several expressions that of the group for them.
+    where : str
+        The file and the number of the step, for errors.
+    """
+
+    text: str
+    save: str | None
+    where: str
 
 
 @dataclass(frozen=True)
@@ -31,21 +50,25 @@ class JobFile:
 
     Parameters
     ----------
-    input : Address
+    input : Address or None
+        None where the first step is an expression.
     output : Address or None
         The file; each step's ``save`` is a path in it.
-    steps : tuple of Step
+    steps : tuple of Step or TextStep
     settings : mapping
         Options.
     scripts : tuple of str
         The file itself, and those of operations of one's own.
+    inputs : mapping of str to Address
+        What the names in expressions stand for.
     """
 
-    input: Address
+    input: Address | None
     output: Address | None
-    steps: tuple[Step, ...]
+    steps: tuple[Step | TextStep, ...]
     settings: Mapping[str, object]
     scripts: tuple[str, ...]
+    inputs: Mapping[str, Address] = field(default_factory=dict)
 
 
 def read_job(path: Path, output: Address | None = None) -> JobFile:
@@ -78,13 +101,48 @@ def read_job(path: Path, output: Address | None = None) -> JobFile:
     steps = tuple(_step(path, i, s, output) for i, s in enumerate(listed, start=1))
     if output is not None and all(step.save is None for step in steps):
         raise InputError(f'{path}: expected save = "/NAME" in a step for {output}, got none')
+    inputs = _inputs(path, table, steps)
+    begins = isinstance(steps[0], TextStep)
+    if begins and "input" in table:
+        raise InputError(
+            f"{path}: expected [inputs] alone where the first step is an expr, got input too: "
+            "leave it out"
+        )
     return JobFile(
-        _address(path, table, "input"),
+        None if begins else _address(path, table, "input"),
         output,
         steps,
         {name: table[name] for name in NAMES if name in table},
         (str(path), *(file for step in listed for file in _own_files(path, step))),
+        inputs,
     )
+
+
+def _inputs(path: Path, table: Table, steps: Iterable[Step | TextStep]) -> dict[str, Address]:
+    """Return the inputs of expressions by their names."""
+    given = table.get("inputs", {})
+    if not isinstance(given, dict):
+        raise InputError(f'{path}: expected [inputs] with NAME = "FILE::PATH", got {given!r}')
+    texts = [step for step in steps if isinstance(step, TextStep)]
+    used = {name for step in texts for name in _names(step)}
+    used -= {name for step in texts for name in outputs_in(step.text)}
+    found = {}
+    for name in given:
+        try:
+            found[checked_input(name)] = _address(path, given, name)
+        except InputError as problem:
+            raise InputError(f"{path}: inputs: {problem.text}") from None
+        # A name that is used and not given is refused, with its place, before one that is not used.
+        if name not in used and used <= {*given}:
+            raise InputError(f"{path}: no expr uses the input {name!r}: leave it out")
+    return found
+
+
+def _names(step: TextStep) -> tuple[str, ...]:
+    try:
+        return names_in(step.text)
+    except InputError as problem:
+        raise InputError(f"{step.where}: {problem.text}") from None
 
 
 def _check_keys(path: Path, where: str, table: Iterable[str], known: tuple[str, ...]) -> None:
@@ -147,11 +205,23 @@ def _relative(path: Path, ops: list[Operation | Iterative], params: Table) -> di
     }
 
 
-def _step(path: Path, number: int, table: object, output: Address | None) -> Step:
+def _text_step(path: Path, where: str, table: Table, output: Address | None) -> TextStep:
+    for key in table:
+        if key not in ("expr", "save"):
+            raise InputError(f"{path}: {key} does not go with expr{where}: write it in the text")
+    text = table["expr"]
+    if not isinstance(text, str):
+        raise InputError(f'{path}: expected expr = "sqrt(u**2 + v**2)"{where}, got {text!r}')
+    return TextStep(text, _save(path, where, table, output), f"{path}{where}")
+
+
+def _step(path: Path, number: int, table: object, output: Address | None) -> Step | TextStep:
     where = f" in step {number}"
     if not isinstance(table, dict):
         raise InputError(f"{path}: expected a table{where}, got {table!r}")
     _check_keys(path, where, table, STEP_KEYS)
+    if "expr" in table:
+        return _text_step(path, where, table, output)
     found, params = _operations(path, where, table), table.get("params", {})
     if not isinstance(params, dict):
         raise InputError(f"{path}: expected params = {{ name = value }}{where}, got {params!r}")

@@ -18,6 +18,7 @@ from sharedcompute.operations.reductions.reduction import Reduction
 from sharedcompute.operations.reductions.tally import Tally, tallies
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.operations.stages import Stage, is_ours
+from sharedcompute.planning.grouped import Grouped
 from sharedcompute.planning.planned import Computed, Held, PlannedSink, ToMemory
 from sharedcompute.rows import Blocks
 
@@ -81,6 +82,8 @@ class Store:
         Of the node whose value it is, where later passes read it.
     name : str
         Of a reduction among those of its step; else empty.
+    group : int
+        Rows of the sink for each row of the value: they are groups of rows.
     """
 
     value: int
@@ -88,6 +91,7 @@ class Store:
     step: int | None = None
     key: str = ""
     name: str = ""
+    group: int = 1
 
     @property
     def target(self) -> Sink:
@@ -114,6 +118,22 @@ class ReductionOutput:
     reduction: Reduction
     key: str
     exact: bool = False
+
+
+@dataclass(frozen=True)
+class GatherOutput:
+    """Any number of rows that a kernel returns for rows: they are put together in order.
+
+    Parameters
+    ----------
+    step : Step
+        Its results are no values of the pass.
+    keys : tuple of str
+        Of the nodes that are its results; empty for one that nobody wants.
+    """
+
+    step: Step
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -153,6 +173,7 @@ class Pass:
         For people.
     section : str
         Of the journal, which notes the blocks that are done.
+    gathers : tuple of GatherOutput
     """
 
     feeds: tuple[Source, ...]
@@ -163,6 +184,7 @@ class Pass:
     strip: int
     purpose: str
     section: str = ""
+    gathers: tuple[GatherOutput, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what travels: all that follows from it is found again."""
@@ -187,9 +209,10 @@ class Pass:
     def lasts(self) -> bool:
         """Whether a block is done for good: what is held until all rows are there is not.
 
-        Nor is what a pass keeps in memory for later ones.
+        Nor is what a pass keeps in memory for later ones, or gathers there.
         """
-        return not any(isinstance(store.sink, Held | ToMemory) for store in self.stores)
+        held = any(isinstance(store.sink, Held | ToMemory) for store in self.stores)
+        return not held and not self.gathers
 
     @cached_property
     def specs(self) -> tuple[ArraySpec, ...]:
@@ -201,6 +224,19 @@ class Pass:
         """Return shape and dtype of a value."""
         return self.specs[value]
 
+    def stored(self, store: Store) -> ArraySpec:
+        """Return shape and dtype of what a store keeps."""
+        spec = self.specs[store.value]
+        if store.group == 1:
+            return spec
+        groups, size, *row = spec.shape
+        return ArraySpec((groups * size, *row), spec.dtype)
+
+    @property
+    def unit(self) -> int:
+        """Rows of the input for each row of the pass: more than one where they are groups."""
+        return max((feed.size for feed in self.feeds if isinstance(feed, Grouped)), default=1)
+
     @cached_property
     def made_by(self) -> Mapping[int, Step]:
         """The step that gives each value which is not a feed."""
@@ -210,10 +246,16 @@ class Pass:
     def halos(self) -> tuple[int, ...]:
         """Rows of each value that are needed on each side of a strip: the most of its users."""
         halos = [0] * len(self.specs)
-        for step in reversed(self.steps):
-            around = max(halos[step.result : step.result + len(step.specs)])
+        for step in (gather.step for gather in self.gathers):
             for value in step.inputs:
-                halos[value] = max(halos[value], around + step.stage.halo)
+                halos[value] = max(halos[value], step.stage.halo)
+        for step in reversed(self.steps):
+            made = slice(step.result, step.result + len(step.specs))
+            around = max(halos[made])
+            # One call gives the same rows of all its results.
+            halos[made] = [around] * len(step.specs)
+            for value in step.inputs:
+                halos[value] = max(halos[value], around + step.stage.reach)
         return tuple(halos)
 
     @cached_property
@@ -233,7 +275,7 @@ class Pass:
         the process where two threads enter them (its workqueue layer).
         """
         partials = (tally.partial.kernel for _, tally in self.tallies)
-        return all(map(is_ours, (*(step.stage.kernel for step in self.steps), *partials)))
+        return all(map(is_ours, (*(step.stage.kernel for step in self.calls), *partials)))
 
     def threads(self, each: int) -> int:
         """Return how many blocks a process runs at a time that has so many threads."""
@@ -246,9 +288,14 @@ class Pass:
     @property
     def wanted(self) -> tuple[str, ...]:
         """The keys of what its kernels and feeds take of earlier phases."""
-        operands = (o.key for step in self.steps for o in step.operands if o.key)
+        operands = (o.key for step in self.calls for o in step.operands if o.key)
         feeds = (feed.key for feed in self.feeds if isinstance(feed, Computed))
         return tuple(dict.fromkeys((*operands, *feeds)))
+
+    @property
+    def calls(self) -> tuple[Step, ...]:
+        """The steps, and those that gather rows."""
+        return (*self.steps, *(gather.step for gather in self.gathers))
 
     def bind(self, values: Values) -> Pass:
         """Put what earlier phases have computed in its place."""
@@ -256,5 +303,9 @@ class Pass:
         def bound(operand: Operand) -> Operand:
             return replace(operand, value=values[operand.key], key="") if operand.key else operand
 
-        steps = tuple(replace(s, operands=tuple(map(bound, s.operands))) for s in self.steps)
-        return replace(self, steps=steps)
+        def with_values(step: Step) -> Step:
+            return replace(step, operands=tuple(map(bound, step.operands)))
+
+        steps = tuple(map(with_values, self.steps))
+        gathers = tuple(replace(g, step=with_values(g.step)) for g in self.gathers)
+        return replace(self, steps=steps, gathers=gathers)

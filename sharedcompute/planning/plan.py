@@ -15,6 +15,7 @@ from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.budget.loading import Load
 from sharedcompute.planning.budget.projection import Projection
 from sharedcompute.planning.fit import FitPart, Iterate
+from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.job import Job
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.phases import Copy, CountedPhase, Decode, Phase, ReadBack
@@ -97,8 +98,10 @@ class Plan:
 
         What a fit iterates over is the last one, if no pass follows it.
         """
-        decodes = [n for n, phase in enumerate(self.phases) if isinstance(phase, Decode)]
-        first = self.phases[: decodes[1]] if len(decodes) > 1 else self.phases
+        decodes = [isinstance(phase, Decode) for phase in self.phases]
+        # Where a stripe begins: several sources are decoded one after the other.
+        begins = [n for n, here in enumerate(decodes) if here and not (n and decodes[n - 1])]
+        first = self.phases[: begins[1]] if len(begins) > 1 else self.phases
         found = [phase for phase in first if isinstance(phase, Pass)]
         iterated = [phase.work for phase in first[-1:] if isinstance(phase, Iterate)]
         return (*found, *iterated)
@@ -128,7 +131,7 @@ class Plan:
     def sources(self) -> tuple[DatasetSource, ...]:
         """The datasets whose rows are read by workers."""
         if isinstance(self.task, Job):
-            feeds = (feed for work in self.passes for feed in work.feeds)
+            feeds = (plain(feed) for work in self.passes for feed in work.feeds)
             found = (f.source if isinstance(f, Decoded) else f for f in feeds)
             return tuple({id(f): f for f in found if isinstance(f, DatasetSource)}.values())
         return tuple(phase.recoding.source for phase in self.copies)

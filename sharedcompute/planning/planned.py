@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from sharedcompute.graph.node import Node
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.specs import ArraySpec, DType
@@ -91,6 +92,35 @@ class Computed:
     def open(self) -> NoReturn:
         """Refuse: nothing is computed yet."""
         raise AssertionError("computed when the plan is run")
+
+
+@dataclass(frozen=True)
+class Expression:
+    """The rows of an expression as what a job begins with: they are computed as it runs."""
+
+    node: Node
+
+    row_alignment: int = 1
+    read_path: str = "expression"
+    reason: str = "computed from what it reads"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the result."""
+        return self.node.spec.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Of the result."""
+        return self.node.spec.dtype
+
+    def scratch_nbytes(self, rows: int) -> int:
+        """Return 0: a pass counts its values itself."""
+        return 0 * rows
+
+    def open(self) -> NoReturn:
+        """Refuse: passes open what it reads."""
+        raise AssertionError("an expression is lowered to a pass")
 
 
 @dataclass(frozen=True)

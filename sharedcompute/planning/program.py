@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from sharedcompute.graph.node import (
     Elementwise,
+    Gather,
     Join,
     Node,
     Permute,
@@ -23,9 +24,10 @@ from sharedcompute.graph.ports import Source
 from sharedcompute.operations.reductions.rows import row_reduction
 from sharedcompute.operations.specs import Array
 from sharedcompute.operations.stages import Argument, Stage
-from sharedcompute.planning.demand import Demand
+from sharedcompute.planning.demand import Demand, is_read_in_groups
 from sharedcompute.planning.fusing import fuse, inner_nodes
-from sharedcompute.planning.passes import Operand, Step
+from sharedcompute.planning.grouped import Grouped
+from sharedcompute.planning.passes import GatherOutput, Operand, Step
 from sharedcompute.planning.planned import Computed
 
 
@@ -53,15 +55,30 @@ def program(targets: Sequence[Node], demand: Demand) -> Program:
     for node in nodes:
         if demand.is_fed(node):
             made.values[node.key] = len(made.feeds)
-            made.feeds.append(_feed(node))
+            made.feeds.append(feed_of(node))
     inner = inner_nodes(nodes, {node.key for node in targets}, demand)
     count = len(made.feeds)
+    calls: dict[str, int] = {}
     for node in nodes:
         if not demand.is_fed(node) and node.key not in inner:
-            made.values[node.key] = count
-            made.steps.append(_step(node, made.values, inner, demand))
-            count += 1
+            call = _call_key(node)
+            if call not in calls:
+                calls[call] = count
+                step = _step(node, count, made.values, inner, demand)
+                made.steps.append(step)
+                count += len(step.specs)
+            made.values[node.key] = calls[call] + (
+                node.op.result if isinstance(node.op, Rowwise) else 0
+            )
     return made
+
+
+def _call_key(node: Node) -> str:
+    """Return the key of the kernel call that gives the rows of a node: of its first result."""
+    if not isinstance(node.op, Rowwise) or not node.op.result:
+        return node.key
+    first = node.op.stage.results(node.inputs[0].spec)[0]
+    return Node(replace(node.op, result=0), node.inputs, first).key
 
 
 def _needed(targets: Sequence[Node], demand: Demand) -> list[Node]:
@@ -73,11 +90,18 @@ def _needed(targets: Sequence[Node], demand: Demand) -> list[Node]:
     return [node for node in demand.by_rows.values() if node.key in wanted]
 
 
-def _feed(node: Node) -> Source:
-    return node.op.source if isinstance(node.op, Read) else Computed(node.key, node.spec)
+def feed_of(node: Node) -> Source:
+    """Return the source of a node that is read, or computed as a whole before."""
+    if isinstance(node.op, Read):
+        return node.op.source
+    if is_read_in_groups(node):
+        inner = node.inputs[0].op
+        assert isinstance(inner, Read)
+        return Grouped(inner.source, node.spec.shape[1])
+    return Computed(node.key, node.spec)
 
 
-def _step(node: Node, values: dict[str, int], inner: set[str], demand: Demand) -> Step:
+def _step(node: Node, result: int, values: dict[str, int], inner: set[str], demand: Demand) -> Step:
     if isinstance(node.op, Elementwise):
         fused = fuse(node, inner, demand)
         stage, rows, whole = fused.stage, fused.rows, fused.whole
@@ -86,7 +110,27 @@ def _step(node: Node, values: dict[str, int], inner: set[str], demand: Demand) -
         whole = tuple(i for i in node.inputs if not demand.by_row(i, node))
     operands = tuple(_operand(argument, whole) for argument in stage.args)
     inputs = tuple(values[n.key] for n in rows)
-    return Step(replace(stage, args=()), inputs, operands, values[node.key], (node.spec,))
+    specs = (node.spec,) if not stage.more else stage.results(node.inputs[0].spec)
+    return Step(replace(stage, args=()), inputs, operands, result, specs)
+
+
+def gathers(nodes: Sequence[Node], values: Mapping[str, int]) -> tuple[GatherOutput, ...]:
+    """Return the kernel calls that gather rows, one for all results of each."""
+    found: dict[str, GatherOutput] = {}
+    for node in nodes:
+        op = node.op
+        assert isinstance(op, Gather)
+        specs = op.stage.results(node.inputs[0].spec)
+        first = Node(replace(op, result=0), node.inputs, specs[0]).key
+        if first not in found:
+            operands = tuple(_operand(a, node.inputs[op.rows :]) for a in op.stage.args)
+            inputs = tuple(values[i.key] for i in node.inputs[: op.rows])
+            step = Step(replace(op.stage, args=()), inputs, operands, -1, specs)
+            found[first] = GatherOutput(step, ("",) * len(specs))
+        keys = list(found[first].keys)
+        keys[op.result] = node.key
+        found[first] = replace(found[first], keys=tuple(keys))
+    return tuple(found.values())
 
 
 def _operand(argument: object, whole: Sequence[Node]) -> Operand:

@@ -87,7 +87,7 @@ def _boxes(work: DrawnPass, drawn: DrawnPlan) -> Iterator[Box]:
         around = f", halo {value.halo} rows" if value.halo else ""
         lines = (f"{value.name} = {value.text}", f"{_what(value)}{around}")
         yield Box("step", value.name, lines, value.inputs, columns[value.name])
-    for value in work.reduced:
+    for value in (*work.reduced, *work.gathered):
         lines = (f"{value.name} = {value.text}", _what(value))
         yield Box("reduce", value.name, lines, value.inputs, column(value.inputs))
     for store, value in work.kept:

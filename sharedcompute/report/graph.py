@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sharedcompute.graph.node import Reduce
+from sharedcompute.graph.node import Gather, Reduce
 from sharedcompute.graph.ports import Source
 from sharedcompute.graph.text import inputs_of, text
 from sharedcompute.operations.specs import ArraySpec
+from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.passes import Pass, Step, Store
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.planned import Computed, Decoded
@@ -45,13 +46,14 @@ class Value:
 
 @dataclass(frozen=True)
 class DrawnPass:
-    """A pass: what it reads, computes, keeps and reduces."""
+    """A pass: what it reads, computes, keeps, reduces and gathers."""
 
     purpose: str
     feeds: tuple[Value, ...]
     steps: tuple[Value, ...]
     kept: tuple[tuple[Store, Value], ...]
     reduced: tuple[Value, ...]
+    gathered: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class _Names:
         after = tuple(
             Value("", "", text(small.node, self._nodes), small.node.spec)
             for small in self._plan.smalls
-            if not isinstance(small.node.op, Reduce)
+            if not isinstance(small.node.op, Reduce | Gather)
         )
         return DrawnPlan(tuple(self._inputs), passes, after, self._branches)
 
@@ -116,12 +118,17 @@ class _Names:
         for step in work.steps:
             values += self._results(step, values)
         reduced = tuple(self._reduced(o.key, values[o.value]) for o in work.reductions)
-        kept = tuple((store, values[store.value]) for store in work.stores)
-        return DrawnPass(work.purpose, feeds, tuple(values[len(feeds) :]), kept, reduced)
+        kept = tuple(
+            (store, replace(values[store.value], spec=work.stored(store))) for store in work.stores
+        )
+        gathered = tuple(v for g in work.gathers for v in self._results(g.step, values))
+        steps = tuple(values[len(feeds) :])
+        return DrawnPass(work.purpose, feeds, steps, kept, reduced, gathered)
 
     def _feed(self, feed: Source) -> str:
         if isinstance(feed, Computed):
             return text(self._plan.whole[feed.key], self._nodes)
+        feed = plain(feed)
         return self._sources[id(feed.source if isinstance(feed, Decoded) else feed)]
 
     def _results(self, step: Step, values: Sequence[Value]) -> list[Value]:

@@ -55,8 +55,9 @@ def _job(plan: Plan) -> Iterator[tuple[str, str]]:
         yield from (("", line) for line in (_named(work) if drawn.branches else _plain(work)))
     for small in drawn.after:
         yield "then", f"{small.text} -> {_spec(small.spec)}"
-    blocks, strip = plan.blocks, plan.passes[-1].strip
-    yield "blocks", f"{len(blocks)} of {blocks.rows} rows, in strips of {strip}"
+    blocks, last = plan.blocks, plan.passes[-1]
+    strips = f"in strips of {last.strip * last.unit}"
+    yield "blocks", f"{len(blocks)} of {blocks.rows * last.unit} rows, {strips}"
 
 
 def _named(work: DrawnPass) -> Iterator[str]:
@@ -67,6 +68,8 @@ def _named(work: DrawnPass) -> Iterator[str]:
         yield f"keep {value.name} {kept(store, value.spec)}"
     for value in work.reduced:
         yield f"{value.name} = {value.text} -> {_spec(value.spec)}"
+    for value in work.gathered:
+        yield f"{value.name} = {value.text} -> {_any_rows(value)}"
 
 
 def _plain(work: DrawnPass) -> Iterator[str]:
@@ -77,10 +80,16 @@ def _plain(work: DrawnPass) -> Iterator[str]:
         yield f"keep {kept(store, value.spec).removeprefix('as ')}"
     for value in work.reduced:
         yield f"reduce {value.label}"
+    for value in work.gathered:
+        yield f"{value.label} -> {_any_rows(value)}"
 
 
 def _around(value: Value) -> str:
     return f", halo {value.halo} rows, mode {value.mode}" if value.halo else ""
+
+
+def _any_rows(value: Value) -> str:
+    return f"any number of rows of {shape(value.spec.shape[1:])} {value.spec.dtype}"
 
 
 def _spec(spec: ArraySpec) -> str:

@@ -55,6 +55,7 @@ def check_written(
     args: tuple[object, ...],
     halo: int,
     name: str,
+    meant: str = "its second argument",
 ) -> None:
     """Refuse a kernel that has not written all elements of `out`.
 
@@ -67,6 +68,8 @@ def check_written(
         `x` has `halo` rows more on each side. `out` was 0 before the call.
     name : str
         The name of the kernel, for the error.
+    meant : str
+        What the kernel calls `out`, for the error.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def check_written(
         what = _left_alone(kernel, x[first : first + len(rows) + 2 * halo], rows, args, first)
         if what is not None:
             raise InputError(
-                f"{name} {what}: expected a function that writes all of its second argument in "
+                f"{name} {what}: expected a function that writes all of {meant} in "
                 "place, as out[...] = x * 2 does and out = x * 2 does not"
             )
 

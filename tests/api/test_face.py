@@ -29,7 +29,10 @@ ROOT = Path(__file__).parent.parent.parent
 OPEN = ("map", "scan", "reduce", "stats", "fit", "solve", "plan")
 """These have parameters of operations beside their own."""
 FACE: dict[str, Callable[..., Any]] = {
-    **{name: getattr(sc, name) for name in (*OPEN, "run", "repack", "open", "lazy", "compute", "store", "Team")},
+    **{
+        name: getattr(sc, name)
+        for name in (*OPEN, "run", "repack", "open", "lazy", "compute", "store", "Team")
+    },
     "Team.map": sc.Team.map,
     "Team.run": sc.Team.run,
     "Team.reduce": sc.Team.reduce,

@@ -27,7 +27,7 @@ def field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> xr.Dataset:
 @pytest.mark.parametrize("text", ["-1", "1", "0,2", "1,2", "rows"])
 def test_axes_that_stay_keep_their_labels_in_files(text: str, field: xr.Dataset, cli: Cli) -> None:
     said = cli("reduce", "mean", "in.nc::/t", "out.nc", "--axis", text)
-    assert said.code == 0, said.stderr
+    assert said.code == 0, said.err
     axes = [0] if text == "rows" else [int(axis) for axis in text.split(",")]
     want = field["t"].mean([field["t"].dims[axis] for axis in axes])
     with xr.open_dataset("out.nc", engine="h5netcdf") as made:
@@ -38,7 +38,7 @@ def test_axes_that_stay_keep_their_labels_in_files(text: str, field: xr.Dataset,
 
 def test_axes_that_are_kept_with_length_one(field: xr.Dataset, cli: Cli) -> None:
     said = cli("reduce", "mean,std", "in.nc::/t", "out.nc::/r", "--axis", "-1", "--keepdims")
-    assert said.code == 0, said.stderr
+    assert said.code == 0, said.err
     with h5py.File("out.nc") as made:
         assert made["r/mean"].shape == made["r/std"].shape == (40, 4, 1)
         np.testing.assert_allclose(made["r/std"], X.std(axis=-1, keepdims=True), 1e-5)
@@ -47,7 +47,7 @@ def test_axes_that_are_kept_with_length_one(field: xr.Dataset, cli: Cli) -> None
 def test_rows_that_stay_are_stored_in_chunks(field: xr.Dataset, cli: Cli) -> None:
     words = ["--filter", "gzip:1", "--chunks", "7,4", "--axis", "-1", "--block-rows", "7"]
     said = cli("reduce", "max", "in.nc::/t", "out.h5", *words, "-j", "2")
-    assert said.code == 0, said.stderr
+    assert said.code == 0, said.err
     with h5py.File("out.h5") as made:
         assert made["max"].chunks == (7, 4)
         assert made["max"].compression == "gzip"
@@ -71,7 +71,7 @@ def test_axes_in_a_job_file(field: xr.Dataset, cli: Cli) -> None:
     ]
     Path("job.toml").write_text("\n".join(lines))
     said = cli("run", "job.toml")
-    assert said.code == 0, said.stderr
+    assert said.code == 0, said.err
     with h5py.File("out.h5") as made:
         np.testing.assert_array_equal(made["zonal/max"], X.max(axis=(0, 2), keepdims=True))
         np.testing.assert_array_equal(made["rows/min"], X.min(axis=-1))

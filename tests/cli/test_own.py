@@ -87,6 +87,41 @@ def test_maps_stencils_and_reductions_of_ones_own(
     np.testing.assert_allclose(read("out.h5", "norm"), np.linalg.norm(x, axis=0), rtol=1e-14)
 
 
+OTHER_ROWS = """
+import numpy as np
+import sharedcompute as sc
+
+half = sc.Map("half", lambda x: (x[::2] + x[1::2]) / 2, ratio=(1, 2))
+above = sc.Map(
+    "above", lambda x, first: first + np.flatnonzero(x[:, 0] > 20), rows=True, variable=True
+)
+both = sc.Map("both", lambda x: (x, x), outputs=2)
+total = sc.Map("total", lambda x, y: x + y, inputs=2)
+
+def returning(x):
+    return x.sum(axis=1)
+"""
+
+
+@pytest.mark.parametrize("how", ENGINES, ids=["serial", "local"])
+@pytest.mark.sample(1)
+def test_maps_of_ones_own_return_other_rows(cli: Cli, sample: Path, how: list[str]) -> None:
+    name = f"rows_{sample.name}"
+    Path(f"{name}.py").write_text(OTHER_ROWS)
+    x = read("in.h5", "whole")
+    words = ["in.h5::/whole", "out.h5", "--overwrite", *how]
+    assert cli("map", "--op-from", f"{name}.py:half", *words) == (0, "", "")
+    np.testing.assert_array_equal(read("out.h5", "whole"), (x[::2] + x[1::2]) / 2)
+    assert cli("map", "--op-from", f"{name}.py:above", *words) == (0, "", "")
+    np.testing.assert_array_equal(read("out.h5", "whole"), np.flatnonzero(x[:, 0] > 20))
+    assert cli("map", "--op-from", f"{name}.py:returning", *words) == (0, "", "")
+    np.testing.assert_array_equal(read("out.h5", "whole"), x.sum(axis=1))
+    for op, text in (("both", "both has 2 outputs"), ("total", "total takes 2 inputs, got 1")):
+        said = cli("map", "--op-from", f"{name}.py:{op}", *words)
+        assert (said.code, said.out) == (2, "")
+        assert text in said.err
+
+
 def test_own_and_known_reductions_share_a_pass(cli: Cli, sample: Path, own: str) -> None:
     said = cli("reduce", "norm,max", "in.h5::/whole", "--op-from", f"{own}:norm", "--axis", "all")
     header, row = said.out.splitlines()

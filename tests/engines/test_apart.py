@@ -7,6 +7,7 @@ bytes are those of the serial engine. The conformance suite runs on them as well
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,9 +19,11 @@ import sharedcompute as sc
 from sharedcompute import traits
 from sharedcompute.engines.fits.loop import Loop
 from sharedcompute.engines.units.pass_work import PassWork
+from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.planning.budget import staging
 from sharedcompute.planning.budget.loading import Load
 from sharedcompute.planning.in_memory import ArraySink, Elsewhere, FileArray
+from sharedcompute.planning.passes import Pass
 from sharedcompute.shm import arrays
 from sharedcompute.team.messaging.pickling import Attached, dumps, loads
 
@@ -61,9 +64,14 @@ def test_what_is_decoded_first_has_the_same_bits(
 ) -> None:
     with h5py.File(tmp_path / "in.h5", "w") as file:
         file.create_dataset("x", data=data((300, 80)), chunks=(151, 16), compression=1)
-    load = Load(into, ((0, 80),), 9.0)
-    monkeypatch.setattr(staging, "choose_load", lambda *_: load)
     address = f"{tmp_path}/in.h5::/x"
+
+    def chosen(passes: Sequence[Pass], *_: object) -> tuple[Load, ...]:
+        source = passes[0].feeds[0]
+        assert isinstance(source, DatasetSource)
+        return (Load(source, into, ((0, 80),), 9.0),)
+
+    monkeypatch.setattr(staging, "choose_loads", chosen)
 
     def run(**how: Any) -> Any:
         if job == "mean":

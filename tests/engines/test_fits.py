@@ -86,7 +86,7 @@ def test_a_file_that_does_not_fit_is_decoded_in_each_round(
 ) -> None:
     address = f"{place}/in.h5::/gzip"
     held = sc.fit(HALVES, address, team=team)
-    monkeypatch.setattr(staging, "choose_load", lambda *_: None)
+    monkeypatch.setattr(staging, "choose_loads", lambda *_: ())
     assert same(sc.fit(HALVES, address, team=team), held)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -62,15 +63,24 @@ def how(monkeypatch):
     """Load as the test says, whatever the machine has."""
 
     def choose(load):
-        monkeypatch.setattr(staging, "choose_load", lambda *_: load)
+        def chosen(passes, iterated, *_):
+            first = passes[0] if passes else iterated
+            return () if load is None else (replace(load, source=first.feeds[0]),)
+
+        monkeypatch.setattr(staging, "choose_loads", chosen)
 
     return choose
+
+
+def load_of(into, stripes):
+    """How a job is told to load; what it reads is put in there."""
+    return Load(None, into, stripes, 9.0)
 
 
 def loads(source):
     """Every way to read a source: as it is, all of it into memory, into a file."""
     whole = ((0, source.shape[1] if source.ndim > 1 else 0),)
-    return [None, Load("memory", whole, 9.0), Load("file", whole, 9.0)]
+    return [None, load_of("memory", whole), load_of("file", whole)]
 
 
 JOBS = {
@@ -158,7 +168,7 @@ def test_stripes_of_columns_give_the_same_bits(path, teams, how, size):
     run = {"team": teams[size]} if size else {"engine": "serial"}
     how(None)
     whole = sc.reduce(names, f"{path}::x", block_rows=50, engine="serial")
-    how(Load("memory", WIDE_STRIPES, 9.0))
+    how(load_of("memory", WIDE_STRIPES))
     got = sc.reduce(names, f"{path}::x", block_rows=50, **run)
     for name in names:
         assert got[name].tobytes() == whole[name].tobytes(), name
@@ -167,7 +177,7 @@ def test_stripes_of_columns_give_the_same_bits(path, teams, how, size):
 
 def test_stripes_share_one_array(path, how, monkeypatch):
     finite(path, TALL)
-    how(Load("memory", WIDE_STRIPES, 9.0))
+    how(load_of("memory", WIDE_STRIPES))
     made = []
     honest = Serial.allocate
 
@@ -211,19 +221,20 @@ def test_little_memory_gives_the_numbers_of_much(path, monkeypatch, step):
     files = 'input = "in.h5::/x"\noutput = "out.h5"\n'
     saved = '[[steps]]\nop = ["mean", "max"]\nsave = "/found"\n'
     Path("job.toml").write_text(files + BESIDE[step] + saved)
-    honest = staging.choose_load  # type: ignore[attr-defined]
+    honest = staging.choose_loads  # type: ignore[attr-defined]
     given = []
 
-    def choose(passes, *_):
-        given.append(honest(passes, ROWS * COLUMNS * 2, ROWS * COLUMNS * 2, 1 << 40, 1))
+    def choose(passes, iterated, *_):
+        room = ROWS * COLUMNS * 2
+        given.append(honest(passes, iterated, room, room, 1 << 40))
         return given[-1]
 
     want = sc.run("job.toml", engine="serial")[-1]
     Path("out.h5").unlink()
-    monkeypatch.setattr(staging, "choose_load", choose)
+    monkeypatch.setattr(staging, "choose_loads", choose)
     got = sc.run("job.toml", engine="serial")[-1]
-    assert given[-1] is not None
-    assert (len(given[-1].stripes) > 1) == (step == "nothing")
+    (load,) = given[-1]
+    assert (len(load.stripes) > 1) == (step == "nothing")
     assert isinstance(got, dict)
     for name, values in want.items():
         assert got[name].tobytes() == values.tobytes()
@@ -287,7 +298,7 @@ def test_nothing_stays_behind(path, teams, how, into, monkeypatch, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    how(Load(into, ((0, 80),), 9.0))
+    how(load_of(into, ((0, 80),)))
     mine = {block.name for block in arrays.list_blocks() if block.pid == os.getpid()}
     files = len(list(Path("/proc/self/fd").iterdir()))
     for run in ({"engine": "serial"}, {"team": teams[2]}):
@@ -308,7 +319,7 @@ def test_a_damaged_chunk_is_named_and_nothing_stays(path, team, how, into, engin
     with h5py.File(path, "r+") as file:
         mask, data = file["x"].id.read_direct_chunk((151, 32))
         file["x"].id.write_direct_chunk((151, 32), data[: len(data) // 2], mask)
-    how(Load(into, ((0, 80),), 9.0))
+    how(load_of(into, ((0, 80),)))
     run = {"team": team} if engine == "team" else {"engine": "serial"}
     # Not kept: its traceback would hold the shared block for a while.
     with pytest.raises(sc.InputError, match=re.escape(f"(151, 32) of {path}::/x")):

@@ -460,7 +460,7 @@ def test_labels_in_an_address(nc):
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        ({"tiem": "2001"}, "did you mean 'time'"),
+        ({"tima": "2001"}, "did you mean 'time'"),
         ({"time": "2001-13"}, "no day"),
         ({"time": "2009"}, "the nearest is 2001-05-30T18:00"),
         ({"time": np.datetime64("2001-03-05T18:30")}, "the nearest is 2001-03-05T18:00"),

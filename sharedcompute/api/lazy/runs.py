@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sharedcompute.api.lazy.evaluate import evaluate
 from sharedcompute.api.lazy.operands import Operand
 from sharedcompute.api.plans import JobPlan
@@ -112,7 +114,7 @@ class Runs(Operand):
 
     def store(
         self,
-        output: AddressLike,
+        output: AddressLike | Array,
         *,
         workers: int | None = None,
         threads: int = 1,
@@ -130,12 +132,12 @@ class Runs(Operand):
         team: Team | None = None,
         listen: Listener | None = None,
     ) -> LazyArray:
-        """Compute the array into a dataset of a file; it may be larger than memory.
+        """Compute the array into a dataset of a file, or into an array; both may be large.
 
         Parameters
         ----------
-        output : address
-            ``FILE::PATH``.
+        output : address or ndarray
+            ``FILE::PATH``, or an array of this shape and dtype: a SharedArray is filled in place.
         workers : int, optional
             Number of worker processes; default: SHAREDCOMPUTE_WORKERS, or the cores available.
         threads : int, default: 1
@@ -170,7 +172,7 @@ class Runs(Operand):
         Returns
         -------
         LazyArray
-            The dataset.
+            The dataset, or the array.
 
         Raises
         ------
@@ -181,7 +183,7 @@ class Runs(Operand):
         WorkerDied
             A worker process was killed.
         """
-        from sharedcompute.api.lazy.storing import plan_store  # noqa: PLC0415
+        from sharedcompute.api.lazy.storing import plan_store, store_into  # noqa: PLC0415
 
         settings = Settings(
             RunOptions(
@@ -204,6 +206,8 @@ class Runs(Operand):
             ReadOptions(),
             team,
         )
+        if isinstance(output, np.ndarray):
+            return store_into(self._node, output, settings, listen)
         (made,) = plan_store({str(output): self}, settings).run(listen=listen).values()
         return made
 

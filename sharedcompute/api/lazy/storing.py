@@ -5,20 +5,28 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from sharedcompute.api.addresses import output_address
-from sharedcompute.api.jobs import run_and_warn
+from sharedcompute.api.into import can_take_rows, check_into
+from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.lazy.opening import open_array
-from sharedcompute.api.lazy.operands import node_of
+from sharedcompute.api.lazy.operands import node_of, node_of_array
 from sharedcompute.api.lazy.running import plan_of, ready
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.graph.node import Node
+from sharedcompute.graph.text import text
 from sharedcompute.hdf5.address import Address
+from sharedcompute.operations.specs import Array
+from sharedcompute.planning.job import ExpressionStep
 from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.planned import Expression
 
 Wanted = tuple[str, Address, Node]
 """A name that a user gave, the address that it is, and what is stored there."""
@@ -48,6 +56,26 @@ def plan_store(outputs: Mapping[str, object], settings: Settings) -> JobPlan[dic
     saved = [(node, address.path) for node, (_, address, _) in zip(nodes, wanted, strict=True)]
     plan = plan_of(saved, Address(file), settings)
     return JobPlan(plan, functools.partial(_run, wanted, plan, settings))
+
+
+def store_into(node: Node, output: Array, settings: Settings, listen: Listener | None) -> LazyArray:
+    """Compute a node into an array in memory, and return that as a lazy array.
+
+    Raises
+    ------
+    InputError
+        It has another shape or dtype, or an option of files is given.
+    """
+    (node,) = ready([node], settings, listen)
+    check_into(output, node.spec)
+    step = ExpressionStep(node, None, text(node))
+    job = make_job(None, (step,), None, settings)
+    if can_take_rows(output, Expression(node)):
+        job = replace(job, into=output)
+    found = run_and_warn(make_plan(job, settings), settings.team, listen).results[0]
+    if found is not output:
+        np.copyto(output, found)
+    return LazyArray(node_of_array(output))
 
 
 def _wanted(name: str, array: object) -> Wanted:

@@ -187,9 +187,13 @@ def _output(name: str, params: Mapping[str, Any]) -> str | None:
     if "words" not in params:
         output: str | None = params.get("output")
         return output
-    from sharedcompute.cli.jobs import read_words  # noqa: PLC0415
+    from sharedcompute.cli.words import read_places, read_words  # noqa: PLC0415
 
-    return read_words(params["words"], params["op_from"], name, out=name != "reduce").output
+    words, has_input = params["words"], not params.get("inputs")
+    if name == "stats" or (name == "map" and params.get("expr") is not None):
+        return read_places(words, name, has_input=has_input)[1]
+    out = name != "reduce"
+    return read_words(words, params["op_from"], name, out=out, has_input=has_input).output
 
 
 def _place(command: click.Command, words: tuple[str, ...], output: str) -> int:

@@ -14,7 +14,15 @@ import numpy as np
 
 from sharedcompute.engines.durability.journal import Record
 from sharedcompute.engines.durability.lineage import is_own
-from sharedcompute.graph.node import Constant, Elementwise, Node, Reduce, Rowwise, ordered
+from sharedcompute.graph.node import (
+    Constant,
+    Elementwise,
+    Gather,
+    Node,
+    Reduce,
+    Rowwise,
+    ordered,
+)
 from sharedcompute.graph.text import text
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.copying.storage import Storage
@@ -28,12 +36,14 @@ from sharedcompute.planning.job import (
     ExpressionStep,
     Job,
     ReduceStep,
+    ResultStep,
     Step,
     axis_text,
     operations_of,
 )
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.plan import Plan
+from sharedcompute.planning.planned import Expression
 from sharedcompute.planning.structure import Repack
 from sharedcompute.ufuncs.kernel import Kernel
 from sharedcompute.ufuncs.processor import processor_text
@@ -61,6 +71,11 @@ def _of_job(plan: Plan, job: Job) -> Record:
     identity: Record = {**_versions(), **_input(plan, job), **_files(plan.reads), **_steps(job)}
     for sink in plan.sinks:
         identity[f"the storage of {sink.path}"] = _storage(sink)
+    if isinstance(job.source, Expression):
+        identity["the expression of the input"] = text(job.source.node)
+        identity["the values of the expression of the input"] = fingerprint(
+            _values(job.source.node)
+        )
     if any(map(_depends_on_processor, plan.passes)):
         identity["the vector units of the processor"] = processor_text()
     # After the storage: other chunks move the bounds of blocks, and are what was asked for.
@@ -168,7 +183,7 @@ def _values(node: Node) -> list[object]:
     """Return the kernels and the constants of an expression, which its text has in brief."""
     found: list[object] = []
     for n in ordered([node]):
-        if isinstance(n.op, Rowwise):
+        if isinstance(n.op, Rowwise | Gather):
             own = n.op.stage if not is_ours(n.op.stage.kernel) else n.op.stage.label
             found += [own, n.op.stage.args]
         elif isinstance(n.op, Constant | Elementwise | Reduce):
@@ -201,7 +216,8 @@ def _what(plan: Plan, task: Job | Repack) -> str:
     """Return the job for a person."""
     if isinstance(task, Repack):
         return f"repack of {Address(Path(task.file).name, task.path)}"
-    names = [_done(step) for step in task.steps]
+    steps = [step for step in task.steps if not (isinstance(step, ResultStep) and step.result)]
+    names = [_done(step) for step in steps]
     first = plan.inputs[0] if plan.inputs else None
     read = "an array in memory"
     if isinstance(first, DatasetSource):

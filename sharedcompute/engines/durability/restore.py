@@ -46,7 +46,7 @@ def restore(
     section: Section,
     created: Sequence[Created],
     order: InOrder,
-    box_of: Callable[[int], Box],
+    box_of: Callable[[int, int], Box],
     *,
     sparse: bool = False,
 ) -> dict[int, tuple[int, ...]]:
@@ -59,13 +59,14 @@ def restore(
     order : InOrder
         Stores what is not in this run's file.
     box_of : callable
-        The part of each dataset that a block is: its rows at least, and all of axes not named.
+        ``box_of(block, number)``: the part of a dataset that a block is: its rows at least, and all
+        of axes not named.
     sparse : bool
         Chunks of a block may be missing: nothing was written to the input's.
     """
     kept: dict[int, list[Kept]] = {}
     for run, record in section.found("kept"):
-        if _is_whole(record, box_of(record["kept"]), created, sparse):
+        if _is_whole(record, box_of, created, sparse):
             kept.setdefault(record["kept"], []).append((run, record))
     if not kept:
         return {}
@@ -76,7 +77,7 @@ def restore(
     with contextlib.closing(_Files(places)) as files:
         for block in sorted(kept):
             for run, record in kept[block]:
-                if _take_over(run, record, box_of(block)[0], section, created, order, files):
+                if _take_over(run, record, box_of, section, created, order, files):
                     found[block] = tuple(record["crcs"])
                     break
     _spoil([record for _, record in laid_out if record["kept"] not in found], created, places)
@@ -99,7 +100,7 @@ def _spoil(records: Sequence[Record], created: Sequence[Created], places: Sequen
 def _take_over(
     run: Run,
     record: Record,
-    side: slice[int, int, None],
+    box_of: Callable[[int, int], Box],
     section: Section,
     created: Sequence[Created],
     order: InOrder,
@@ -110,24 +111,24 @@ def _take_over(
     crcs: tuple[int, ...] = tuple(record["crcs"])
     notes: list[Note] = record["chunks"]
     where: str = record["where"]
-    rows = Rows(side.start, side.stop)
     chunks = [(note[0], files.chunk(run, where, note)) for note in notes]
-    plain = [
-        (made.target, files.rows(run, made.target, rows, crc))
-        for made, crc in zip(created, crcs, strict=False)
-        if isinstance(made.target, ContiguousTarget) and made.target.offset is not None
-    ]
-    if any(data is None for _, data in (*chunks, *plain)):
+    plain = []
+    for number, (made, crc) in enumerate(zip(created, crcs, strict=False)):
+        if isinstance(made.target, ContiguousTarget) and made.target.offset is not None:
+            side = box_of(block, number)[0]
+            data = files.rows(run, made.target, Rows(side.start, side.stop), crc)
+            plain.append((made.target, side.start, data))
+    if any(last is None for *_, last in (*chunks, *plain)):
         return False
     # A run that goes on in the files of the last one may find blocks in those of an older one too.
     here = run.number == section.run.number
     if here and where == "output":
         order.present(block)
         return True
-    for target, data in plain if not here else ():
+    for target, start, data in plain if not here else ():
         assert data is not None
         with target.open() as writer:
-            writer.write(rows.start, data)
+            writer.write(start, data)
     for number, chunk in chunks:
         assert chunk is not None
         order.add(block, number, [chunk])
@@ -135,15 +136,22 @@ def _take_over(
     return True
 
 
-def _is_whole(record: Record, box: Box, created: Sequence[Created], sparse: bool) -> bool:
+def _is_whole(
+    record: Record,
+    box_of: Callable[[int, int], Box],
+    created: Sequence[Created],
+    sparse: bool,
+) -> bool:
     """Return whether a note is of all that a block leaves, and of nothing else."""
     if record["crcs"] and len(record["crcs"]) != len(created):
         return False
     notes: list[Note] = record["chunks"]
+    boxes = [box_of(record["kept"], number) for number in range(max(1, len(created)))]
     noted = [(note[0], tuple(note[4])) for note in notes]
     wanted: list[tuple[int, tuple[int, ...]]] = []
     for number, made in enumerate(created):
         if isinstance(made.target, ChunkTarget):
+            box = boxes[number]
             here: Box = (*box, *(slice(0, n) for n in made.target.shape[len(box) :]))
             sides = zip(here, made.target.chunks, strict=True)
             corners = itertools.product(*(range(s.start, s.stop, c) for s, c in sides))

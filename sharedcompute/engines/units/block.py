@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sharedcompute.engines.engine import Deliver, Left
+from sharedcompute.engines.units.call import Call
+from sharedcompute.engines.units.gather import Gatherer
 from sharedcompute.engines.units.ports import Ported
 from sharedcompute.events import BlockDone, StateTaken
 from sharedcompute.graph.ports import Reader
@@ -17,11 +19,9 @@ from sharedcompute.hdf5.format.marks import block_crc
 from sharedcompute.hdf5.writing.row_writer import EncodedChunk
 from sharedcompute.kernels.cache import protect
 from sharedcompute.operations.specs import Array, ArraySpec, DType
-from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.in_memory import ArrayWriter
 from sharedcompute.planning.passes import Pass, Step, Store
 from sharedcompute.rows import CONSTANT, Rows, extension, row_runs
-from sharedcompute.validation.kernels import check_returned, check_written
 
 
 class Scratch:
@@ -51,6 +51,7 @@ class _Kept:
     def __init__(self, number: int, keep: Store) -> None:
         self.number = number
         self.value = keep.value
+        self._group = keep.group
         self.writer = keep.target.open()
         self.array = self.writer if isinstance(self.writer, ArrayWriter) else None
         self.stored_dtype: DType | None = getattr(keep.sink, "stored_dtype", None)
@@ -60,12 +61,22 @@ class _Kept:
         """Begin a block."""
         self.crc = 0
         if self.array is not None:
-            self.array.begin((slice(*rows),))
+            start, stop = rows
+            self.array.begin((slice(start * self._group, stop * self._group),))
 
     def write(self, start: int, rows: Array) -> Sequence[EncodedChunk]:
         """Write rows, and add them to the checksum."""
         self.check(rows)
-        return self.writer.write(start, rows)
+        if self._group > 1:
+            rows = rows.reshape(-1, *rows.shape[2:])
+        return self.writer.write(start * self._group, rows)
+
+    def place(self, rows: Rows) -> Array:
+        """Return the place of some rows in the array that keeps them."""
+        assert self.array is not None
+        group = self._group
+        place = self.array.place(rows.start * group, rows.stop * group)
+        return place if group == 1 else place.reshape(rows.size, group, *place.shape[1:])
 
     def left(self) -> Array | None:
         """Return the rows of the block, if they have to travel."""
@@ -112,7 +123,7 @@ class BlockRunner:
         self._kept = [_Kept(i, keep) for i, keep in enumerate(work.stores)]
         self._places = self._in_place()
         for kernel in (
-            *(step.stage.kernel for step in work.steps),
+            *(step.stage.kernel for step in work.calls),
             *(t.partial.kernel for _, t in work.tallies),
         ):
             protect(kernel)
@@ -120,6 +131,7 @@ class BlockRunner:
         # For rows outside of a strip: what a reader gives is valid until its next read.
         self._others: dict[int, Reader] = {}
         self._calls = {step.result: self._call_of(step) for step in work.steps}
+        self._gatherers = [Gatherer(g, self._row_sizes(g.step)) for g in work.gathers]
         self._strip = Rows(0, 0)
         self._block = 0
         self._since: list[int] = []
@@ -173,6 +185,7 @@ class BlockRunner:
             self._event(block, rows, began),
             tuple(kept.left() for kept in self._kept),
             tuple(port.left() for _, port in self._ports),
+            tuple(gatherer.left() for gatherer in self._gatherers),
         )
 
     def _event(self, block: int, rows: Rows, began: float) -> BlockDone:
@@ -180,7 +193,8 @@ class BlockRunner:
         return BlockDone(
             self._rank,
             block,
-            *rows,
+            rows.start * self._work.unit,
+            rows.stop * self._work.unit,
             self._work.block_nbytes(block),
             began,
             clock.read,
@@ -201,6 +215,8 @@ class BlockRunner:
             port.begin(block)
         for kept in self._kept:
             kept.begin(self._work.blocks[block])
+        for gatherer in self._gatherers:
+            gatherer.begin()
         for step in self._work.steps:
             for number, operand in enumerate(step.operands):
                 if operand.per_block:
@@ -221,6 +237,9 @@ class BlockRunner:
             self._clock.write += time.monotonic() - began
         for value, port in self._ports:
             port.add(self._rows(value, strip), strip.start)
+        for gatherer in self._gatherers:
+            step = gatherer.step
+            gatherer.add([self._input(i, strip, step) for i in step.inputs], strip.start)
 
     def _rows(self, value: int, rows: Rows) -> Array:
         """Return rows of a value; those that a strip needs are computed once, for all its users."""
@@ -248,7 +267,7 @@ class BlockRunner:
         call = self._calls[step.result]
         given = [self._input(i, rows, step) for i in step.inputs]
         outs = [self._target(step.result + i, rows) for i in range(len(step.specs))]
-        call(given, outs, first=rows.start == 0)
+        call(given, outs, rows.start)
         for i, out in enumerate(outs):
             shown = out.view()
             shown.flags.writeable = False
@@ -256,23 +275,42 @@ class BlockRunner:
         return self._latest[value][1]
 
     def _input(self, value: int, rows: Rows, step: Step) -> Array:
-        return self._extended(value, rows, step) if step.stage.halo else self._rows(value, rows)
+        """Return the rows that a step takes of a value for some of its results."""
+        if step.stage.halo:
+            return self._extended(value, rows, step)
+        given = self._rows(value, rows)
+        return given if step.stage.ratio[1] == 1 else _flat(given)
 
     def _extended(self, value: int, rows: Rows, step: Step) -> Array:
         """Return rows with the halo of a step, made up where it reaches over an edge."""
-        stage = step.stage
-        lo, hi = rows.start - stage.halo, rows.stop + stage.halo
-        if lo >= 0 and hi <= self._rows_in_all:
-            return self._rows(value, Rows(lo, hi))
-        at = extension(lo, hi, self._rows_in_all, stage.mode)
-        key = ("extended", step.result, value)
-        out = self._scratch.take(key, hi - lo, self._work.spec(value))
-        for where, run in row_runs(at):
-            # "clip": with "raise" NumPy goes through a second buffer, and all rows are inside.
-            np.take(self._rows(value, run), at[where] - run.start, 0, out[where], mode="clip")
-        out[at == CONSTANT] = stage.cval
+        stage, size = step.stage, step.stage.ratio[1]
+        lo, hi = rows.start * size - stage.halo, rows.stop * size + stage.halo
+        if lo >= 0 and hi <= self._rows_in_all * size:
+            return self._rows_in_groups(value, Rows(lo, hi), size)
+        at = extension(lo, hi, self._rows_in_all * size, stage.mode)
+        spec = self._work.spec(value)
+        if size > 1:
+            spec = ArraySpec((0, *spec.shape[2:]), spec.dtype)
+        out = self._scratch.take(("extended", id(step), value), hi - lo, spec)
+        self._fill(out, value, at, step)
         out.flags.writeable = False
         return out
+
+    def _fill(self, out: Array, value: int, at: NDArray[np.int64], step: Step) -> None:
+        """Fill `out` with the rows of a value at some positions, as `extension` gives them."""
+        for where, run in row_runs(at):
+            # "clip": with "raise" NumPy goes through a second buffer, and all rows are inside.
+            rows = self._rows_in_groups(value, run, step.stage.ratio[1])
+            np.take(rows, at[where] - run.start, 0, out[where], mode="clip")
+        out[at == CONSTANT] = step.stage.cval
+
+    def _rows_in_groups(self, value: int, rows: Rows, size: int) -> Array:
+        """Return rows of a value that has them in groups of `size`."""
+        if size == 1:
+            return self._rows(value, rows)
+        first, last = rows.start // size, -(-rows.stop // size)
+        flat = _flat(self._rows(value, Rows(first, last)))
+        return flat[rows.start - first * size : rows.stop - first * size]
 
     def _beyond(self, value: int, rows: Rows) -> Array:
         """Return rows that lie outside of what a strip needs: of the other edge, where it wraps.
@@ -284,74 +322,37 @@ class BlockRunner:
                 self._others[value] = self._work.feeds[value].open()
             return self._others[value].read(*rows).copy()
         step = self._work.made_by[value]
+        halo, size = step.stage.halo, step.stage.ratio[1]
+        n = self._rows_in_all * size
+        at = extension(rows.start * size - halo, rows.stop * size + halo, n, step.stage.mode)
         given = []
         for i in step.inputs:
-            halo = step.stage.halo
-            at = extension(rows.start - halo, rows.stop + halo, self._rows_in_all, step.stage.mode)
             spec = self._work.spec(i)
-            taken = np.full((len(at), *spec.shape[1:]), step.stage.cval, spec.dtype)
-            for where, run in row_runs(at):
-                np.take(self._rows(i, run), at[where] - run.start, 0, taken[where], mode="clip")
-            given.append(taken)
+            row = spec.shape[1:] if size == 1 else spec.shape[2:]
+            given.append(np.empty((len(at), *row), spec.dtype))
+            self._fill(given[-1], i, at, step)
         outs = [np.empty((rows.size, *spec.shape[1:]), spec.dtype) for spec in step.specs]
-        self._calls[step.result](given, outs, first=False)
+        self._calls[step.result](given, outs, rows.start, checked=False)
         return outs[value - step.result]
 
     def _target(self, value: int, rows: Rows) -> Array:
         """Return the place that a step writes to: in the array that keeps it, where it can."""
         kept = self._places.get(value)
         if kept is not None and rows == self._strip:
-            assert kept.array is not None
-            return kept.array.place(*rows)
+            return kept.place(rows)
         return self._scratch.take(value, rows.size, self._work.spec(value))
 
-    def _call_of(self, step: Step) -> _Call:
-        rows = tuple(self._work.spec(value).row_size for value in step.inputs)
-        return _Call(step, rows)
+    def _call_of(self, step: Step) -> Call:
+        return Call(step, self._row_sizes(step))
+
+    def _row_sizes(self, step: Step) -> tuple[int, ...]:
+        """Return the elements of a row of each input of a step."""
+        return tuple(self._work.spec(value).row_size for value in step.inputs)
 
 
-class _Call:
-    """The kernel of a step, with all that it gets beside rows.
-
-    Attributes
-    ----------
-    args : list
-        A scan updates its carry in there.
-    """
-
-    def __init__(self, step: Step, row_sizes: tuple[int, ...]) -> None:
-        self.args = [operand.value for operand in step.operands]
-        self._step = step
-        self._row_sizes = row_sizes
-        self._ours = is_ours(step.stage.kernel)
-        self._seen = self._ours
-
-    def __call__(self, given: list[Array], outs: list[Array], *, first: bool) -> None:
-        """Compute rows."""
-        stage = self._step.stage
-        if stage.matrix:
-            given = [
-                x.reshape(len(x), size) for x, size in zip(given, self._row_sizes, strict=True)
-            ]
-            sizes = (spec.row_size for spec in self._step.specs)
-            outs = [out.reshape(len(out), size) for out, size in zip(outs, sizes, strict=True)]
-        if not self._ours:
-            for out in outs:
-                # As a kernel may add up there; and never what stood in this memory before.
-                out[...] = 0
-        kernel: Any = stage.kernel
-        returned = kernel(*given, *outs, *self.args)
-        check_returned(returned, outs[0], stage.label)
-        # The first rows of all: whichever runner has these, on any engine, judges the same.
-        if first and not self._seen:
-            self._seen = True
-            if len(given) == len(outs) == 1:
-                args = tuple(self.args)
-                check_written(stage.kernel, given[0], outs[0], args, stage.halo, stage.label)
-
-
-def _as_matrices(arrays: list[Array], sizes: Sequence[int]) -> list[Array]:
-    return [x.reshape(len(x), size) for x, size in zip(arrays, sizes, strict=True)]
+def _flat(groups: Array) -> Array:
+    """Return groups of rows as rows."""
+    return groups.reshape(-1, *groups.shape[2:])
 
 
 def _has(have: Rows, rows: Rows) -> bool:

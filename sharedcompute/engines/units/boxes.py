@@ -40,8 +40,9 @@ class BoxWork:
         first = self.boxes.box(number)[0]
         return Rows(first.start, first.stop)
 
-    def box(self, number: int) -> Sides:
-        """Return one box."""
+    def box(self, number: int, which: int = 0) -> Sides:
+        """Return one box; there is one result."""
+        del which
         return self.boxes.box(number)
 
     def nbytes(self, number: int) -> int:

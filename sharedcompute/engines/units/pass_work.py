@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from sharedcompute.engines.alone import Alone
 from sharedcompute.engines.engine import Deliver, Engine, Left, Party
 from sharedcompute.engines.units.arrived import crc_of, sample
 from sharedcompute.engines.units.block import BlockRunner
+from sharedcompute.engines.units.gather import Gathered, together
 from sharedcompute.engines.units.ports import state_ports
 from sharedcompute.engines.units.warm_up import warm_up, warm_up_coding
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.writing.chunked import ChunkTarget
 from sharedcompute.operations.reductions.tally import CACHED, Tally
-from sharedcompute.operations.specs import State
+from sharedcompute.operations.specs import Array, State
+from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.in_memory import ArraySink, expect_reachable
 from sharedcompute.planning.passes import Pass
 from sharedcompute.rows import Rows
@@ -36,10 +38,13 @@ class PassWork:
     states : sequence of State or None
         One for each of the pass's tallies, fields of shape (slots, width); None where they lie in
         another process, and units return theirs.
+    gathered : dict of int to (tuple of Gathered)
+        What blocks have left of any number of rows: here alone, it does not travel.
     """
 
     work: Pass
     states: Sequence[State] | None
+    gathered: dict[int, tuple[Gathered, ...]] = field(default_factory=dict)
 
     @property
     def ordered(self) -> bool:
@@ -68,19 +73,26 @@ class PassWork:
     def __getstate__(self) -> dict[str, Any]:
         """Return what travels."""
         for state in self.states or ():
-            for field in state.values():
-                expect_reachable(field)
-        return vars(self)
+            for array in state.values():
+                expect_reachable(array)
+        return {**vars(self), "gathered": {}}
 
     def accept(self, left: Left) -> None:
         """Put rows and states of a block that travelled in their places."""
         block = left.event.block
-        for keep, rows in zip(self.work.stores, left.rows, strict=False):
+        if left.gathered:
+            self.gathered[block] = left.gathered
+        for which, (keep, rows) in enumerate(zip(self.work.stores, left.rows, strict=False)):
             if rows is not None and isinstance(keep.sink, ArraySink):
-                keep.sink.open().begin(self.box(block))[...] = rows
+                keep.sink.open().begin(self.box(block, which))[...] = rows
         for mine, theirs in zip(self.states or (), left.states, strict=False):
             for name, values in (theirs or {}).items():
                 mine[name][block] = values
+
+    def rows_gathered(self, number: int, result: int) -> Array:
+        """Return the rows of all blocks that a kernel has given, for one of its results."""
+        spec = self.work.gathers[number].step.specs[result]
+        return together([self.gathered[b][number][result] for b in sorted(self.gathered)], spec)
 
     def fold(self, states: Sequence[State]) -> None:
         """Add what was taken over from a worker."""
@@ -97,14 +109,17 @@ class PassWork:
         return len(self.work.blocks)
 
     def rows(self, number: int) -> Rows:
-        """Return the rows of a block."""
-        return self.work.blocks[number]
+        """Return the rows of a block, as the input has them."""
+        start, stop = self.work.blocks[number]
+        return Rows(start * self.work.unit, stop * self.work.unit)
 
     sparse = False
 
-    def box(self, number: int) -> tuple[slice, ...]:
-        """Return the rows of a block, with all their columns."""
-        return (slice(*self.rows(number)),)
+    def box(self, number: int, which: int = 0) -> tuple[slice, ...]:
+        """Return the rows of a block in one of the results, with all their columns."""
+        start, stop = self.work.blocks[number]
+        group = self.work.stores[which].group if self.work.stores else 1
+        return (slice(start * group, stop * group),)
 
     def nbytes(self, number: int) -> int:
         """Return the bytes of a block in the source."""
@@ -113,7 +128,7 @@ class PassWork:
     def warm_up(self) -> None:
         """Compile the kernels of the pass."""
         for feed in self.work.feeds:
-            warm_up_coding(feed, *(store.sink for store in self.work.stores))
+            warm_up_coding(plain(feed), *(store.sink for store in self.work.stores))
         warm_up(self.work)
 
     def open(self, rank: int, deliver: Deliver) -> BlockRunner:

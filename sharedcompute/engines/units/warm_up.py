@@ -43,10 +43,12 @@ def warm_up(work: Pass) -> None:
     """
     work = replace(work, steps=tuple(map(_callable, work.steps)))
     feeds = (np.zeros((1, *feed.shape[1:]), feed.dtype) for feed in work.feeds)
+    wanted = [s.value for s in work.stores] + [v for g in work.gathers for v in g.step.inputs]
     small = replace(
         work,
         feeds=tuple(map(ArraySource, feeds)),
-        stores=tuple(Store(store.value, _Nowhere()) for store in work.stores),
+        stores=tuple(Store(value, _Nowhere()) for value in wanted),
+        gathers=(),
         blocks=Blocks(1, 1),
         strip=1,
     )
@@ -69,7 +71,7 @@ def _callable(step: Step) -> Step:
     if _is_cached(step.stage.kernel):
         return step
     zeros = functools.partial(_zeros, len(step.inputs), len(step.specs))
-    return replace(step, stage=replace(step.stage, kernel=zeros))
+    return replace(step, stage=replace(step.stage, kernel=zeros, returns=False))
 
 
 def _zeros(first: int, count: int, *args: Array) -> None:

@@ -222,9 +222,12 @@ class Created:
 
         Parameters
         ----------
-        values : ndarray, shape as the sink's
+        values : ndarray
+            As the sink says; where it can grow, of any number of rows.
         """
-        if self.sink.nbytes:
+        if values.shape != self.sink.shape and self.sink.maxshape is not None:
+            self.dataset.resize(values.shape)
+        if values.size:
             with full_disk_named(self.file):
                 self.dataset[...] = values
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,12 +14,16 @@ from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
 from sharedcompute.planning.budget.loading import Load, load_boxes, units
 from sharedcompute.planning.budget.projection import Projection
+from sharedcompute.planning.budget.wholes import Wholes
 from sharedcompute.planning.fit import Iterate
+from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.in_memory import HELD_BYTES, RING_NBYTES, ArraySink, ArraySource
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.planned import Into
 from sharedcompute.shm.shared_array import handle
 from sharedcompute.traits import traits_of
+from sharedcompute.ufuncs.kernel import Kernel
+from sharedcompute.ufuncs.runner import PIECE
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,13 @@ class Staging:
         Chunks are decoded before the passes begin.
     held : tuple of ({"memory", "file"} or None)
         For each store of the last pass: where its rows are held until all are there.
+    whole : Wholes
+        What is computed as a whole between the passes.
     """
 
     loads: tuple[Load, ...] = ()
     held: tuple[Into | None, ...] = ()
+    whole: Wholes = field(default_factory=Wholes)
 
     def nbytes(self, last: Pass) -> dict[Into, int]:
         """Return the bytes in memory, and in files without names."""
@@ -68,38 +75,41 @@ def project(
     file_is_memory : bool
         Files without names go to a file system that takes memory.
     ready : bool
-        Rows come decoded, from where `staging` has them or would have them.
+        Rows come decoded, from where `staging` would have them; else only those that it has.
     """
+    loaded = {id(load.source) for load in staging.loads}
+
+    def is_ready(feed: Source) -> bool:
+        return ready or id(feed) in loaded
+
     read = [*passes, *([] if fit is None else [fit.work])]
     last = read[-1] if not passes else passes[-1]
     staged = staging.nbytes(last)
     in_memory = staged["memory"] + (staged["file"] if file_is_memory else 0)
-    scratch = max(_scratch(p, p.strip, ready) * p.threads(threads) for p in read)
+    scratch = max(_scratch(p, p.strip, is_ready) * p.threads(threads) for p in read)
     scratch += 0 if fit is None else _fit_scratch(fit) * fit.work.threads(threads)
     filed = _filed(last)
+    coding = [_load_scratch(feed) for feed in _feeds(read) if is_ready(feed)]
+    coding += [_encode_scratch(sink) for _, sink in filed if any(staging.held)]
     traits = traits_of(engine)
     runners = workers if traits.shares_memory else 0
     parent, shared = _reduced(passes), _states(passes, runners, threads) + _results(passes)
+    parent += staging.whole.held + staging.whole.working
     shared += 0 if fit is None else fit.part.shared_nbytes(len(fit.work.blocks))
     if traits.segments:
-        shared += _copied(read) + parent + (workers * RING_NBYTES if _encodes(last) else 0)
+        shared += _copied(read) + _reduced(passes) + staging.whole.shared
+        shared += workers * RING_NBYTES if _encodes(last) else 0
         shared += 0 if fit is None else fit.part.given_nbytes
     if traits.processes:
         # It compiles with one made-up row.
-        parent += max(_scratch(work, 1, True) for work in read)
+        parent += max(_scratch(work, 1, lambda _: True) for work in read)
         parent += min(HELD_BYTES, sum(nbytes for nbytes, sink in filed if sink.chunks))
     if fit is not None:
         parent += fit.part.given_nbytes + fit.part.update_nbytes
     return Projection(
         engine,
         workers,
-        max(
-            [
-                scratch,
-                *(threads * _load_scratch(feed) for p in read for feed in p.feeds if ready),
-                *(threads * _encode_scratch(sink) for _, sink in filed if any(staging.held)),
-            ]
-        ),
+        max(scratch, threads * max(coding, default=0)),
         parent,
         shared + in_memory,
         _mapped(read),
@@ -110,7 +120,8 @@ def project(
 
 def _feeds(passes: Sequence[Pass]) -> list[Source]:
     """Return what passes read, each once."""
-    return list({id(feed): feed for work in passes for feed in work.feeds}.values())
+    feeds = [plain(feed) for work in passes for feed in work.feeds]
+    return list({id(feed): feed for feed in feeds}.values())
 
 
 def _mapped(passes: Sequence[Pass]) -> int:
@@ -175,7 +186,7 @@ def _reduced(passes: Sequence[Pass]) -> int:
     return sum(2 * 8 * math.prod(spec.shape) for spec in specs)
 
 
-def _scratch(work: Pass, strip: int, ready: bool) -> int:
+def _scratch(work: Pass, strip: int, is_ready: Callable[[Source], bool]) -> int:
     """Return a thread's buffers: the rows of each value, with the halo that its users need."""
     rows = min(strip, work.rows)
 
@@ -185,16 +196,25 @@ def _scratch(work: Pass, strip: int, ready: bool) -> int:
     total = 0
     for step in work.steps:
         total += sum(nbytes(step.result + i) for i in range(len(step.specs)))
+        # Intermediate results of elementwise functions: a piece at a time.
+        total += PIECE if isinstance(step.stage.kernel, Kernel) else 0
         around = max(work.halos[step.result : step.result + len(step.specs)])
         made_up = step.stage.copies + bool(step.stage.halo)
         total += made_up * sum(
-            (rows + 2 * (around + step.stage.halo)) * work.spec(value).row_bytes
+            (rows + 2 * (around + step.stage.reach)) * work.spec(value).row_bytes
             for value in step.inputs
         )
     for number, feed in enumerate(work.feeds):
-        total += 0 if ready else feed.scratch_nbytes(rows + 2 * work.halos[number])
-    # An encoder holds the rows and their chunks.
-    return total + sum(2 * rows * work.spec(store.value).row_bytes for store in work.stores)
+        total += 0 if is_ready(feed) else feed.scratch_nbytes(rows + 2 * work.halos[number])
+    copies = ((_copies(store.sink), work.spec(store.value)) for store in work.stores)
+    return total + sum(count * rows * spec.row_bytes for count, spec in copies)
+
+
+def _copies(sink: object) -> int:
+    """Return how many copies of rows are made to store them: an encoder has them and chunks."""
+    if not isinstance(sink, DatasetSink):
+        return 0
+    return 2 if sink.chunks or sink.stored_dtype != sink.dtype else 0
 
 
 def _fit_scratch(fit: Iterate) -> int:

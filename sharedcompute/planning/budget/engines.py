@@ -13,6 +13,7 @@ from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.fit import ROUNDS, Iterate
+from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.passes import Pass
 from sharedcompute.traits import AUTO, IN_PROCESS, ON_TEAM, must_be_alone, with_processes
 from sharedcompute.wording import option
@@ -36,6 +37,7 @@ def serial_seconds(work: Pass) -> float:
     for step in work.steps:
         rate = STENCIL_RATE if step.stage.halo else STAGE_RATE
         seconds += sum(spec.nbytes for spec in step.specs) / rate
+    seconds += len(work.gathers) * work.reads.nbytes / STENCIL_RATE
     for store in work.stores:
         encoded = isinstance(store.sink, DatasetSink) and store.sink.filters
         seconds += work.spec(store.value).nbytes / (COMPRESSED_RATE if encoded else WRITE_RATE)
@@ -43,6 +45,7 @@ def serial_seconds(work: Pass) -> float:
 
 
 def _read_seconds(source: Source) -> float:
+    source = plain(source)
     filtered = isinstance(source, DatasetSource) and source.filters
     slow = FILTERED_RATE if filtered else H5PY_RATE
     nbytes = ArraySpec(source.shape, source.dtype).nbytes

@@ -170,6 +170,7 @@ def _by_columns(work: Pass) -> bool:
     return not (
         len(work.feeds) > 1
         or work.stores
+        or work.gathers
         or work.wanted
         or not all(step.stage.elementwise for step in work.steps)
         or any(output.reduction.axes != (0,) or output.exact for output in work.reductions)

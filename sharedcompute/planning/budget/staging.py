@@ -6,6 +6,7 @@ follow, which are held until all rows are there and then encoded in boxes of who
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from sharedcompute.planning.budget.blocks import followed
 from sharedcompute.planning.budget.cost import Staging, project
 from sharedcompute.planning.budget.loading import Load, choose_loads
 from sharedcompute.planning.budget.projection import Projection
+from sharedcompute.planning.budget.wholes import Wholes
 from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.passes import Pass, Store
 from sharedcompute.planning.planned import Held, Into
@@ -52,22 +54,27 @@ class Staged:
 def _hold(last: Pass, store: Store, into: Into | None) -> Store:
     if into is None or not isinstance(store.sink, DatasetSink):
         return store
-    return replace(store, sink=Held(into, last.spec(store.value), store.sink))
+    return replace(store, sink=Held(into, last.stored(store), store.sink))
 
 
-def followed_by(sink: object, spec: ArraySpec) -> int:
-    """Return the chunk rows of a result that strips follow; 1 where it is held instead."""
-    return followed(spec.rows, spec.row_bytes, _chunk_rows(sink))
+def followed_by(sink: object, spec: ArraySpec, group: int = 1) -> int:
+    """Return the chunk rows of a result that strips follow; 1 where it is held instead.
+
+    Where they are groups of rows of the sink, as many groups as fill whole chunks.
+    """
+    return followed(spec.rows, spec.row_bytes, _chunk_rows(sink, group))
 
 
-def _chunk_rows(sink: object) -> int:
-    return sink.row_alignment if isinstance(sink, DatasetSink) else 1
+def _chunk_rows(sink: object, group: int) -> int:
+    rows = sink.row_alignment if isinstance(sink, DatasetSink) else 1
+    return rows // math.gcd(rows, group)
 
 
 def staged_for(
     passes: Sequence[Pass],
     engine: str,
     fit: Iterate | None,
+    whole: Wholes,
     budget: int | None,
     folder: Path,
     threads: int,
@@ -79,16 +86,24 @@ def staged_for(
     ----------
     fit : Iterate or None
         What is iterated beside the passes.
+    whole : Wholes
+        What is computed as a whole.
     budget : int or None
         Bytes for all processes; None: what is available.
     folder : Path
         Where files may be made.
     """
     costs = partial(
-        project, passes, engine, workers, threads, fit=fit, file_is_memory=is_tmpfs(folder)
+        project,
+        passes,
+        engine,
+        workers,
+        threads,
+        fit=fit,
+        file_is_memory=is_tmpfs(folder),
     )
     # What the passes leave, where readers need no room for chunks of their own.
-    room, shared_room = costs(Staging(), ready=True).left(budget)
+    room, shared_room = costs(Staging(whole=whole), ready=True).left(budget)
     files = min(disk_free(folder), room) if is_tmpfs(folder) else disk_free(folder)
     iterated = None if fit is None else fit.work
     loads = choose_loads(passes, iterated, room, shared_room, files)
@@ -103,9 +118,10 @@ def staged_for(
                 continue
             held.append("memory" if spec.nbytes <= room else "file")
             room -= spec.nbytes if spec.nbytes <= room else 0
-    staging = Staging(loads, tuple(held))
-    return Staged(staging, costs(staging, ready=bool(loads)))
+    staging = Staging(loads, tuple(held), whole)
+    return Staged(staging, costs(staging, ready=False))
 
 
 def _fits_strips(store: Store, spec: ArraySpec) -> bool:
-    return followed_by(store.sink, spec) == min(_chunk_rows(store.sink), max(1, spec.rows))
+    chunk = _chunk_rows(store.sink, store.group)
+    return followed_by(store.sink, spec, store.group) == min(chunk, max(1, spec.rows))

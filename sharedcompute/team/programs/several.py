@@ -60,9 +60,9 @@ def map_several(
             rows = [out[start:stop] for out in outs]
             last = (*params, start) if form.rows else params
             if form.returns:
-                _store(f(*given, *last), rows, start, name)
+                store_returned(f(*given, *last), rows, start, name)
                 continue
-            _check_nothing_returned(f(*given, *rows, *last), rows, name)
+            check_nothing_returned(f(*given, *rows, *last), rows, name)
             if options.verify and block.start == 0:
                 kernel = _OnRows(f, given, start, form.rows)
                 numbers = np.arange(len(given[0]))
@@ -104,7 +104,7 @@ def returned_rows(value: object, count: int, start: int, name: str) -> Array:
     return rows
 
 
-def _store(returned: object, outs: list[Array], start: int, name: str) -> None:
+def store_returned(returned: object, outs: Sequence[Array], start: int, name: str) -> None:
     """Copy returned rows to the outputs."""
     results = as_results(returned)
     if len(results) != len(outs):
@@ -121,7 +121,7 @@ def _store(returned: object, outs: list[Array], start: int, name: str) -> None:
         np.copyto(out, rows, casting="same_kind")
 
 
-def _check_nothing_returned(returned: object, outs: list[Array], name: str) -> None:
+def check_nothing_returned(returned: object, outs: Sequence[Array], name: str) -> None:
     """Refuse a function that returns results, as it has not written them to its outputs."""
     for value in as_results(returned):
         is_out = isinstance(value, np.ndarray) and any(np.may_share_memory(value, o) for o in outs)
