@@ -37,9 +37,7 @@ PRODUCTS: Mapping[str, Callable[[Node, Node], Node | None]] = MappingProxyType(
 OF_REDUCE = frozenset({"axis", "dtype", "keepdims", "where"})
 """Arguments of ``ufunc.reduce`` that reductions of ours have, too."""
 
-WRITING = frozenset(
-    {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
-)
+WRITING = frozenset({np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal})
 """Functions that write to their first argument."""
 
 SCANS: Mapping[np.ufunc, str] = {np.add: "cumsum", np.multiply: "cumprod", np.maximum: "cummax"}
