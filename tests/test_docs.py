@@ -86,10 +86,16 @@ def files(tmp_path_factory: pytest.TempPathFactory, climate: Path) -> Path:
         "plate.h5": ("grid", rng.random((16, 24))),
         "links.h5": ("matrix", rng.random((40, 40))),
         "era5.nc": ("t2m", rng.integers(-99, 99, (24, 6, 8), "i2")),
+        "wind.nc": ("u", rng.normal(size=(24, 5, 6))),
+        "run_1.nc": ("t", rng.random((24, 5, 6))),
+        "run_2.nc": ("t", rng.random((24, 5, 6))),
+        "t.nc": ("t", 270 + 20 * rng.random((24, 5, 6))),
     }
     for name, (path, array) in arrays.items():
         with h5py.File(folder / name, "w") as file:
             file[path] = array
+    with h5py.File(folder / "wind.nc", "a") as file:
+        file["v"] = rng.normal(size=(24, 5, 6))
     with h5py.File(folder / "era5.nc", "a") as file:
         file["t2m"].attrs.update(scale_factor=0.5, add_offset=280.0)
         file["time"], file["lat"], file["lon"] = (

@@ -131,7 +131,7 @@ def test_a_window_and_packed_numbers_are_put_in_groups(tmp_path: Path) -> None:
 
 
 def test_steps_after_another_number_of_rows_go_on_with_it(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(
+    (tmp_path / "own_means.py").write_text(
         "import sharedcompute as sc\n"
         "means = sc.Map('means', lambda x: (x[::2] + x[1::2]) / 2, ratio=(1, 2))\n"
     )
@@ -140,7 +140,7 @@ def test_steps_after_another_number_of_rows_go_on_with_it(tmp_path: Path) -> Non
     (tmp_path / "job.toml").write_text(
         'input = "in.h5::/x"\noutput = "out.h5"\n'
         '[[steps]]\nop = "scale"\nparams = {factor = 2}\n'
-        '[[steps]]\nop-from = "own.py:means"\nsave = "/half"\n'
+        '[[steps]]\nop-from = "own_means.py:means"\nsave = "/half"\n'
         '[[steps]]\nop = "clip"\nparams = {lower = 0}\nsave = "/clipped"\n'
         '[[steps]]\nop = ["mean", "max"]\nsave = "/all"\n'
     )
