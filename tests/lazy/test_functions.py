@@ -98,7 +98,7 @@ CASES: dict[str, list[Case]] = {
         lambda x: np.diff(x, prepend=0),
     ],
     "unstack": [lambda x: np.unstack(x, axis=1)[2]],
-    "dot": [lambda x: np.dot(x, np.ones((3, 2))), lambda x: np.dot(x, 2.0)],
+    "dot": [lambda x: np.dot(x, np.ones((3, 2))), lambda x: np.dot(x.astype("i2"), 2)],
     "tensordot": [
         lambda x: np.tensordot(x, np.ones((3, 2)), 1),
         lambda x: np.tensordot(x, np.ones((4, 3, 2)), 2),
@@ -248,6 +248,38 @@ def test_an_array_is_not_written_to() -> None:
         np.mean(x, axis=0, out=out[0])
     with pytest.raises(TypeError):
         x[0] = 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x: np.copyto(x, X),
+        lambda x: np.put(x, [0], 1),
+        lambda x: np.putmask(x, X > 0, 1),
+        lambda x: np.place(x, X > 0, [1]),
+        lambda x: np.fill_diagonal(x[0], 1),
+        lambda x: np.copyto(dst=x, src=X),
+    ],
+)
+def test_functions_that_write_do_not_take_a_lazy_array(write: Case) -> None:
+    with pytest.raises(sc.InputError, match="not written to"):
+        write(sc.lazy(X))
+
+
+def test_a_lazy_array_is_copied_into_an_array() -> None:
+    out = np.empty_like(X)
+    np.copyto(out, sc.lazy(X) * 2)
+    np.testing.assert_array_equal(out, X * 2)
+
+
+def test_one_number_is_formatted_and_rounded_as_pythons() -> None:
+    mean = sc.lazy(X).mean()
+    assert f"{mean:.3f}" == f"{X.mean():.3f}"
+    assert f"{mean}" == str(mean)
+    assert round(mean, 2) == round(float(X.mean()), 2)
+    assert isinstance(round(mean), int)
+    with pytest.raises(TypeError, match="one element"):
+        f"{sc.lazy(X):.3f}"
 
 
 def test_what_is_known_is_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:

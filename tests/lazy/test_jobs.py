@@ -127,6 +127,19 @@ def test_several_are_stored_together(
     np.testing.assert_allclose(made[f"{out}::/of/mean"], (U + V).mean(axis=0), 1e-5, 1e-5)
 
 
+def test_single_numbers_are_stored_beside_others(
+    opened: tuple[sc.LazyArray, sc.LazyArray], tmp_path: Path
+) -> None:
+    u, _ = opened
+    out, less = f"{tmp_path}/out.h5", u - u.mean(axis=0)
+    made = sc.store({f"{out}::/less": less, f"{out}::/spread": less.std(), f"{out}::/one": u.max()})
+    spread, most = sc.compute(less.std(), u.max())
+    with h5py.File(out) as file:
+        assert (file["spread"][()], file["one"][()]) == (spread, most)
+    assert float(made[f"{out}::/spread"]) == spread
+    assert float(u.max().store(f"{tmp_path}/most.h5::/most")) == most
+
+
 def test_what_cannot_be_stored_is_refused_before_anything_runs(
     opened: tuple[sc.LazyArray, sc.LazyArray], tmp_path: Path
 ) -> None:

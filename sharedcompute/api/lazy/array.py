@@ -246,6 +246,14 @@ class LazyArray(Operators, Methods, Runs):
     def __int__(self) -> int:
         return int(self._number())
 
+    def __round__(self, ndigits: int | None = None) -> int | float:
+        found: int | float = round(self._number().item(), ndigits)
+        return found
+
+    def __format__(self, spec: str) -> str:
+        """Format one number as Python does; without a format, say what the array is."""
+        return format(self._number(), spec) if spec else str(self)
+
     def __complex__(self) -> complex:
         return complex(self._number())
 

@@ -318,7 +318,8 @@ def _unstack(x: object, /, *, axis: SupportsIndex = 0) -> tuple[Node, ...]:
 
 def _dot(a: object, b: object, out: None = None) -> Node | None:
     del out
-    left, right = node_of(a), node_of(b)
+    # Here NumPy takes numbers of Python as arrays, which have a dtype.
+    left, right = (node_of(x if isinstance(x, Operand) else np.asarray(x)) for x in (a, b))
     if not left.spec.shape or not right.spec.shape:
         return call("multiply", left, right)
     return products.matmul(left, right) if len(right.spec.shape) <= 2 else None

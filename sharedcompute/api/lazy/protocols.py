@@ -37,6 +37,9 @@ PRODUCTS: Mapping[str, Callable[[Node, Node], Node | None]] = MappingProxyType(
 OF_REDUCE = frozenset({"axis", "dtype", "keepdims", "where"})
 """Arguments of ``ufunc.reduce`` that reductions of ours have, too."""
 
+WRITING = frozenset({np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal})
+"""Functions that write to their first argument."""
+
 SCANS: Mapping[np.ufunc, str] = {np.add: "cumsum", np.multiply: "cumprod", np.maximum: "cummax"}
 """What ``ufunc.accumulate`` is."""
 
@@ -106,6 +109,12 @@ def call_function(
         return NotImplemented
     if keywords.get("out") is not None:
         return _refuse_out(function.__name__, keywords["out"])
+    written = args[0] if args else keywords.get("dst", keywords.get("a", keywords.get("arr")))
+    if function in WRITING and isinstance(written, Operand):
+        raise InputError(
+            f"{function.__name__}: a lazy array is not written to: compute it, or pick by "
+            "numpy.where"
+        )
     ours = FUNCTIONS.get(function) or PREDICATES.get(function)
     found = None
     if ours is not None and _takes(ours, args, keywords):

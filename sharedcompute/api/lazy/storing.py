@@ -89,5 +89,9 @@ def _wanted(name: str, array: object) -> Wanted:
 def _run(
     wanted: Sequence[Wanted], plan: Plan, settings: Settings, listen: Listener
 ) -> dict[str, LazyArray]:
-    run_and_warn(plan, settings.team, listen)
-    return {name: open_array(address) for name, address, _ in wanted}
+    found = run_and_warn(plan, settings.team, listen).results
+    return {
+        # A single number cannot be opened; it is at hand.
+        name: open_array(address) if node.spec.shape else LazyArray(node_of_array(value))
+        for (name, address, node), value in zip(wanted, found, strict=True)
+    }
