@@ -41,6 +41,8 @@ class ReductionOptions(TypedDict, total=False):
 
     axis: Axis
     keepdims: bool
+    where: ArrayInput | None
+    weights: ArrayInput | None
     workers: int | None
     threads: int
     pin: bool

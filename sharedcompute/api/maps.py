@@ -240,15 +240,17 @@ def map(
     >>> with h5py.File("in.h5", "w") as file:
     ...     file["x"] = np.arange(6.0)
     >>> sc.map("scale", "in.h5::/x", "scaled.h5::/y", factor=2, filter="gzip:4")
-    <sharedcompute.LazyArray ...scaled.h5::/y shape (6,) float64, 48 B, 1 pass>
+    <sharedcompute.LazyArray ...scaled.h5::/y shape (6,) float64, chunks (6,), 48 B, 1 pass>
 
     Functions of your own, of several inputs and with several results:
 
     >>> u, v = np.array([3.0, 0.0]), np.array([4.0, 1.0])
     >>> sc.map(np.hypot, [u, v])
     array([5., 1.])
-    >>> sc.map(lambda u, v: (u + v, u > v), [u, v], ["both.h5::/sum", "both.h5::/larger"])[1][...]
-    array([False, False])
+    >>> both = ["both.h5::/quotient", "both.h5::/rest"]
+    >>> quotient, rest = sc.map(np.divmod, [v, np.array([3.0, 1.0])], both)
+    >>> quotient.compute(), rest.compute()
+    (array([1., 1.]), array([1., 0.]))
     """
     settings = Settings(
         RunOptions(

@@ -18,8 +18,8 @@ from sharedcompute.operations.specs import Array, Params, same
 from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.rows import CONSTANT, extension
-from sharedcompute.team.programs.several import as_results, returned_rows
 from sharedcompute.validation.arrays import plain_array
+from sharedcompute.validation.returned import as_results, returned_rows
 
 TRIED = 2
 """The rows on which a function is tried: with one alone, a row could pass for rows."""

@@ -26,10 +26,10 @@ class Value:
     label : str
         What makes it.
     text : str
-        The same with the names of what it is made of.
+        The same with the names of its inputs.
     spec : ArraySpec
     inputs : tuple of str
-        The names of the values that it is made of.
+        The names of the values that it is computed from.
     halo : int
     mode : str
         How rows are extended beyond the edges.
@@ -66,7 +66,7 @@ class DrawnPlan:
         All that is read, by name.
     passes : tuple of DrawnPass
     after : tuple of Value
-        What is made of the results of passes at the end.
+        Values that are computed from the results of passes at the end.
     branches : bool
         Its steps do not simply follow each other, so that values need names.
     """

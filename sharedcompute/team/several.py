@@ -23,7 +23,8 @@ from sharedcompute.team.map_arguments import (
     reachable,
 )
 from sharedcompute.team.programs.mapping import MapOptions, extended, function_name
-from sharedcompute.team.programs.several import CallForm, as_read, as_results, returned_rows
+from sharedcompute.team.programs.several import CallForm, as_read
+from sharedcompute.validation.returned import as_results, returned_rows
 
 Array = NDArray[Any]
 

@@ -60,11 +60,9 @@ def test_axes_are_numpys() -> None:
         np.testing.assert_array_equal(sc.stats(X, axis=axis)["max"], X.max())
 
 
-@pytest.mark.parametrize("axis", [1, -3, True, "columns", (0, 1), 0.0])
+@pytest.mark.parametrize("axis", [7, -4, True, "columns", (0, 0), 0.0])
 def test_another_axis_is_refused(axis: Any) -> None:
-    with pytest.raises(
-        sc.InputError, match=r"axis: expected 'rows' \(axis 0\) or 'all' \(None\), got"
-    ):
+    with pytest.raises(sc.InputError, match=r"axis: expected .*, got"):
         sc.reduce("mean", X, axis=axis)
 
 

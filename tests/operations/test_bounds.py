@@ -57,4 +57,5 @@ def test_plans_do_not_grow_with_the_rows(name: str) -> None:
         job = Job(ArraySource(x), (transform(find(name), params, None),))
         (work,) = build(job, RunOptions(memory=10**12)).passes
         sizes.add(len(pickle.dumps(cloudpickle.dumps(work.steps))))
-    assert len(sizes) == 1
+    # Numbers of rows take some bytes themselves.
+    assert max(sizes) - min(sizes) < 64

@@ -11,8 +11,8 @@ import numpy as np
 from sharedcompute.operations.specs import Array
 from sharedcompute.operations.stages import Stage, is_ours
 from sharedcompute.planning.passes import Step
-from sharedcompute.team.programs.several import check_nothing_returned, store_returned
 from sharedcompute.validation.kernels import check_returned, check_written
+from sharedcompute.validation.returned import check_nothing_returned, store_returned
 
 
 class Call:

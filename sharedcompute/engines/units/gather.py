@@ -11,8 +11,8 @@ from sharedcompute.engines.units.call import Call
 from sharedcompute.errors import InputError
 from sharedcompute.operations.specs import Array, ArraySpec
 from sharedcompute.planning.passes import GatherOutput
-from sharedcompute.team.programs.several import as_results
 from sharedcompute.validation.arrays import plain_array
+from sharedcompute.validation.returned import as_results
 
 Gathered = tuple[Array, ...]
 """The rows of a block, for each result of a kernel."""

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sharedcompute.errors import InputError
 from sharedcompute.shm.shared_array import expect_shared
 from sharedcompute.team.messaging.callables import is_dispatcher
 from sharedcompute.team.programs.mapping import MapOptions, extended, function_name, pieces
 from sharedcompute.team.programs.worker import Worker
-from sharedcompute.validation.arrays import plain_array
 from sharedcompute.validation.kernels import check_written
+from sharedcompute.validation.returned import check_nothing_returned, store_returned
 
 Array = NDArray[Any]
 
@@ -76,60 +75,6 @@ def as_read(f: Callable[..., object], inputs: Sequence[Array]) -> tuple[Array, .
         for x in plain:
             x.flags.writeable = False
     return plain
-
-
-def as_results(returned: object) -> tuple[object, ...]:
-    """Return what a function has returned as several results: a tuple is several, else one."""
-    return returned if isinstance(returned, tuple) else (returned,)
-
-
-def returned_rows(value: object, count: int, start: int, name: str) -> Array:
-    """Return a result as an array of `count` rows.
-
-    Raises
-    ------
-    InputError
-        It has another number of rows.
-    """
-    expected = f"expected {count} rows, as many as it was given from row {start} on"
-    if value is None:
-        raise InputError(
-            f"{name} returned None: {expected}, or a function that fills outputs, which it takes "
-            "after its inputs"
-        )
-    rows = plain_array(value)
-    if rows.ndim == 0 or len(rows) != count:
-        got = "a single value" if rows.ndim == 0 else f"{len(rows)}"
-        raise InputError(f"{name} returned {got}: {expected}")
-    return rows
-
-
-def store_returned(returned: object, outs: Sequence[Array], start: int, name: str) -> None:
-    """Copy returned rows to the outputs."""
-    results = as_results(returned)
-    if len(results) != len(outs):
-        raise InputError(
-            f"{name} returned {len(results)} results: expected {len(outs)}, one for each output"
-        )
-    for value, out in zip(results, outs, strict=True):
-        rows = returned_rows(value, len(out), start, name)
-        if rows.shape != out.shape or not np.can_cast(rows.dtype, out.dtype, "same_kind"):
-            raise InputError(
-                f"{name} returned rows of shape {rows.shape[1:]} and dtype {rows.dtype} from row "
-                f"{start} on: expected {out.shape[1:]} and {out.dtype}, as out has; convert them"
-            )
-        np.copyto(out, rows, casting="same_kind")
-
-
-def check_nothing_returned(returned: object, outs: Sequence[Array], name: str) -> None:
-    """Refuse a function that returns results, as it has not written them to its outputs."""
-    for value in as_results(returned):
-        is_out = isinstance(value, np.ndarray) and any(np.may_share_memory(value, o) for o in outs)
-        if value is not None and not is_out:
-            raise InputError(
-                f"{name} returned a value: expected a function that writes into its outputs, which "
-                "it takes after its inputs; or omit them from its parameters"
-            )
 
 
 @dataclass(frozen=True)
