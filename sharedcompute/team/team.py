@@ -103,7 +103,7 @@ class Team:
         threads = f", {self.threads} threads each" if self.threads > 1 else ""
         return f"<Team of {self.size}{threads}, {state}>"
 
-    def __enter__(self) -> Team:
+    def __enter__(self) -> Self:
         """Return the team; leaving the block closes it."""
         return self
 

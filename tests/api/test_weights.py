@@ -1,0 +1,83 @@
+"""Reductions of chosen elements and with weights give what NumPy and xarray give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+import sharedcompute as sc
+
+X = np.random.default_rng(0).normal(size=(40, 9, 5))
+LATITUDE = np.cos(np.linspace(-1, 1, 9))
+POSITIVE = X > 0
+
+
+@pytest.mark.parametrize("name", ["mean", "std", "sum", "var"])
+@pytest.mark.parametrize("axis", [1, (0, 1), None], ids=str)
+def test_weights_of_a_latitude_are_those_of_xarray(name: str, axis: Any) -> None:
+    field = xr.DataArray(X, dims=["time", "lat", "lon"])
+    weights = xr.DataArray(LATITUDE, dims=["lat"])
+    dims = None if axis is None else [field.dims[a] for a in np.atleast_1d(axis)]
+    want = getattr(field.weighted(weights), name)(dims)
+    got = sc.reduce(name, X, axis=axis, weights=LATITUDE[:, None])
+    np.testing.assert_allclose(got, want, 1e-12)
+
+
+def test_one_weight_for_each_place_along_the_axis() -> None:
+    want = np.average(X, axis=1, weights=LATITUDE)
+    np.testing.assert_allclose(sc.reduce("mean", X, axis=1, weights=LATITUDE), want, 1e-12)
+    kept = sc.reduce("mean", X, axis=1, weights=LATITUDE, keepdims=True)
+    np.testing.assert_allclose(kept, want[:, None], 1e-12)
+
+
+def test_missing_numbers_are_left_out_with_their_weights() -> None:
+    x = np.where(X > 1, np.nan, X)
+    field = xr.DataArray(x, dims=["time", "lat", "lon"])
+    want = field.weighted(xr.DataArray(LATITUDE, dims=["lat"])).mean("lat")
+    got = sc.reduce("mean", x, axis=1, weights=LATITUDE, skipna=True)
+    np.testing.assert_allclose(got, want, 1e-12)
+
+
+@pytest.mark.parametrize("name", ["mean", "std", "sum", "var", "prod"])
+@pytest.mark.parametrize("axis", [0, 1, None], ids=str)
+def test_only_chosen_elements_take_part(name: str, axis: Any) -> None:
+    want = getattr(X, name)(axis=axis, where=POSITIVE)
+    np.testing.assert_allclose(sc.reduce(name, X, axis=axis, where=POSITIVE), want, 1e-12)
+
+
+def test_files_and_teams_take_both(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["x"], file["m"], file["w"] = X, POSITIVE, LATITUDE
+    named = f"{tmp_path}/in.h5::"
+    out = f"{tmp_path}/out.h5"
+    sc.reduce(["mean", "std"], f"{named}/x", out, axis=1, weights=f"{named}/w")
+    with h5py.File(out) as file:
+        want = np.average(X, axis=1, weights=LATITUDE)
+        np.testing.assert_allclose(file["mean"], want, 1e-12)
+        assert file["std"].shape == (40, 5)
+    with sc.Team(2) as team:
+        got = team.reduce("mean", f"{named}/x", axis=0, where=f"{named}/m")
+    np.testing.assert_allclose(got, X.mean(axis=0, where=POSITIVE), 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"weights": LATITUDE}, "broadcasts to"),
+        ({"weights": LATITUDE, "where": POSITIVE}, "where or weights, got both"),
+        ({"where": X}, "array of bool"),
+    ],
+)
+def test_what_does_not_suit_the_data_is_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(sc.InputError, match=words):
+        sc.reduce("mean", X, axis=0, **given)
+
+
+def test_a_maximum_has_no_weights() -> None:
+    with pytest.raises(sc.InputError, match="one of mean, std, sum, var"):
+        sc.reduce("max", X, weights=LATITUDE[:, None])
