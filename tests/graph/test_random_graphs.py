@@ -14,7 +14,7 @@ import sharedcompute as sc
 from .random_graphs import check, graph, same_bits
 from .running import run
 
-SEEDS = range(200)
+SEEDS = range(60)
 FEW = 4
 """Graphs that every run has."""
 
@@ -66,7 +66,7 @@ def test_workers_threads_and_schedules_change_no_bit(
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2])
-@pytest.mark.parametrize("seed", few(range(1000, 1040), 2))
+@pytest.mark.parametrize("seed", few(range(1000, 1012), 2))
 def test_a_graph_of_hardly_any_rows_is_what_numpy_computes(
     tmp_path: Path, seed: int, rows: int
 ) -> None:
