@@ -127,8 +127,9 @@ def test_reductions_agree_with_numpy_along_any_axes(name: str, dtype: str, nans:
                 continue
             got = reduced(op, x, axes, **given)
             assert got.shape == want.shape
-            with np.errstate(over="ignore"):
-                want = want.astype(got.dtype)
+            if name == "prod":
+                with np.errstate(over="ignore"):
+                    want = want.astype(got.dtype)
             np.testing.assert_allclose(got, want, near, near, err_msg=f"{shape} {axes}")
 
 
