@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
-from sharedcompute.api.inputs import as_source
 from sharedcompute.api.jobs import make_job
-from sharedcompute.api.lazy.opened import decoded
-from sharedcompute.api.lazy.operands import node_of, node_of_source
+from sharedcompute.api.lazy.opening import lazy, open_array
 from sharedcompute.api.lazy.reductions import reduce, weighted
 from sharedcompute.api.settings import Settings
 from sharedcompute.errors import InputError
+from sharedcompute.graph import build
 from sharedcompute.graph.node import Node
 from sharedcompute.graph.ports import Source
 from sharedcompute.graph.text import text
 from sharedcompute.hdf5.address import Address, normal_path
-from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.reductions.reduction import normal_axes
 from sharedcompute.planning.job import ExpressionStep, Job, ReduceStep
 from sharedcompute.planning.planned import Expression
@@ -49,7 +48,8 @@ def chosen_job(
         raise InputError(
             "expected where or weights, got both: give weights of 0 for what is left out"
         )
-    rows = source.node if isinstance(source, Expression) else _rows(source, settings)
+    decode_cf = settings.reading.decode_cf
+    rows = source.node if isinstance(source, Expression) else build.decoded(source, decode_cf)
     axes = normal_axes(step.axis, len(rows.spec.shape))
     mask = None if where is None else _given(where, settings)
     weight = None if weights is None else _given(weights, settings)
@@ -79,14 +79,11 @@ def _reduced(
     return weighted(name, rows, weights, axes, keepdims=keepdims, skipna=skipna)
 
 
-def _rows(source: Source, settings: Settings) -> Node:
-    if isinstance(source, DatasetSource):
-        return decoded(source, settings.reading.decode_cf)
-    return node_of_source(source)
-
-
 def _given(value: object, settings: Settings) -> Node:
     """Return the node of an array, or of what is at an address."""
-    if isinstance(value, str):
-        return _rows(as_source(value, settings.reading.allow_external), settings)
-    return node_of(value)
+    if not isinstance(value, str | os.PathLike | Address):
+        return lazy(value).node  # type: ignore[arg-type] # refuses what is no array
+    reading = settings.reading
+    return open_array(
+        value, decode_cf=reading.decode_cf, allow_external=reading.allow_external
+    ).node

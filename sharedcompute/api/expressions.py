@@ -9,16 +9,15 @@ from sharedcompute.api.inputs import as_source
 from sharedcompute.api.jobs import make_job
 from sharedcompute.api.keywords import check_parameters
 from sharedcompute.api.lazy.array import LazyArray
-from sharedcompute.api.lazy.opened import Opening, decoded
+from sharedcompute.api.lazy.opened import Opening
 from sharedcompute.api.lazy.written import Written
 from sharedcompute.api.reductions import Axes
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike
 from sharedcompute.errors import InputError
+from sharedcompute.graph import build
 from sharedcompute.hdf5.address import Address, normal_path
-from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.declarations import Operation
-from sharedcompute.operations.rowwise.unpacking import as_asked
 from sharedcompute.options.groups import OF_REDUCTIONS
 from sharedcompute.planning.job import Job, Step, summary, transform
 
@@ -36,11 +35,9 @@ def opened(addresses: Mapping[str, AddressLike], settings: Settings) -> dict[str
     for name, address in addresses.items():
         try:
             source = as_source(address, reading.allow_external, reading.rows)
-            assert isinstance(source, DatasetSource)
-            source = as_asked(source, reading.decode_cf)
+            node = build.decoded(source, reading.decode_cf)
         except InputError as problem:
             raise InputError(f"{name}: {problem.text}") from None
-        node = decoded(source, reading.decode_cf)
         found[name] = LazyArray(node, Opening(reading.decode_cf, reading.allow_external))
     return found
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sharedcompute.errors import Worded
-from sharedcompute.graph.node import Read
-from sharedcompute.graph.text import inputs_of
+from sharedcompute.graph.node import reads
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.rowwise.unpacking import meant_otherwise
 from sharedcompute.planning.job import ExpressionStep, Job, ResultStep
@@ -63,8 +62,7 @@ def _sources(job: Job) -> list[DatasetSource]:
     calls = (step.call for step in job.steps[:1] if isinstance(step, ResultStep))
     beside = (source for call in calls for source in call.sources)
     texts = [s for s in job.steps if isinstance(s, ExpressionStep) and s.names]
-    reads = inputs_of([step.node for step in texts])
-    named = (n.op.source for n in reads if isinstance(n.op, Read))
+    named = reads(step.node for step in texts)
     return [s for s in (job.source, *beside, *named) if isinstance(s, DatasetSource)]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from sharedcompute.api.addresses import output_address
 from sharedcompute.api.inputs import as_source, is_decoded
+from sharedcompute.api.into import check_into
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.keywords import check_parameters
 from sharedcompute.api.lazy.array import LazyArray
@@ -25,16 +26,13 @@ from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import Address
-from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.declarations import Map, Operation
-from sharedcompute.operations.rowwise.unpacking import as_asked
-from sharedcompute.operations.specs import Array, ArraySpec
+from sharedcompute.operations.specs import Array
 from sharedcompute.planning.job import calling
 from sharedcompute.planning.job_graph import rows_of
 from sharedcompute.planning.plan import Plan
 from sharedcompute.planning.trial import tried
 from sharedcompute.team.map_arguments import fills
-from sharedcompute.validation.arrays import refuse_meaning
 
 Output = AddressLike | Array | Sequence[AddressLike] | Sequence[Array] | None
 Results = Array | LazyArray | tuple[Array | LazyArray, ...]
@@ -130,10 +128,6 @@ def _places(output: Output) -> _Places:
         raise InputError("expected a place for each result, got an empty list; name them")
     arrays = tuple(each for each in given if isinstance(each, np.ndarray))
     if len(arrays) == len(given):
-        for array in arrays:
-            refuse_meaning(array)
-            if not array.flags.writeable:
-                raise InputError("output is a read-only array: expected one that can be written")
         return _Places((), arrays, one)
     if arrays:
         raise InputError("expected arrays as outputs, or addresses, got some of each")
@@ -166,9 +160,6 @@ def plan_several(
         settings = settings.decoding(is_decoded(each))
     reading = settings.reading
     sources = [as_source(each, reading.allow_external, reading.rows) for each in given]
-    sources = [
-        as_asked(s, reading.decode_cf) if isinstance(s, DatasetSource) else s for s in sources
-    ]
     named = _operation(op, sources, places, settings)
     check_parameters(params, (p.name for p in named.parameters))
     several = len(sources) > 1
@@ -180,7 +171,7 @@ def plan_several(
             "output: expected FILE::PATH, or none, for a variable number of rows, got arrays"
         )
     for step, array in enumerate(places.arrays):
-        _check_array(array, plan.row_nodes[step, ""].spec)
+        check_into(array, plan.row_nodes[step, ""].spec)
     as_tuple = not places.one and (places.count > 0 or named.outputs > 1)
     return JobPlan(plan, functools.partial(_run, places, plan, settings, as_tuple))
 
@@ -224,15 +215,6 @@ def _of_function(plain: Map, sources: Sequence[Source], places: _Places, setting
         dtype=lambda *_: dtypes[0] if one else dtypes,
         row_shape=lambda *_: shapes[0] if one else shapes,
     )
-
-
-def _check_array(into: Array, spec: ArraySpec) -> None:
-    """Refuse an array that a result does not fit."""
-    if (into.shape, into.dtype.newbyteorder("=")) != (spec.shape, spec.dtype):
-        raise InputError(
-            f"output has shape {into.shape} and dtype {into.dtype}: "
-            f"expected {spec.shape} and {spec.dtype}"
-        )
 
 
 def _run(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,20 @@ from sharedcompute.graph.node import (
     Select,
 )
 from sharedcompute.graph.ports import Source
+from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.catalogue import find
 from sharedcompute.operations.declarations import Map, Scan
 from sharedcompute.operations.declarations import Reduce as Reduction
 from sharedcompute.operations.parameters import Parameter, bind
 from sharedcompute.operations.reductions.reduction import Reduction as BoundReduction
+from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage
 from sharedcompute.operations.specs import Array, ArraySpec, DType, Params, Scalar
 from sharedcompute.operations.stages import Argument, Carry, FromModel, Needed, Stage
+
+NUMBERS: Mapping[type, ArraySpec] = MappingProxyType(
+    {kind: ArraySpec((), np.dtype(kind)) for kind in (bool, int, float, complex)}
+)
+"""What Python's numbers are where no array beside them decides."""
 
 
 def read(source: Source) -> Node:
@@ -40,9 +48,28 @@ def read(source: Source) -> Node:
     return Node(Read(source), (), ArraySpec(source.shape, source.dtype))
 
 
+def decoded(source: Source, decode_cf: bool) -> Node:
+    """Return the node of a source, as the CF attributes of a dataset mean it if that is asked for.
+
+    Raises
+    ------
+    InputError
+        Files that are joined are packed in different ways; an attribute is no number.
+    """
+    if not isinstance(source, DatasetSource):
+        return read(source)
+    source = as_asked(source, decode_cf)
+    if not decode_cf:
+        return read(source)
+    rows = widened(read(source))
+    stage = unpack_stage(source, rows.spec.dtype)
+    return rows if stage is None else staged(stage, rows)
+
+
 def constant(value: Scalar) -> Node:
     """Return the node of a number."""
-    return Node(Constant(value), (), ArraySpec((), np.asarray(value).dtype))
+    spec = NUMBERS.get(type(value)) or ArraySpec((), np.asarray(value).dtype)
+    return Node(Constant(value), (), spec)
 
 
 def elementwise(
@@ -55,11 +82,11 @@ def elementwise(
     InputError
         The shapes do not broadcast.
     """
-    shape = inputs[0].spec.shape
-    for given in inputs[1:]:
-        if given.spec.shape not in ((), shape):
-            shape = broadcast(inputs)
-            break
+    shape: tuple[int, ...] = ()
+    for given in inputs:
+        found = given.spec.shape
+        if found and found != shape:
+            shape = found if not shape else broadcast(inputs)
     return Node(Elementwise(function, attributes), tuple(inputs), ArraySpec(shape, dtype))
 
 

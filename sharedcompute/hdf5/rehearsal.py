@@ -111,6 +111,11 @@ def read_box(
     return found
 
 
+def read_all(source: DatasetSource) -> NDArray[Any]:
+    """Read all of a source into memory of this process, as `read_box`."""
+    return read_box(source, (0,) * source.ndim, source.shape)
+
+
 def _box(source: DatasetSource, corner: tuple[int, ...], sides: tuple[int, ...]) -> NDArray[Any]:
     try:
         values = np.empty(sides, source.dtype)

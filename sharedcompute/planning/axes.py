@@ -14,6 +14,7 @@ from sharedcompute.graph.node import (
     Rowwise,
     Select,
     ordered,
+    reads,
 )
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.format.dimensions import Axes, axes_that_stay
@@ -23,8 +24,7 @@ from sharedcompute.operations.fits.declaration import Iterative
 
 def primary(node: Node) -> DatasetSource | None:
     """Return the dataset that a result is like: the first that it is computed from, by its rows."""
-    found = [n.op.source for n in ordered([node]) if isinstance(n.op, Read)]
-    datasets = [source for source in found if isinstance(source, DatasetSource)]
+    datasets = [source for source in reads([node]) if isinstance(source, DatasetSource)]
     alike = [s for s in datasets if s.shape == node.spec.shape]
     same_rows = [s for s in datasets if s.shape[:1] == node.spec.shape[:1]]
     return next(iter((*alike, *same_rows, *datasets)), None)

@@ -8,16 +8,16 @@ from typing import Any
 
 from sharedcompute.errors import InputError
 from sharedcompute.graph import build
-from sharedcompute.graph.node import Gather, Node, Read, Rowwise, ordered, unified
+from sharedcompute.graph.node import Gather, Node, Rowwise, ordered, reads, unified
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.hdf5.rehearsal import read_box
+from sharedcompute.hdf5.rehearsal import read_all
 from sharedcompute.operations.declarations import Map, Operation, Scan
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
 from sharedcompute.operations.reductions.reduction import Reduction, normal_axes
-from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage, unpacked
+from sharedcompute.operations.rowwise.unpacking import as_asked, unpacked
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.fit import FitPart
 from sharedcompute.planning.job import (
@@ -184,7 +184,7 @@ class JobGraph:
         decode_cf = self._job.decode_cf
         source = as_asked(open_source(address, self._job.allow_external), decode_cf)
         self.given.append(source)
-        rows = read_box(source, (0,) * source.ndim, source.shape)
+        rows = read_all(source)
         return unpacked(source, rows) if decode_cf else rows
 
 
@@ -201,11 +201,7 @@ def rows_of(source: Source, decode_cf: bool) -> Node:
     """Return the rows of a source, as numbers that kernels work with."""
     if isinstance(source, Expression):
         return build.widened(source.node)
-    rows = build.widened(build.read(source))
-    if decode_cf and isinstance(source, DatasetSource):
-        stage = unpack_stage(source, rows.spec.dtype)
-        rows = rows if stage is None else build.staged(stage, rows)
-    return rows
+    return build.widened(build.decoded(source, decode_cf))
 
 
 def _reaches(rows: Node, before: Node) -> bool:
@@ -218,6 +214,5 @@ def _reaches(rows: Node, before: Node) -> bool:
 
 def sources_of(graph: JobGraph) -> list[DatasetSource]:
     """Return all datasets that a job reads, those too that parameters name."""
-    nodes = ordered([w.node for w in graph.wanted] + ([graph.fitted] if graph.fitted else []))
-    found = [n.op.source for n in nodes if isinstance(n.op, Read)]
-    return [s for s in (*found, *graph.given) if isinstance(s, DatasetSource)]
+    nodes = [w.node for w in graph.wanted] + ([graph.fitted] if graph.fitted else [])
+    return [s for s in (*reads(nodes), *graph.given) if isinstance(s, DatasetSource)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sharedcompute.graph.node import Node, Read, ordered
+from sharedcompute.graph.node import Node, reads
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
@@ -147,7 +147,7 @@ class Plan:
     @cached_property
     def inputs(self) -> tuple[Source, ...]:
         """All that the results are computed from, in the order in which expressions name it."""
-        return tuple(n.op.source for n in ordered(self.result_nodes) if isinstance(n.op, Read))
+        return reads(self.result_nodes)
 
     @property
     def row_sinks(self) -> tuple[DatasetSink, ...]:

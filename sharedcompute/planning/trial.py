@@ -19,11 +19,7 @@ from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.rows import CONSTANT, extension
 from sharedcompute.validation.arrays import plain_array
-from sharedcompute.validation.returned import as_results, returned_rows
-
-TRIED = 2
-"""The rows on which a function is tried: with one alone, a row could pass for rows."""
-
+from sharedcompute.validation.returned import TRIED, as_results, returned_rows
 
 TRIED_FOR_ANY = (2, 64, 4096)
 """The rows on which a function is tried, one after the other, that may give none for some."""

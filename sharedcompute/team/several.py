@@ -24,12 +24,9 @@ from sharedcompute.team.map_arguments import (
 )
 from sharedcompute.team.programs.mapping import MapOptions, extended, function_name
 from sharedcompute.team.programs.several import CallForm, as_read
-from sharedcompute.validation.returned import as_results, returned_rows
+from sharedcompute.validation.returned import TRIED, as_results, returned_rows
 
 Array = NDArray[Any]
-
-_TRIED = 2
-"""The rows on which a function is tried: with one alone, a row could pass for rows."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +156,7 @@ def _tried(
 ) -> tuple[tuple[Array, ...], bool]:
     """Call `f` on the first rows; return new arrays for its results, and whether it has several."""
     n = len(inputs[0])
-    count = min(_TRIED, n)
+    count = min(TRIED, n)
     given = [
         extended(x, 0, count, options) if n else np.zeros((2 * options.halo, *x.shape[1:]), x.dtype)
         for x in as_read(f, inputs)

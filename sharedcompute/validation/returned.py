@@ -13,6 +13,9 @@ from sharedcompute.validation.arrays import plain_array
 
 Array = NDArray[Any]
 
+TRIED = 2
+"""The rows on which a function is tried: with one alone, a row could pass for rows."""
+
 
 def as_results(returned: object) -> tuple[object, ...]:
     """Return what a function has returned as several results: a tuple is several, else one."""

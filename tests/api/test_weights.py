@@ -81,3 +81,15 @@ def test_what_does_not_suit_the_data_is_refused(given: dict[str, Any], words: st
 def test_a_maximum_has_no_weights() -> None:
     with pytest.raises(sc.InputError, match="one of mean, std, sum, var"):
         sc.reduce("max", X, weights=LATITUDE[:, None])
+
+
+def test_joined_files_that_are_packed_in_other_ways_are_refused_here_too(tmp_path: Path) -> None:
+    for number, scale in enumerate((1.0, 2.0)):
+        with h5py.File(tmp_path / f"run_{number}.h5", "w") as file:
+            file["x"] = np.ones((4, 3), np.int16)
+            file["x"].attrs["scale_factor"] = scale
+    joined, mask = f"{tmp_path}/run_*.h5::/x", np.ones(3, bool)
+    with pytest.raises(sc.InputError, match="scale_factor"):
+        sc.reduce("mean", joined, where=mask)
+    got = sc.reduce("mean", joined, where=mask, decode_cf=True)
+    np.testing.assert_array_equal(got, [1.5, 1.5, 1.5])

@@ -10,8 +10,8 @@ import numpy as np
 from sharedcompute.api.lazy.operands import node_of
 from sharedcompute.errors import InputError
 from sharedcompute.graph import build
-from sharedcompute.graph.node import Attributes, Constant, Elementwise, Node
-from sharedcompute.operations.specs import ArraySpec, DType
+from sharedcompute.graph.node import Attributes, Constant, Node
+from sharedcompute.operations.specs import DType
 from sharedcompute.ufuncs.promotion import power_operator, result_dtype
 
 Shape = tuple[int, ...]
@@ -35,12 +35,7 @@ def call(name: str, *operands: object) -> Node:
 def of_nodes(name: str, *nodes: Node, attributes: Attributes = ()) -> Node:
     """Return the node of a function of the arrays of nodes."""
     dtype = _dtype(name, tuple([_kind(node) for node in nodes]), attributes)
-    shape: Shape = ()
-    for node in nodes:
-        found = node.spec.shape
-        if found and found != shape:
-            shape = found if not shape else build.broadcast(nodes)
-    return Node(Elementwise(name, attributes), nodes, ArraySpec(shape, dtype))
+    return build.elementwise(name, dtype, nodes, attributes)
 
 
 def _kind(node: Node) -> DType | type | int:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from sharedcompute.api.lazy.opened import Labelled, names_of
-from sharedcompute.api.lazy.operands import node_of_source
 from sharedcompute.errors import InputError
+from sharedcompute.graph import build
 from sharedcompute.graph.node import Node, Read, ordered
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.inspection.labels import selected
@@ -71,7 +71,7 @@ def _source_with(node: Node, name: str, length: int) -> Source:
 def _picked(source: Source, name: str, label: object) -> Key:
     if isinstance(source, DatasetSource):
         window = selected(source, {name: label})
-        return window.index[names_of(node_of_source(source)).index(name)]
+        return window.index[names_of(build.read(source)).index(name)]
     assert isinstance(source, Labelled)
     return _by_xarray(source, name, label)
 

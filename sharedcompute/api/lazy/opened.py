@@ -29,8 +29,7 @@ from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.windowed import windowed
 from sharedcompute.kernels import packing
-from sharedcompute.operations.rowwise.unpacking import as_asked, unpack_stage
-from sharedcompute.operations.specs import ArraySpec
+from sharedcompute.operations.rowwise.unpacking import as_asked
 from sharedcompute.planning.in_memory import ArraySource
 
 Names = tuple[str | None, ...]
@@ -71,16 +70,6 @@ class Opening:
 
 
 AS_IT_IS = Opening()
-
-
-def decoded(source: DatasetSource, decode_cf: bool) -> Node:
-    """Return the node of a dataset, as its CF attributes mean it if that is asked for."""
-    node = Node(Read(source), (), ArraySpec(source.shape, source.dtype))
-    if not decode_cf:
-        return node
-    node = build.widened(node)
-    stage = unpack_stage(source, node.spec.dtype)
-    return node if stage is None else build.staged(stage, node)
 
 
 def source_of(node: Node) -> Source | None:

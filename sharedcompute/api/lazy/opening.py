@@ -10,13 +10,13 @@ import h5py
 
 from sharedcompute.api.inputs import source_of_h5py
 from sharedcompute.api.lazy.array import LazyArray
-from sharedcompute.api.lazy.opened import Labelled, Opening, decoded
-from sharedcompute.api.lazy.operands import Operand, node_of, node_of_source, plain
+from sharedcompute.api.lazy.opened import Labelled, Opening
+from sharedcompute.api.lazy.operands import Operand, node_of, plain
 from sharedcompute.api.typing import AddressLike, ArrayInput
 from sharedcompute.errors import InputError
+from sharedcompute.graph import build
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.inspection.inspector import open_source
-from sharedcompute.operations.rowwise.unpacking import as_asked
 
 
 def open_array(
@@ -61,10 +61,10 @@ def open_array(
     given: object = address
     if not isinstance(given, str | os.PathLike | Address):
         raise InputError(f"expected FILE or FILE::PATH, got {given!r}")
-    source = as_asked(open_source(Address.parse(address), allow_external), decode_cf)
+    source = open_source(Address.parse(address), allow_external)
     # From here on it is this dataset, wherever this process goes and whatever is put beside it.
     home = os.getcwd() if source.glob is None else glob.escape(os.getcwd())  # noqa: PTH109 - odd names
-    return LazyArray(decoded(source, decode_cf), Opening(decode_cf, allow_external, home))
+    return LazyArray(build.decoded(source, decode_cf), Opening(decode_cf, allow_external, home))
 
 
 open = open_array  # as users call it
@@ -104,7 +104,7 @@ def lazy(array: ArrayInput) -> LazyArray:
     if isinstance(given, str | os.PathLike | Address):
         return open_array(given)
     if isinstance(given, h5py.Dataset):
-        return LazyArray(node_of_source(source_of_h5py(given, False)), Opening(home=os.getcwd()))  # noqa: PTH109 - odd names
+        return LazyArray(build.read(source_of_h5py(given, False)), Opening(home=os.getcwd()))  # noqa: PTH109 - odd names
     if type(given).__module__.startswith("xarray.") and hasattr(given, "dims"):
         names = tuple(map(str, given.dims))
         labelled = Labelled(
@@ -113,5 +113,5 @@ def lazy(array: ArrayInput) -> LazyArray:
             attributes=tuple(given.attrs.items()),
             coordinates=tuple((n, given.coords[n].values) for n in names if n in given.coords),
         )
-        return LazyArray(node_of_source(labelled)) if names else LazyArray(node_of(plain(given)))
+        return LazyArray(build.read(labelled)) if names else LazyArray(node_of(plain(given)))
     return LazyArray(node_of(given))

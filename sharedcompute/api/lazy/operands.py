@@ -7,16 +7,11 @@ from typing import Any, Self
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.graph.node import Constant, Node, Read
-from sharedcompute.graph.ports import Source
-from sharedcompute.operations.specs import Array, ArraySpec
+from sharedcompute.graph.build import constant, read
+from sharedcompute.graph.node import Node
+from sharedcompute.operations.specs import Array
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.validation.arrays import plain_array
-
-NUMBERS: dict[type, ArraySpec] = {
-    kind: ArraySpec((), np.dtype(kind)) for kind in (bool, int, float, complex)
-}
-"""What Python's numbers are where no array beside them decides."""
 
 
 class Operand:
@@ -45,14 +40,6 @@ class Operand:
         return type(self)(node)
 
 
-def number(value: bool | int | float | complex | np.generic) -> Node:
-    """Return the node of a number."""
-    spec = NUMBERS.get(type(value))
-    if spec is None:
-        spec = ArraySpec((), np.asarray(value).dtype)
-    return Node(Constant(value), (), spec)  # type: ignore[arg-type]
-
-
 def node_of(value: object) -> Node:
     """Return the node of an operand: a lazy array, an array, a number.
 
@@ -66,20 +53,15 @@ def node_of(value: object) -> Node:
     if isinstance(value, Operand):
         return value.node
     if isinstance(value, bool | int | float | complex | np.number | np.bool_):
-        return number(value)
+        return constant(value)  # type: ignore[arg-type] # complex, too
     return node_of_array(plain(value))
 
 
 def node_of_array(array: Array) -> Node:
     """Return the node of a plain array; one of no dimensions is a number."""
     if array.ndim == 0:
-        return number(array.dtype.type(array[()]))
-    return node_of_source(ArraySource(array))
-
-
-def node_of_source(source: Source) -> Node:
-    """Return the node of all that a source has."""
-    return Node(Read(source), (), ArraySpec(source.shape, source.dtype))
+        return constant(array.dtype.type(array[()]))
+    return read(ArraySource(array))
 
 
 def plain(given: object) -> Array:

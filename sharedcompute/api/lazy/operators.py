@@ -7,7 +7,8 @@ from typing import Any, Self
 import numpy as np
 
 from sharedcompute.api.lazy import elementwise
-from sharedcompute.api.lazy.operands import NUMBERS, Operand, node_of, number
+from sharedcompute.api.lazy.operands import Operand, node_of
+from sharedcompute.graph.build import NUMBERS, constant
 from sharedcompute.graph.node import Node
 
 
@@ -16,7 +17,7 @@ def _operand(other: object) -> Node | None:
     if isinstance(other, Operand):
         return other.node
     if type(other) in NUMBERS:
-        return number(other)  # type: ignore[arg-type]
+        return constant(other)  # type: ignore[arg-type]
     if isinstance(other, np.generic | np.ndarray | list | tuple):
         return node_of(other)
     return None

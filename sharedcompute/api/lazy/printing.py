@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from sharedcompute.api.lazy.opened import chunks_of
 from sharedcompute.graph.node import Node, Read, Reduce, ordered
-from sharedcompute.graph.text import text
+from sharedcompute.graph.text import inputs_of, text
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.system.machine import format_size
 
@@ -51,7 +51,7 @@ def _lines(node: Node, dims: Sequence[str | None]) -> Iterator[tuple[str, str]]:
 
 
 def _sources(node: Node) -> Iterator[tuple[str, str]]:
-    reads = [n for n in ordered((node,)) if isinstance(n.op, Read)]
+    reads = inputs_of((node,))
     if len(reads) == 1 and reads[0] is node:
         return
     for number, found in enumerate(reads):

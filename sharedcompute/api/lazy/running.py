@@ -10,17 +10,17 @@ from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.lazy.evaluate import LIMIT, evaluate
 from sharedcompute.api.lazy.memory import check_room, nbytes
 from sharedcompute.api.lazy.opened import refreshed, source_of
-from sharedcompute.api.lazy.operands import node_of_source
 from sharedcompute.api.lazy.settling import is_settled, settled
 from sharedcompute.api.plans import JobPlan
 from sharedcompute.api.settings import Settings
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
+from sharedcompute.graph import build
 from sharedcompute.graph.node import Node, Read, Reduce, Rowwise, ordered
 from sharedcompute.graph.text import text
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.hdf5.rehearsal import read_box
+from sharedcompute.hdf5.rehearsal import read_all
 from sharedcompute.operations.rowwise.unpacking import unpacked
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.in_memory import ArraySource
@@ -78,7 +78,7 @@ def with_small_reads(nodes: Sequence[Node]) -> Sequence[Node]:
     for node in graph:
         source = node.op.source if isinstance(node.op, Read) else None
         if isinstance(source, DatasetSource):
-            changed[id(node)] = node_of_source(ArraySource(_read(node)))
+            changed[id(node)] = build.read(ArraySource(_read(node)))
         elif node.inputs:
             changed[id(node)] = Node(
                 node.op, tuple(changed.get(id(i), i) for i in node.inputs), node.spec
@@ -125,7 +125,7 @@ def _read(node: Node) -> Array:
     """Return the numbers of what is read and no more."""
     source = source_of(node)
     if isinstance(source, DatasetSource):
-        rows = read_box(source, (0,) * source.ndim, source.shape)
+        rows = read_all(source)
         return rows if isinstance(node.op, Read) else unpacked(source, rows)
     assert isinstance(source, ArraySource)
     return np.array(source.array, subok=False)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sharedcompute.api.lazy.memory import check_memory
-from sharedcompute.api.lazy.operands import node_of_array, node_of_source
+from sharedcompute.api.lazy.operands import node_of_array
+from sharedcompute.graph import build
 from sharedcompute.graph.node import Join, Node, Permute, Read, Reshape, Select, ordered
 from sharedcompute.graph.rewrite import numpy_keys
 from sharedcompute.hdf5.window import Window
@@ -77,7 +78,7 @@ def _windowed(node: Node) -> Node:
     if not isinstance(below, Read) or not isinstance(below.source, ArraySource):
         return node
     window = Window.of(numpy_keys(node.op.keys), node.inputs[0].spec.shape)
-    return node_of_source(windowed_array(below.source, window))
+    return build.read(windowed_array(below.source, window))
 
 
 def _is_out_of_order(node: Node, known: dict[str, bool]) -> bool:

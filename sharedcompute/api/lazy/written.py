@@ -20,7 +20,8 @@ from sharedcompute.api.typing import ArrayInput
 from sharedcompute.errors import InputError
 from sharedcompute.expressions import check, parse, several
 from sharedcompute.expressions.grammar import in_order, statements
-from sharedcompute.graph.node import Node, Read, ordered
+from sharedcompute.graph.node import Node
+from sharedcompute.graph.text import inputs_of
 from sharedcompute.graph.text import text as text_of
 from sharedcompute.operations.catalogue import CATALOGUE
 from sharedcompute.operations.declarations import Operation, Reduce
@@ -178,7 +179,7 @@ def _names(arrays: Mapping[str, LazyArray]) -> dict[str, str]:
     """Return names by the keys of nodes: of arrays, and of what is read where that is one."""
     names: dict[str, str] = {}
     for name, array in arrays.items():
-        reads = [n for n in ordered([array.node]) if isinstance(n.op, Read)]
+        reads = inputs_of([array.node])
         if len(reads) == 1:
             names.setdefault(reads[0].key, name)
         names[array.node.key] = name

@@ -10,6 +10,7 @@ The Python array API standard, version 2024.12, https://data-apis.org/array-api/
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -29,7 +30,7 @@ VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
 
 __array_api_version__ = "2024.12"
 
-e: float = np.e
+e: float = math.e
 inf: float = np.inf
 nan: float = np.nan
 newaxis = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sharedcompute.graph.node import Read
+from sharedcompute.graph.node import Read, reads
 from sharedcompute.graph.ports import Source
 from sharedcompute.graph.text import inputs_of, text
 from sharedcompute.hdf5.address import Address
@@ -65,8 +65,8 @@ def _decodes(job: Job, step: ExpressionStep | None) -> bool:
     """Return whether numbers are unpacked as they are read."""
     if step is None:
         return job.packing is not None
-    sources = [n.op.source for n in inputs_of([step.node]) if isinstance(n.op, Read)]
-    return job.decode_cf and any(isinstance(s, DatasetSource) and s.packing for s in sources)
+    datasets = (s for s in reads([step.node]) if isinstance(s, DatasetSource))
+    return job.decode_cf and any(source.packing for source in datasets)
 
 
 def _named(source: Source | None) -> str:
