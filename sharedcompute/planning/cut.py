@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sharedcompute.graph.build import reduction_of
 from sharedcompute.graph.node import Node, Reduce, Rowwise
 from sharedcompute.graph.ports import Sink
+from sharedcompute.planning.budget.blocks import lone_strip
 from sharedcompute.planning.demand import Demand, spaces
+from sharedcompute.planning.in_memory import ArraySink, ArraySource
 from sharedcompute.planning.passes import Pass, ReductionOutput, Store
 from sharedcompute.planning.planned import PlannedSink, ToMemory
 from sharedcompute.planning.program import gathers, program
@@ -116,7 +118,7 @@ def _pass(
         ReductionOutput(made.values[n.inputs[0].key], reduction_of(n), n.key, is_exact(n))
         for n in reduced
     ]
-    return Pass(
+    work = Pass(
         tuple(made.feeds),
         tuple(made.steps),
         tuple(stores),
@@ -125,6 +127,23 @@ def _pass(
         purpose or _purpose(demand, reduced, kept),
         section,
         gathers(gathered, made.values),
+    )
+    if not _goes_through_memory_once(work):
+        return work
+    row_bytes = max(spec.row_bytes for spec in work.specs)
+    return replace(work, strip=lone_strip(work.blocks, work.strip, row_bytes))
+
+
+def _goes_through_memory_once(work: Pass) -> bool:
+    """Return whether one kernel takes rows where they are, and writes where they stay."""
+    return (
+        len(work.steps) == 1
+        and work.steps[0].stage.elementwise
+        and not work.reductions
+        and not work.gathers
+        and all(isinstance(feed, ArraySource) for feed in work.feeds)
+        and [store.value for store in work.stores] == [work.steps[0].result]
+        and all(isinstance(store.sink, ArraySink | ToMemory) for store in work.stores)
     )
 
 

@@ -155,6 +155,9 @@ class Demand:
         """Return whether a node that is there as a whole needs a pass over the rows of an input."""
         if isinstance(node.op, Gather):
             return any(given is i for i in node.inputs[: node.op.rows])
+        if isinstance(node.op, Reduce) and node.op.running:
+            # One result for each block: there is none without a pass.
+            return True
         return isinstance(node.op, Reduce | Model) and self._natural[given.key]
 
     def _is_kept(self, node: Node) -> bool:
@@ -184,7 +187,7 @@ class Demand:
             return self.level[node.key] + 1
         if isinstance(node.op, Gather):
             return self.gathered_at(node) + 1
-        if isinstance(node.op, Reduce | Model) and self._natural[node.inputs[0].key]:
+        if isinstance(node.op, Reduce | Model) and self.goes_over(node.inputs[0], node):
             return self.level[node.inputs[0].key] + 1
         return max([0, *(self.ready[i.key] for i in node.inputs)])
 
@@ -225,7 +228,7 @@ class Demand:
             for n in self.whole.values()
             if isinstance(n.op, Reduce)
             and n.key not in self.kept
-            and self._natural[n.inputs[0].key]
+            and self.goes_over(n.inputs[0], n)
         ]
 
 

@@ -152,7 +152,9 @@ def reduced(op: Reduce, x: Array) -> Array:
         runner.end()
     runner.finish()
     kept.combine_slots(states)
-    return cast_result(made, made.result(kept.total(states)))
+    values = made.result(kept.total(states))
+    # As in a pass: kernels take it in full precision, flat.
+    return values if op.exact else cast_result(made, values)
 
 
 COMPUTED: Mapping[type[Any], Compute] = MappingProxyType(

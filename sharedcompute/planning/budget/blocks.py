@@ -16,6 +16,10 @@ A strip reads and writes the whole state, so it is to be twice as large: 16 fram
 16 bits, 8 of single precision.
 """
 
+LONE_STRIP_BYTES = 8 * 1024**2
+"""A strip that one kernel goes over from memory to memory: nothing is found in a cache again, and
+each strip costs 80 us, as its kernel has driven the interpreter out of the cache."""
+
 BLOCK_BYTES = (256 * 1024, 256 * 1024**2)
 """Least block: claiming it costs 1 % of the time then. Greatest: progress is seen to move."""
 
@@ -47,6 +51,12 @@ def followed(rows: int, row_bytes: int, chunk_rows: int) -> int:
     small = chunk_rows * row_bytes <= STRIP_BYTES
     many = rows >= FEW_STRIPS * chunk_rows and chunk_rows * row_bytes <= FOLLOWED_BYTES
     return chunk_rows if small or many else 1
+
+
+def lone_strip(blocks: Blocks, strip: int, row_bytes: int) -> int:
+    """Return the rows of a strip that one kernel goes over from memory to memory."""
+    most = min(blocks.rows, LONE_STRIP_BYTES // max(1, row_bytes))
+    return max(strip, most // strip * strip)
 
 
 def choose_blocks(
