@@ -84,7 +84,9 @@ def run_plan(plan: Plan, team: Team | None, listen: Listener) -> Outcome:
     else:
         rehearse_all(plan.sources, rows=here, metadata=bool(plan.results))
     with engine_of(plan.engine, plan.workers, plan.options, team) as engine:
-        return execute(plan, engine, listen)
+        outcome = execute(plan, engine, listen)
+    plan.code.note(traits_of(plan.engine))
+    return outcome
 
 
 def run_and_warn(plan: Plan, team: Team | None, listen: Listener | None) -> Outcome:

@@ -22,9 +22,11 @@ from sharedcompute.operations.reductions.tally import tallies
 from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.axes import primary
 from sharedcompute.planning.budget.blocks import choose_blocks, followed
+from sharedcompute.planning.budget.compiling import code_of
+from sharedcompute.planning.budget.cost import Computation
 from sharedcompute.planning.budget.engines import choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
-from sharedcompute.planning.budget.wholes import Wholes, wholes
+from sharedcompute.planning.budget.wholes import wholes
 from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, nothing
 from sharedcompute.planning.demand import (
     Demand,
@@ -86,7 +88,9 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     engine, workers = choose_engine(passes, options, fit, have_team=have_team)
     whole = wholes(demand.whole, demand.kept, passes, [small.node for small in smalls])
     folder = scratch_folder(job.output)
-    workers, staged = _staged(passes, fit, whole, engine, workers, options, folder)
+    code = code_of(passes, demand.whole.values(), fits=fit is not None)
+    computed = Computation(passes, fit, whole, code)
+    workers, staged = _staged(computed, engine, workers, options, folder)
     return Plan(
         job,
         options,
@@ -94,6 +98,7 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
         engine,
         workers,
         staged.projection,
+        code,
         _reads(job, graph),
         tuple(smalls),
         demand.whole,
@@ -126,17 +131,11 @@ def _fit_pass(graph: JobGraph, demand: Demand, cuts: Cuts, purpose: str) -> Iter
 
 
 def _staged(
-    passes: Sequence[Pass],
-    fit: Iterate | None,
-    whole: Wholes,
-    engine: str,
-    workers: int,
-    options: RunOptions,
-    folder: Path,
+    computed: Computation, engine: str, workers: int, options: RunOptions, folder: Path
 ) -> tuple[int, Staged]:
     """Choose what is loaded and held, and how many of the workers fit the memory."""
     room = memory_available() if options.memory is None else options.memory
-    stage = partial(staged_for, passes, engine, fit, whole, room, folder, options.threads)
+    stage = partial(staged_for, computed, engine, room, folder, options.threads)
     staged = stage(workers)
     # Nobody asked for so many workers: as many as fit.
     while options.workers is None and workers > 1 and not staged.projection.fits(room):

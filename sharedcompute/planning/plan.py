@@ -12,6 +12,7 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options.groups import RunOptions
+from sharedcompute.planning.budget.compiling import Code
 from sharedcompute.planning.budget.loading import Load
 from sharedcompute.planning.budget.projection import Projection
 from sharedcompute.planning.fit import FitPart, Iterate
@@ -63,6 +64,8 @@ class Plan:
     workers : int
     projection : Projection
         Bytes it will take.
+    code : Code
+        What it runs, and may have to compile.
     reads : InputFiles
         All files that are read, those too that parameters, links and virtual datasets name.
     smalls : tuple of Small
@@ -81,6 +84,7 @@ class Plan:
     engine: str
     workers: int
     projection: Projection
+    code: Code
     reads: InputFiles
     smalls: tuple[Small, ...] = ()
     whole: Mapping[str, Node] = field(default_factory=dict)

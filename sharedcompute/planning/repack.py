@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sharedcompute.errors import InputError
@@ -19,6 +20,7 @@ from sharedcompute.hdf5.safety.access import AccessPolicy
 from sharedcompute.hdf5.safety.input_files import InputFiles
 from sharedcompute.hdf5.safety.sandbox import run_sandboxed
 from sharedcompute.options.groups import RunOptions
+from sharedcompute.planning.budget.compiling import CODEC_BYTES, Code, piece_of
 from sharedcompute.planning.budget.engines import START_SECONDS, must_run_here
 from sharedcompute.planning.budget.projection import Projection
 from sharedcompute.planning.found import Found, find_all
@@ -104,7 +106,9 @@ def plan_repack(
     changes = _changes(source, wanted, names)
     changed = {change.at for change in changes}
     at_once = _at_once(changes, names, one=source.path is not None)
-    sized = _size([change for change in changes if change.at not in at_once], options, output)
+    code = _code(changes)
+    large = [change for change in changes if change.at not in at_once]
+    sized = _size(large, code, options, output)
     sized.projection.check(options.memory)
     copied = tuple(made.name for at, made in names.items() if at not in changed)
     # The one dataset that is named is a phase, whoever stores it.
@@ -116,6 +120,7 @@ def plan_repack(
         sized.engine,
         sized.workers,
         sized.projection,
+        code,
         InputFiles.of(seen),
     )
 
@@ -164,7 +169,7 @@ def _at_once(
     return found
 
 
-def _size(changes: list[Change], options: RunOptions, output: OutputSpec) -> Sized:
+def _size(changes: list[Change], code: Code, options: RunOptions, output: OutputSpec) -> Sized:
     """Choose the engine and the workers.
 
     Unless somebody asked for so many, as many as fit the memory without decoding a dataset into a
@@ -174,11 +179,11 @@ def _size(changes: list[Change], options: RunOptions, output: OutputSpec) -> Siz
     small = options.engine == AUTO and work < CODE_RATE * START_SECONDS
     alone = must_be_alone(options.engine) or options.team_size == 1 or small
     if alone or must_run_here(options):
-        return _sized(IN_PROCESS, 1, changes, options, output)
+        return _sized(IN_PROCESS, 1, changes, code, options, output)
     counts = range(options.team_size, 0, -1)
     fitting = None
     for count in counts if options.workers is None else counts[:1]:
-        sized = _sized(with_processes(options.engine), count, changes, options, output)
+        sized = _sized(with_processes(options.engine), count, changes, code, options, output)
         if sized.projection.fits(options.memory):
             fitting = fitting or sized
             if all(made.load != "file" for made in sized.recodings.values()):
@@ -187,14 +192,21 @@ def _size(changes: list[Change], options: RunOptions, output: OutputSpec) -> Siz
 
 
 def _sized(
-    engine: str, workers: int, changes: list[Change], options: RunOptions, output: OutputSpec
+    engine: str,
+    workers: int,
+    changes: list[Change],
+    code: Code,
+    options: RunOptions,
+    output: OutputSpec,
 ) -> Sized:
     threads = options.threads
-    room, shared_room = _project(engine, workers, threads, [], False).left(options.memory)
+    compiling = code.nbytes(traits_of(engine), workers)
+    project = partial(_project, engine, workers, threads, compiling)
+    room, shared_room = project([], False).left(options.memory)
     runners = workers * threads
     made = {c.at: plan_recoding(c.source, c.storage, runners, room, shared_room) for c in changes}
     files_are_memory = is_tmpfs(Path(output.address.file).absolute().parent)
-    projection = _project(engine, workers, threads, list(made.values()), files_are_memory)
+    projection = project(list(made.values()), files_are_memory)
     return Sized(engine, workers, made, projection)
 
 
@@ -233,7 +245,12 @@ def _is_stored_so(change: Change) -> bool:
 
 
 def _project(
-    engine: str, workers: int, threads: int, recodings: list[Recoding], files_are_memory: bool
+    engine: str,
+    workers: int,
+    threads: int,
+    compiling: int,
+    recodings: list[Recoding],
+    files_are_memory: bool,
 ) -> Projection:
     """Return the peak: datasets are stored one after the other."""
     traits = traits_of(engine)
@@ -249,4 +266,11 @@ def _project(
         max([0, *(made.source.nbytes for made in recodings)]),
         sum(made.source.nbytes for made in recodings),
         sum(made.source.nbytes for made in recodings if not made.storage.filters) + file,
+        compiling,
     )
+
+
+def _code(changes: Sequence[Change]) -> Code:
+    """Return the code that decodes and encodes."""
+    kinds = {(c.source.dtype.str, c.source.filters, c.storage.filters) for c in changes}
+    return Code(tuple(piece_of(CODEC_BYTES, "repack", kind) for kind in kinds))

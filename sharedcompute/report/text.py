@@ -139,7 +139,8 @@ def _engine(name: str, workers: int, options: RunOptions) -> str:
 
 def _memory(p: Projection, options: RunOptions) -> str:
     have = format_size(options.memory or memory_available())
-    parts = (("processes", p.processes), ("buffers", p.buffers), ("shared", p.shared))
+    parts = [("processes", p.processes), ("buffers", p.buffers), ("shared", p.shared)]
+    parts += [("compiling", p.compiling)] if p.compiling else []
     listed = ", ".join(f"{name} {format_size(size)}" for name, size in parts)
     return f"{format_size(p.memory)} of {have}: {listed}"
 

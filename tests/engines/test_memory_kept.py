@@ -54,9 +54,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def private(pid: int) -> int:
-    """Bytes of anonymous memory in a process; of pages that forks share, each counts its own."""
-    with contextlib.suppress(OSError), Path(f"/proc/{pid}/status").open() as status:
-        return sum(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
+    """Bytes of anonymous memory in a process; pages that forks share are divided among them."""
+    with contextlib.suppress(OSError), Path(f"/proc/{pid}/smaps_rollup").open() as rollup:
+        return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss_Anon"))
     return 0
 
 

@@ -38,4 +38,11 @@ def run(
     **how: Any,
 ) -> tuple[Any, ...]:
     """Run such a job, and return the results."""
-    return run_and_warn(plan_of(nodes, out, team, **how), team, listen).results
+    return run_plan(plan_of(nodes, out, team, **how), team, listen)
+
+
+def run_plan(
+    plan: Plan, team: sc.Team | None = None, listen: Listener | None = None
+) -> tuple[Any, ...]:
+    """Run such a plan, and return the results."""
+    return run_and_warn(plan, team, listen).results

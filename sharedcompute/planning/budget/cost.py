@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
+from sharedcompute.planning.budget.compiling import Code
 from sharedcompute.planning.budget.loading import Load, load_boxes, units
 from sharedcompute.planning.budget.projection import Projection
 from sharedcompute.planning.budget.wholes import Wholes
@@ -27,6 +28,28 @@ from sharedcompute.ufuncs.runner import PIECE
 
 
 @dataclass(frozen=True)
+class Computation:
+    """What a plan computes.
+
+    Parameters
+    ----------
+    passes : sequence of Pass
+        They run one after the other.
+    fit : Iterate or None
+        What is iterated beside the passes.
+    whole : Wholes
+        What is computed as a whole between the passes.
+    code : Code
+        What all of it runs.
+    """
+
+    passes: Sequence[Pass]
+    fit: Iterate | None
+    whole: Wholes
+    code: Code
+
+
+@dataclass(frozen=True)
 class Staging:
     """The data that lie somewhere else than in their files before and after the passes.
 
@@ -36,13 +59,10 @@ class Staging:
         Chunks are decoded before the passes begin.
     held : tuple of ({"memory", "file"} or None)
         For each store of the last pass: where its rows are held until all are there.
-    whole : Wholes
-        What is computed as a whole between the passes.
     """
 
     loads: tuple[Load, ...] = ()
     held: tuple[Into | None, ...] = ()
-    whole: Wholes = field(default_factory=Wholes)
 
     def nbytes(self, last: Pass) -> dict[Into, int]:
         """Return the bytes in memory, and in files without names."""
@@ -56,27 +76,25 @@ class Staging:
 
 
 def project(
-    passes: Sequence[Pass],
+    computed: Computation,
     engine: str,
     workers: int,
     threads: int,
     staging: Staging,
     *,
-    fit: Iterate | None,
     file_is_memory: bool,
     ready: bool,
 ) -> Projection:
-    """Return the peak of a plan's passes; they run one after the other.
+    """Return the peak of a plan.
 
     Parameters
     ----------
-    fit : Iterate or None
-        What is iterated beside the passes.
     file_is_memory : bool
         Files without names go to a file system that takes memory.
     ready : bool
         Rows come decoded, from where `staging` would have them; else only those that it has.
     """
+    passes, fit, whole = computed.passes, computed.fit, computed.whole
     loaded = {id(load.source) for load in staging.loads}
 
     def is_ready(feed: Source) -> bool:
@@ -94,10 +112,10 @@ def project(
     traits = traits_of(engine)
     runners = workers if traits.shares_memory else 0
     parent, shared = _reduced(passes), _states(passes, runners, threads) + _results(passes)
-    parent += staging.whole.held + staging.whole.working
+    parent += whole.held + whole.working
     shared += 0 if fit is None else fit.part.shared_nbytes(len(fit.work.blocks))
     if traits.segments:
-        shared += _copied(read) + _reduced(passes) + staging.whole.shared
+        shared += _copied(read) + _reduced(passes) + whole.shared
         shared += workers * RING_NBYTES if _encodes(last) else 0
         shared += 0 if fit is None else fit.part.given_nbytes
     if traits.processes:
@@ -115,6 +133,7 @@ def project(
         _mapped(read),
         sum(nbytes for nbytes, _ in filed),
         sum(nbytes for nbytes, sink in filed if not sink.filters) + staged["file"],
+        computed.code.nbytes(traits, workers),
     )
 
 

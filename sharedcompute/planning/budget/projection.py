@@ -15,13 +15,15 @@ from sharedcompute.system.machine import (
 from sharedcompute.traits import IN_PROCESS, Traits, traits_of
 from sharedcompute.wording import option
 
-PARENT_BYTES = 144 * 1024**2
-"""Private memory of the process that runs the job, with its libraries; measured 80 to 90 MB, and
-145 where it compiles kernels for the first time."""
+PARENT_BYTES = 100_000_000
+"""Private memory of the process that runs the job, with its libraries; measured 80 to 95 MB."""
 
-WORKER_BYTES = 104 * 1024**2
-"""The same of a worker, or of the server that forks them, whose pages they share for the most part:
-measured 70 to 80 MB, and 105 after a first compilation."""
+SERVER_BYTES = 88_000_000
+"""The same of the server that forks workers, the janitor and the tracker: measured 81 to 84 MB."""
+
+WORKER_BYTES = 28_000_000
+"""What a worker has for itself beside the pages that it shares with the server: measured 20 to 26
+MB."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Projection:
     disk, disk_needed : int
         What the output takes if no filter makes it smaller; and what of it has no filter, with the
         files without names.
+    compiling : int
+        What compiling takes in all processes, where something was not compiled before.
     """
 
     engine: str
@@ -54,6 +58,7 @@ class Projection:
     mapped: int
     disk: int
     disk_needed: int
+    compiling: int = 0
 
     @property
     def traits(self) -> Traits:
@@ -62,9 +67,9 @@ class Projection:
 
     @property
     def processes(self) -> int:
-        """Interpreters and libraries; beside the workers there is the server that forks them."""
-        others = self.workers + 1 if self.traits.processes else 0
-        return PARENT_BYTES + others * WORKER_BYTES
+        """Interpreters and libraries; beside the workers there is what starts them."""
+        team = SERVER_BYTES + self.workers * WORKER_BYTES if self.traits.processes else 0
+        return PARENT_BYTES + team
 
     @property
     def buffers(self) -> int:
@@ -74,7 +79,7 @@ class Projection:
     @property
     def memory(self) -> int:
         """All memory."""
-        return self.processes + self.buffers + self.shared
+        return self.processes + self.compiling + self.buffers + self.shared
 
     def fits(self, budget: int | None) -> bool:
         """Return whether the memory given, or available, suffices, and that for shared blocks."""

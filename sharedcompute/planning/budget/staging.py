@@ -15,11 +15,9 @@ from pathlib import Path
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.planning.budget.blocks import followed
-from sharedcompute.planning.budget.cost import Staging, project
+from sharedcompute.planning.budget.cost import Computation, Staging, project
 from sharedcompute.planning.budget.loading import Load, choose_loads
 from sharedcompute.planning.budget.projection import Projection
-from sharedcompute.planning.budget.wholes import Wholes
-from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.passes import Pass, Store
 from sharedcompute.planning.planned import Held, Into
 from sharedcompute.system.machine import disk_free, is_tmpfs
@@ -71,10 +69,8 @@ def _chunk_rows(sink: object, group: int) -> int:
 
 
 def staged_for(
-    passes: Sequence[Pass],
+    computed: Computation,
     engine: str,
-    fit: Iterate | None,
-    whole: Wholes,
     budget: int | None,
     folder: Path,
     threads: int,
@@ -84,10 +80,6 @@ def staged_for(
 
     Parameters
     ----------
-    fit : Iterate or None
-        What is iterated beside the passes.
-    whole : Wholes
-        What is computed as a whole.
     budget : int or None
         Bytes for all processes; None: what is available.
     folder : Path
@@ -95,15 +87,15 @@ def staged_for(
     """
     costs = partial(
         project,
-        passes,
+        computed,
         engine,
         workers,
         threads,
-        fit=fit,
         file_is_memory=is_tmpfs(folder),
     )
+    passes, fit = computed.passes, computed.fit
     # What the passes leave, where readers need no room for chunks of their own.
-    room, shared_room = costs(Staging(whole=whole), ready=True).left(budget)
+    room, shared_room = costs(Staging(), ready=True).left(budget)
     files = min(disk_free(folder), room) if is_tmpfs(folder) else disk_free(folder)
     iterated = None if fit is None else fit.work
     loads = choose_loads(passes, iterated, room, shared_room, files)
@@ -118,7 +110,7 @@ def staged_for(
                 continue
             held.append("memory" if spec.nbytes <= room else "file")
             room -= spec.nbytes if spec.nbytes <= room else 0
-    staging = Staging(loads, tuple(held), whole)
+    staging = Staging(loads, tuple(held))
     return Staged(staging, costs(staging, ready=False))
 
 
