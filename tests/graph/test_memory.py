@@ -12,6 +12,7 @@ import pytest
 
 from tests.engines.test_memory_kept import private, shared
 
+from . import taken
 from .large import GRAPHS, write
 
 ENGINES = [("serial", 1), ("local", 1), ("local", 3)]
@@ -63,3 +64,27 @@ def test_a_graph_takes_no_more_memory_than_it_said(
     needed = planned(words)
     most = peak([*words, str(needed)])
     assert needed / 2.5 < most <= needed
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("taken")
+    taken.write(folder, 200_000_000, (300, 250))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("engine", "workers", "threads"), [("serial", 1, 2), ("local", 2, 1)])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_random_expression_takes_a_little_less_than_it_said(
+    files: Path, seed: int, engine: str, workers: int, threads: int
+) -> None:
+    first, again = (
+        taken.taken(files, seed, engine=engine, workers=workers, threads=threads) for _ in range(2)
+    )
+    assert first is not None
+    assert again is not None
+    # Some of what is to be compiled for the first time may have been compiled for another one.
+    assert first.peak <= first.forecast
+    assert again.compiling == 0
+    assert again.forecast / 1.3 < again.peak <= again.forecast

@@ -19,22 +19,22 @@ from sharedcompute.planning.passes import Operand, Pass, Step
 from sharedcompute.traits import Traits
 from sharedcompute.ufuncs.kernel import Kernel
 
-EXPRESSION_BYTES = 12_000_000
+EXPRESSION_BYTES = 10_000_000
 """What compiling a kernel of elementwise functions leaves in the process that does it."""
 
-ROW_REDUCTION_BYTES = 60_000_000
+ROW_REDUCTION_BYTES = 54_000_000
 """The same of a reduction of each row."""
 
-STAGE_BYTES = 40_000_000
+STAGE_BYTES = 36_000_000
 """The same of any other kernel for rows."""
 
-VARIANCE_BYTES = 76_000_000
+VARIANCE_BYTES = 62_000_000
 """The same of deviations from the mean, which call ten kernels."""
 
-TALLY_BYTES = 30_000_000
+TALLY_BYTES = 26_000_000
 """The same of any other reduction over rows."""
 
-CODEC_BYTES = 6_000_000
+CODEC_BYTES = 4_000_000
 """The same of what decodes or encodes chunks, or converts numbers as they are stored."""
 
 SERVER_BYTES = 130_000_000
