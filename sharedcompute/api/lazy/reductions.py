@@ -16,10 +16,10 @@ from sharedcompute.api.lazy.operands import node_of
 from sharedcompute.errors import InputError
 from sharedcompute.graph import build
 from sharedcompute.graph.node import Node
-from sharedcompute.operations.catalogue import find
+from sharedcompute.operations.catalogue import CATALOGUE, find
 from sharedcompute.operations.declarations import Reduce
 from sharedcompute.operations.parameters import bind
-from sharedcompute.operations.specs import DType
+from sharedcompute.operations.specs import DType, Params
 
 Axes = SupportsIndex | tuple[SupportsIndex, ...] | None
 
@@ -259,6 +259,38 @@ def weighted(
     apart = call("square", call("absolute", call("subtract", node, mean)))
     var = call("divide", total(apart, keepdims), weight(keepdims))
     return call("sqrt", var) if name == "std" else var
+
+
+def chosen(
+    operation: Reduce,
+    node: Node,
+    axes: tuple[int, ...],
+    params: Params,
+    keepdims: bool = False,
+    where: Node | None = None,
+    weights: Node | None = None,
+) -> Node:
+    """Return the node of an operation of chosen elements, or with weights.
+
+    Raises
+    ------
+    InputError
+        It has no meaning with them, or with its parameters.
+    """
+    name, skipna = operation.name, bool(params.get("skipna", False))
+    if operation is not CATALOGUE.get(name):
+        raise InputError(
+            f"{name}: expected a reduction of NumPy for where and weights, got another"
+        )
+    ddof, dtype = params.get("ddof", 0), params.get("dtype")
+    if weights is None:
+        return reduce(
+            name, node, axes, dtype=dtype, keepdims=keepdims, where=where, ddof=ddof, skipna=skipna
+        )
+    if ddof or dtype is not None:
+        given = f"ddof={ddof}" if ddof else f"dtype={dtype}"
+        raise InputError(f"{name}: expected no {given} with weights: leave it out")
+    return weighted(name, node, weights, axes, keepdims=keepdims, skipna=skipna)
 
 
 def _spread_out(weights: Node, shape: tuple[int, ...], axes: tuple[int, ...]) -> Node:
