@@ -58,12 +58,8 @@ def chosen_step(step: ReduceStep, where: object, weights: object, settings: Sett
     Raises
     ------
     InputError
-        Both are given, or one is no array.
+        One is no array.
     """
-    if where is not None and weights is not None:
-        raise InputError(
-            "expected where or weights, got both: give weights of 0 for what is left out"
-        )
     if where is None and weights is None:
         return step
     mask = None if where is None else _given("where", where, settings)

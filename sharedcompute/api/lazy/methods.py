@@ -25,6 +25,7 @@ class Methods(Operand):
         *,
         keepdims: bool = False,
         where: object = True,
+        weights: object = None,
         skipna: bool = False,
     ) -> Self:
         """Return the average along some axes; by default of all elements.
@@ -39,11 +40,21 @@ class Methods(Operand):
             Keep the axes, with length 1.
         where : array_like of bool, optional
             The elements that take part.
+        weights : array_like, optional
+            How much each element counts, as in xarray's ``weighted``: broadcast against the array,
+            or an entry for each place along the one axis.
         skipna : bool
             Leave NaN out.
         """
         made = reductions.reduce(
-            "mean", self._node, axis, dtype=dtype, keepdims=keepdims, where=where, skipna=skipna
+            "mean",
+            self._node,
+            axis,
+            dtype=dtype,
+            keepdims=keepdims,
+            where=where,
+            weights=weights,
+            skipna=skipna,
         )
         return self._of(made)
 
@@ -54,6 +65,7 @@ class Methods(Operand):
         *,
         keepdims: bool = False,
         where: object = True,
+        weights: object = None,
         skipna: bool = False,
     ) -> Self:
         """Return the sum along some axes; by default of all elements.
@@ -68,11 +80,21 @@ class Methods(Operand):
             Keep the axes, with length 1.
         where : array_like of bool, optional
             The elements that take part.
+        weights : array_like, optional
+            How much each element counts, as in xarray's ``weighted``: broadcast against the array,
+            or an entry for each place along the one axis.
         skipna : bool
             Leave NaN out.
         """
         made = reductions.reduce(
-            "sum", self._node, axis, dtype=dtype, keepdims=keepdims, where=where, skipna=skipna
+            "sum",
+            self._node,
+            axis,
+            dtype=dtype,
+            keepdims=keepdims,
+            where=where,
+            weights=weights,
+            skipna=skipna,
         )
         return self._of(made)
 
@@ -113,6 +135,7 @@ class Methods(Operand):
         ddof: float = 0,
         keepdims: bool = False,
         where: object = True,
+        weights: object = None,
         skipna: bool = False,
     ) -> Self:
         """Return the variance along some axes; by default of all elements.
@@ -129,6 +152,9 @@ class Methods(Operand):
             Keep the axes, with length 1.
         where : array_like of bool, optional
             The elements that take part.
+        weights : array_like, optional
+            How much each element counts, as in xarray's ``weighted``: broadcast against the array,
+            or an entry for each place along the one axis.
         skipna : bool
             Leave NaN out.
         """
@@ -139,6 +165,7 @@ class Methods(Operand):
             dtype=dtype,
             keepdims=keepdims,
             where=where,
+            weights=weights,
             ddof=ddof,
             skipna=skipna,
         )
@@ -152,6 +179,7 @@ class Methods(Operand):
         ddof: float = 0,
         keepdims: bool = False,
         where: object = True,
+        weights: object = None,
         skipna: bool = False,
     ) -> Self:
         """Return the standard deviation along some axes; by default of all elements.
@@ -168,6 +196,9 @@ class Methods(Operand):
             Keep the axes, with length 1.
         where : array_like of bool, optional
             The elements that take part.
+        weights : array_like, optional
+            How much each element counts, as in xarray's ``weighted``: broadcast against the array,
+            or an entry for each place along the one axis.
         skipna : bool
             Leave NaN out.
         """
@@ -178,6 +209,7 @@ class Methods(Operand):
             dtype=dtype,
             keepdims=keepdims,
             where=where,
+            weights=weights,
             ddof=ddof,
             skipna=skipna,
         )

@@ -56,6 +56,7 @@ def reduce(
     dtype: DTypeLike | None = None,
     keepdims: bool = False,
     where: object = None,
+    weights: object = None,
     ddof: float | None = None,
     skipna: bool = False,
 ) -> Node:
@@ -71,16 +72,29 @@ def reduce(
         In which it is computed.
     where : array_like of bool, optional
         The elements that take part.
+    weights : array_like, optional
+        How much each element counts, as for `weighted`.
     ddof : float, optional
     skipna : bool
         Leave NaN out.
     """
     axes = axes_of(axis, len(node.spec.shape))
     if dtype is not None:
-        own = np.dtype(dtype)
-        node = elementwise.astype(node, own)
-        made = reduce(name, node, axes, keepdims=keepdims, where=where, ddof=ddof, skipna=skipna)
-        return made if name in ("var", "std") else elementwise.astype(made, own)
+        made = reduce(
+            name,
+            elementwise.astype(node, np.dtype(dtype)),
+            axes,
+            keepdims=keepdims,
+            where=where,
+            weights=weights,
+            ddof=ddof,
+            skipna=skipna,
+        )
+        narrowed = weights is None and name in ("var", "std")
+        return made if narrowed else elementwise.astype(made, np.dtype(dtype))
+    if weights is not None:
+        _check_alone(name, where, ddof)
+        return weighted(name, node, node_of(weights), axes, keepdims=keepdims, skipna=skipna)
     if where is not None and where is not True:
         chosen = _chosen(node_of(where), node, skipna)
         return _of_chosen(name, node, chosen, axes, keepdims, ddof or 0)
@@ -97,6 +111,16 @@ def reduce(
     if node.spec.dtype == np.float16 and made.spec.dtype == np.float32:
         return elementwise.astype(made, node.spec.dtype)
     return made
+
+
+def _check_alone(name: str, where: object, ddof: float | None) -> None:
+    """Refuse what has no meaning with weights."""
+    if where is not None and where is not True:
+        raise InputError(
+            "expected where or weights, got both: give weights of 0 for what is left out"
+        )
+    if ddof:
+        raise InputError(f"{name}: expected ddof=0 with weights, got {ddof}: leave ddof out")
 
 
 @functools.cache
@@ -270,27 +294,29 @@ def chosen(
     where: Node | None = None,
     weights: Node | None = None,
 ) -> Node:
-    """Return the node of an operation of chosen elements, or with weights.
+    """Return the node of an operation with its parameters, of chosen elements or with weights.
 
     Raises
     ------
     InputError
-        It has no meaning with them, or with its parameters.
+        It has no meaning with them.
     """
-    name, skipna = operation.name, bool(params.get("skipna", False))
+    name = operation.name
     if operation is not CATALOGUE.get(name):
         raise InputError(
             f"{name}: expected a reduction of NumPy for where and weights, got another"
         )
-    ddof, dtype = params.get("ddof", 0), params.get("dtype")
-    if weights is None:
-        return reduce(
-            name, node, axes, dtype=dtype, keepdims=keepdims, where=where, ddof=ddof, skipna=skipna
-        )
-    if ddof or dtype is not None:
-        given = f"ddof={ddof}" if ddof else f"dtype={dtype}"
-        raise InputError(f"{name}: expected no {given} with weights: leave it out")
-    return weighted(name, node, weights, axes, keepdims=keepdims, skipna=skipna)
+    return reduce(
+        name,
+        node,
+        axes,
+        dtype=params.get("dtype"),
+        keepdims=keepdims,
+        where=where,
+        weights=weights,
+        ddof=params.get("ddof", 0),
+        skipna=bool(params.get("skipna", False)),
+    )
 
 
 def _spread_out(weights: Node, shape: tuple[int, ...], axes: tuple[int, ...]) -> Node:
