@@ -105,7 +105,7 @@ def broadcast(inputs: Sequence[Node]) -> tuple[int, ...]:
 
 def widened(node: Node) -> Node:
     """Return the rows in a dtype that numba has arithmetic for: half precision has none."""
-    if node.spec.dtype != np.float16:
+    if node.spec.dtype != np.float16 or not node.spec.shape:
         return node
     single = np.dtype(np.float32)
     return staged(Stage("half to single precision", widen, (), single, elementwise=True), node)

@@ -184,7 +184,7 @@ def test_steps_of_a_job_have_them(field: Path, cli: Cli) -> None:
     [
         ("where = true", 'expected where = "FILE::PATH" in step 1'),
         ('where = "none.h5::/m"', "step 1: where: expected an HDF5 file"),
-        ('where = "in.h5::/x"\nweights = "in.h5::/x"', "step 1: expected where or weights"),
+        ('where = "in.h5::/x"\nweights = "in.h5::/x"', "expected where or weights, got both"),
         ('wheer = "mask.h5::/m"', "did you mean 'where'?"),
     ],
 )

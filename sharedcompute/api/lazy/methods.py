@@ -215,7 +215,15 @@ class Methods(Operand):
         )
         return self._of(made)
 
-    def min(self, axis: Axes = None, *, keepdims: bool = False, skipna: bool = False) -> Self:
+    def min(
+        self,
+        axis: Axes = None,
+        *,
+        keepdims: bool = False,
+        initial: object = None,
+        where: object = True,
+        skipna: bool = False,
+    ) -> Self:
         """Return the least element along some axes; by default of all.
 
         Parameters
@@ -224,14 +232,33 @@ class Methods(Operand):
             None: all of them.
         keepdims : bool
             Keep the axes, with length 1.
+        initial : scalar, optional
+            A number that takes part, too; with `where` it has to be given.
+        where : array_like of bool, optional
+            The elements that take part.
         skipna : bool
             Leave NaN out.
         """
-        return self._of(
-            reductions.reduce("min", self._node, axis, keepdims=keepdims, skipna=skipna)
+        made = reductions.extreme(
+            "min",
+            self._node,
+            axis,
+            keepdims=keepdims,
+            initial=initial,
+            where=where,
+            skipna=skipna,
         )
+        return self._of(made)
 
-    def max(self, axis: Axes = None, *, keepdims: bool = False, skipna: bool = False) -> Self:
+    def max(
+        self,
+        axis: Axes = None,
+        *,
+        keepdims: bool = False,
+        initial: object = None,
+        where: object = True,
+        skipna: bool = False,
+    ) -> Self:
         """Return the greatest element along some axes; by default of all.
 
         Parameters
@@ -240,12 +267,23 @@ class Methods(Operand):
             None: all of them.
         keepdims : bool
             Keep the axes, with length 1.
+        initial : scalar, optional
+            A number that takes part, too; with `where` it has to be given.
+        where : array_like of bool, optional
+            The elements that take part.
         skipna : bool
             Leave NaN out.
         """
-        return self._of(
-            reductions.reduce("max", self._node, axis, keepdims=keepdims, skipna=skipna)
+        made = reductions.extreme(
+            "max",
+            self._node,
+            axis,
+            keepdims=keepdims,
+            initial=initial,
+            where=where,
+            skipna=skipna,
         )
+        return self._of(made)
 
     def argmin(
         self, axis: SupportsIndex | None = None, *, keepdims: bool = False, skipna: bool = False

@@ -26,6 +26,9 @@ Axes = SupportsIndex | tuple[SupportsIndex, ...] | None
 OF_REAL = frozenset({"min", "max", "argmin", "argmax"})
 """Reductions that we have for real numbers only; NumPy orders complex ones, too."""
 
+EXTREMES = {"min": ("minimum", "fmin"), "max": ("maximum", "fmax")}
+"""Reductions without an identity, and what they are of two elements, also without NaN."""
+
 FILLS: dict[str, object] = {"sum": 0, "prod": 1, "any": False, "all": True}
 """What takes the place of elements that `where` leaves out."""
 
@@ -173,10 +176,15 @@ def _of_chosen(
     if name in FILLS:
         node = call("where", where, node, FILLS[name])
         return reduce(name, node, axes, keepdims=keepdims)
+    if name in EXTREMES:
+        raise InputError(
+            f"{name}: expected initial beside where, got none: write {name}(x, where=..., "
+            "initial=...), of a lazy array or in an expression"
+        )
     if name not in ("mean", "var", "std"):
         raise InputError(
-            f"{name}: expected where=True, of the elements that take part; put a number that does "
-            "not matter in place of the others, by numpy.where"
+            f"{name}: expected no where, as in NumPy, got one: put a number that does not matter "
+            "in place of the others, by numpy.where"
         )
     dtype = _dtype(name, node)
     if name == "mean":
@@ -187,6 +195,34 @@ def _of_chosen(
     total, count = _total_and_count(call("square", apart), where, axes, keepdims)
     var = call("divide", total, call("maximum", call("subtract", count, ddof), 0))
     return elementwise.astype(call("sqrt", var) if name == "std" else var, dtype)
+
+
+def extreme(
+    name: str,
+    node: Node,
+    axis: Axes,
+    *,
+    keepdims: bool,
+    initial: object,
+    where: object,
+    skipna: bool,
+) -> Node:
+    """Return the node of the least or the greatest element.
+
+    Parameters
+    ----------
+    name : {"min", "max"}
+    initial : scalar or None
+        A number that takes part, too: with `where` it has to be given.
+    """
+    if initial is None:
+        return reduce(name, node, axis, keepdims=keepdims, where=where, skipna=skipna)
+    first = np.full((), initial, node.spec.dtype)[()]
+    if where is not True:
+        mask = _chosen(node_of(where), node, skipna)
+        node = elementwise.call("where", mask, node, first)
+    found = reduce(name, node, axis, keepdims=keepdims, skipna=skipna)
+    return elementwise.call(EXTREMES[name][skipna], found, first)
 
 
 def _total_and_count(
