@@ -12,6 +12,7 @@ from sharedcompute.api.lazy.reductions import chosen
 from sharedcompute.api.settings import Settings
 from sharedcompute.errors import InputError
 from sharedcompute.graph.node import Node
+from sharedcompute.graph.rewrite import called
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.reductions.reduction import normal_axes
 from sharedcompute.planning.job import ReduceStep
@@ -81,6 +82,7 @@ def _given(name: str, value: object, settings: Settings) -> Node:
         ).node
     except InputError as problem:
         raise InputError(f"{name}: {problem.text}") from None
+    node = called(node, "mask" if name == "where" else name)
     # Files of many formats have no booleans: netCDF has 0 and 1.
     if name == "where" and node.spec.dtype.kind in "iu":
         return elementwise.call("not_equal", node, 0)

@@ -43,9 +43,9 @@ NUMBERS: Mapping[type, ArraySpec] = MappingProxyType(
 """What Python's numbers are where no array beside them decides."""
 
 
-def read(source: Source) -> Node:
-    """Return the node of all rows of a source."""
-    return Node(Read(source), (), ArraySpec(source.shape, source.dtype))
+def read(source: Source, name: str = "") -> Node:
+    """Return the node of all rows of a source, which the user may call by a name."""
+    return Node(Read(source, name), (), ArraySpec(source.shape, source.dtype))
 
 
 def decoded(source: Source, decode_cf: bool) -> Node:

@@ -13,7 +13,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.graph.build import reduction_of
 from sharedcompute.graph.node import Gather, Model, Node, Read, Rowwise, ordered
 from sharedcompute.graph.ports import Source
-from sharedcompute.graph.text import text
+from sharedcompute.graph.text import input_names, text
 from sharedcompute.hdf5.format.fill_value import ZEROS
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
@@ -330,5 +330,5 @@ def _purpose(job: Job) -> str:
 
 def _names(step: Step) -> list[str]:
     if isinstance(step, ExpressionStep):
-        return [step.text or text(step.node)]
+        return [step.text or text(step.node, input_names([step.node]))]
     return [op.name for op, _ in operations_of(step)]

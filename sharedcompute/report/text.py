@@ -42,7 +42,7 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _job(plan: Plan) -> Iterator[tuple[str, str]]:
     drawn = draw(plan)
-    several = len(plan.inputs) > 1
+    several = drawn.named or len(plan.inputs) > 1
     for name, source in drawn.inputs:
         size = format_size(ArraySpec(source.shape, source.dtype).nbytes)
         what = f"{place(source)}  {shape(source.shape)} {source.dtype}, {size}"

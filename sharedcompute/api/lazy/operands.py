@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from sharedcompute.errors import InputError
 from sharedcompute.graph.build import constant, read
 from sharedcompute.graph.node import Node
+from sharedcompute.graph.rewrite import called
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.validation.arrays import plain_array
+
+One = TypeVar("One", bound="Operand")
 
 
 class Operand:
@@ -38,6 +41,11 @@ class Operand:
     def _of(self, node: Node) -> Self:
         """Return the lazy array of another node."""
         return type(self)(node)
+
+
+def named(operand: One, name: str) -> One:
+    """Return an operand whose one input has a name, for people."""
+    return type(operand)(called(operand._node, name), operand._described)
 
 
 def node_of(value: object) -> Node:
