@@ -88,7 +88,7 @@ class Blocks:
     rows: int
 
     def __len__(self) -> int:
-        return -(-self.n // self.rows)
+        return (self.n + self.rows - 1) // self.rows
 
     def __getitem__(self, number: int) -> Rows:
         start = number * self.rows
