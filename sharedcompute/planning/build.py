@@ -22,7 +22,7 @@ from sharedcompute.operations.reductions.tally import tallies
 from sharedcompute.options.groups import RunOptions
 from sharedcompute.planning.axes import primary
 from sharedcompute.planning.budget.blocks import choose_blocks, followed
-from sharedcompute.planning.budget.engines import choose_engine
+from sharedcompute.planning.budget.engines import Choice, choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
 from sharedcompute.planning.budget.wholes import Wholes, wholes
 from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, nothing
@@ -83,16 +83,16 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     fit = None if graph.fit is None else _fit_pass(graph, demand, cuts, _purpose(job))
     if not passes and fit is None:
         passes = [nothing(_purpose(job))]
-    engine, workers = choose_engine(passes, options, fit, have_team=have_team)
+    choice = choose_engine(passes, options, fit, have_team=have_team)
     whole = wholes(demand.whole, demand.kept, passes, [small.node for small in smalls])
     folder = scratch_folder(job.output)
-    workers, staged = _staged(passes, fit, whole, engine, workers, options, folder)
+    choice, staged = _staged(passes, fit, whole, choice, options, folder)
     return Plan(
         job,
-        options,
+        replace(options, threads=choice.threads),
         phases_of(staged.hold(passes), fit, staged.loads),
-        engine,
-        workers,
+        choice.engine,
+        choice.workers,
         staged.projection,
         _reads(job, graph),
         tuple(smalls),
@@ -129,21 +129,25 @@ def _staged(
     passes: Sequence[Pass],
     fit: Iterate | None,
     whole: Wholes,
-    engine: str,
-    workers: int,
+    choice: Choice,
     options: RunOptions,
     folder: Path,
-) -> tuple[int, Staged]:
-    """Choose what is loaded and held, and how many of the workers fit the memory."""
+) -> tuple[Choice, Staged]:
+    """Choose what is loaded and held, and how many workers, or threads, fit the memory."""
     room = memory_available() if options.memory is None else options.memory
-    stage = partial(staged_for, passes, engine, fit, whole, room, folder, options.threads)
-    staged = stage(workers)
-    # Nobody asked for so many workers: as many as fit.
-    while options.workers is None and workers > 1 and not staged.projection.fits(room):
-        workers -= 1
-        staged = stage(workers)
+    stage = partial(staged_for, passes, choice.engine, fit, whole, room, folder)
+    staged = stage(choice.threads, choice.workers)
+    # Nobody asked for so many: as many as fit.
+    while options.workers is None and not staged.projection.fits(room):
+        if choice.workers > 1:
+            choice = replace(choice, workers=choice.workers - 1)
+        elif choice.threads > options.threads:
+            choice = replace(choice, threads=choice.threads - 1)
+        else:
+            break
+        staged = stage(choice.threads, choice.workers)
     staged.projection.check(options.memory, room)
-    return workers, staged
+    return choice, staged
 
 
 def _reads(job: Job, graph: JobGraph) -> InputFiles:

@@ -133,8 +133,11 @@ def _engine(name: str, workers: int, options: RunOptions) -> str:
         each = "worker" if workers == 1 else "workers"
         pinned = ", pinned" if options.pin else ""
         return f"{name}: {workers} {each} x {options.threads} thread(s){pinned}"
-    asked = must_be_alone(options.engine) or options.workers == 1
-    return f"{name}: {'as asked' if asked else 'the job is too small to gain from workers'}"
+    if must_be_alone(options.engine) or options.workers == 1:
+        return f"{name}: as asked"
+    if options.threads > 1:
+        return f"{name}: {options.threads} threads of this process"
+    return f"{name}: the job is too small to gain from workers"
 
 
 def _memory(p: Projection, options: RunOptions) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.graph.build import constant, read
+from sharedcompute.graph.build import NUMBERS, constant, read
 from sharedcompute.graph.node import Node
 from sharedcompute.graph.rewrite import called
 from sharedcompute.operations.specs import Array
@@ -60,7 +60,7 @@ def node_of(value: object) -> Node:
         return value
     if isinstance(value, Operand):
         return value.node
-    if isinstance(value, bool | int | float | complex | np.number | np.bool_):
+    if type(value) in NUMBERS or isinstance(value, int | float | complex | np.number | np.bool_):
         return constant(value)  # type: ignore[arg-type] # complex, too
     return node_of_array(plain(value))
 
@@ -83,7 +83,7 @@ def plain(given: object) -> Array:
     array = plain_array(given)
     if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16 or array.dtype == np.longdouble:
         raise InputError(f"expected an array of numbers, got dtype {array.dtype}: cast it first")
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     # ascontiguousarray copies only what needs it, so shared memory stays shared; it makes numbers
     # arrays of one element.
     return native if native.flags.c_contiguous else np.ascontiguousarray(native)
