@@ -51,9 +51,9 @@ def input_names(results: Sequence[Node]) -> dict[str, str]:
     return found
 
 
-def free(letter: str, number: int, taken: Container[str]) -> str:
-    """Return a letter with a number, from `number` on, that no other value has as its name."""
-    return next(name for n in count(number) if (name := f"{letter}{n}") not in taken)
+def free(prefix: str, number: int, taken: Container[str]) -> str:
+    """Return a prefix with a number, from `number` on, that is no name of another value."""
+    return next(name for n in count(number) if (name := f"{prefix}{n}") not in taken)
 
 
 def text(node: Node, names: Mapping[str, str] | None = None) -> str:

@@ -159,9 +159,9 @@ class _Names:
             found.append(Value(name, label, which, spec, given, stage.halo, stage.mode))
         return found
 
-    def _free(self, letter: str) -> str:
+    def _free(self, prefix: str) -> str:
         """Return a name for a value that no other has."""
-        return free(letter, 1, {*self._nodes.values(), *self._made.values()})
+        return free(prefix, 1, {*self._nodes.values(), *self._made.values()})
 
     def _operand(self, key: str) -> str:
         node = self._plan.whole.get(key)
