@@ -88,12 +88,12 @@ class Blocks:
     rows: int
 
     def __len__(self) -> int:
-        return math.ceil(self.n / self.rows)
+        return (self.n + self.rows - 1) // self.rows
 
     def __getitem__(self, number: int) -> Rows:
-        if not 0 <= number < len(self):
-            raise IndexError(number)
         start = number * self.rows
+        if not 0 <= start < self.n:
+            raise IndexError(number)
         return Rows(start, min(start + self.rows, self.n))
 
     def __iter__(self) -> Iterator[Rows]:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from sharedcompute.api.addresses import group_of
+from sharedcompute.api.chosen import chosen_step
 from sharedcompute.api.inputs import as_source
 from sharedcompute.api.jobs import make_job
 from sharedcompute.api.keywords import check_parameters
 from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.lazy.opened import Opening
-from sharedcompute.api.lazy.written import Written
+from sharedcompute.api.lazy.written import Written, evaluated
 from sharedcompute.api.reductions import Axes
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike
 from sharedcompute.errors import InputError
+from sharedcompute.expressions import is_expression
 from sharedcompute.graph import build
 from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.operations.declarations import Operation
 from sharedcompute.options.groups import OF_REDUCTIONS
 from sharedcompute.planning.job import Job, Step, summary, transform
+
+T = TypeVar("T")
 
 
 def opened(addresses: Mapping[str, AddressLike], settings: Settings) -> dict[str, LazyArray]:
@@ -40,6 +45,28 @@ def opened(addresses: Mapping[str, AddressLike], settings: Settings) -> dict[str
             raise InputError(f"{name}: {problem.text}") from None
         found[name] = LazyArray(node, Opening(reading.decode_cf, reading.allow_external))
     return found
+
+
+def beside(name: str, given: T, arrays: Mapping[str, LazyArray]) -> T | LazyArray:
+    """Return what `where` or `weights` is: an array if it is the text of an expression of arrays.
+
+    Parameters
+    ----------
+    name : {"where", "weights"}
+    given : address, array, str or None
+    arrays : mapping of str to LazyArray
+
+    Raises
+    ------
+    InputError
+        It is not one expression, or has a name that is not known.
+    """
+    if not isinstance(given, str) or not is_expression(given, arrays):
+        return given
+    try:
+        return LazyArray(only(evaluated(given, arrays), name).node)
+    except InputError as problem:
+        raise InputError(f"{name}: {problem.text}") from None
 
 
 def map_expressions(written: Sequence[Written], output: Address | None, settings: Settings) -> Job:
@@ -88,7 +115,7 @@ def reduce_expressions(
     for each in written:
         save = group if group is None or len(written) == 1 else normal_path(f"{group}/{each.name}")
         step = summary(ops, params, axes.axis, save, keepdims=axes.keepdims)
-        steps += [each.rows(), step]
+        steps += [each.rows(), chosen_step(step, axes.where, axes.weights, settings)]
     return make_job(None, tuple(steps), output, settings)
 
 

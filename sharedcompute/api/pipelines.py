@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sharedcompute.api.addresses import output_address
-from sharedcompute.api.expressions import opened
+from sharedcompute.api.chosen import chosen_step
+from sharedcompute.api.expressions import beside, opened
 from sharedcompute.api.inputs import as_source
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.keywords import closed
@@ -20,8 +21,8 @@ from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
-from sharedcompute.planning.job import ExpressionStep, Job, Step
-from sharedcompute.planning.jobfile import JobFile, TextStep, read_job
+from sharedcompute.planning.job import ExpressionStep, Job, ReduceStep, Step
+from sharedcompute.planning.jobfile import ChosenText, JobFile, TextStep, read_job
 from sharedcompute.planning.plan import Plan
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
@@ -164,6 +165,8 @@ def run_job(described: JobFile, settings: Settings) -> Job:
         if isinstance(step, TextStep):
             kept = described.output is None and number == len(described.steps)
             steps += _written(step, arrays, before, kept=kept)
+        elif isinstance(step, ChosenText):
+            steps.append(_chosen(step, {**arrays, **before}, settings))
         else:
             steps.append(step)
     return make_job(source, tuple(steps), described.output, settings, described.scripts)
@@ -185,6 +188,17 @@ def _written(
         return [each.step(wanted=kept or each.size <= FEW) for each in found]
     several = len(found) > 1
     return [each.step(f"{step.save}/{each.name}" if several else step.save) for each in found]
+
+
+def _chosen(step: ChosenText, arrays: Mapping[str, LazyArray], settings: Settings) -> ReduceStep:
+    """Return the step of reductions with its `where` or `weights`."""
+    try:
+        where, weights = (
+            beside(name, step.beside.get(name), arrays) for name in ("where", "weights")
+        )
+        return chosen_step(step, where, weights, settings)
+    except InputError as problem:
+        raise InputError(f"{step.place}: {problem.text}") from None
 
 
 def plan_run(

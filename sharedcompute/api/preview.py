@@ -34,7 +34,13 @@ from sharedcompute.validation.names import suggestion
 Command = Literal["map", "scan", "reduce", "stats", "fit", "solve", "run", "repack"]
 
 OF_ONE_COMMAND = MappingProxyType(
-    {"axis": ("reduce", "stats"), "keepdims": ("reduce", "stats"), "check": ("repack",)}
+    {
+        "axis": ("reduce", "stats"),
+        "keepdims": ("reduce", "stats"),
+        "where": ("reduce",),
+        "weights": ("reduce",),
+        "check": ("repack",),
+    }
 )
 """Keywords of some commands; to others they are parameters of the operation."""
 
@@ -53,6 +59,8 @@ class Call:
     given: Mapping[str, object]
     axis: Axis
     keepdims: bool
+    where: ArrayInput | None
+    weights: ArrayInput | None
     check: bool
     team: Team | None
     params: Mapping[str, object]
@@ -69,6 +77,8 @@ def plan(
     *arguments: object,
     axis: Axis = "auto",
     keepdims: bool = False,
+    where: ArrayInput | None = None,
+    weights: ArrayInput | None = None,
     check: bool = True,
     workers: int | None = None,
     threads: int | None = None,
@@ -103,6 +113,10 @@ def plan(
         As in `reduce` and `stats`; of other commands a parameter of the operation.
     keepdims : bool, default: False
         As in `reduce` and `stats`.
+    where : address or array_like of bool, optional
+        As in `reduce`.
+    weights : address or array_like, optional
+        As in `reduce`.
     check : bool, default: True
         As in `repack`.
     workers : int, optional
@@ -196,11 +210,13 @@ def plan(
     for name, value, default in (
         ("axis", axis, "auto"),
         ("keepdims", keepdims, False),
+        ("where", where, None),
+        ("weights", weights, None),
         ("check", check, True),
     ):
-        if value != default and command not in OF_ONE_COMMAND[name]:
+        if value is not default and command not in OF_ONE_COMMAND[name]:
             own[name] = value
-    call = Call(given, axis, keepdims, check, team, own)
+    call = Call(given, axis, keepdims, where, weights, check, team, own)
     try:
         inspect.signature(planner).bind(call, *arguments)
     except TypeError as problem:
@@ -233,7 +249,8 @@ def _reduce(
     output: AddressLike | None = None,
 ) -> JobPlan[Array | dict[str, Array]]:
     axis = "rows" if call.axis == "auto" else call.axis
-    return plan_reduce(op, input, output, Axes(axis, call.keepdims), call.settings, call.params)
+    axes = Axes(axis, call.keepdims, call.where, call.weights)
+    return plan_reduce(op, input, output, axes, call.settings, call.params)
 
 
 def _stats(

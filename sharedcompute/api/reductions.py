@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from sharedcompute.api.addresses import group_of, output_address
-from sharedcompute.api.chosen import chosen_job
+from sharedcompute.api.chosen import chosen_step
 from sharedcompute.api.inputs import as_source, is_decoded
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
 from sharedcompute.api.keywords import check_parameters
@@ -30,7 +30,7 @@ from sharedcompute.options.groups import (
     as_chunks,
     as_rows,
 )
-from sharedcompute.planning.job import ExpressionStep, Job, operations_of, summary
+from sharedcompute.planning.job import Job, operations_of, summary
 from sharedcompute.planning.plan import Plan
 from sharedcompute.rows import Schedule
 from sharedcompute.team import Team
@@ -265,8 +265,7 @@ def reduce_job(
     """Return the job of `reduce` and `stats`."""
     check_parameters(params, (p.name for op in ops for p in op.parameters), OF_REDUCTIONS)
     step = summary(ops, params, axes.axis, group_of(output), keepdims=axes.keepdims)
-    if axes.where is not None or axes.weights is not None:
-        return chosen_job(source, step, output, axes.where, axes.weights, settings)
+    step = chosen_step(step, axes.where, axes.weights, settings)
     return make_job(source, (step,), output, settings)
 
 
@@ -295,10 +294,6 @@ def run_reductions(plan: Plan, settings: Settings, listen: Listener) -> dict[str
     """Run a job of reductions, and return their results by name; None for rows in a file."""
     results = run_and_warn(plan, settings.team, listen).results
     assert isinstance(plan.task, Job)
-    steps = plan.task.steps
-    if isinstance(steps[0], ExpressionStep):
-        named = [step.name for step in steps if isinstance(step, ExpressionStep)]
-        return dict(zip(named, results, strict=True))
     found: dict[str, Array] | None = results[0]
-    names = [op.name for op, _ in operations_of(steps[0])]
+    names = [op.name for op, _ in operations_of(plan.task.steps[0])]
     return {name: (found or {}).get(name) for name in names}

@@ -12,6 +12,7 @@ from sharedcompute.cli.options import Decorator
 from sharedcompute.errors import InputError
 
 if TYPE_CHECKING:
+    from sharedcompute.api.lazy.array import LazyArray
     from sharedcompute.api.lazy.written import Written
     from sharedcompute.api.settings import Settings
     from sharedcompute.operations.declarations import Operation
@@ -77,9 +78,21 @@ class Asked:
         own : sequence of Operation
             That it may call.
         """
+        from sharedcompute.api.lazy.written import evaluated  # noqa: PLC0415
+
+        return evaluated(self.expr, self.arrays(given, settings, own), own)
+
+    def arrays(
+        self,
+        given: str | None,
+        settings: Settings,
+        own: Sequence[Operation] = (),
+        beside: Sequence[str] = (),
+    ) -> dict[str, LazyArray]:
+        """Return the inputs by name, which the expressions, or those `beside` them, use."""
         from sharedcompute.api.expressions import opened  # noqa: PLC0415
-        from sharedcompute.api.lazy.written import check_names, evaluated  # noqa: PLC0415
-        from sharedcompute.expressions import names_in  # noqa: PLC0415
+        from sharedcompute.api.lazy.written import check_names  # noqa: PLC0415
+        from sharedcompute.expressions import is_expression, names_in  # noqa: PLC0415
 
         used = names_in(self.expr)
         addresses = named_inputs(self.inputs)
@@ -90,7 +103,8 @@ class Asked:
                     "none; only an expression of one name takes INPUT without it"
                 )
             addresses = {used[0]: given}
-        unused = [name for name in addresses if name not in used]
+        others = {n for text in beside if is_expression(text, addresses) for n in names_in(text)}
+        unused = [name for name in addresses if name not in {*used, *others}]
         missing = [name for name in used if name not in addresses]
         if unused and not missing:
             raise InputError(
@@ -106,7 +120,7 @@ class Asked:
             raise InputError(
                 f"{first}; --in {missing[0]}=ADDRESS gives it{newline}{place}"
             ) from None
-        return evaluated(self.expr, opened(addresses, settings), own)
+        return opened(addresses, settings)
 
 
 def named_inputs(given: Sequence[str]) -> dict[str, str]:

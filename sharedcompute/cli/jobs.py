@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import click
 from sharedcompute.cli.expressions import EXPRESSION, Asked
 from sharedcompute.cli.options import (
     AXIS,
+    CHOSEN,
     JOB,
     KEEPDIMS,
     PARAMETERS,
@@ -151,13 +152,11 @@ def _scan_expression(
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="OP[,OP...] INPUT [OUTPUT]")
-@with_options(*EXPRESSION, AXIS, KEEPDIMS, *PARAMETERS, *JOB)
+@with_options(*EXPRESSION, AXIS, KEEPDIMS, *CHOSEN, *PARAMETERS, *JOB)
 def reduce(
     words: tuple[str, ...],
     expr: str | None,
     inputs: tuple[str, ...],
-    axis: str | None,
-    keepdims: bool,
     params: tuple[str, ...],
     skipna: bool,
     op_from: tuple[str, ...],
@@ -168,15 +167,14 @@ def reduce(
     OUTPUT names a group, which gets a dataset for each operation. Without OUTPUT a few results
     are printed. With --expr and --in there is no INPUT: the rows are those of the expression.
     """
-    from sharedcompute.api.reductions import Axes  # noqa: PLC0415
     from sharedcompute.operations.catalogue import expect  # noqa: PLC0415
 
     given = Asked.of(expr, inputs)
     found = read_words(words, op_from, "reduce", out=False, has_input=not inputs)
     ops = tuple(expect(op, "reduce") for op in found.operations)
-    along = Axes(axis or "rows", keepdims)
     places = Places(given, found.input, found.output)
-    _reduce(lambda _: ops, places, along, parameters(params, skipna), options)
+    axes = _axes("rows", options)
+    _reduce(lambda _: ops, places, axes, parameters(params, skipna), options)
 
 
 @click.command()
@@ -187,21 +185,18 @@ def stats(
     expr: str | None,
     inputs: tuple[str, ...],
     skipna: bool,
-    axis: str | None,
-    keepdims: bool,
     **options: object,
 ) -> None:
     """Compute count, nan_count, mean, std, min, max; of all elements, or along some axes.
 
     With --expr and --in there is no INPUT: the elements are those of the expression.
     """
-    from sharedcompute.api.reductions import Axes  # noqa: PLC0415
     from sharedcompute.api.statistics import stats_operations  # noqa: PLC0415
 
     given = Asked.of(expr, inputs)
     places = Places(given, *read_places(words, "stats", has_input=not inputs))
-    along = Axes(axis or "all", keepdims)
-    _reduce(stats_operations, places, along, parameters((), skipna), options)
+    axes = _axes("all", options)
+    _reduce(stats_operations, places, axes, parameters((), skipna), options)
 
 
 @dataclass(frozen=True)
@@ -221,6 +216,17 @@ class Places:
     output: str | None
 
 
+def _axes(default: str, options: Mapping[str, object]) -> Axes:
+    """Return along which axes a command reduces, which elements, and with which weights."""
+    from sharedcompute.api.reductions import Axes  # noqa: PLC0415
+
+    axis, where, weights = (
+        value if isinstance(value := options.get(name), str) else None
+        for name in ("axis", "where", "weights")
+    )
+    return Axes(axis or default, options["keepdims"] is True, where, weights)
+
+
 def _reduce(
     operations: Callable[[DType], tuple[Operation, ...]],
     places: Places,
@@ -229,8 +235,9 @@ def _reduce(
     options: Mapping[str, object],
 ) -> None:
     """Run the reductions that suit a dtype."""
-    from sharedcompute.api.expressions import reduce_expressions  # noqa: PLC0415
+    from sharedcompute.api.expressions import beside, reduce_expressions  # noqa: PLC0415
     from sharedcompute.api.inputs import as_source  # noqa: PLC0415
+    from sharedcompute.api.lazy.written import evaluated  # noqa: PLC0415
     from sharedcompute.api.reductions import reduce_job  # noqa: PLC0415
     from sharedcompute.hdf5.address import Address  # noqa: PLC0415
 
@@ -241,7 +248,11 @@ def _reduce(
         job = reduce_job(operations(source.dtype), source, address, axes, asked, params)
         shapes = [source.shape]
     else:
-        written = places.asked.written(places.input, asked)
+        texts = [text for text in (axes.where, axes.weights) if isinstance(text, str)]
+        arrays = places.asked.arrays(places.input, asked, beside=texts)
+        written = evaluated(places.asked.expr, arrays)
+        where = beside("where", axes.where, arrays)
+        axes = replace(axes, where=where, weights=beside("weights", axes.weights, arrays))
         ops = operations(written[0].node.spec.dtype)
         job = reduce_expressions(written, ops, address, axes, asked, params)
         shapes = [each.node.spec.shape for each in written]

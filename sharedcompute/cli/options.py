@@ -96,6 +96,22 @@ KEEPDIMS: Decorator = click.option(
 )
 
 
+CHOSEN: tuple[Decorator, ...] = (
+    click.option(
+        "--where",
+        metavar="ADDRESS|TEXT",
+        help="The elements that take part: a dataset of booleans, or of 0 and 1, or with --in an "
+        "expression; broadcast against the input.",
+    ),
+    click.option(
+        "--weights",
+        metavar="ADDRESS|TEXT",
+        help="How much each element counts, for mean, sum, var and std: broadcast as --where, or "
+        "an entry for each place along the one axis.",
+    ),
+)
+
+
 class Group(click.Group):
     """Commands of which one has to be named: without, the help on stderr, and wrong usage.
 

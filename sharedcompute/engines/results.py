@@ -177,8 +177,10 @@ def _is_of_one(job: Job, number: int) -> bool:
     step = job.steps[number]
     if isinstance(job.source, Expression) or job.expression(number) is not None:
         return False
+    if isinstance(step, ReduceStep):
+        return not step.chosen
     alone = isinstance(step, ResultStep) and not step.call.sources
-    return alone or isinstance(step, MapStep | ReduceStep)
+    return alone or isinstance(step, MapStep)
 
 
 def _no_longer_true(job: Job, number: int, node: Node) -> frozenset[str]:

@@ -5,6 +5,6 @@ applies them to arrays. Arrays are whatever has NumPy's operators; functions com
 """
 
 from sharedcompute.expressions.evaluation import check, parse, several
-from sharedcompute.expressions.grammar import checked_input, names_in, outputs_in
+from sharedcompute.expressions.grammar import checked_input, is_expression, names_in, outputs_in
 
-__all__ = ["check", "checked_input", "names_in", "outputs_in", "parse", "several"]
+__all__ = ["check", "checked_input", "is_expression", "names_in", "outputs_in", "parse", "several"]

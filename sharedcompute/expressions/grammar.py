@@ -6,7 +6,7 @@ import ast
 import keyword
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sharedcompute.errors import InputError
@@ -131,6 +131,30 @@ def outputs_in(text: str) -> tuple[str, ...]:
     ('speed', 'slow')
     """
     return tuple(each.name for each in statements(text) if each.name is not None)
+
+
+def is_expression(text: str, names: Iterable[str]) -> bool:
+    """Return whether a text is an expression of any of some names, and no address.
+
+    Parameters
+    ----------
+    text : str
+    names : iterable of str
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from sharedcompute.expressions import is_expression
+    >>> is_expression("u > 0", ["u"]), is_expression("u.h5::/mask", ["u"])
+    (True, False)
+    """
+    try:
+        return "::" not in text and not {*names}.isdisjoint(names_in(text))
+    except InputError:
+        return False
 
 
 def checked_input(name: str) -> str:

@@ -43,9 +43,9 @@ NUMBERS: Mapping[type, ArraySpec] = MappingProxyType(
 """What Python's numbers are where no array beside them decides."""
 
 
-def read(source: Source) -> Node:
-    """Return the node of all rows of a source."""
-    return Node(Read(source), (), ArraySpec(source.shape, source.dtype))
+def read(source: Source, name: str = "") -> Node:
+    """Return the node of all rows of a source, which the user may call by a name."""
+    return Node(Read(source, name), (), ArraySpec(source.shape, source.dtype))
 
 
 def decoded(source: Source, decode_cf: bool) -> Node:
@@ -105,7 +105,7 @@ def broadcast(inputs: Sequence[Node]) -> tuple[int, ...]:
 
 def widened(node: Node) -> Node:
     """Return the rows in a dtype that numba has arithmetic for: half precision has none."""
-    if node.spec.dtype != np.float16:
+    if node.spec.dtype != np.float16 or not node.spec.shape:
         return node
     single = np.dtype(np.float32)
     return staged(Stage("half to single precision", widen, (), single, elementwise=True), node)

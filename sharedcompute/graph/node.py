@@ -26,9 +26,17 @@ Attributes = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class Read:
-    """The rows of a source. It has no inputs."""
+    """The rows of a source. It has no inputs.
+
+    Parameters
+    ----------
+    source : Source
+    name : str
+        What the user calls it, for people alone; may be empty.
+    """
 
     source: Source
+    name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

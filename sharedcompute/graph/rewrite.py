@@ -22,6 +22,7 @@ from sharedcompute.graph.node import (
     Reshape,
     Rowwise,
     Select,
+    ordered,
 )
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.windowed import windowed
@@ -32,6 +33,19 @@ Key = slice | int
 Keys = tuple[Key, ...]
 Rule = Callable[[Node, Keys], Node | None]
 """Returns what a box of a node is computed from instead; None where it stays as it is."""
+
+
+def called(node: Node, name: str) -> Node:
+    """Return a node whose one input has a name; of several inputs it is as it was."""
+    nodes = ordered([node])
+    if sum(isinstance(n.op, Read) for n in nodes) != 1:
+        return node
+    made: dict[int, Node] = {}
+    for n in nodes:
+        op = replace(n.op, name=name) if isinstance(n.op, Read) else n.op
+        inputs = tuple(made[id(given)] for given in n.inputs)
+        made[id(n)] = replace(n, op=op, inputs=inputs)  # its key has no names
+    return made[id(node)]
 
 
 def selected(node: Node, keys: Keys) -> Node:
@@ -188,7 +202,7 @@ def _of_read(node: Node, keys: Keys) -> Node | None:
     # A source has rows: what is one number is the only one of its window.
     only = all(isinstance(key, int) for key in keys)
     window = Window.of(tuple(map(_kept, keys)) if only else numpy_keys(keys), node.spec.shape)
-    made = build.read(windowed(op.source, window))
+    made = build.read(windowed(op.source, window), op.name)
     return build.reshape(made, ()) if only else made
 
 

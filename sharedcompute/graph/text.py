@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from itertools import count
 
 import numpy as np
 
@@ -35,6 +36,24 @@ LONGEST = 2000
 def inputs_of(results: Sequence[Node]) -> list[Node]:
     """Return the nodes of what is read, in the order in which expressions name them."""
     return [n for n in ordered(results) if isinstance(n.op, Read)]
+
+
+def input_names(results: Sequence[Node]) -> dict[str, str]:
+    """Return names of what is read by the keys of their nodes: the user's, or x0, x1 ..."""
+    found: dict[str, str] = {}
+    reads = inputs_of(results)
+    own = {n.op.name for n in reads if isinstance(n.op, Read)}
+    for number, n in enumerate(reads):
+        name = n.op.name if isinstance(n.op, Read) else ""
+        if not name or name in found.values():
+            name = free("x", number, {*own, *found.values()})
+        found[n.key] = name
+    return found
+
+
+def free(prefix: str, number: int, taken: Container[str]) -> str:
+    """Return a prefix with a number, from `number` on, that is no name of another value."""
+    return next(name for n in count(number) if (name := f"{prefix}{n}") not in taken)
 
 
 def text(node: Node, names: Mapping[str, str] | None = None) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from numpy.typing import DTypeLike
+
 from sharedcompute.errors import InputError
 from sharedcompute.operations.declared import (
     declared_arguments,
@@ -19,6 +21,7 @@ from sharedcompute.operations.declared import (
     declared_dtypes,
     declared_shapes,
     declared_stages,
+    fixed_dtypes,
 )
 from sharedcompute.operations.described import Described
 from sharedcompute.operations.parameters import Parameter
@@ -60,9 +63,10 @@ class Map(Described):
     arguments : callable
         ``arguments(params, spec)``: what the kernel gets after `x` and `out`. Without it the
         kernel gets the parameters in their order. With several inputs `spec` is a tuple.
-    dtype : callable
-        ``dtype(input_dtype, params)``: the dtype of the result; without it the input's. With
-        several inputs it gets a tuple of dtypes; for several outputs it gives one.
+    dtype : dtype, tuple of dtype, or callable
+        Of the result; of several outputs a dtype each. Without it the input's. Or
+        ``dtype(input_dtype, params)``, which gives it: with several inputs it gets a tuple of
+        dtypes.
     row_shape : callable
         ``row_shape(params, spec)``: the shape of one row of the result; without it the input's.
         With several inputs `spec` is a tuple; for several outputs it gives a tuple of shapes.
@@ -130,7 +134,7 @@ class Map(Described):
     summary: str = ""
     parameters: tuple[Parameter, ...] = ()
     arguments: Callable[..., tuple[Any, ...]] | None = None
-    dtype: Callable[..., DType | tuple[DType, ...]] = same
+    dtype: Callable[..., DType | tuple[DType, ...]] | DTypeLike | tuple[DTypeLike, ...] = same
     row_shape: Callable[..., tuple[int, ...] | tuple[tuple[int, ...], ...]] | None = None
     matrix: bool = False
     kinds: str = "biufc"
@@ -162,6 +166,12 @@ class Map(Described):
                 f"{self.name}: expected a kernel for several inputs or outputs, the numbers of "
                 "rows or another count of them, got build: give a kernel"
             )
+        if self.dtype is None:
+            object.__setattr__(self, "dtype", same)
+        # Such as numpy.float32, a dtype may be a class, and so callable.
+        elif not callable(self.dtype) or isinstance(self.dtype, type):
+            fixed = fixed_dtypes(self.name, self.outputs, self.dtype)
+            object.__setattr__(self, "dtype", fixed if self.outputs > 1 else fixed[0])
 
     def _check_ratio(self) -> None:
         """Keep the ratio as whole numbers.
@@ -253,7 +263,9 @@ class Map(Described):
         """Return dtype and shape of the rows of each output."""
         count, one = self.outputs, self.inputs == 1
         dtypes = (specs[0].dtype,) * count
-        if self.dtype is not same:
+        if not callable(self.dtype):
+            dtypes = fixed_dtypes(self.name, count, self.dtype)
+        elif self.dtype is not same:
             kinds = specs[0].dtype if one else tuple(spec.dtype for spec in specs)
             dtypes = declared_dtypes(self.name, count, self.dtype, kinds, params)
         shapes = (specs[0].shape[1:],) * count

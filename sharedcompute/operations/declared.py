@@ -48,12 +48,17 @@ def declared_dtypes(
     return tuple(_as_dtype(owner, each) for each in _each(owner, "dtype", found, count))
 
 
+def fixed_dtypes(owner: str, count: int, given: object) -> tuple[np.dtype[Any], ...]:
+    """Return the dtypes of as many results, which do not depend on the data."""
+    return tuple(_as_dtype(owner, each) for each in _each(owner, "dtype", given, count))
+
+
 def _as_dtype(owner: str, found: DTypeLike) -> np.dtype[Any]:
     try:
         kind: np.dtype[Any] = np.dtype(found).newbyteorder("=")
     except TypeError:
         kind = np.dtype(object)
-    if kind.hasobject:
+    if kind.hasobject or isinstance(found, tuple):
         raise InputError(
             f"{owner}: expected dtype to give a dtype such as numpy.float32, got {found!r}"
         )

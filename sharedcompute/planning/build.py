@@ -13,7 +13,7 @@ from sharedcompute.errors import InputError
 from sharedcompute.graph.build import reduction_of
 from sharedcompute.graph.node import Gather, Model, Node, Read, Rowwise, ordered
 from sharedcompute.graph.ports import Source
-from sharedcompute.graph.text import text
+from sharedcompute.graph.text import input_names, text
 from sharedcompute.hdf5.format.fill_value import ZEROS
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.safety.input_files import InputFiles
@@ -24,7 +24,7 @@ from sharedcompute.planning.axes import primary
 from sharedcompute.planning.budget.blocks import choose_blocks, followed
 from sharedcompute.planning.budget.compiling import code_of
 from sharedcompute.planning.budget.cost import Computation
-from sharedcompute.planning.budget.engines import choose_engine
+from sharedcompute.planning.budget.engines import Choice, choose_engine
 from sharedcompute.planning.budget.staging import Staged, followed_by, staged_for
 from sharedcompute.planning.budget.wholes import wholes
 from sharedcompute.planning.cut import Cuts, RowResult, cut, is_exact, nothing
@@ -85,18 +85,18 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
     fit = None if graph.fit is None else _fit_pass(graph, demand, cuts, _purpose(job))
     if not passes and fit is None:
         passes = [nothing(_purpose(job))]
-    engine, workers = choose_engine(passes, options, fit, have_team=have_team)
+    choice = choose_engine(passes, options, fit, have_team=have_team)
     whole = wholes(demand.whole, demand.kept, passes, [small.node for small in smalls])
     folder = scratch_folder(job.output)
     code = code_of(passes, demand.whole.values(), fits=fit is not None)
     computed = Computation(passes, fit, whole, code)
-    workers, staged = _staged(computed, engine, workers, options, folder)
+    choice, staged = _staged(computed, choice, options, folder)
     return Plan(
         job,
-        options,
+        replace(options, threads=choice.threads),
         phases_of(staged.hold(passes), fit, staged.loads),
-        engine,
-        workers,
+        choice.engine,
+        choice.workers,
         staged.projection,
         code,
         _reads(job, graph),
@@ -131,18 +131,23 @@ def _fit_pass(graph: JobGraph, demand: Demand, cuts: Cuts, purpose: str) -> Iter
 
 
 def _staged(
-    computed: Computation, engine: str, workers: int, options: RunOptions, folder: Path
-) -> tuple[int, Staged]:
-    """Choose what is loaded and held, and how many of the workers fit the memory."""
+    computed: Computation, choice: Choice, options: RunOptions, folder: Path
+) -> tuple[Choice, Staged]:
+    """Choose what is loaded and held, and how many workers, or threads, fit the memory."""
     room = memory_available() if options.memory is None else options.memory
-    stage = partial(staged_for, computed, engine, room, folder, options.threads)
-    staged = stage(workers)
-    # Nobody asked for so many workers: as many as fit.
-    while options.workers is None and workers > 1 and not staged.projection.fits(room):
-        workers -= 1
-        staged = stage(workers)
+    stage = partial(staged_for, computed, choice.engine, room, folder)
+    staged = stage(choice.threads, choice.workers)
+    # Nobody asked for so many: as many as fit.
+    while options.workers is None and not staged.projection.fits(room):
+        if choice.workers > 1:
+            choice = replace(choice, workers=choice.workers - 1)
+        elif choice.threads > options.threads:
+            choice = replace(choice, threads=choice.threads - 1)
+        else:
+            break
+        staged = stage(choice.threads, choice.workers)
     staged.projection.check(options.memory, room)
-    return workers, staged
+    return choice, staged
 
 
 def _reads(job: Job, graph: JobGraph) -> InputFiles:
@@ -329,5 +334,5 @@ def _purpose(job: Job) -> str:
 
 def _names(step: Step) -> list[str]:
     if isinstance(step, ExpressionStep):
-        return [step.text or text(step.node)]
+        return [step.text or text(step.node, input_names([step.node]))]
     return [op.name for op, _ in operations_of(step)]

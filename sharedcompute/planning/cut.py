@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from sharedcompute.graph.build import reduction_of
 from sharedcompute.graph.node import Node, Reduce, Rowwise
 from sharedcompute.graph.ports import Sink
+from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.budget.blocks import lone_strip
 from sharedcompute.planning.demand import Demand, spaces
-from sharedcompute.planning.in_memory import ArraySink, ArraySource
-from sharedcompute.planning.passes import Pass, ReductionOutput, Store
+from sharedcompute.planning.in_memory import ArraySink
+from sharedcompute.planning.passes import Pass, ReductionOutput, Step, Store
 from sharedcompute.planning.planned import PlannedSink, ToMemory
 from sharedcompute.planning.program import gathers, program
 from sharedcompute.rows import Blocks
@@ -138,13 +139,19 @@ def _goes_through_memory_once(work: Pass) -> bool:
     """Return whether one kernel takes rows where they are, and writes where they stay."""
     return (
         len(work.steps) == 1
-        and work.steps[0].stage.elementwise
+        and _is_of_single_rows(work.steps[0])
         and not work.reductions
         and not work.gathers
-        and all(isinstance(feed, ArraySource) for feed in work.feeds)
+        and all(feed.scratch_nbytes(1) == 0 for feed in work.feeds)
         and [store.value for store in work.stores] == [work.steps[0].result]
         and all(isinstance(store.sink, ArraySink | ToMemory) for store in work.stores)
     )
+
+
+def _is_of_single_rows(step: Step) -> bool:
+    """Return whether a kernel of ours makes each row of one row."""
+    carries = any(operand.per_block for operand in step.operands)
+    return is_ours(step.stage.kernel) and step.stage.halo == 0 and not carries
 
 
 def is_exact(node: Node) -> bool:

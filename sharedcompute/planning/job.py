@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from sharedcompute.errors import InputError
+from sharedcompute.graph import build
 from sharedcompute.graph.node import Node
 from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.address import normal_path
@@ -16,6 +17,7 @@ from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.declarations import Map, Operation, Reduce, Scan
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.parameters import bind
+from sharedcompute.operations.reductions.reduction import Reduction, normal_axes
 from sharedcompute.operations.rowwise.unpacking import as_asked
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.output import OutputSpec
@@ -67,6 +69,20 @@ class ReduceStep:
     save: str | None
     given: Mapping[str, Any] = field(default_factory=dict)
     keepdims: bool = False
+
+    @property
+    def chosen(self) -> Mapping[str, Node]:
+        """What says which elements take part, or how much each counts, by keyword."""
+        return {}
+
+    def nodes(self, rows: Node) -> tuple[Node, ...]:
+        """Return the nodes of the results, in the order of the reductions."""
+        spec, found = rows.spec, []
+        axes = normal_axes(self.axis, len(spec.shape))
+        for operation, params in self.operations:
+            Reduction(operation, params, spec, axes).check()
+            found.append(build.reduced(operation, params, rows, axes, keepdims=self.keepdims))
+        return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from sharedcompute.hdf5.rehearsal import read_all
 from sharedcompute.operations.declarations import Map, Operation, Scan
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
-from sharedcompute.operations.reductions.reduction import Reduction, normal_axes
 from sharedcompute.operations.rowwise.unpacking import as_asked, unpacked
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.fit import FitPart
@@ -108,11 +107,7 @@ class JobGraph:
 
     def _add_reductions(self, number: int, step: ReduceStep) -> None:
         _check_counted(self.rows)
-        spec = self.rows.spec
-        axes = normal_axes(step.axis, len(spec.shape))
-        for operation, params in step.operations:
-            Reduction(operation, params, spec, axes).check()
-            node = build.reduced(operation, params, self.rows, axes, keepdims=step.keepdims)
+        for (operation, _), node in zip(step.operations, step.nodes(self.rows), strict=True):
             self.wanted.append(Wanted(number, node, operation.name))
 
     def _add_rows(self, number: int, step: MapStep) -> None:

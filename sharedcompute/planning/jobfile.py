@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
 from sharedcompute.errors import InputError
-from sharedcompute.expressions import checked_input, names_in, outputs_in
+from sharedcompute.expressions import checked_input, is_expression, names_in, outputs_in
 from sharedcompute.hdf5.address import Address, normal_path
 from sharedcompute.operations.catalogue import expect, find_any, load
 from sharedcompute.operations.declarations import Operation, Reduce
 from sharedcompute.operations.fits.declaration import Iterative
 from sharedcompute.operations.kinds import is_address
-from sharedcompute.options.groups import NAMES
-from sharedcompute.planning.job import Axis, Step, fitting, summary, transform
+from sharedcompute.options.groups import NAMES, OF_REDUCTIONS
+from sharedcompute.planning.job import Axis, ReduceStep, Step, fitting, summary, transform
 from sharedcompute.validation.names import suggestion
 
 FILE_KEYS = ("input", "inputs", "output", "steps", *NAMES)
-STEP_KEYS = ("op", "op-from", "expr", "save", "axis", "keepdims", "params")
+STEP_KEYS = ("op", "op-from", "expr", "save", "params", *OF_REDUCTIONS)
 
 Table = Mapping[str, object]
 """A table of TOML: texts, numbers, lists and tables by key."""
@@ -42,6 +42,22 @@ class TextStep:
     text: str
     save: str | None
     where: str
+
+
+@dataclass(frozen=True)
+class ChosenText(ReduceStep):
+    """A step of reductions with `where` or `weights`, as they are written.
+
+    Parameters
+    ----------
+    beside : mapping of str to (str or Address)
+        By keyword; an expression is a text.
+    place : str
+        The file and the number of the step, for errors.
+    """
+
+    beside: Mapping[str, str | Address] = field(default_factory=dict)
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +117,7 @@ def read_job(path: Path, output: Address | None = None) -> JobFile:
     steps = tuple(_step(path, i, s, output) for i, s in enumerate(listed, start=1))
     if output is not None and all(step.save is None for step in steps):
         raise InputError(f'{path}: expected save = "/NAME" in a step for {output}, got none')
+    steps = _with_addresses(path, table, steps)
     inputs = _inputs(path, table, steps)
     begins = isinstance(steps[0], TextStep)
     if begins and "input" in table:
@@ -123,9 +140,7 @@ def _inputs(path: Path, table: Table, steps: Iterable[Step | TextStep]) -> dict[
     given = table.get("inputs", {})
     if not isinstance(given, dict):
         raise InputError(f'{path}: expected [inputs] with NAME = "FILE::PATH", got {given!r}')
-    texts = [step for step in steps if isinstance(step, TextStep)]
-    used = {name for step in texts for name in _names(step)}
-    used -= {name for step in texts for name in outputs_in(step.text)}
+    used = {name for text, place in _texts(steps) for name in _names(text, place)} - _made(steps)
     found = {}
     for name in given:
         try:
@@ -138,11 +153,47 @@ def _inputs(path: Path, table: Table, steps: Iterable[Step | TextStep]) -> dict[
     return found
 
 
-def _names(step: TextStep) -> tuple[str, ...]:
+def _texts(steps: Iterable[Step | TextStep]) -> Iterator[tuple[str, str]]:
+    """Yield the expressions of steps, and where they stand."""
+    for step in steps:
+        if isinstance(step, TextStep):
+            yield step.text, step.where
+        elif isinstance(step, ChosenText):
+            yield from ((t, step.place) for t in step.beside.values() if isinstance(t, str))
+
+
+def _names(text: str, place: str) -> tuple[str, ...]:
     try:
-        return names_in(step.text)
+        return names_in(text)
     except InputError as problem:
-        raise InputError(f"{step.where}: {problem.text}") from None
+        raise InputError(f"{place}: {problem.text}") from None
+
+
+def _made(steps: Iterable[Step | TextStep]) -> set[str]:
+    """Return the names that expressions are given."""
+    found = set[str]()
+    for step in steps:
+        if isinstance(step, TextStep) and _names(step.text, step.where):
+            found |= {*outputs_in(step.text)}
+    return found
+
+
+def _with_addresses(
+    path: Path, table: Table, steps: tuple[Step | TextStep, ...]
+) -> tuple[Step | TextStep, ...]:
+    """Return steps whose `where` and `weights` are addresses, unless they are expressions."""
+    inputs = table.get("inputs", {})
+    known = {*inputs, *_made(steps)} if isinstance(inputs, dict) else set()
+
+    def meant(step: ChosenText) -> ChosenText:
+        beside = {
+            name: text if is_expression(text, known) else _address(path, step.beside, name)
+            for name, text in step.beside.items()
+            if isinstance(text, str)
+        }
+        return replace(step, beside=beside)
+
+    return tuple(meant(step) if isinstance(step, ChosenText) else step for step in steps)
 
 
 def _check_keys(path: Path, where: str, table: Iterable[str], known: tuple[str, ...]) -> None:
@@ -215,6 +266,18 @@ def _text_step(path: Path, where: str, table: Table, output: Address | None) -> 
     return TextStep(text, _save(path, where, table, output), f"{path}{where}")
 
 
+def _with_beside(path: Path, place: str, table: Table, step: ReduceStep) -> ReduceStep:
+    """Return a step of reductions with its `where` or `weights`."""
+    given = {name: table[name] for name in ("where", "weights") if name in table}
+    for name, text in given.items():
+        if not isinstance(text, str):
+            raise InputError(f'{path}: expected {name} = "FILE::PATH"{place}, got {text!r}')
+    if not given:
+        return step
+    beside = cast(Mapping[str, str], given)
+    return ChosenText(**vars(step), beside=beside, place=f"{path}{place}")
+
+
 def _step(path: Path, number: int, table: object, output: Address | None) -> Step | TextStep:
     where = f" in step {number}"
     if not isinstance(table, dict):
@@ -234,8 +297,9 @@ def _step(path: Path, number: int, table: object, output: Address | None) -> Ste
         if not isinstance(keepdims, bool):
             raise InputError(f"{path}: expected keepdims = true or false{where}, got {keepdims!r}")
         axis = cast(Axis, table.get("axis", "rows"))
-        return summary(ops, named, axis, save, keepdims=keepdims)
-    for key in ("axis", "keepdims"):
+        made = summary(ops, named, axis, save, keepdims=keepdims)
+        return _with_beside(path, where, table, made)
+    for key in OF_REDUCTIONS:
         if key in table:
             raise InputError(
                 f"{path}: {key} is for reductions{where}, got {found[0].name}: leave it out"

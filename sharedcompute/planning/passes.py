@@ -195,7 +195,7 @@ class Pass:
         """The rows of each feed."""
         return self.blocks.n
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """Bytes of one row of all feeds together."""
         return sum(self.spec(value).row_bytes for value in range(len(self.feeds)))

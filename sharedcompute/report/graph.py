@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sharedcompute.graph.node import Gather, Reduce
+from sharedcompute.graph.node import Gather, Read, Reduce
 from sharedcompute.graph.ports import Source
-from sharedcompute.graph.text import inputs_of, text
+from sharedcompute.graph.text import free, input_names, inputs_of, text
 from sharedcompute.operations.specs import ArraySpec
 from sharedcompute.planning.grouped import plain
 from sharedcompute.planning.passes import Pass, Step, Store
@@ -67,6 +67,8 @@ class DrawnPlan:
     passes : tuple of DrawnPass
     after : tuple of Value
         Values that are computed from the results of passes at the end.
+    named : bool
+        The user calls an input by a name.
     branches : bool
         Its steps do not simply follow each other, so that values need names.
     """
@@ -74,6 +76,7 @@ class DrawnPlan:
     inputs: tuple[tuple[str, Source], ...]
     passes: tuple[DrawnPass, ...]
     after: tuple[Value, ...]
+    named: bool
     branches: bool
 
 
@@ -88,10 +91,11 @@ class _Names:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         reads = inputs_of(plan.result_nodes)
-        self._inputs = [(f"x{i}", source) for i, source in enumerate(plan.inputs)]
-        self._sources = {id(source): name for name, source in self._inputs}
         # By the keys of nodes: what is read, and what is reduced.
-        self._nodes = {n.key: f"x{i}" for i, n in enumerate(reads)}
+        self._nodes = input_names(reads)
+        self._inputs = list(zip(self._nodes.values(), plan.inputs, strict=True))
+        self._sources = {id(source): name for name, source in self._inputs}
+        self._named = any(n.op.name for n in reads if isinstance(n.op, Read))
         self._made: dict[str, str] = {}
 
     def drawn(self) -> DrawnPlan:
@@ -102,12 +106,18 @@ class _Names:
             for small in self._plan.smalls
             if not isinstance(small.node.op, Reduce | Gather)
         )
-        return DrawnPlan(tuple(self._inputs), passes, after, self._branches)
+        return DrawnPlan(tuple(self._inputs), passes, after, self._named, self._branches)
 
     @property
     def _branches(self) -> bool:
-        return len(self._inputs) > 1 or any(
-            step.inputs != (step.result - 1,) for work in self._plan.passes for step in work.steps
+        return (
+            self._named
+            or len(self._inputs) > 1
+            or any(
+                step.inputs != (step.result - 1,)
+                for work in self._plan.passes
+                for step in work.steps
+            )
         )
 
     def _pass(self, work: Pass) -> DrawnPass:
@@ -142,11 +152,16 @@ class _Names:
         found = []
         for number, spec in enumerate(step.specs):
             which = f"{written}[{number}]" if len(step.specs) > 1 else written
-            name = self._made.setdefault(which, f"t{len(self._made) + 1}")
+            name = self._made.get(which) or self._free("t")
+            self._made[which] = name
             label = stage.label
             given = (*inputs, *wholes)
             found.append(Value(name, label, which, spec, given, stage.halo, stage.mode))
         return found
+
+    def _free(self, prefix: str) -> str:
+        """Return a name for a value that no other has."""
+        return free(prefix, 1, {*self._nodes.values(), *self._made.values()})
 
     def _operand(self, key: str) -> str:
         node = self._plan.whole.get(key)
@@ -156,7 +171,8 @@ class _Names:
         node = self._plan.whole[key]
         op = node.op
         assert isinstance(op, Reduce)
-        name = self._nodes.setdefault(key, f"r{sum(n[0] == 'r' for n in self._nodes.values()) + 1}")
+        name = self._nodes.get(key) or self._free("r")
+        self._nodes[key] = name
         every = len(op.axes) == len(node.inputs[0].spec.shape)
         axes = str(op.axes[0]) if len(op.axes) == 1 else str(op.axes)
         over = "all elements" if every else "rows" if op.axes == (0,) else f"axes {axes}"

@@ -42,7 +42,7 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _job(plan: Plan) -> Iterator[tuple[str, str]]:
     drawn = draw(plan)
-    several = len(plan.inputs) > 1
+    several = drawn.named or len(plan.inputs) > 1
     for name, source in drawn.inputs:
         size = format_size(ArraySpec(source.shape, source.dtype).nbytes)
         what = f"{place(source)}  {shape(source.shape)} {source.dtype}, {size}"
@@ -133,8 +133,11 @@ def _engine(name: str, workers: int, options: RunOptions) -> str:
         each = "worker" if workers == 1 else "workers"
         pinned = ", pinned" if options.pin else ""
         return f"{name}: {workers} {each} x {options.threads} thread(s){pinned}"
-    asked = must_be_alone(options.engine) or options.workers == 1
-    return f"{name}: {'as asked' if asked else 'the job is too small to gain from workers'}"
+    if must_be_alone(options.engine) or options.workers == 1:
+        return f"{name}: as asked"
+    if options.threads > 1:
+        return f"{name}: {options.threads} threads of this process"
+    return f"{name}: the job is too small to gain from workers"
 
 
 def _memory(p: Projection, options: RunOptions) -> str:

@@ -67,8 +67,8 @@ def memory_available() -> int:
             # Version 1: its own figures leave out the groups below, which share the limit.
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
         ):
-            limit, used = _control(group, limit_file), _control(group, used_file)
-            if limit.isdigit() and used.isdigit():
+            limit = _control(group, limit_file)
+            if limit.isdigit() and (used := _control(group, used_file)).isdigit():
                 # Of some forty lines two are asked for.
                 stat = f"\n{_control(group, 'memory.stat')}\n"
                 cache = sum(_entry(stat, f"{prefix}{k}_file") for k in ("inactive", "active"))
@@ -191,7 +191,9 @@ def _entry(stat: str, name: str) -> int:
 
 def _control(group: Path, name: str) -> str:
     """Read a control file of a cgroup; return an empty text if there is none."""
+    # Not by pathlib: every plan asks for a dozen, most of which are not there.
     try:
-        return (group / name).read_text().strip()
+        with open(f"{group}/{name}") as file:  # noqa: PTH123
+            return file.read().strip()
     except OSError:
         return ""

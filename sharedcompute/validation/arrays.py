@@ -25,7 +25,7 @@ def plain_array(given: object) -> NDArray[Any]:
         It would lose its mask or its units; it is sparse, or not an array at all.
     """
     if type(given) is np.ndarray:
-        return cast(NDArray[Any], given)
+        return cast("NDArray[Any]", given)
     refuse_meaning(given)
     if not isinstance(given, np.ndarray) and hasattr(given, "todense"):
         raise InputError(

@@ -51,6 +51,41 @@ def test_what_gives_a_list_or_an_array_of_sides_is_right() -> None:
     assert sc.map(sc.Map("mine", ones, dtype=lambda _d, _p: ">f4"), X).dtype == np.float32  # type: ignore[return-value]
 
 
+@pytest.mark.parametrize("dtype", ["f4", ">f4", np.float32, np.dtype("f4")])
+def test_a_dtype_may_be_given_as_it_is(dtype: Any) -> None:
+    found = sc.map(sc.Map("mine", ones, dtype=dtype), X)
+    assert found.dtype == np.float32
+    assert found.dtype.isnative
+    assert sc.ops.sum(sc.map(sc.Map("mine", ones, dtype=dtype), sc.lazy(X))).dtype == np.float32
+    assert sc.map(sc.Map("mine", lambda x: x / 3, dtype=dtype), X).dtype == np.float32
+
+
+def test_several_outputs_have_a_dtype_each(tmp_path: Any) -> None:
+    def both(x: Any, half: Any, whole: Any) -> None:
+        half[...], whole[...] = x / 2, x
+
+    split = sc.Map("split", both, outputs=2, dtype=("f4", np.int16))
+    half, whole = sc.map(split, X)
+    assert (half.dtype, whole.dtype) == (np.float32, np.int16)
+    np.testing.assert_array_equal(half, X / 2)
+    np.testing.assert_array_equal(whole, X)
+    stored = sc.map(split, X, [f"{tmp_path}/o.h5::/half", f"{tmp_path}/o.h5::/whole"])
+    assert [each.dtype for each in stored] == [np.float32, np.int16]
+
+
+@pytest.mark.parametrize("dtype", ["nope", object, 3, [1], ("f4", "i4")])
+def test_what_is_no_dtype_is_refused_where_a_map_is_declared(dtype: Any) -> None:
+    with pytest.raises(sc.InputError, match=r"^mine: expected dtype to give a dtype") as caught:
+        sc.Map("mine", ones, dtype=dtype)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("dtype", ["f4", ("f4",), ("f4", "i4", "i4")])
+def test_dtypes_are_as_many_as_outputs(dtype: Any) -> None:
+    with pytest.raises(sc.InputError, match=r"^mine: expected dtype to give a tuple of 2"):
+        sc.Map("mine", ones, outputs=2, dtype=dtype)
+
+
 def test_axes_are_numpys() -> None:
     for axis in (0, np.int64(0), "rows"):
         np.testing.assert_array_equal(sc.reduce("mean", X, axis=axis), X.mean(axis=0))

@@ -264,3 +264,19 @@ def test_expressions_of_python_are_lazy(wind: Path) -> None:
     np.testing.assert_array_equal(found.compute(), np.sqrt(U**2 + V**2))
     with pytest.raises(sc.InputError, match="expected one expression, got 2"):
         sc.expr("a = u; b = u + 1", u=U)
+
+
+def test_plans_have_the_names_of_the_inputs(wind: Path, cli: Cli) -> None:
+    said = cli("map", "--expr", SPEED, *WIND, "out.h5::/speed", "--dry-run")
+    assert said.code == 0, said.err
+    for line in ("input     u = ", "input     v = ", "t1 = sqrt(u**2 + v**2) -> float32"):
+        assert line in said.out
+    assert cli("map", "--expr", SPEED, *WIND, "out.h5::/speed", "--svg", "plan.svg").code == 0
+    assert "sqrt(u**2 + v**2)" in Path("plan.svg").read_text()
+
+
+def test_a_plan_has_the_name_of_a_window(wind: Path, cli: Cli) -> None:
+    given = ("--in", "wind=wind.nc::/u[lat=-20:20]", "--decode-cf")
+    said = cli("map", "--expr", "wind[3:] * 2", *given, "out.h5::/twice", "--dry-run")
+    assert said.code == 0, said.err
+    assert "t1 = wind * 2 -> float32" in said.out

@@ -182,6 +182,45 @@ def test_elements_may_be_left_out_of_reductions(name: str) -> None:
                 np.testing.assert_allclose(found.compute(), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["min", "max", "nanmin", "nanmax"])
+@pytest.mark.parametrize("x", [X, WITH_NAN, WHOLE, X.astype("f2")], ids=["f8", "nan", "i8", "f2"])
+def test_ends_are_of_chosen_elements_and_an_initial_one(name: str, x: np.ndarray) -> None:
+    function = getattr(np, name)
+    for axis in (None, 0, (0, 1), 2):
+        for given in (
+            {"where": X > 0.5, "initial": 0},
+            {"where": MASK[0, :, 0][:, None], "initial": -3, "keepdims": True},
+            {"initial": 1},
+        ):
+            check_same(lambda v, a=axis, g=given: function(v, axis=a, **g), x, exact=True)  # type: ignore[misc]
+
+
+def test_ends_of_chosen_elements_are_methods_and_parts_of_expressions() -> None:
+    x = sc.lazy(X)
+    want = X.max(axis=1, where=MASK, initial=-1)
+    np.testing.assert_array_equal(x.max(axis=1, where=MASK, initial=-1).compute(), want)
+    found = sc.expr("max(x, axis=1, where=x > 0, initial=-1)", x=x)
+    np.testing.assert_array_equal(found.compute(), want)
+    np.testing.assert_array_equal(x.min(where=x > 0, initial=9).compute(), X[MASK].min())
+
+
+@pytest.mark.parametrize("name", ["min", "max"])
+def test_ends_of_chosen_elements_have_an_initial_one(name: str) -> None:
+    for call in (
+        lambda: getattr(sc.lazy(X), name)(where=MASK),
+        lambda: getattr(np, name)(sc.lazy(X), where=MASK),
+        lambda: sc.reduce(name, X, where=MASK),
+    ):
+        with pytest.raises(sc.InputError, match=rf"{name}\(x, where=..., initial=...\)"):
+            call()
+
+
+@pytest.mark.parametrize("name", ["argmin", "argmax"])
+def test_places_are_of_all_elements(name: str) -> None:
+    with pytest.raises(sc.InputError, match=f"{name}: expected no where, as in NumPy"):
+        sc.reduce(name, X, where=MASK)
+
+
 def test_reductions_take_a_dtype() -> None:
     x = sc.lazy(X.astype("f4"))
     assert x.mean(dtype="f8").dtype == "f8"

@@ -65,3 +65,21 @@ def test_a_plan_says_what_would_run() -> None:
     plan = sc.lazy(X).mean(axis=0).plan()
     assert "pass 1" in str(plan)
     np.testing.assert_array_equal(plan.run(), X.mean(axis=0))
+
+
+def test_expressions_have_the_names_of_their_inputs() -> None:
+    u, v = (sc.lazy(np.full((3, 2), fill)) for fill in (3.0, 4.0))
+    speed = sc.expr("sqrt(u**2 + v**2)", u=u, v=v)
+    assert "sqrt(u**2 + v**2)" in repr(speed)
+    assert "t1 = sqrt(u**2 + v**2) * 2" in str((speed * 2).plan())
+    assert "x0 * 2" in repr(u * 2)
+    np.testing.assert_array_equal(speed.compute(), np.full((3, 2), 5.0))
+
+
+def test_names_of_inputs_and_of_values_differ() -> None:
+    first, other = (sc.lazy(np.full((3, 2), fill)) for fill in (1.0, 2.0))
+    planned = str(sc.expr("t1 - x0.mean(axis=0)", t1=first, x0=other).plan())
+    for line in ("r1 = mean(x0, axis=0)", "t2 = t1 - r1"):
+        assert line in planned
+    both = sc.expr("u + 1", u=first) * sc.expr("u + 1", u=other)
+    assert "(u + 1) * (x1 + 1)" in repr(both)

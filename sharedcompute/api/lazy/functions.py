@@ -72,11 +72,35 @@ def _deviation(name: str, skipna: bool = False) -> Callable[..., Node]:
     return function
 
 
-def _extreme(name: str, skipna: bool = False) -> Callable[..., Node]:
+def _place(name: str, skipna: bool = False) -> Callable[..., Node]:
     def function(a: object, axis: Axes = None, out: None = None, keepdims: bool = False) -> Node:
-        """Return the least or the greatest element, or where it is, along some axes."""
+        """Return where the least or the greatest element is along an axis."""
         del out
         return reductions.reduce(name, node_of(a), axis, keepdims=keepdims, skipna=skipna)
+
+    return function
+
+
+def _end(name: str, skipna: bool = False) -> Callable[..., Node]:
+    def function(
+        a: object,
+        axis: Axes = None,
+        out: None = None,
+        keepdims: bool = False,
+        initial: object = None,
+        where: object = True,
+    ) -> Node:
+        """Return the least or the greatest element along some axes."""
+        del out
+        return reductions.extreme(
+            name,
+            node_of(a),
+            axis,
+            keepdims=keepdims,
+            initial=initial,
+            where=where,
+            skipna=skipna,
+        )
 
     return function
 
@@ -411,16 +435,16 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = MappingProxyType(
             "var": _deviation("var"),
             "nanstd": _deviation("std", skipna=True),
             "nanvar": _deviation("var", skipna=True),
-            "min": _extreme("min"),
-            "max": _extreme("max"),
-            "amin": _extreme("min"),
-            "amax": _extreme("max"),
-            "nanmin": _extreme("min", skipna=True),
-            "nanmax": _extreme("max", skipna=True),
-            "argmin": _extreme("argmin"),
-            "argmax": _extreme("argmax"),
-            "nanargmin": _extreme("argmin", skipna=True),
-            "nanargmax": _extreme("argmax", skipna=True),
+            "min": _end("min"),
+            "max": _end("max"),
+            "amin": _end("min"),
+            "amax": _end("max"),
+            "nanmin": _end("min", skipna=True),
+            "nanmax": _end("max", skipna=True),
+            "argmin": _place("argmin"),
+            "argmax": _place("argmax"),
+            "nanargmin": _place("argmin", skipna=True),
+            "nanargmax": _place("argmax", skipna=True),
             "any": _test("any"),
             "all": _test("all"),
             "cumsum": _scan("cumsum"),

@@ -25,6 +25,7 @@ class Methods(Operand):
         *,
         keepdims: bool = False,
         where: object = True,
+        weights: object = None,
         skipna: bool = False,
     ) -> Self:
         """Return the average along some axes; by default of all elements.
@@ -39,11 +40,21 @@ class Methods(Operand):
             Keep the axes, with length 1.
         where : array_like of bool, optional
             The elements that take part.
+        weights : array_like, optional
+            How much each element counts, as in xarray's ``weighted``: broadcast against the array,
+            or an entry for each place along the one axis.
         skipna : bool
             Leave NaN out.
         """
         made = reductions.reduce(
-            "mean", self._node, axis, dtype=dtype, keepdims=keepdims, where=where, skipna=skipna
+            "mean",
+            self._node,
+            axis,
+            dtype=dtype,
+            keepdims=keepdims,
+            where=where,
+            weights=weights,
+            skipna=skipna,
         )
         return self._of(made)
 
@@ -54,6 +65,7 @@ class Methods(Operand):
         *,
         keepdims: bool = False,
         where: object = True,
+        weights: object = None,
         skipna: bool = False,
     ) -> Self:
         """Return the sum along some axes; by default of all elements.
@@ -68,11 +80,21 @@ class Methods(Operand):
             Keep the axes, with length 1.
         where : array_like of bool, optional
             The elements that take part.
+        weights : array_like, optional
+            How much each element counts, as in xarray's ``weighted``: broadcast against the array,
+            or an entry for each place along the one axis.
         skipna : bool
             Leave NaN out.
         """
         made = reductions.reduce(
-            "sum", self._node, axis, dtype=dtype, keepdims=keepdims, where=where, skipna=skipna
+            "sum",
+            self._node,
+            axis,
+            dtype=dtype,
+            keepdims=keepdims,
+            where=where,
+            weights=weights,
+            skipna=skipna,
         )
         return self._of(made)
 
@@ -113,6 +135,7 @@ class Methods(Operand):
         ddof: float = 0,
         keepdims: bool = False,
         where: object = True,
+        weights: object = None,
         skipna: bool = False,
     ) -> Self:
         """Return the variance along some axes; by default of all elements.
@@ -129,6 +152,9 @@ class Methods(Operand):
             Keep the axes, with length 1.
         where : array_like of bool, optional
             The elements that take part.
+        weights : array_like, optional
+            How much each element counts, as in xarray's ``weighted``: broadcast against the array,
+            or an entry for each place along the one axis.
         skipna : bool
             Leave NaN out.
         """
@@ -139,6 +165,7 @@ class Methods(Operand):
             dtype=dtype,
             keepdims=keepdims,
             where=where,
+            weights=weights,
             ddof=ddof,
             skipna=skipna,
         )
@@ -152,6 +179,7 @@ class Methods(Operand):
         ddof: float = 0,
         keepdims: bool = False,
         where: object = True,
+        weights: object = None,
         skipna: bool = False,
     ) -> Self:
         """Return the standard deviation along some axes; by default of all elements.
@@ -168,6 +196,9 @@ class Methods(Operand):
             Keep the axes, with length 1.
         where : array_like of bool, optional
             The elements that take part.
+        weights : array_like, optional
+            How much each element counts, as in xarray's ``weighted``: broadcast against the array,
+            or an entry for each place along the one axis.
         skipna : bool
             Leave NaN out.
         """
@@ -178,12 +209,21 @@ class Methods(Operand):
             dtype=dtype,
             keepdims=keepdims,
             where=where,
+            weights=weights,
             ddof=ddof,
             skipna=skipna,
         )
         return self._of(made)
 
-    def min(self, axis: Axes = None, *, keepdims: bool = False, skipna: bool = False) -> Self:
+    def min(
+        self,
+        axis: Axes = None,
+        *,
+        keepdims: bool = False,
+        initial: object = None,
+        where: object = True,
+        skipna: bool = False,
+    ) -> Self:
         """Return the least element along some axes; by default of all.
 
         Parameters
@@ -192,14 +232,33 @@ class Methods(Operand):
             None: all of them.
         keepdims : bool
             Keep the axes, with length 1.
+        initial : scalar, optional
+            A number that takes part, too; with `where` it has to be given.
+        where : array_like of bool, optional
+            The elements that take part.
         skipna : bool
             Leave NaN out.
         """
-        return self._of(
-            reductions.reduce("min", self._node, axis, keepdims=keepdims, skipna=skipna)
+        made = reductions.extreme(
+            "min",
+            self._node,
+            axis,
+            keepdims=keepdims,
+            initial=initial,
+            where=where,
+            skipna=skipna,
         )
+        return self._of(made)
 
-    def max(self, axis: Axes = None, *, keepdims: bool = False, skipna: bool = False) -> Self:
+    def max(
+        self,
+        axis: Axes = None,
+        *,
+        keepdims: bool = False,
+        initial: object = None,
+        where: object = True,
+        skipna: bool = False,
+    ) -> Self:
         """Return the greatest element along some axes; by default of all.
 
         Parameters
@@ -208,12 +267,23 @@ class Methods(Operand):
             None: all of them.
         keepdims : bool
             Keep the axes, with length 1.
+        initial : scalar, optional
+            A number that takes part, too; with `where` it has to be given.
+        where : array_like of bool, optional
+            The elements that take part.
         skipna : bool
             Leave NaN out.
         """
-        return self._of(
-            reductions.reduce("max", self._node, axis, keepdims=keepdims, skipna=skipna)
+        made = reductions.extreme(
+            "max",
+            self._node,
+            axis,
+            keepdims=keepdims,
+            initial=initial,
+            where=where,
+            skipna=skipna,
         )
+        return self._of(made)
 
     def argmin(
         self, axis: SupportsIndex | None = None, *, keepdims: bool = False, skipna: bool = False

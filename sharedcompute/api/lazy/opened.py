@@ -106,7 +106,9 @@ def refreshed(results: Sequence[Node], opening: Opening = AS_IT_IS) -> list[Node
         inputs = tuple(changed.get(id(i), i) for i in node.inputs)
         if isinstance(op, Read) and isinstance(op.source, DatasetSource):
             if not op.source.reads.are_there:
-                changed[id(node)] = replace(node, op=Read(_again(op.source, opening)), _key="")
+                changed[id(node)] = replace(
+                    node, op=replace(op, source=_again(op.source, opening)), _key=""
+                )
         elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
             changed[id(node)] = Node(op, inputs, node.spec)
     return [changed.get(id(node), node) for node in results]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from sharedcompute.errors import InputError
-from sharedcompute.graph.build import constant, read
+from sharedcompute.graph.build import NUMBERS, constant, read
 from sharedcompute.graph.node import Node
+from sharedcompute.graph.rewrite import called
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.validation.arrays import plain_array
+
+One = TypeVar("One", bound="Operand")
 
 
 class Operand:
@@ -40,6 +43,11 @@ class Operand:
         return type(self)(node)
 
 
+def named(operand: One, name: str) -> One:
+    """Return an operand whose one input has a name, for people."""
+    return type(operand)(called(operand._node, name), operand._described)
+
+
 def node_of(value: object) -> Node:
     """Return the node of an operand: a lazy array, an array, a number.
 
@@ -52,7 +60,7 @@ def node_of(value: object) -> Node:
         return value
     if isinstance(value, Operand):
         return value.node
-    if isinstance(value, bool | int | float | complex | np.number | np.bool_):
+    if type(value) in NUMBERS or isinstance(value, int | float | complex | np.number | np.bool_):
         return constant(value)  # type: ignore[arg-type] # complex, too
     return node_of_array(plain(value))
 
@@ -75,7 +83,7 @@ def plain(given: object) -> Array:
     array = plain_array(given)
     if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16 or array.dtype == np.longdouble:
         raise InputError(f"expected an array of numbers, got dtype {array.dtype}: cast it first")
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     # ascontiguousarray copies only what needs it, so shared memory stays shared; it makes numbers
     # arrays of one element.
     return native if native.flags.c_contiguous else np.ascontiguousarray(native)

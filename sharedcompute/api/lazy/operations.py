@@ -8,14 +8,14 @@ from typing import Any
 from sharedcompute.api.keywords import check_parameters
 from sharedcompute.api.lazy import reductions
 from sharedcompute.api.lazy.array import LazyArray
-from sharedcompute.api.lazy.opening import open_array
+from sharedcompute.api.lazy.opening import lazy, open_array
 from sharedcompute.errors import InputError
 from sharedcompute.graph import build
 from sharedcompute.operations.declarations import Operation, Reduce
 from sharedcompute.operations.kinds import is_address
 from sharedcompute.operations.parameters import bind
 from sharedcompute.operations.specs import ArraySpec
-from sharedcompute.options.groups import KEYWORDS
+from sharedcompute.options.groups import KEYWORDS, OF_REDUCTIONS
 
 
 def is_lazy_call(given: object, output: object, keywords: Mapping[str, object]) -> bool:
@@ -47,11 +47,15 @@ def applied(op: Operation, x: LazyArray, given: Mapping[str, Any]) -> LazyArray:
 def _reduced(op: Reduce, x: LazyArray, given: dict[str, Any]) -> LazyArray:
     axis = given.pop("axis", "rows")
     keepdims = given.pop("keepdims", False)
-    check_parameters(given, (p.name for p in op.parameters), ("axis", "keepdims"))
+    where, weights = given.pop("where", None), given.pop("weights", None)
+    check_parameters(given, (p.name for p in op.parameters), OF_REDUCTIONS)
     if axis in ("rows", "all"):
         axis = 0 if axis == "rows" else None
     axes = reductions.axes_of(axis, x.ndim)
     node = build.widened(x.node)
     op.check(ArraySpec(node.spec.shape, node.spec.dtype))
     params = bind(op.name, op.parameters, given)
+    if where is not None or weights is not None:
+        beside = [None if each is None else lazy(each).node for each in (where, weights)]
+        return LazyArray(reductions.chosen(op, node, axes, params, keepdims, *beside))
     return LazyArray(build.reduced(op, params, node, axes, keepdims=keepdims))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from sharedcompute.api.lazy.opened import chunks_of
 from sharedcompute.graph.node import Node, Read, Reduce, ordered
-from sharedcompute.graph.text import inputs_of, text
+from sharedcompute.graph.text import input_names, inputs_of, text
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.system.machine import format_size
 
@@ -54,15 +54,16 @@ def _sources(node: Node) -> Iterator[tuple[str, str]]:
     reads = inputs_of((node,))
     if len(reads) == 1 and reads[0] is node:
         return
-    for number, found in enumerate(reads):
-        yield f"x{number}", _place(found)
+    names = input_names([node])
+    for found in reads:
+        yield names[found.key], _place(found)
 
 
 def expression(node: Node) -> str:
     """Return what an array is computed from, cut in the middle where it is long."""
     if isinstance(node.op, Read):
         return _place(node)
-    whole = text(node)
+    whole = text(node, input_names([node]))
     if len(whole) <= LONGEST:
         return whole
     kept = (LONGEST - 5) // 2

@@ -16,15 +16,18 @@ from sharedcompute.api.lazy.operands import node_of
 from sharedcompute.errors import InputError
 from sharedcompute.graph import build
 from sharedcompute.graph.node import Node
-from sharedcompute.operations.catalogue import find
+from sharedcompute.operations.catalogue import CATALOGUE, find
 from sharedcompute.operations.declarations import Reduce
 from sharedcompute.operations.parameters import bind
-from sharedcompute.operations.specs import DType
+from sharedcompute.operations.specs import DType, Params
 
 Axes = SupportsIndex | tuple[SupportsIndex, ...] | None
 
 OF_REAL = frozenset({"min", "max", "argmin", "argmax"})
 """Reductions that we have for real numbers only; NumPy orders complex ones, too."""
+
+EXTREMES = {"min": ("minimum", "fmin"), "max": ("maximum", "fmax")}
+"""Reductions without an identity, and what they are of two elements, also without NaN."""
 
 FILLS: dict[str, object] = {"sum": 0, "prod": 1, "any": False, "all": True}
 """What takes the place of elements that `where` leaves out."""
@@ -56,6 +59,7 @@ def reduce(
     dtype: DTypeLike | None = None,
     keepdims: bool = False,
     where: object = None,
+    weights: object = None,
     ddof: float | None = None,
     skipna: bool = False,
 ) -> Node:
@@ -71,16 +75,29 @@ def reduce(
         In which it is computed.
     where : array_like of bool, optional
         The elements that take part.
+    weights : array_like, optional
+        How much each element counts, as for `weighted`.
     ddof : float, optional
     skipna : bool
         Leave NaN out.
     """
     axes = axes_of(axis, len(node.spec.shape))
     if dtype is not None:
-        own = np.dtype(dtype)
-        node = elementwise.astype(node, own)
-        made = reduce(name, node, axes, keepdims=keepdims, where=where, ddof=ddof, skipna=skipna)
-        return made if name in ("var", "std") else elementwise.astype(made, own)
+        made = reduce(
+            name,
+            elementwise.astype(node, np.dtype(dtype)),
+            axes,
+            keepdims=keepdims,
+            where=where,
+            weights=weights,
+            ddof=ddof,
+            skipna=skipna,
+        )
+        narrowed = weights is None and name in ("var", "std")
+        return made if narrowed else elementwise.astype(made, np.dtype(dtype))
+    if weights is not None:
+        _check_alone(name, where, ddof)
+        return weighted(name, node, node_of(weights), axes, keepdims=keepdims, skipna=skipna)
     if where is not None and where is not True:
         chosen = _chosen(node_of(where), node, skipna)
         return _of_chosen(name, node, chosen, axes, keepdims, ddof or 0)
@@ -97,6 +114,16 @@ def reduce(
     if node.spec.dtype == np.float16 and made.spec.dtype == np.float32:
         return elementwise.astype(made, node.spec.dtype)
     return made
+
+
+def _check_alone(name: str, where: object, ddof: float | None) -> None:
+    """Refuse what has no meaning with weights."""
+    if where is not None and where is not True:
+        raise InputError(
+            "expected where or weights, got both: give weights of 0 for what is left out"
+        )
+    if ddof:
+        raise InputError(f"{name}: expected ddof=0 with weights, got {ddof}: leave ddof out")
 
 
 @functools.cache
@@ -149,10 +176,15 @@ def _of_chosen(
     if name in FILLS:
         node = call("where", where, node, FILLS[name])
         return reduce(name, node, axes, keepdims=keepdims)
+    if name in EXTREMES:
+        raise InputError(
+            f"{name}: expected initial beside where, got none: write {name}(x, where=..., "
+            "initial=...), of a lazy array or in an expression"
+        )
     if name not in ("mean", "var", "std"):
         raise InputError(
-            f"{name}: expected where=True, of the elements that take part; put a number that does "
-            "not matter in place of the others, by numpy.where"
+            f"{name}: expected no where, as in NumPy, got one: put a number that does not matter "
+            "in place of the others, by numpy.where"
         )
     dtype = _dtype(name, node)
     if name == "mean":
@@ -163,6 +195,34 @@ def _of_chosen(
     total, count = _total_and_count(call("square", apart), where, axes, keepdims)
     var = call("divide", total, call("maximum", call("subtract", count, ddof), 0))
     return elementwise.astype(call("sqrt", var) if name == "std" else var, dtype)
+
+
+def extreme(
+    name: str,
+    node: Node,
+    axis: Axes,
+    *,
+    keepdims: bool,
+    initial: object,
+    where: object,
+    skipna: bool,
+) -> Node:
+    """Return the node of the least or the greatest element.
+
+    Parameters
+    ----------
+    name : {"min", "max"}
+    initial : scalar or None
+        A number that takes part, too: with `where` it has to be given.
+    """
+    if initial is None:
+        return reduce(name, node, axis, keepdims=keepdims, where=where, skipna=skipna)
+    first = np.full((), initial, node.spec.dtype)[()]
+    if where is not True:
+        mask = _chosen(node_of(where), node, skipna)
+        node = elementwise.call("where", mask, node, first)
+    found = reduce(name, node, axis, keepdims=keepdims, skipna=skipna)
+    return elementwise.call(EXTREMES[name][skipna], found, first)
 
 
 def _total_and_count(
@@ -259,6 +319,40 @@ def weighted(
     apart = call("square", call("absolute", call("subtract", node, mean)))
     var = call("divide", total(apart, keepdims), weight(keepdims))
     return call("sqrt", var) if name == "std" else var
+
+
+def chosen(
+    operation: Reduce,
+    node: Node,
+    axes: tuple[int, ...],
+    params: Params,
+    keepdims: bool = False,
+    where: Node | None = None,
+    weights: Node | None = None,
+) -> Node:
+    """Return the node of an operation with its parameters, of chosen elements or with weights.
+
+    Raises
+    ------
+    InputError
+        It has no meaning with them.
+    """
+    name = operation.name
+    if operation is not CATALOGUE.get(name):
+        raise InputError(
+            f"{name}: expected a reduction of NumPy for where and weights, got another"
+        )
+    return reduce(
+        name,
+        node,
+        axes,
+        dtype=params.get("dtype"),
+        keepdims=keepdims,
+        where=where,
+        weights=weights,
+        ddof=params.get("ddof", 0),
+        skipna=bool(params.get("skipna", False)),
+    )
 
 
 def _spread_out(weights: Node, shape: tuple[int, ...], axes: tuple[int, ...]) -> Node:

@@ -17,7 +17,6 @@ from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.graph import build
 from sharedcompute.graph.node import Node, Read, Reduce, Rowwise, ordered
-from sharedcompute.graph.text import text
 from sharedcompute.hdf5.address import Address
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.rehearsal import read_all
@@ -117,7 +116,7 @@ def plan_of(
     wanted: Sequence[tuple[Node, str | None]], output: Address | None, settings: Settings
 ) -> Plan:
     """Plan the job that computes nodes, and saves those that have a path in the output."""
-    steps = tuple(ExpressionStep(node, save, text(node)) for node, save in wanted)
+    steps = tuple(ExpressionStep(node, save) for node, save in wanted)
     return make_plan(make_job(None, steps, output, settings), settings)
 
 

@@ -78,7 +78,7 @@ def _windowed(node: Node) -> Node:
     if not isinstance(below, Read) or not isinstance(below.source, ArraySource):
         return node
     window = Window.of(numpy_keys(node.op.keys), node.inputs[0].spec.shape)
-    return build.read(windowed_array(below.source, window))
+    return build.read(windowed_array(below.source, window), below.name)
 
 
 def _is_out_of_order(node: Node, known: dict[str, bool]) -> bool:

@@ -21,7 +21,6 @@ from sharedcompute.api.settings import Settings
 from sharedcompute.errors import InputError
 from sharedcompute.events import Listener
 from sharedcompute.graph.node import Node
-from sharedcompute.graph.text import text
 from sharedcompute.hdf5.address import Address
 from sharedcompute.operations.specs import Array
 from sharedcompute.planning.job import ExpressionStep
@@ -68,7 +67,7 @@ def store_into(node: Node, output: Array, settings: Settings, listen: Listener |
     """
     (node,) = ready([node], settings, listen)
     check_into(output, node.spec)
-    step = ExpressionStep(node, None, text(node))
+    step = ExpressionStep(node, None)
     job = make_job(None, (step,), None, settings)
     if can_take_rows(output, Expression(node)):
         job = replace(job, into=output)

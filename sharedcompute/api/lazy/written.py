@@ -14,6 +14,7 @@ import numpy as np
 from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.lazy.functions import FUNCTIONS
 from sharedcompute.api.lazy.opening import lazy
+from sharedcompute.api.lazy.operands import named
 from sharedcompute.api.lazy.operations import applied
 from sharedcompute.api.lazy.xp import OLDER
 from sharedcompute.api.typing import ArrayInput
@@ -148,6 +149,7 @@ def evaluated(
         It is no expression, or one of numbers alone.
     """
     found = statements(text)
+    arrays = {name: named(array, name) for name, array in arrays.items()}
     known, given = {**functions(), **called(own)}, {**arrays, **before}
     alone = found[0].name is None
     values = {"": parse(text, given, known)} if alone else several(text, given, known)

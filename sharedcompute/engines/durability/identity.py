@@ -165,6 +165,9 @@ def _steps(job: Job) -> Record:
             found[f"the axis{where}"] = axis_text(step.axis)
             if step.keepdims:
                 found[f"keepdims{where}"] = True
+            for name, node in step.chosen.items():
+                found[f"{name}{where}"] = text(node)
+                found[f"the values of {name}{where}"] = fingerprint(_values(node))
         for op, params in pairs:
             if is_own(op):
                 found[f"the code of {op.name}{where}"] = fingerprint(op)

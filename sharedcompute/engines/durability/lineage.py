@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sharedcompute.graph.node import Read, reads
+from sharedcompute.graph.node import Node, Read, reads
 from sharedcompute.graph.ports import Source
 from sharedcompute.graph.text import inputs_of, text
 from sharedcompute.hdf5.address import Address
@@ -84,6 +84,8 @@ def _plain(given: Mapping[str, object]) -> dict[str, object]:
     """Return parameters as JSON takes them: an array by its digest, a file without its folder."""
 
     def plain(value: object) -> object:
+        if isinstance(value, Node):
+            return _named(value.op.source if isinstance(value.op, Read) else Expression(value))
         if isinstance(value, np.ndarray):
             return f"array of {value.dtype} {value.shape} ({fingerprint(value)})"
         if isinstance(value, str) and "::" in value:

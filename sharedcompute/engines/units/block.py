@@ -195,7 +195,7 @@ class BlockRunner:
             block,
             rows.start * self._work.unit,
             rows.stop * self._work.unit,
-            self._work.block_nbytes(block),
+            rows.size * self._work.row_bytes,
             began,
             clock.read,
             time.monotonic() - began - clock.read - clock.write,

@@ -78,7 +78,7 @@ class Accumulator:
         return taken
 
     def _empty(self, size: int) -> State:
-        return {name: np.empty(size, dtype) for name, dtype in self.tally.fields().items()}
+        return {name: np.empty(size, dtype) for name, dtype in self.tally.fields.items()}
 
     def _open(self, slot: int) -> None:
         self._slot = slot
@@ -133,7 +133,7 @@ class Accumulator:
             state = {name: layout.first(s) for name, s in state.items()}
             gone = layout.reduced
             state = self.tally.folded(state, gone) if gone else self._nothing()
-        for name, width in self.tally.widths():
+        for name, width in self.tally.widths:
             self._states[name][self._slot] = state[name][:width] if layout.columns else 0
 
     def _nothing(self) -> State:

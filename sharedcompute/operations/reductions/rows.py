@@ -97,7 +97,7 @@ class RowReduction:
     @cached_property
     def _fields(self) -> tuple[tuple[str, bool, DType, Any], ...]:
         """Name, whether it is one for all, dtype and identity of each field."""
-        dtypes, kept = self._tally.fields(), self._tally
+        dtypes, kept = self._tally.fields, self._tally
         return tuple(
             (
                 f.name,

@@ -8,7 +8,7 @@ blocks would be as large as the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -60,25 +60,27 @@ class Tally:
         """The number of results."""
         return self.layout.columns
 
+    @cached_property
     def fields(self) -> dict[str, DType]:
-        """Return the dtype of each field of the state."""
+        """The dtype of each field of the state."""
         return {f.name: f.dtype(self.dtype) for f in self.partial.fields}
 
+    @cached_property
     def widths(self) -> tuple[tuple[str, int], ...]:
-        """Return the numbers in each field of the state: `columns`, or one for all of them."""
+        """The numbers in each field of the state: `columns`, or one for all of them."""
         one = not self.skipna
         return tuple((f.name, 1 if f.tally and one else self.columns) for f in self.partial.fields)
 
     @property
     def nbytes(self) -> int:
         """Bytes of one state."""
-        fields = self.fields()
-        return sum(width * fields[name].itemsize for name, width in self.widths())
+        fields = self.fields
+        return sum(width * fields[name].itemsize for name, width in self.widths)
 
     @property
     def working_nbytes(self) -> int:
         """Bytes of the state that a strip goes through, before other axes than rows are folded."""
-        one = sum(dtype.itemsize for dtype in self.fields().values())
+        one = sum(dtype.itemsize for dtype in self.fields.values())
         return max(self.nbytes, one * self.layout.width)
 
     def serves(self, other: Tally) -> bool:
@@ -94,7 +96,7 @@ class Tally:
         return (
             same_data
             and other.partial.kernel in kernels
-            and other.fields().items() <= self.fields().items()
+            and other.fields.items() <= self.fields.items()
         )
 
     @property
@@ -113,8 +115,8 @@ class Tally:
 
     def states(self, slots: int, allocate: Allocate) -> State:
         """Allocate `slots` states, fields of shape (slots, width); not initialised."""
-        fields = self.fields()
-        return {name: allocate((slots, width), fields[name]) for name, width in self.widths()}
+        fields = self.fields
+        return {name: allocate((slots, width), fields[name]) for name, width in self.widths}
 
     def reset(self, states: State) -> None:
         """Set every field to its identity."""
@@ -123,8 +125,13 @@ class Tally:
 
     def combine(self, a: State, b: State) -> None:
         """Add the state `b` of later rows to the state `a`."""
+        self._combine_all([(a, b)])
+
+    def _combine_all(self, pairs: Iterable[tuple[State, State]]) -> None:
+        """Add to the first state of each pair the second one."""
         with np.errstate(all="ignore"):
-            self.partial.combine(a, b, self.skipna)
+            for a, b in pairs:
+                self.partial.combine(a, b, self.skipna)
 
     def folded(self, state: State, rows: int) -> State:
         """Combine the rows of a state, fields of shape (rows * n,), to one: views of shape (n,).
@@ -132,6 +139,7 @@ class Tally:
         Rows are combined in a binary tree, in place.
         """
         widths = {name: s.size // rows for name, s in state.items()}
+        halves: list[tuple[State, State]] = []
         while rows > 1:
             half = rows // 2
             low = {name: s[: half * widths[name]] for name, s in state.items()}
@@ -139,8 +147,9 @@ class Tally:
                 name: s[(rows - half) * widths[name] : rows * widths[name]]
                 for name, s in state.items()
             }
-            self.combine(low, high)
+            halves.append((low, high))
             rows -= half
+        self._combine_all(halves)
         return {name: s[: widths[name]] for name, s in state.items()}
 
     def fold(self, states: State, taken: State) -> None:
@@ -157,31 +166,34 @@ class Tally:
         if self.running:
             return
         for lo in range(worker * CACHED, self.columns, workers * CACHED):
-            # One number for all columns: each tile adds it up for itself.
-            tile = {
-                name: np.array(
-                    states[name].view(np.ndarray)[:-1, lo : lo + CACHED]
-                    if width == self.columns
-                    else states[name].view(np.ndarray)[:-1]
-                )
-                for name, width in self.widths()
-            }
-            slots, step = len(next(iter(tile.values()))), 1
-            while step < slots:
-                for i in range(0, slots - step, 2 * step):
-                    a = {name: s[i] for name, s in tile.items()}
-                    self.combine(a, {name: s[i + step] for name, s in tile.items()})
-                step *= 2
-            for name, width in self.widths():
-                if width == self.columns:
-                    states[name].view(np.ndarray)[-1, lo : lo + CACHED] = tile[name][0]
+            self._combine_tile(states, lo)
+
+    def _combine_tile(self, states: State, lo: int) -> None:
+        # One number for all columns: each tile adds it up for itself.
+        tile = {
+            name: np.array(
+                states[name].view(np.ndarray)[:-1, lo : lo + CACHED]
+                if width == self.columns
+                else states[name].view(np.ndarray)[:-1]
+            )
+            for name, width in self.widths
+        }
+        slots, step = len(next(iter(tile.values()))), 1
+        while step < slots:
+            for i in range(0, slots - step, 2 * step):
+                a = {name: s[i] for name, s in tile.items()}
+                self.combine(a, {name: s[i + step] for name, s in tile.items()})
+            step *= 2
+        for name, width in self.widths:
+            if width == self.columns:
+                states[name].view(np.ndarray)[-1, lo : lo + CACHED] = tile[name][0]
 
     def total(self, states: State) -> State:
         """Return the state of all rows, after `combine_slots`: views, shape (columns,) or (1,)."""
         plain = {name: s.view(np.ndarray) for name, s in states.items()}
         return {
             name: plain[name][-1] if width == self.columns else plain[name][:-1].sum(axis=0)
-            for name, width in self.widths()
+            for name, width in self.widths
         }
 
     def prefixes(self, states: State) -> State:

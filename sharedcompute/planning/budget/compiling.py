@@ -34,7 +34,7 @@ VARIANCE_BYTES = 62_000_000
 TALLY_BYTES = 26_000_000
 """The same of any other reduction over rows."""
 
-CODEC_BYTES = 4_000_000
+CODEC_BYTES = 45_000_000
 """The same of what decodes or encodes chunks, or converts numbers as they are stored."""
 
 SERVER_BYTES = 130_000_000
@@ -138,7 +138,7 @@ def _of_node(node: Node) -> Piece:
 def _of_pass(work: Pass) -> Iterator[Piece]:
     """Yield what decides the types of all kernels of a pass; the number of rows does not."""
     for feed in map(plain, work.feeds):
-        if feed.read_path not in ("mmap", "memory"):
+        if getattr(feed, "filters", ()) or getattr(feed, "parts", ()):
             yield _of_feed(feed)
     for step in work.calls:
         if is_ours(step.stage.kernel):
@@ -153,8 +153,7 @@ def _of_pass(work: Pass) -> Iterator[Piece]:
 
 
 def _of_feed(feed: Source) -> Piece:
-    parts = bool(getattr(getattr(feed, "whole", feed), "parts", ()))
-    filters = getattr(feed, "filters", ())
+    filters, parts = getattr(feed, "filters", ()), bool(getattr(feed, "parts", ()))
     return piece_of(CODEC_BYTES, "decoding", feed.read_path, feed.dtype.str, filters, parts)
 
 

@@ -12,6 +12,7 @@ from sharedcompute.graph.ports import Source
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
+from sharedcompute.operations.reductions.tally import CACHED
 from sharedcompute.planning.budget.compiling import Code
 from sharedcompute.planning.budget.loading import Load, load_boxes, units
 from sharedcompute.planning.budget.projection import Projection
@@ -104,7 +105,10 @@ def project(
     last = read[-1] if not passes else passes[-1]
     staged = staging.nbytes(last)
     in_memory = staged["memory"] + (staged["file"] if file_is_memory else 0)
-    scratch = max(_scratch(p, p.strip, is_ready) * p.threads(threads) for p in read)
+    scratch = max(
+        (_scratch(p, p.strip, is_ready) + _combined(p, wide=True)) * p.threads(threads)
+        for p in read
+    )
     scratch += 0 if fit is None else _fit_scratch(fit) * fit.work.threads(threads)
     filed = _filed(last)
     coding = [_load_scratch(feed) for feed in _feeds(read) if is_ready(feed)]
@@ -113,6 +117,7 @@ def project(
     runners = workers if traits.shares_memory else 0
     parent, shared = _reduced(passes), _states(passes, runners, threads) + _results(passes)
     parent += whole.held + whole.working
+    parent += max((_combined(work, wide=False) for work in passes), default=0)
     shared += 0 if fit is None else fit.part.shared_nbytes(len(fit.work.blocks))
     if traits.segments:
         shared += _copied(read) + _reduced(passes) + whole.shared
@@ -180,6 +185,17 @@ def _states(passes: Sequence[Pass], runners: int, threads: int) -> int:
         if any(operand.per_block for operand in step.operands)
     )
     return kept + sum(carried)
+
+
+def _combined(work: Pass, *, wide: bool) -> int:
+    """Return the bytes of the columns that a rank combines at a time, of the states of all blocks.
+
+    Where they are few, the process that runs the job combines them by itself.
+    """
+    tallies = (t for _, t in work.tallies if not (t.exact or t.running))
+    is_wide = any(tally.columns > CACHED for _, tally in work.tallies)
+    each = (-(-t.nbytes // t.columns) * min(t.columns, CACHED) for t in tallies if t.columns)
+    return len(work.blocks) * max(each, default=0) if wide == is_wide else 0
 
 
 def _results(passes: Sequence[Pass]) -> int:

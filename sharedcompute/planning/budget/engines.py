@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from multiprocessing import current_process
 
 from sharedcompute.errors import NoWorkersWarning
@@ -20,6 +21,17 @@ from sharedcompute.wording import option
 
 START_SECONDS = 1.0
 """A team starts and loads its kernels in about 0.7 s: shorter jobs run in this process."""
+
+THREADS = 4
+"""Threads that gain in one process. Between two kernels of 200 us each holds the interpreter's lock
+for some 50 us."""
+
+THREAD_SECONDS = 2e-3
+"""A thread starts in 0.1 ms, and the last one to end is waited for."""
+
+LONG_SECONDS = 20.0
+"""Jobs that take so long on one core run on workers, whatever threads would do: a worker that dies
+is replaced."""
 
 READ_RATE = {"mmap": 8e9, "memory": 8e9, "preadv": 4e9}
 FILTERED_RATE = 0.6e9
@@ -74,20 +86,45 @@ def must_run_here(options: RunOptions) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Choice:
+    """An engine, its workers, and the threads of each."""
+
+    engine: str
+    workers: int
+    threads: int
+
+
 def choose_engine(
     passes: Sequence[Pass], options: RunOptions, fit: Iterate | None, *, have_team: bool
-) -> tuple[str, int]:
-    """Choose the engine and how many workers it has; one without a block would only wait."""
+) -> Choice:
+    """Choose the engine and how many workers it has; one without a block would only wait.
+
+    The kernels of this package let go of the interpreter's lock, so that threads of this process
+    are as fast as a team that is there, and need no start, and no array in shared memory.
+    """
     last = passes[-1] if fit is None else fit.work
     parts = len(last.blocks) if fit is None or fit.part.rounds else last.rows
     workers = max(1, min(options.team_size, parts))
-    if have_team:
-        return ON_TEAM, workers
     asked = options.engine
+    if have_team:
+        return Choice(ON_TEAM, workers, options.threads)
     if asked != AUTO and not must_be_alone(asked):
-        return asked, workers
+        return Choice(asked, workers, options.threads)
+    here = Choice(IN_PROCESS, 1, options.threads)
+    if must_be_alone(asked) or workers == 1:
+        return here
     seconds = sum(map(serial_seconds, passes)) + (0.0 if fit is None else _fit_seconds(fit.work))
-    gains = workers > 1 and seconds > START_SECONDS
-    if must_be_alone(asked) or not gains or must_run_here(options):
-        return IN_PROCESS, 1
-    return with_processes(asked), workers
+    threads = min(workers * options.threads, THREADS)
+    together = _in_threads(passes, options, fit)
+    if seconds <= (LONG_SECONDS if together and threads >= workers else START_SECONDS):
+        return replace(here, threads=threads) if together and seconds > THREAD_SECONDS else here
+    if must_run_here(options):
+        return replace(here, threads=threads) if together else here
+    return Choice(with_processes(asked), workers, options.threads)
+
+
+def _in_threads(passes: Sequence[Pass], options: RunOptions, fit: Iterate | None) -> bool:
+    """Return whether threads of one process may do what nobody asked workers for."""
+    asked = options.workers is not None or options.pin
+    return not asked and fit is None and all(work.side_by_side for work in passes)
