@@ -163,7 +163,7 @@ def test_repack_takes_fewer_workers_before_it_decodes_into_a_file(tmp_path, monk
 
     def plan(**options):
         source, target = Address(str(path), "/x"), Address(str(tmp_path / "out.h5"))
-        output = OutputSpec(address=target, chunks="8,4096")
+        output = OutputSpec(address=target, chunks="8,2048")
         run = RunOptions(engine="local", **options)
         return plan_repack(source, output, run, allow_external=False)
 
