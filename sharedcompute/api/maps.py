@@ -7,7 +7,7 @@ from typing import overload
 
 from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.settings import Settings
-from sharedcompute.api.several import Output, plan_map
+from sharedcompute.api.several import Output, run_map
 from sharedcompute.api.typing import AddressLike, ArrayInput, OperationLike
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
@@ -278,5 +278,5 @@ def map(
         team,
     )
     made: Array | LazyArray | tuple[Array | LazyArray, ...]
-    made = plan_map(op, input, output, settings, params).run(listen=listen)
+    made = run_map(op, input, output, settings, params, listen)
     return made

@@ -7,7 +7,7 @@ from typing import overload
 
 from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.operations import operation
-from sharedcompute.api.rowwise import plan_rowwise
+from sharedcompute.api.rowwise import run_rowwise
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, OperationLike
 from sharedcompute.events import Listener
@@ -198,4 +198,4 @@ def scan(
         ),
         team,
     )
-    return plan_rowwise(operation(op, "scan"), input, output, settings, params).run(listen=listen)
+    return run_rowwise(operation(op, "scan"), input, output, settings, params, listen)
