@@ -7,7 +7,7 @@ from typing import overload
 
 from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.settings import Settings
-from sharedcompute.api.several import Output, plan_map
+from sharedcompute.api.several import Output, run_map
 from sharedcompute.api.typing import AddressLike, ArrayInput, OperationLike
 from sharedcompute.events import Listener
 from sharedcompute.hdf5.address import Address
@@ -181,7 +181,7 @@ def map(
     memory : int or str, optional
         Memory for all processes together, such as 4G; default: what is available.
     engine : {'auto', 'serial', 'local'}, default: 'auto'
-        Where blocks run; auto: local, or serial where the job is too small to gain.
+        Where blocks run; auto: serial in several threads, or local where workers gain.
     retries : int, default: 0
         Times to recompute the rows of a worker that died.
     filter : str, optional
@@ -278,5 +278,5 @@ def map(
         team,
     )
     made: Array | LazyArray | tuple[Array | LazyArray, ...]
-    made = plan_map(op, input, output, settings, params).run(listen=listen)
+    made = run_map(op, input, output, settings, params, listen)
     return made

@@ -132,7 +132,7 @@ def plan(
     memory : int or str, optional
         Memory for all processes together, such as 4G; default: what is available.
     engine : {'auto', 'serial', 'local'}, optional
-        Where blocks run; auto: local, or serial where the job is too small to gain.
+        Where blocks run; auto: serial in several threads, or local where workers gain.
     retries : int, optional
         Times to recompute the rows of a worker that died.
     filter : str, optional

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from sharedcompute.api.addresses import group_of, output_address
+from sharedcompute.api.at_once import at_once, is_small
 from sharedcompute.api.chosen import chosen_step
 from sharedcompute.api.inputs import as_source, is_decoded
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
@@ -158,7 +159,7 @@ def reduce(
     memory : int or str, optional
         Memory for all processes together, such as 4G; default: what is available.
     engine : {'auto', 'serial', 'local'}, default: 'auto'
-        Where blocks run; auto: local, or serial where the job is too small to gain.
+        Where blocks run; auto: serial in several threads, or local where workers gain.
     retries : int, default: 0
         Times to recompute the rows of a worker that died.
     filter : str, optional
@@ -239,9 +240,27 @@ def reduce(
         ),
         team,
     )
-    return plan_reduce(
-        op, input, output, Axes(axis, keepdims, where, weights), settings, params
-    ).run(listen=listen)
+    axes = Axes(axis, keepdims, where, weights)
+    if is_small(input, output, settings, listen):
+        found = _reduce_at_once(op, input, axes, settings, params)
+        if found is not None:
+            return found
+    return plan_reduce(op, input, output, axes, settings, params).run(listen=listen)
+
+
+def _reduce_at_once(
+    op: OperationLike | Iterable[OperationLike],
+    input: ArrayInput,
+    axes: Axes,
+    settings: Settings,
+    params: Mapping[str, object],
+) -> Array | dict[str, Array] | None:
+    """Reduce a small array without a plan, where that can be."""
+    ops, one = reductions(op)
+    found = at_once(reduce_job(ops, as_source(input), None, axes, settings, params))
+    if found is None:
+        return None
+    return found[0, ops[0].name] if one else {op.name: found[0, op.name] for op in ops}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from sharedcompute.api.addresses import dataset_of, output_address
+from sharedcompute.api.at_once import at_once, is_small
 from sharedcompute.api.inputs import as_source, is_decoded
 from sharedcompute.api.into import can_take_rows, check_into
 from sharedcompute.api.jobs import make_job, make_plan, run_and_warn
@@ -67,6 +68,22 @@ def plan_rowwise(
     plan = make_plan(map_job(op, source, address, settings, params), settings)
     made = None if address is None else Address(address.file, dataset_of(address, source))
     return JobPlan(plan, functools.partial(_run_rowwise, made, plan, settings))
+
+
+def run_rowwise(
+    op: Operation,
+    input: ArrayInput,
+    output: AddressLike | Array | None,
+    settings: Settings,
+    params: Mapping[str, object],
+    listen: Listener | None,
+) -> Array | LazyArray:
+    """Run `map` or `scan`; of a small array without a plan, where that can be."""
+    if is_small(input, output, settings, listen):
+        found = at_once(map_job(op, as_source(input), None, settings, params))
+        if found is not None:
+            return found[0, ""]
+    return plan_rowwise(op, input, output, settings, params).run(listen=listen)
 
 
 def _run_into(output: Array, plan: Plan, settings: Settings, listen: Listener) -> Array | LazyArray:

@@ -7,7 +7,7 @@ from typing import overload
 
 from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.operations import operation
-from sharedcompute.api.rowwise import plan_rowwise
+from sharedcompute.api.rowwise import run_rowwise
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, OperationLike
 from sharedcompute.events import Listener
@@ -126,7 +126,7 @@ def scan(
     memory : int or str, optional
         Memory for all processes together, such as 4G; default: what is available.
     engine : {'auto', 'serial', 'local'}, default: 'auto'
-        Where blocks run; auto: local, or serial where the job is too small to gain.
+        Where blocks run; auto: serial in several threads, or local where workers gain.
     retries : int, default: 0
         Times to recompute the rows of a worker that died.
     filter : str, optional
@@ -198,4 +198,4 @@ def scan(
         ),
         team,
     )
-    return plan_rowwise(operation(op, "scan"), input, output, settings, params).run(listen=listen)
+    return run_rowwise(operation(op, "scan"), input, output, settings, params, listen)

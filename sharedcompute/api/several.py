@@ -19,7 +19,7 @@ from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.lazy.opening import open_array
 from sharedcompute.api.operations import operation
 from sharedcompute.api.plans import JobPlan
-from sharedcompute.api.rowwise import plan_rowwise
+from sharedcompute.api.rowwise import plan_rowwise, run_rowwise
 from sharedcompute.api.settings import Settings
 from sharedcompute.api.typing import AddressLike, ArrayInput, OperationLike
 from sharedcompute.errors import InputError
@@ -52,6 +52,21 @@ def plan_map(
         return plan_several(op, input, output, settings, params)
     one: Any = output
     return plan_rowwise(operation(op, "map", "stencil"), input, one, settings, params)
+
+
+def run_map(
+    op: OperationLike,
+    input: ArrayInput,
+    output: Output,
+    settings: Settings,
+    params: Mapping[str, object],
+    listen: Listener | None,
+) -> Any:
+    """Run `map`."""
+    if _takes_several(op, input, output):
+        return plan_several(op, input, output, settings, params).run(listen=listen)
+    one: Any = output
+    return run_rowwise(operation(op, "map", "stencil"), input, one, settings, params, listen)
 
 
 def _takes_several(op: OperationLike, input: ArrayInput, output: Output) -> bool:

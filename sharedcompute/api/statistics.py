@@ -84,7 +84,7 @@ def stats(
     memory : int or str, optional
         Memory for all processes together, such as 4G; default: what is available.
     engine : {'auto', 'serial', 'local'}, default: 'auto'
-        Where blocks run; auto: local, or serial where the job is too small to gain.
+        Where blocks run; auto: serial in several threads, or local where workers gain.
     retries : int, default: 0
         Times to recompute the rows of a worker that died.
     filter : str, optional

@@ -80,7 +80,7 @@ class RunOptions(OptionGroup):
     )
     engine: EngineName = option(
         "auto",
-        "Where blocks run; auto: local, or serial where the job is too small to gain.",
+        "Where blocks run; auto: serial in several threads, or local where workers gain.",
         among=engine_names,
         of_team=True,
     )

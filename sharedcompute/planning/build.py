@@ -75,6 +75,7 @@ def build(job: Job, options: RunOptions, *, have_team: bool = False) -> Plan:
         It would not fit the memory.
     """
     graph = JobGraph(job)
+    graph.unify()
     results, smalls = _results(job, graph)
     _check_rows(results)
     demand = Demand(

@@ -144,6 +144,9 @@ def reduced(op: Reduce, x: Array) -> Array:
     )
     states = kept.states(kept.slots(len(blocks), 1), np.empty)
     kept.reset(states)
+    if op.running:
+        # Of the rows before the only block: there are none.
+        return made.result({name: s[:1] for name, s in states.items()})
     runner = Accumulator(kept, states, 0)
     for number, (start, stop) in enumerate(blocks):
         runner.begin(number)

@@ -74,7 +74,6 @@ class JobGraph:
         self._rows = None if job.source is None else self._begin(job.source)
         for number, step in enumerate(job.steps):
             self._add(number, step)
-        self._unify()
 
     @property
     def rows(self) -> Node:
@@ -157,7 +156,7 @@ class JobGraph:
             self._rows = build.staged(self.fit.rows[1], self.rows)
             self.wanted.append(Wanted(number, self.rows))
 
-    def _unify(self) -> None:
+    def unify(self) -> None:
         """Let all that is equal be one node."""
         nodes = [w.node for w in self.wanted] + ([] if self.fitted is None else [self.fitted])
         same = unified(nodes)

@@ -56,7 +56,7 @@ def compute(
     memory : int or str, optional
         Memory for all processes together, such as 4G; default: what is available.
     engine : {'auto', 'serial', 'local'}, default: 'auto'
-        Where blocks run; auto: local, or serial where the job is too small to gain.
+        Where blocks run; auto: serial in several threads, or local where workers gain.
     retries : int, default: 0
         Times to recompute the rows of a worker that died.
     team : Team, optional
@@ -140,7 +140,7 @@ def store(
     memory : int or str, optional
         Memory for all processes together, such as 4G; default: what is available.
     engine : {'auto', 'serial', 'local'}, default: 'auto'
-        Where blocks run; auto: local, or serial where the job is too small to gain.
+        Where blocks run; auto: serial in several threads, or local where workers gain.
     retries : int, default: 0
         Times to recompute the rows of a worker that died.
     filter : str, optional

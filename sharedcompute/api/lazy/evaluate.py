@@ -5,19 +5,27 @@ Nodes one after the other, without what finds out what is shared, or when a pass
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from sharedcompute.graph.node import Constant, Elementwise, Node, Read, Reduce, ordered
+from sharedcompute.engines.units.whole import rows_of
+from sharedcompute.graph.node import Constant, Elementwise, Node, Read, Reduce, Rowwise, ordered
 from sharedcompute.operations.specs import Array
+from sharedcompute.planning.budget.blocks import BLOCK_BYTES
 from sharedcompute.planning.evaluation import COMPUTED
 from sharedcompute.planning.in_memory import ArraySource
 from sharedcompute.ufuncs.functions import FUNCTIONS
 
-LIMIT = 1 << 20
-"""Bytes of each array that is read or computed, up to which it is done so."""
+LIMIT = 1 << 22
+"""Bytes of each array that is read or computed, up to which it is done so: a job costs 5 ms."""
+
+ONE_BLOCK = BLOCK_BYTES[0] // 16
+"""Elements that are one block of a job, and one strip, whatever dtypes others in it have."""
 
 DEEPEST = 100
 """Nodes one below the other that are gone down by calls of functions."""
@@ -38,25 +46,41 @@ def evaluate(results: Sequence[Node]) -> list[Array] | None:
 
     Each array is the caller's own.
     """
-    values: Values = {}
+    small = Small({}, LIMIT if _reduce_one_array(results) else 0)
     with np.errstate(all="ignore"):
         try:
-            return [_own(_value(node, values, 0), node) for node in results]
+            return [_own(_value(node, small, 0), node) for node in results]
         except _TooLargeError:
             return None
         except _TooDeepError:
             pass
         try:
             for node in ordered(results):
-                _value(node, values, 0)
+                _value(node, small, 0)
         except _TooLargeError:
             return None
-        return [_own(_value(node, values, 0), node) for node in results]
+        return [_own(_value(node, small, 0), node) for node in results]
 
 
-def _value(node: Node, values: Values, depth: int) -> Any:
+@dataclass(frozen=True)
+class Small:
+    """What is computed, and the bytes of what is reduced up to which it is."""
+
+    values: Values
+    reduced: int
+
+
+def _reduce_one_array(results: Sequence[Node]) -> bool:
+    """Return whether results are reductions of one array, which alone decides on its blocks."""
+    given = {id(i) for node in results for i in node.inputs}
+    return len(given) == 1 and all(
+        type(node.op) is Reduce and type(node.inputs[0].op) is Read for node in results
+    )
+
+
+def _value(node: Node, small: Small, depth: int) -> Any:
     """Return the array of a node, or the number that it is."""
-    found = values.get(id(node))
+    found = small.values.get(id(node))
     if found is not None:
         return found
     op = node.op
@@ -70,20 +94,33 @@ def _value(node: Node, values: Values, depth: int) -> Any:
         raise _TooLargeError if size > LIMIT else _TooDeepError
     if type(op) is Elementwise:
         called = FUNCTIONS[op.function].call
-        inputs = [_value(given, values, depth + 1) for given in node.inputs]
+        inputs = [_value(given, small, depth + 1) for given in node.inputs]
         found = called(*inputs) if not op.attributes else called(*inputs, **dict(op.attributes))
     else:
-        compute = _read if type(op) is Read else COMPUTED.get(type(op))
-        if compute is None or (type(op) is Reduce and (op.exact or op.running)):
+        compute = _read if type(op) is Read else HERE.get(type(op))
+        if compute is None or (type(op) is Reduce and not _is_one_block(node, op, small)):
             raise _TooLargeError
-        found = compute(node, [_value(given, values, depth + 1) for given in node.inputs])
-    values[id(node)] = found
+        found = compute(node, [_value(given, small, depth + 1) for given in node.inputs])
+    small.values[id(node)] = found
     return found
+
+
+def _is_one_block(node: Node, op: Reduce, small: Small) -> bool:
+    """Return whether a job has the same blocks: one, or those of the array."""
+    spec = node.inputs[0].spec
+    return prod(spec.shape) <= ONE_BLOCK or (not op.running and spec.nbytes <= small.reduced)
+
+
+HERE: Mapping[type[Any], Callable[[Node, Sequence[Any]], Any]] = MappingProxyType(
+    {**COMPUTED, Rowwise: rows_of}
+)
+"""How the node of each kind of operation is computed here."""
 
 
 def _own(value: Any, node: Node) -> Array:
     array: Array = np.asarray(value, node.spec.dtype)
-    fresh = type(node.op) is Elementwise and array.base is None and isinstance(value, np.ndarray)
+    made = type(node.op) in (Elementwise, Rowwise)
+    fresh = made and array.base is None and isinstance(value, np.ndarray)
     return array if fresh else np.array(array, order="C", subok=False)
 
 

@@ -87,7 +87,8 @@ def with_small_reads(nodes: Sequence[Node]) -> Sequence[Node]:
 
 def _is_auto(settings: Settings) -> bool:
     options = settings.options
-    return options.engine == "auto" and options.block_rows is None and options.workers is None
+    asked = (options.block_rows, options.workers, options.memory)
+    return options.engine == "auto" and asked == (None, None, None)
 
 
 def _run(plan: Plan, settings: Settings, listen: Listener | None) -> list[Array]:

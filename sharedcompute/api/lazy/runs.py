@@ -69,7 +69,7 @@ class Runs(Operand):
         memory : int or str, optional
             Memory for all processes together, such as 4G; default: what is available.
         engine : {'auto', 'serial', 'local'}, default: 'auto'
-            Where blocks run; auto: local, or serial where the job is too small to gain.
+            Where blocks run; auto: serial in several threads, or local where workers gain.
         retries : int, default: 0
             Times to recompute the rows of a worker that died.
         team : Team, optional
@@ -151,7 +151,7 @@ class Runs(Operand):
         memory : int or str, optional
             Memory for all processes together, such as 4G; default: what is available.
         engine : {'auto', 'serial', 'local'}, default: 'auto'
-            Where blocks run; auto: local, or serial where the job is too small to gain.
+            Where blocks run; auto: serial in several threads, or local where workers gain.
         retries : int, default: 0
             Times to recompute the rows of a worker that died.
         filter : str, optional
