@@ -64,8 +64,10 @@ def in_memory(nbytes: int, team: sc.Team, repeats: int) -> list[Row]:
             bars = case[3]
             what = f"{name} of {dtype} in shared arrays"
             exact = name.startswith("sqrt")
+            plain = {**seconds, "sharedcompute": seconds["plain call"]}
             rows += [
                 ratio(what, seconds, "numba.prange", bars[dtype]),
+                ratio(f"{what}, plain call", plain, "numba.prange", bars[dtype]),
                 ratio(what, seconds, "NumPy", 5 if exact else None),
                 ratio(what, seconds, "numexpr", 2 if exact else None),
             ]
@@ -80,6 +82,7 @@ def _contenders(case: Any, x: Any, y: Any, out: Any, team: sc.Team) -> dict[str,
     lazy = expression(sc.lazy(x), sc.lazy(y))
     return {
         "sharedcompute": lambda: lazy.store(out, team=team),
+        "plain call": lambda: lazy.store(out),
         "numba.prange": lambda: by_hand(a, b, c),
         "NumPy": lambda: expression(a, b),
         "numexpr": lambda: numexpr.evaluate(text, {"x": a, "y": b}, out=c),

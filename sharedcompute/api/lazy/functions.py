@@ -14,10 +14,19 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import DTypeLike
 
-from sharedcompute.api.lazy import elementwise, indexing, products, reductions, scans, shapes
+from sharedcompute.api.lazy import (
+    choosing,
+    elementwise,
+    indexing,
+    products,
+    reductions,
+    scans,
+    shapes,
+    weighing,
+)
 from sharedcompute.api.lazy.elementwise import call
 from sharedcompute.api.lazy.operands import Operand, node_of
-from sharedcompute.api.lazy.reductions import Axes
+from sharedcompute.api.lazy.plain_reductions import Axes, axes_of
 from sharedcompute.errors import InputError
 from sharedcompute.graph.node import Node
 from sharedcompute.operations.specs import Array, DType
@@ -92,7 +101,7 @@ def _end(name: str, skipna: bool = False) -> Callable[..., Node]:
     ) -> Node:
         """Return the least or the greatest element along some axes."""
         del out
-        return reductions.extreme(
+        return choosing.extreme(
             name,
             node_of(a),
             axis,
@@ -183,7 +192,7 @@ def _average(
         return reductions.reduce("mean", node, axis, keepdims=keepdims)
     if weights is None:
         given = np.ones(node.spec.shape, node.spec.dtype)
-    found, total = reductions.average(node, axis, node_of(given), keepdims)
+    found, total = weighing.average(node, axis, node_of(given), keepdims)
     if not returned:
         return found
     return (found, total) if found.spec == total.spec else None
@@ -301,7 +310,7 @@ def _stack(arrays: Nodes, axis: SupportsIndex = 0, out: None = None) -> Node:
 
 def _flip(m: object, axis: Axes = None) -> Node:
     node = node_of(m)
-    axes = reductions.axes_of(axis, len(node.spec.shape))
+    axes = axes_of(axis, len(node.spec.shape))
     back, as_is = slice(None, None, -1), slice(None)
     key = tuple(back if a in axes else as_is for a in range(len(node.spec.shape)))
     return indexing.basic(node, key)

@@ -8,9 +8,9 @@ from typing import Self, SupportsIndex
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sharedcompute.api.lazy import elementwise, reductions, scans, shapes
+from sharedcompute.api.lazy import choosing, elementwise, reductions, scans, shapes
 from sharedcompute.api.lazy.operands import Operand
-from sharedcompute.api.lazy.reductions import Axes
+from sharedcompute.api.lazy.plain_reductions import Axes
 
 
 class Methods(Operand):
@@ -239,7 +239,7 @@ class Methods(Operand):
         skipna : bool
             Leave NaN out.
         """
-        made = reductions.extreme(
+        made = choosing.extreme(
             "min",
             self._node,
             axis,
@@ -274,7 +274,7 @@ class Methods(Operand):
         skipna : bool
             Leave NaN out.
         """
-        made = reductions.extreme(
+        made = choosing.extreme(
             "max",
             self._node,
             axis,

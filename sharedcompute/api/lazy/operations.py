@@ -9,6 +9,7 @@ from sharedcompute.api.keywords import check_parameters
 from sharedcompute.api.lazy import reductions
 from sharedcompute.api.lazy.array import LazyArray
 from sharedcompute.api.lazy.opening import lazy, open_array
+from sharedcompute.api.lazy.plain_reductions import axes_of
 from sharedcompute.errors import InputError
 from sharedcompute.graph import build
 from sharedcompute.operations.declarations import Operation, Reduce
@@ -51,7 +52,7 @@ def _reduced(op: Reduce, x: LazyArray, given: dict[str, Any]) -> LazyArray:
     check_parameters(given, (p.name for p in op.parameters), OF_REDUCTIONS)
     if axis in ("rows", "all"):
         axis = 0 if axis == "rows" else None
-    axes = reductions.axes_of(axis, x.ndim)
+    axes = axes_of(axis, x.ndim)
     node = build.widened(x.node)
     op.check(ArraySpec(node.spec.shape, node.spec.dtype))
     params = bind(op.name, op.parameters, given)
