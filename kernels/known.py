@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numba
@@ -28,12 +28,13 @@ def is_known(code: str) -> bool:
 def note(code: str) -> None:
     """Note that code is compiled and kept."""
     path = _path(code)
-    if path is not None:
+    if path is not None and not path.exists():
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
 
 
+@lru_cache(maxsize=1024)
 def _path(code: str) -> Path | None:
     folder = _folder()
     if folder is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from importlib import metadata
 
 import numpy as np
@@ -127,7 +128,25 @@ def code_of(passes: Sequence[Pass], whole: Iterable[Node], *, fits: bool) -> Cod
 
 def piece_of(nbytes: int, *decides: object) -> Piece:
     """Return a piece, of this version of the package."""
-    return Piece(repr((metadata.version("sharedcompute"), *decides)), nbytes)
+    return Piece(repr((_version(), *decides)), nbytes)
+
+
+@cache
+def _version() -> str:
+    return metadata.version("sharedcompute")
+
+
+def _code_of(kernel: object) -> str:
+    """Return what tells the code of a kernel from another's; ours does not change in a process."""
+    try:
+        return _fingerprint(kernel)
+    except TypeError:  # it has no hash
+        return fingerprint(kernel)
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(kernel: object) -> str:
+    return fingerprint(kernel)
 
 
 def _of_node(node: Node) -> Piece:
@@ -164,7 +183,7 @@ def _of_step(work: Pass, step: Step) -> Piece:
     nbytes = EXPRESSION_BYTES if isinstance(step.stage.kernel, Kernel) else STAGE_BYTES
     if len(step.specs[0].shape) < len(work.spec(step.inputs[0]).shape):
         nbytes = ROW_REDUCTION_BYTES
-    return piece_of(nbytes, fingerprint(step.stage.kernel), rows, operands, step.stage.matrix)
+    return piece_of(nbytes, _code_of(step.stage.kernel), rows, operands, step.stage.matrix)
 
 
 def _of_operand(operand: Operand) -> tuple[object, ...]:
@@ -179,4 +198,4 @@ def _of_tally(tally: Tally) -> Piece:
     deviates = "variances" in str(getattr(kernel, "__module__", ""))
     nbytes = VARIANCE_BYTES if deviates else TALLY_BYTES
     rows = (tally.row, tally.dtype.str, tally.axes)
-    return piece_of(nbytes, fingerprint(kernel), tally.skipna, rows, tally.running)
+    return piece_of(nbytes, _code_of(kernel), tally.skipna, rows, tally.running)
