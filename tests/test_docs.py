@@ -90,10 +90,14 @@ def files(tmp_path_factory: pytest.TempPathFactory, climate: Path) -> Path:
         "run_1.nc": ("t", rng.random((24, 5, 6))),
         "run_2.nc": ("t", rng.random((24, 5, 6))),
         "t.nc": ("t", 270 + 20 * rng.random((24, 5, 6))),
+        "land.nc": ("mask", rng.integers(0, 2, (5, 6), "i1")),
+        "area.nc": ("area", rng.random((5, 6))),
     }
     for name, (path, array) in arrays.items():
         with h5py.File(folder / name, "w") as file:
             file[path] = array
+    with h5py.File(folder / "t2m.nc", "a") as file:
+        file["lat"] = np.linspace(60, 20, 5)
     with h5py.File(folder / "wind.nc", "a") as file:
         file["v"] = rng.normal(size=(24, 5, 6))
     with h5py.File(folder / "era5.nc", "a") as file:
