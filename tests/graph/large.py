@@ -21,6 +21,9 @@ from .running import plan_of, run
 from .test_corners import call, of, reduced
 
 ROW = (600, 500)
+HELD = {"arrays": 60 * 600 * 500 * 4}
+"""Bytes of the arrays that a graph is given: the caller has them whether there is a job or not."""
+
 GRAPHS = ("fused", "feeds", "stencils", "maps", "kept", "turned", "arrays", "levels")
 
 

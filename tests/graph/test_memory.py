@@ -13,7 +13,7 @@ import pytest
 from tests.engines.test_memory_kept import private, shared
 
 from . import taken
-from .large import GRAPHS, write
+from .large import GRAPHS, HELD, write
 
 ENGINES = [("serial", 1), ("local", 1), ("local", 3)]
 
@@ -63,7 +63,7 @@ def test_a_graph_takes_no_more_memory_than_it_said(
     words = [name, str(inputs), engine, str(workers)]
     needed = planned(words)
     most = peak([*words, str(needed)])
-    assert needed / 2.5 < most <= needed
+    assert needed / 2.5 < most - HELD.get(name, 0) <= needed
 
 
 @pytest.fixture(scope="module")
