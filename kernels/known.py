@@ -34,14 +34,16 @@ def note(code: str) -> None:
             path.touch()
 
 
-@lru_cache(maxsize=1024)
 def _path(code: str) -> Path | None:
     folder = _folder()
-    if folder is None:
-        return None
+    return None if folder is None else folder / _name(code)
+
+
+@lru_cache(maxsize=1024)
+def _name(code: str) -> str:
     made_by = (numba.__version__, get_host_cpu_name(), code)
     name = hashlib.blake2b(repr(made_by).encode(), digest_size=DIGEST).hexdigest()
-    return folder / f"known.{name}"
+    return f"known.{name}"
 
 
 @cache
