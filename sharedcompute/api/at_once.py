@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from sharedcompute.api.lazy.evaluate import LIMIT, evaluate
+from sharedcompute.api.lazy.running import DEFAULTS
 from sharedcompute.api.settings import Settings
 from sharedcompute.events import Listener
+from sharedcompute.operations.catalogue import CATALOGUE
 from sharedcompute.operations.specs import Array
-from sharedcompute.planning.job import Job
+from sharedcompute.planning.job import Job, operations_of
 from sharedcompute.planning.job_graph import JobGraph
-
-DEFAULTS = Settings()
 
 
 def is_small(given: object, output: object, settings: Settings, listen: Listener | None) -> bool:
@@ -21,7 +21,13 @@ def is_small(given: object, output: object, settings: Settings, listen: Listener
 
 
 def at_once(job: Job) -> dict[tuple[int, str], Array] | None:
-    """Return the results of a job by step and name; None where it takes a plan."""
+    """Return the results of a job by step and name; None where it takes a plan.
+
+    Operations of a user do: their functions are tried on some rows, and may warn or raise.
+    """
+    ops = (op for step in job.steps for op, _ in operations_of(step))
+    if not all(CATALOGUE.get(op.name) is op for op in ops):
+        return None
     graph = JobGraph(job)
     found = None if graph.fit is not None else evaluate([w.node for w in graph.wanted])
     if found is None:

@@ -238,6 +238,11 @@ class Node:
         return self._key
 
 
+def is_running(node: Node) -> bool:
+    """Return whether a node is a reduction of the rows before each block."""
+    return isinstance(node.op, Reduce) and node.op.running
+
+
 def ordered(results: Iterable[Node]) -> list[Node]:
     """Return all nodes that results need, each once, inputs first.
 

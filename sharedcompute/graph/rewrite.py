@@ -22,6 +22,7 @@ from sharedcompute.graph.node import (
     Reshape,
     Rowwise,
     Select,
+    is_running,
     ordered,
 )
 from sharedcompute.hdf5.reading.source import DatasetSource
@@ -149,7 +150,7 @@ def _of_rowwise(node: Node, keys: Keys) -> Node | None:
     if any(given.spec.shape[0] != node.spec.shape[0] for given in node.inputs[: op.rows]):
         return None
     rows, *others = keys
-    scans = any(isinstance(i.op, Reduce) and i.op.running for i in node.inputs[op.rows :])
+    scans = any(map(is_running, node.inputs[op.rows :]))
     if op.stage.elementwise and op.stage.row_shape is None and len(node.inputs) == 1:
         below = selected(node.inputs[0], keys)
         if below.spec.shape:

@@ -25,6 +25,7 @@ from sharedcompute.graph.node import (
     Reshape,
     Rowwise,
     Select,
+    is_running,
     ordered,
 )
 
@@ -155,7 +156,7 @@ class Demand:
         """Return whether a node that is there as a whole needs a pass over the rows of an input."""
         if isinstance(node.op, Gather):
             return any(given is i for i in node.inputs[: node.op.rows])
-        if isinstance(node.op, Reduce) and node.op.running:
+        if is_running(node):
             # One result for each block: there is none without a pass.
             return True
         return isinstance(node.op, Reduce | Model) and self._natural[given.key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -162,20 +162,20 @@ def _texts(steps: Iterable[Step | TextStep]) -> Iterator[tuple[str, str]]:
             yield from ((t, step.place) for t in step.beside.values() if isinstance(t, str))
 
 
-def _names(text: str, place: str) -> tuple[str, ...]:
+def _names(
+    text: str, place: str, read: Callable[[str], tuple[str, ...]] = names_in
+) -> tuple[str, ...]:
+    """Return the names that an expression uses, or what else is read of it."""
     try:
-        return names_in(text)
+        return read(text)
     except InputError as problem:
         raise InputError(f"{place}: {problem.text}") from None
 
 
 def _made(steps: Iterable[Step | TextStep]) -> set[str]:
     """Return the names that expressions are given."""
-    found = set[str]()
-    for step in steps:
-        if isinstance(step, TextStep) and _names(step.text, step.where):
-            found |= {*outputs_in(step.text)}
-    return found
+    texts = [step for step in steps if isinstance(step, TextStep)]
+    return {name for step in texts for name in _names(step.text, step.where, outputs_in)}
 
 
 def _with_addresses(

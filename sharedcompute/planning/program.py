@@ -19,6 +19,7 @@ from sharedcompute.graph.node import (
     Reshape,
     Rowwise,
     Select,
+    is_running,
 )
 from sharedcompute.graph.ports import Source
 from sharedcompute.operations.reductions.rows import row_reduction
@@ -137,7 +138,7 @@ def _operand(argument: object, whole: Sequence[Node]) -> Operand:
     if not isinstance(argument, Argument):
         return Operand(argument)
     node = whole[argument.number]
-    return Operand(key=node.key, per_block=isinstance(node.op, Reduce) and node.op.running)
+    return Operand(key=node.key, per_block=is_running(node))
 
 
 def stage_of(node: Node) -> Stage:

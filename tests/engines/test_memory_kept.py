@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -11,13 +10,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import psutil
 import pytest
 
-COMMAND = [sys.executable, "-m", "sharedcompute"]
-SHM = Path("/dev/shm")
+from tests.process_memory import SHM, most_of
 
-pytestmark = pytest.mark.skipif("not SHM.is_dir()", reason="/proc and /dev/shm are needed")
+COMMAND = [sys.executable, "-m", "sharedcompute"]
+
+pytestmark = pytest.mark.skipif(not SHM.is_dir(), reason="/proc and /dev/shm are needed")
 
 JOBS = {
     "reduce": "reduce mean,std,min in.h5::/x out.h5",
@@ -53,34 +52,13 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def private(pid: int) -> int:
-    """Bytes of anonymous memory in a process; pages that forks share are divided among them."""
-    with contextlib.suppress(OSError), Path(f"/proc/{pid}/smaps_rollup").open() as rollup:
-        return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss_Anon"))
-    return 0
-
-
-def shared(pid: int) -> int:
-    """Bytes of the shared blocks of an owner."""
-    total = 0
-    for block in SHM.glob(f"sc_{pid}_*"):
-        with contextlib.suppress(OSError):
-            total += block.stat().st_blocks * 512
-    return total
-
-
 def peak(folder: Path, words: list[str], **environment: str) -> int:
     """Run a command to its end; the most that its processes had together."""
     started = subprocess.Popen(
         [*COMMAND, *words], cwd=folder, stderr=subprocess.PIPE, text=True,
         env={**os.environ, **environment},
     )  # fmt: skip
-    most = 0
-    watched = psutil.Process(started.pid)
-    while started.poll() is None:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            pids = [started.pid, *(child.pid for child in watched.children(recursive=True))]
-            most = max(most, sum(map(private, pids)) + shared(started.pid))
+    most = most_of(started)
     _, err = started.communicate()
     assert started.returncode == 0, err
     return most

@@ -27,11 +27,11 @@ from sharedcompute.graph.node import Node
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.planning.plan import Plan
 from sharedcompute.system.machine import format_size, parse_size
+from tests.process_memory import anonymous, shared
 
 from .running import plan_of, run_plan
 from .test_corners import call, of, reduced
 
-SHM = Path("/dev/shm")
 CHUNK_ROWS = 8
 PAUSE = 0.02
 """Seconds between two looks."""
@@ -132,26 +132,6 @@ class Expressions:
         return reduced(self._pick(REDUCTIONS), value, *axes)
 
 
-def private(pid: int) -> tuple[int, int]:
-    """Return anonymous memory of a process: its share of pages that forks have too, and all."""
-    found = [0, 0]
-    with contextlib.suppress(OSError), Path(f"/proc/{pid}/smaps_rollup").open() as lines:
-        for line in lines:
-            key, _, value = line.partition(":")
-            if key in ("Pss_Anon", "Anonymous"):
-                found[key == "Anonymous"] = int(value.split()[0]) * 1024
-    return found[0], found[1]
-
-
-def shared(pid: int) -> int:
-    """Return the bytes of the shared blocks of an owner."""
-    total = 0
-    for block in SHM.glob(f"sc_{pid}_*"):
-        with contextlib.suppress(OSError):
-            total += block.stat().st_blocks * 512
-    return total
-
-
 def taken(folder: Path, seed: int, **how: Any) -> Taken | None:
     """Run the expression of a seed, and look at its processes meanwhile; None if it is refused.
 
@@ -168,7 +148,7 @@ def taken(folder: Path, seed: int, **how: Any) -> Taken | None:
     while running.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess):
             pids = [running.pid, *(child.pid for child in watched.children(recursive=True))]
-            seen, blocks = [private(pid) for pid in pids], shared(running.pid)
+            seen, blocks = [anonymous(pid) for pid in pids], shared(running.pid)
             most = max(most, sum(share for share, _ in seen) + blocks)
             copies = max(copies, sum(each for _, each in seen) + blocks)
         # To look takes the kernel a while, in which the process gets no memory.

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.engines.test_memory_kept import private, shared
+from tests.process_memory import SHM, most_of
 
 from . import taken
 from .large import GRAPHS, HELD, write
 
 ENGINES = [("serial", 1), ("local", 1), ("local", 3)]
 
-pytestmark = pytest.mark.skipif("not SHM.is_dir()", reason="/proc and /dev/shm are needed")
-
-SHM = Path("/dev/shm")
+pytestmark = pytest.mark.skipif(not SHM.is_dir(), reason="/proc and /dev/shm are needed")
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +40,7 @@ def planned(words: list[str]) -> int:
 def peak(words: list[str]) -> int:
     """The most that the processes of a job had together."""
     running = started(words)
-    most, watched = 0, psutil.Process(running.pid)
-    while running.poll() is None:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            pids = [running.pid, *(child.pid for child in watched.children(recursive=True))]
-            most = max(most, sum(map(private, pids)) + shared(running.pid))
+    most = most_of(running)
     _, err = running.communicate()
     assert running.returncode == 0, err
     return most

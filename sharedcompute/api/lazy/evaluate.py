@@ -16,6 +16,7 @@ import numpy as np
 from sharedcompute.engines.units.whole import rows_of
 from sharedcompute.graph.node import Constant, Elementwise, Node, Read, Reduce, Rowwise, ordered
 from sharedcompute.operations.specs import Array
+from sharedcompute.operations.stages import is_ours
 from sharedcompute.planning.budget.blocks import BLOCK_BYTES
 from sharedcompute.planning.evaluation import COMPUTED
 from sharedcompute.planning.in_memory import ArraySource
@@ -98,17 +99,21 @@ def _value(node: Node, small: Small, depth: int) -> Any:
         found = called(*inputs) if not op.attributes else called(*inputs, **dict(op.attributes))
     else:
         compute = _read if type(op) is Read else HERE.get(type(op))
-        if compute is None or (type(op) is Reduce and not _is_one_block(node, op, small)):
+        if compute is None or _is_for_a_job(node, small):
             raise _TooLargeError
         found = compute(node, [_value(given, small, depth + 1) for given in node.inputs])
     small.values[id(node)] = found
     return found
 
 
-def _is_one_block(node: Node, op: Reduce, small: Small) -> bool:
-    """Return whether a job has the same blocks: one, or those of the array."""
-    spec = node.inputs[0].spec
-    return prod(spec.shape) <= ONE_BLOCK or (not op.running and spec.nbytes <= small.reduced)
+def _is_for_a_job(node: Node, small: Small) -> bool:
+    """Return whether a job has other blocks than one or those of the array, or a user's kernel."""
+    op = node.op
+    if type(op) is Reduce:
+        spec = node.inputs[0].spec
+        in_blocks = op.running or spec.nbytes > small.reduced
+        return prod(spec.shape) > ONE_BLOCK and in_blocks
+    return type(op) is Rowwise and not is_ours(op.stage.kernel)
 
 
 HERE: Mapping[type[Any], Callable[[Node, Sequence[Any]], Any]] = MappingProxyType(

@@ -9,7 +9,7 @@ import numpy as np
 
 from sharedcompute.engines.engine import undeliverable
 from sharedcompute.engines.units.block import BlockRunner
-from sharedcompute.graph.node import Node, Reduce, Rowwise
+from sharedcompute.graph.node import Node, Rowwise, is_running
 from sharedcompute.operations.specs import Array
 from sharedcompute.operations.stages import Argument
 from sharedcompute.planning.in_memory import ArraySink, ArraySource
@@ -21,8 +21,7 @@ from sharedcompute.rows import Blocks
 def _operand(argument: object, nodes: Sequence[Node], arrays: Sequence[Array]) -> Operand:
     if not isinstance(argument, Argument):
         return Operand(argument)
-    op = nodes[argument.number].op
-    return Operand(arrays[argument.number], per_block=isinstance(op, Reduce) and op.running)
+    return Operand(arrays[argument.number], per_block=is_running(nodes[argument.number]))
 
 
 def rows_of(node: Node, inputs: Sequence[Array]) -> Array:
