@@ -182,7 +182,7 @@ def plan(
               keep /y  1000 x 10 float64, contiguous
     blocks    1 of 3276 rows, in strips of 3276
     engine    serial: the job is too small to gain from workers
-    memory    ... of 8.59 GB: processes ..., buffers ..., shared 0 B
+    memory    ... of 8.59 GB: processes ..., buffers ..., shared 0 B...
     output    out.h5::/y, at most 80 kB
     """
     given: dict[str, object] = {
