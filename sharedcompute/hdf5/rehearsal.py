@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.hdf5.copying.metadata import copy_metadata
 from sharedcompute.hdf5.filters.decode import is_guarded
+from sharedcompute.hdf5.reading.in_threads import read_in_threads
 from sharedcompute.hdf5.reading.read_paths import wants_few
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.stored import Stored
@@ -130,7 +131,7 @@ def _box(source: DatasetSource, corner: tuple[int, ...], sides: tuple[int, ...])
     if not _is_foreign(source) and not wants_few(source, corner, sides):
         # The index of the chunks is HDF5's; what lies there is decoded by us.
         rehearse(source, rows=True, metadata=False)
-        _fill(source, corner, values)
+        read_in_threads(source, corner, values)
         return values
     with _unnamed(values.nbytes) as fd:
         # Private: what the user writes there is not for children of this process to see.
@@ -142,12 +143,7 @@ def _box(source: DatasetSource, corner: tuple[int, ...], sides: tuple[int, ...])
 def _fill_file(
     source: DatasetSource, corner: tuple[int, ...], sides: tuple[int, ...], fd: int
 ) -> None:
-    _fill(source, corner, np.frombuffer(mmap.mmap(fd, 0), source.dtype).reshape(sides))
-
-
-def _fill(source: DatasetSource, corner: tuple[int, ...], values: NDArray[Any]) -> None:
-    with source.open_for(corner, values.shape) as reader:
-        reader.read_box(corner, values)
+    read_in_threads(source, corner, np.frombuffer(mmap.mmap(fd, 0), source.dtype).reshape(sides))
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.reading.boxes import units
 from sharedcompute.operations.specs import ArraySpec
-from sharedcompute.planning.budget.loading import Load, stripe_of, units
+from sharedcompute.planning.budget.loading import Load, stripe_of
 from sharedcompute.planning.fit import Iterate
 from sharedcompute.planning.passes import Pass, Reading
 from sharedcompute.planning.planned import Decoded, Held, Stripe, everything

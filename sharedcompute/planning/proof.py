@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.reading.boxes import units
 from sharedcompute.hdf5.reading.source import DatasetSource
-from sharedcompute.planning.budget.loading import units
 from sharedcompute.planning.recode import Recoding
 
 ALL_NBYTES = 16 << 20

@@ -22,10 +22,10 @@ from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.format.dtypes import is_plain, numeric_dtype
 from sharedcompute.hdf5.format.layout import lies_here
 from sharedcompute.hdf5.inspection.inspector import Inspector
+from sharedcompute.hdf5.reading.boxes import units
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.options.groups import StorageOptions
-from sharedcompute.planning.budget.loading import units
 from sharedcompute.planning.planned import Into
 
 BOX_NBYTES = 64 * 1024**2

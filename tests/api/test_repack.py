@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import sharedcompute as sc
 from sharedcompute.hdf5.inspection.inspector import open_source
+from sharedcompute.hdf5.reading import boxes
 from sharedcompute.planning import recode
 from sharedcompute.planning import repack as planning
-from sharedcompute.planning.budget import loading
 from tests.api.rich import CUBE, write_rich
 from tests.hdf5.copying import differences, same, tool
 from tests.hdf5.datasets import FILTERS, Case, cases, flip
@@ -178,7 +178,7 @@ LAYOUTS = {
 @pytest.fixture
 def small_boxes(monkeypatch):
     """Data of a few kB are cut into many boxes, as large ones are."""
-    monkeypatch.setattr(loading, "UNIT_NBYTES", 2000)
+    monkeypatch.setattr(boxes, "UNIT_NBYTES", 2000)
 
 
 @pytest.mark.sample(1)

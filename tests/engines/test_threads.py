@@ -17,8 +17,8 @@ import pytest
 import sharedcompute as sc
 from sharedcompute.engines.claims import Claims
 from sharedcompute.engines.units import threads as engine_threads
-from sharedcompute.engines.units.threads import side_by_side
 from sharedcompute.rows import Rows
+from sharedcompute.system.threads import side_by_side
 from tests.engines.cases import REDUCTIONS, data
 from tests.engines.stopping import JOBS
 from tests.engines.test_resume import failing

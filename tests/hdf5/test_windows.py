@@ -19,11 +19,11 @@ from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.format.fill_value import ZEROS
 from sharedcompute.hdf5.inspection.inspector import open_source
 from sharedcompute.hdf5.inspection.labels import selected
+from sharedcompute.hdf5.reading.boxes import boxes_of
 from sharedcompute.hdf5.reading.chunked import ChunkReader
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.windowed import windowed
 from sharedcompute.hdf5.window import Window, WindowText
-from sharedcompute.planning.budget.loading import load_boxes
 from sharedcompute.planning.in_memory import ArraySource, windowed_array
 
 SHAPE = (30, 9, 8)
@@ -194,7 +194,7 @@ def test_what_is_decoded_at_a_time_follows_the_chunks_of_a_window(index):
         sides = tuple(cut.count for cut in cuts)
         return [piece.number for piece in grid.pieces(low, sides, tuple(map(abs, steps)))]
 
-    boxes = load_boxes(source, source.shape)
+    boxes = boxes_of(source, source.shape)
     found, elements = [], 0
     for number in range(len(boxes)):
         box = boxes.box(number)

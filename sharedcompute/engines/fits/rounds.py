@@ -31,12 +31,12 @@ from sharedcompute.engines.fits.contribution import (
 )
 from sharedcompute.engines.fits.loop import DROPPED, ROUNDS_DONE, Loop, plain
 from sharedcompute.engines.units.block import BlockRunner
-from sharedcompute.engines.units.threads import side_by_side
 from sharedcompute.events import Listener, RoundDone
 from sharedcompute.operations.fits.declaration import Algorithm, Rounds, Step, Sweeps
 from sharedcompute.operations.specs import State
 from sharedcompute.operations.stages import is_ours
 from sharedcompute.system import faults
+from sharedcompute.system.threads import side_by_side
 
 SAVE_SECONDS = 1.0
 """How often the model is sent to be saved: what came after the last time is lost in a death."""

@@ -15,9 +15,9 @@ from sharedcompute.engines.units.arrived import crc_of, sample
 from sharedcompute.engines.units.boxes import BoxRunner, BoxWork
 from sharedcompute.engines.units.warm_up import warm_up_coding
 from sharedcompute.events import BlockDone, Listener
+from sharedcompute.hdf5.reading.boxes import boxes_of
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.specs import DType
-from sharedcompute.planning.budget.loading import load_boxes
 from sharedcompute.planning.in_memory import (
     ArraySink,
     ArraySource,
@@ -111,7 +111,8 @@ def loaded(
         when they are idle, so with one for each there were two at a time.
     """
     shape = stripe_shape(source, stripe)
-    grid = load_boxes(source, shape, stripe[0])
+    corner = (0, stripe[0], *(0 for _ in shape[2:]))[: len(shape)]
+    grid = boxes_of(source, shape, corner)
     target = _begin_of(held, shape)
     engine.run(LoadWork(grid, source, stripe[0], ArraySink(target)), undeliverable, listen)
     return ArraySource(target)

@@ -4,79 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from typing import Protocol
 
 from sharedcompute.engines.claims import Claims
 from sharedcompute.engines.engine import TAKE_SECONDS, Left, Work
-from sharedcompute.errors import MemoryBudgetError
 from sharedcompute.events import StateTaken
 from sharedcompute.hdf5.writing.row_writer import EncodedChunk
-from sharedcompute.wording import option
-
-
-def side_by_side(
-    threads: int, body: Callable[[int], None], stop: Callable[[], None] = lambda: None
-) -> None:
-    """Call ``body(0)`` in this thread and ``body(1)``, ... in others, and wait for all of them.
-
-    Parameters
-    ----------
-    threads : int
-        With 1, no thread is started.
-    body : callable
-    stop : callable
-        Called in the thread that raises: it makes the others end, be it after what they have in
-        hand. All have ended when this function returns or raises.
-
-    Raises
-    ------
-    MemoryBudgetError
-        The system starts no more threads.
-    BaseException
-        The first that was raised, Ctrl-C while it waits included.
-    """
-    if threads == 1:
-        body(0)
-        return
-    failures: list[BaseException] = []
-
-    def run(number: int) -> None:
-        try:
-            body(number)
-        except BaseException as problem:  # noqa: BLE001 - it is raised below, whatever it is
-            failures.append(problem)
-            stop()
-
-    others: list[threading.Thread] = []
-    try:
-        _start(threads, run, others)
-        run(0)
-    except BaseException as problem:  # noqa: BLE001 - also one from outside, in between
-        failures.append(problem)
-        stop()
-    while others:
-        try:
-            others[-1].join()
-            others.pop()
-        except BaseException as problem:  # noqa: BLE001 - Ctrl-C: the others work on shared files
-            failures.append(problem)
-            stop()
-    if failures:
-        raise failures[0]
-
-
-def _start(threads: int, run: Callable[[int], None], others: list[threading.Thread]) -> None:
-    for number in range(1, threads):
-        thread = threading.Thread(target=run, args=(number,), daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            raise MemoryBudgetError(
-                f"expected to start {threads - 1} threads, the system gives {number - 1}; use "
-                f"fewer ({option('threads')}), or raise the limits (ulimit -u, ulimit -v)"
-            ) from None
-        others.append(thread)
+from sharedcompute.system.threads import side_by_side
 
 
 class Desk(Protocol):
@@ -107,28 +43,28 @@ def do_units(work: Work, slots: range, claims: Claims, desk: Desk) -> None:
             desk.deliver(block, number, chunks)
 
     def body(thread: int) -> None:
-        runner = work.open(slots[thread], deliver)
+        runner = runners[thread]
         due = time.monotonic() + TAKE_SECONDS
-        try:
-            for number in claims.of(thread):
-                try:
-                    left = runner.run(number)
-                except Exception:
-                    claims.blame(thread)
-                    raise
-                taken = None
-                if time.monotonic() >= due:
-                    taken = runner.take()
-                    due = time.monotonic() + TAKE_SECONDS
-                with lock:
-                    desk.done(left)
-                    if taken is not None:
-                        desk.take(taken)
-            rest = runner.finish()
-            if rest is not None:
-                with lock:
-                    desk.take(rest)
-        finally:
-            runner.close()
+        for number in claims.of(thread):
+            try:
+                left = runner.run(number)
+            except Exception:
+                claims.blame(thread)
+                raise
+            taken = None
+            if time.monotonic() >= due:
+                taken = runner.take()
+                due = time.monotonic() + TAKE_SECONDS
+            with lock:
+                desk.done(left)
+                if taken is not None:
+                    desk.take(taken)
+        rest = runner.finish()
+        if rest is not None:
+            with lock:
+                desk.take(rest)
 
-    side_by_side(len(slots), body, claims.stop)
+    with ExitStack() as opened:
+        # One after the other: what the first asks of a file, the others find.
+        runners = [opened.enter_context(closing(work.open(n, deliver))) for n in slots]
+        side_by_side(len(slots), body, claims.stop)

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import h5py
 import numpy as np
 from h5py import h5d
 from numpy.typing import NDArray
@@ -18,16 +17,14 @@ from numpy.typing import NDArray
 from sharedcompute.errors import DecodeError, InputError
 from sharedcompute.hdf5.filters.codec import Bytes
 from sharedcompute.hdf5.filters.decode import Decoder, decodes
-from sharedcompute.hdf5.filters.pipeline import stored_filters
 from sharedcompute.hdf5.format.chunks import (
     ChunkGrid,
-    ChunkIndex,
     ChunkLocations,
     Ints,
     contiguous_runs,
 )
-from sharedcompute.hdf5.format.names import raw
 from sharedcompute.hdf5.reading.kept_rows import KeptRows
+from sharedcompute.hdf5.reading.listed import listed
 from sharedcompute.hdf5.reading.row_reader import (
     Layout,
     ReadAhead,
@@ -36,7 +33,6 @@ from sharedcompute.hdf5.reading.row_reader import (
 )
 from sharedcompute.hdf5.reading.scratch import RUN_NBYTES
 from sharedcompute.hdf5.reading.stored import Stored, stored_element
-from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.window import Steps
 
 FILL_NBYTES = 64 << 20
@@ -58,10 +54,7 @@ class ChunkReader(StoredReader):
         assert source.chunks is not None
         self._source = source
         self._grid = ChunkGrid(source.shape, source.chunks)
-        with open_file(source.file) as file:
-            dataset: h5py.Dataset = file[raw(source.path)]
-            self._index = ChunkIndex(dataset.id, self._grid)
-            stored = stored_filters(dataset.id.get_create_plist())
+        self._index, stored = listed(source.file, source.path, self._grid)
         self._chunk = np.empty(source.chunks, stored_element(source))
         self._elements = self._chunk if source.member is None else self._chunk["member"]
         self._decoder = Decoder(stored, self._chunk.itemsize, self._chunk.nbytes)

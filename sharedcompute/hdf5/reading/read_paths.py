@@ -40,14 +40,15 @@ def choose_read_path(layout: Layout) -> tuple[str, str]:
     raise AssertionError("the last reader reads everything")
 
 
-LOOKUP_RATIO = 64
-"""Chunks are looked up by HDF5, one by one, where only one in so many is wanted."""
+LIST_US, READY_US, DECODED_PER_US = 3, 100_000, 300
+"""What asking HDF5 where a chunk lies takes; what of that is accepted, as the next box is likely to
+be of the same dataset; and how many bytes HDF5 decodes in a microsecond."""
 
 
 def wants_few(source: Stored, corner: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    """Return whether a box has so few of the chunks that HDF5 looks them up one by one.
+    """Return whether a box has so few of the chunks that HDF5 had better read these by itself.
 
-    Asking HDF5 where all chunks lie takes 1 us each: 1 s for a million of them.
+    To decode chunks here HDF5 is asked where all of them lie: 3 s for a million of them.
     """
     if source.window is not None:
         return wants_few(source.whole, *source.window.bounds(corner, shape))
@@ -55,7 +56,9 @@ def wants_few(source: Stored, corner: tuple[int, ...], shape: tuple[int, ...]) -
         return False
     axes = zip(corner, shape, source.chunks, strict=True)
     wanted = math.prod(-(-(at + side) // c) - at // c for at, side, c in axes)
-    return wanted * LOOKUP_RATIO < math.prod(ChunkGrid(source.shape, source.chunks).counts)
+    decoded = wanted * math.prod(source.chunks) * source.element_nbytes
+    every = math.prod(ChunkGrid(source.shape, source.chunks).counts)
+    return every * LIST_US > READY_US + decoded / DECODED_PER_US
 
 
 def open_reader(source: Stored) -> Reader:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharedcompute.graph.ports import Source
+from sharedcompute.hdf5.reading.boxes import boxes_of, units
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.writing.sink import DatasetSink
 from sharedcompute.operations.fits.targets import PANEL_NBYTES
 from sharedcompute.operations.reductions.tally import CACHED
 from sharedcompute.planning.budget.compiling import Code
-from sharedcompute.planning.budget.loading import Load, load_boxes, units
+from sharedcompute.planning.budget.loading import Load
 from sharedcompute.planning.budget.projection import Projection
 from sharedcompute.planning.budget.wholes import Wholes
 from sharedcompute.planning.fit import Iterate
@@ -269,7 +270,7 @@ def _load_scratch(source: Source) -> int:
     """Return the buffers of a thread that decodes boxes into their places."""
     if not isinstance(source, DatasetSource):
         return 0
-    box = load_boxes(source, source.shape).chunks
+    box = boxes_of(source, source.shape).chunks
     return source.box_nbytes if source.chunks else source.scratch_nbytes(box[0])
 
 

@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sharedcompute.hdf5.format.chunks import ChunkGrid
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.reductions.accumulator import WIDE
 from sharedcompute.operations.specs import ArraySpec
@@ -26,9 +25,6 @@ AGAIN = 1.5
 
 OFTEN = 3.0
 """Times in one pass from which on even a detour over the disk pays."""
-
-UNIT_NBYTES = 1 << 20
-"""What a worker decodes at a time, at least: so much hides what a claim costs."""
 
 
 @dataclass(frozen=True)
@@ -56,40 +52,6 @@ class Load:
         """Bytes of the largest stripe."""
         sizes = (math.prod(stripe_shape(self.source, stripe)) for stripe in self.stripes)
         return max(sizes) * self.source.dtype.itemsize
-
-
-def units(
-    shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int, lead: tuple[int, ...] = ()
-) -> ChunkGrid:
-    """Return boxes of whole chunks of at least `UNIT_NBYTES`, grown along the last axes first.
-
-    Parameters
-    ----------
-    lead : tuple of int
-        Elements that the first chunk has before the array.
-    """
-    ends = tuple(n + before for n, before in zip(shape, lead or (0,) * len(shape), strict=True))
-    sides = [max(1, min(c, n)) for c, n in zip(chunks, ends, strict=True)]
-    for axis in reversed(range(len(sides))):
-        wanted = max(1, UNIT_NBYTES // max(1, math.prod(sides) * itemsize))
-        sides[axis] = min(ends[axis], chunks[axis] * wanted) or 1
-    return ChunkGrid(shape, tuple(sides), lead)
-
-
-def load_boxes(source: DatasetSource, shape: tuple[int, ...], first: int = 0) -> ChunkGrid:
-    """Return what a worker decodes at a time of `shape`, all of the source or a stripe of it.
-
-    Parameters
-    ----------
-    first : int
-        Where on axis 1 the stripe begins.
-    """
-    if source.grid is None:
-        # Rows: as one box, one worker would convert everything, in a buffer as large.
-        return units(shape, (1, *shape[1:]), source.dtype.itemsize)
-    chunks, lead = source.grid
-    moved = [(before + first * (axis == 1)) % chunks[axis] for axis, before in enumerate(lead)]
-    return units(shape, chunks, source.dtype.itemsize, tuple(moved) if any(moved) else ())
 
 
 def times_decoded(work: Pass, feed: int) -> float:
