@@ -163,13 +163,9 @@ def _unnamed(nbytes: int) -> Iterator[int]:
 
 def _is_mapped(source: Stored) -> bool:
     """Return whether its rows are read without HDF5."""
-    below = source.parts
-    own = source.read_path in ("mmap", "mmap-copy")
-    return all(_is_mapped(part.source) for part in below) if below else own
+    return all(dataset.read_path in ("mmap", "mmap-copy") for dataset in source.datasets)
 
 
 def _is_foreign(source: Stored) -> bool:
     """Return whether its rows are decoded by others than us."""
-    if source.parts:
-        return any(_is_foreign(part.source) for part in source.parts)
-    return source.read_path == "h5py" or not is_guarded(source.filters)
+    return any(d.read_path == "h5py" or not is_guarded(d.filters) for d in source.datasets)

@@ -86,7 +86,7 @@ def rows_given(node: Node) -> int:
 
 
 class Demand:
-    """How each node of a graph is computed.
+    """Decide how each node of a graph is computed.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ class Copy:
 
     @property
     def boxes(self) -> ChunkGrid:
-        """What a worker does at a time."""
+        """The boxes that workers do, one at a time."""
         return self.recoding.boxes
 
     @property

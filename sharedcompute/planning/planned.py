@@ -27,6 +27,11 @@ def stripe_shape(source: DatasetSource, stripe: Stripe) -> tuple[int, ...]:
     return (source.shape[0], stripe[1] - stripe[0], *source.shape[2:])[: source.ndim]
 
 
+def stripe_corner(source: DatasetSource, stripe: Stripe) -> tuple[int, ...]:
+    """Return where a range of axis 1 begins."""
+    return (0, stripe[0], *(0 for _ in source.shape[2:]))[: source.ndim]
+
+
 @dataclass(frozen=True)
 class Decoded:
     """The rows of a stripe once a phase has decoded all their chunks."""

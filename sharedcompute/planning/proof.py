@@ -45,7 +45,7 @@ class Sample:
 
     @property
     def whole(self) -> bool:
-        """Whether all is read."""
+        """True if all is read."""
         return len(self.numbers) == len(self.boxes)
 
 

@@ -65,7 +65,7 @@ def evaluate(results: Sequence[Node]) -> list[Array] | None:
 
 @dataclass(frozen=True)
 class Small:
-    """What is computed, and the bytes of what is reduced up to which it is."""
+    """The values so far, and the bytes of what is reduced up to which it is computed here."""
 
     values: Values
     reduced: int

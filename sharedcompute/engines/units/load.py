@@ -15,7 +15,7 @@ from sharedcompute.engines.units.arrived import crc_of, sample
 from sharedcompute.engines.units.boxes import BoxRunner, BoxWork
 from sharedcompute.engines.units.warm_up import warm_up_coding
 from sharedcompute.events import BlockDone, Listener
-from sharedcompute.hdf5.reading.boxes import boxes_of
+from sharedcompute.hdf5.reading.boxes import boxes_of, moved
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.operations.specs import DType
 from sharedcompute.planning.in_memory import (
@@ -26,7 +26,7 @@ from sharedcompute.planning.in_memory import (
     FileArray,
     opened,
 )
-from sharedcompute.planning.planned import Into, stripe_shape
+from sharedcompute.planning.planned import Into, stripe_corner, stripe_shape
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class LoadWork(BoxWork):
 
     Parameters
     ----------
-    first : int
-        Where on axis 1 the stripe begins that is loaded.
+    corner : tuple of int
+        Where in the source begins what is loaded.
     target : ArraySink
         Takes the boxes.
     """
 
-    first: int
+    corner: tuple[int, ...]
     target: ArraySink
 
     ordered = False
@@ -85,10 +85,7 @@ class Loader(BoxRunner):
         began = time.monotonic()
         box = self._work.boxes.box(number)
         out = self._out.begin(box)
-        corner = [side.start for side in box]
-        if len(corner) > 1:
-            corner[1] += self._work.first
-        self._reader.read_box(tuple(corner), out)
+        self._reader.read_box(moved(box, self._work.corner), out)
         seconds = time.monotonic() - began
         rows = self._work.rows(number)
         event = BlockDone(self._rank, number, *rows, out.nbytes, began, seconds, 0.0, 0.0)
@@ -110,11 +107,10 @@ def loaded(
         One-dimensional, for this stripe and those after it: workers let go of a freed array only
         when they are idle, so with one for each there were two at a time.
     """
-    shape = stripe_shape(source, stripe)
-    corner = (0, stripe[0], *(0 for _ in shape[2:]))[: len(shape)]
+    shape, corner = stripe_shape(source, stripe), stripe_corner(source, stripe)
     grid = boxes_of(source, shape, corner)
     target = _begin_of(held, shape)
-    engine.run(LoadWork(grid, source, stripe[0], ArraySink(target)), undeliverable, listen)
+    engine.run(LoadWork(grid, source, corner, ArraySink(target)), undeliverable, listen)
     return ArraySource(target)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sharedcompute.hdf5.format.chunks import ChunkGrid
+from sharedcompute.hdf5.format.chunks import ChunkGrid, Sides
 from sharedcompute.hdf5.reading.stored import Stored
 
 UNIT_NBYTES = 1 << 20
@@ -31,8 +31,13 @@ def boxes_of(
         return units(shape, (1, *shape[1:]), source.dtype.itemsize, least=least)
     chunks, lead = source.grid
     first = corner or (0,) * len(shape)
-    moved = tuple((before + at) % c for before, at, c in zip(lead, first, chunks, strict=True))
-    return units(shape, chunks, source.dtype.itemsize, moved if any(moved) else (), least)
+    before = tuple((n + at) % c for n, at, c in zip(lead, first, chunks, strict=True))
+    return units(shape, chunks, source.dtype.itemsize, before if any(before) else (), least)
+
+
+def moved(box: Sides, corner: tuple[int, ...]) -> tuple[int, ...]:
+    """Return where a part of a box begins in the source, where the box begins at `corner`."""
+    return tuple(first + side.start for first, side in zip(corner, box, strict=True))
 
 
 def decoded_nbytes(source: Stored, shape: tuple[int, ...], corner: tuple[int, ...]) -> int:

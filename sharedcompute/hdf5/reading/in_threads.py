@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sharedcompute.hdf5.reading.boxes import UNIT_NBYTES, boxes_of, decoded_nbytes
+from sharedcompute.hdf5.reading.boxes import UNIT_NBYTES, boxes_of, decoded_nbytes, moved
+from sharedcompute.hdf5.reading.library import H5pyReader
 from sharedcompute.hdf5.reading.read_paths import wants_few
 from sharedcompute.hdf5.reading.source import DatasetSource
 from sharedcompute.hdf5.reading.stored import Stored
@@ -35,7 +36,7 @@ def read_in_threads(source: DatasetSource, corner: tuple[int, ...], values: NDAr
         A file is not what it was when this description was made.
     """
     threads = _threads(source, corner, values.shape)
-    if threads == 1 or wants_few(source, corner, values.shape):
+    if threads == 1:
         with source.open_for(corner, values.shape) as reader:
             reader.read_box(corner, values)
         return
@@ -49,19 +50,14 @@ def read_in_threads(source: DatasetSource, corner: tuple[int, ...], values: NDAr
         with source.open() as reader:
             while not stopped and (number := next(numbers)) < len(boxes):
                 box = boxes.box(number)
-                at = tuple(first + side.start for first, side in zip(corner, box, strict=True))
-                reader.read_box(at, values[box])
+                reader.read_box(moved(box, corner), values[box])
 
     side_by_side(min(threads, len(boxes)), body, lambda: stopped.append(True))
 
 
 def _threads(source: Stored, corner: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """Return how many gain: HDF5 does one thing at a time."""
     small = decoded_nbytes(source, shape, corner) < FROM_NBYTES
-    return 1 if small or not _reads_without_hdf5(source) else min(default_workers(), THREADS)
-
-
-def _reads_without_hdf5(source: Stored) -> bool:
-    """Return whether threads gain: HDF5 does one thing at a time."""
-    if source.parts:
-        return all(_reads_without_hdf5(part.source) for part in source.parts)
-    return source.read_path != "h5py"
+    by_hdf5 = any(dataset.read_path == H5pyReader.name for dataset in source.datasets)
+    alone = small or by_hdf5 or wants_few(source, corner, shape)
+    return 1 if alone else min(default_workers(), THREADS)

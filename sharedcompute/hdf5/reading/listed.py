@@ -13,7 +13,8 @@ from sharedcompute.hdf5.safety.files import open_file
 from sharedcompute.hdf5.safety.sandbox import FileStates, file_states
 
 KEPT = 8
-"""Lists that are kept, of `MOST_CHUNKS` at most: 24 bytes for each chunk."""
+"""Lists that are kept, of `MOST_CHUNKS` at most: 32 bytes for each chunk. `once` would keep
+hundreds."""
 
 MOST_CHUNKS = 200_000
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sharedcompute.hdf5.reading.stored import Part
@@ -57,9 +57,4 @@ def _goes_on(part: Part, other: Part) -> bool:
 
 def read_paths(parts: Sequence[Part]) -> str:
     """Return the read paths that the parts take, for a person."""
-    return ", ".join(dict.fromkeys(_paths(parts)))
-
-
-def _paths(parts: Sequence[Part]) -> Iterator[str]:
-    for part in parts:
-        yield from _paths(part.source.parts) if part.source.parts else (part.source.read_path,)
+    return ", ".join(dict.fromkeys(d.read_path for part in parts for d in part.source.datasets))

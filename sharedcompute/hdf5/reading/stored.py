@@ -108,6 +108,11 @@ class Stored:
         return self if self.window is None else self.parts[0].source
 
     @property
+    def datasets(self) -> tuple[Stored, ...]:
+        """The stored datasets that rows are read from: itself, or those that its parts lie in."""
+        return tuple(d for part in self.parts for d in part.source.datasets) or (self,)
+
+    @property
     def unpacks(self) -> bool:
         """True if what the rows mean is worked out as they are read, for each part by itself."""
         return any(part.unpacking or part.source.unpacks for part in self.parts)

@@ -31,7 +31,7 @@ from sharedcompute.ufuncs.runner import PIECE
 
 @dataclass(frozen=True)
 class Computation:
-    """What a plan computes.
+    """The work of a plan.
 
     Parameters
     ----------
