@@ -33,16 +33,16 @@ from sharedcompute.validation.names import suggestion
 
 Command = Literal["map", "scan", "reduce", "stats", "fit", "solve", "run", "repack"]
 
-OF_ONE_COMMAND = MappingProxyType(
+OF_ONE_COMMAND: Mapping[str, tuple[object, tuple[Command, ...]]] = MappingProxyType(
     {
-        "axis": ("reduce", "stats"),
-        "keepdims": ("reduce", "stats"),
-        "where": ("reduce",),
-        "weights": ("reduce",),
-        "check": ("repack",),
+        "axis": ("auto", ("reduce", "stats")),
+        "keepdims": (False, ("reduce", "stats")),
+        "where": (None, ("reduce",)),
+        "weights": (None, ("reduce",)),
+        "check": (True, ("repack",)),
     }
 )
-"""Keywords of some commands; to others they are parameters of the operation."""
+"""Keywords of some commands, and their defaults; to others they are parameters of an operation."""
 
 
 @dataclass(frozen=True)
@@ -206,22 +206,29 @@ def plan(
     planner = PLANNERS.get(command)
     if planner is None:
         raise InputError(f"unknown command {command!r}: {suggestion(str(command), PLANNERS)}")
-    own = dict(params)
-    for name, value, default in (
-        ("axis", axis, "auto"),
-        ("keepdims", keepdims, False),
-        ("where", where, None),
-        ("weights", weights, None),
-        ("check", check, True),
-    ):
-        if value is not default and command not in OF_ONE_COMMAND[name]:
-            own[name] = value
+    beside = {
+        "axis": axis,
+        "keepdims": keepdims,
+        "where": where,
+        "weights": weights,
+        "check": check,
+    }
+    own = {**params, **_parameters(command, beside)}
     call = Call(given, axis, keepdims, where, weights, check, team, own)
     try:
         inspect.signature(planner).bind(call, *arguments)
     except TypeError as problem:
         raise InputError(f"plan of {command}: {problem}") from None
     return planner(call, *arguments)
+
+
+def _parameters(command: Command, beside: Mapping[str, object]) -> dict[str, object]:
+    """Return the keywords that are parameters of the operation to this command."""
+    return {
+        name: beside[name]
+        for name, (default, commands) in OF_ONE_COMMAND.items()
+        if beside[name] is not default and command not in commands
+    }
 
 
 def _map(

@@ -24,7 +24,7 @@ from sharedcompute.planning.in_memory import HELD_BYTES, RING_NBYTES, ArraySink,
 from sharedcompute.planning.passes import Pass
 from sharedcompute.planning.planned import Into
 from sharedcompute.shm.shared_array import handle
-from sharedcompute.traits import traits_of
+from sharedcompute.traits import Traits, traits_of
 from sharedcompute.ufuncs.kernel import Kernel
 from sharedcompute.ufuncs.runner import PIECE
 
@@ -49,6 +49,16 @@ class Computation:
     fit: Iterate | None
     whole: Wholes
     code: Code
+
+    @property
+    def read(self) -> Sequence[Pass]:
+        """All that go over rows, that of the fit among them."""
+        return self.passes if self.fit is None else [*self.passes, self.fit.work]
+
+    @property
+    def last(self) -> Pass:
+        """The pass whose results are stored."""
+        return self.passes[-1] if self.passes else self.read[-1]
 
 
 @dataclass(frozen=True)
@@ -96,51 +106,64 @@ def project(
     ready : bool
         Rows come decoded, from where `staging` would have them; else only those that it has.
     """
-    passes, fit, whole = computed.passes, computed.fit, computed.whole
     loaded = {id(load.source) for load in staging.loads}
 
     def is_ready(feed: Source) -> bool:
         return ready or id(feed) in loaded
 
-    read = [*passes, *([] if fit is None else [fit.work])]
-    last = read[-1] if not passes else passes[-1]
-    staged = staging.nbytes(last)
-    in_memory = staged["memory"] + (staged["file"] if file_is_memory else 0)
-    scratch = max(
-        (_scratch(p, p.strip, is_ready) + _combined(p, wide=True)) * p.threads(threads)
-        for p in read
-    )
-    scratch += 0 if fit is None else _fit_scratch(fit) * fit.work.threads(threads)
-    filed = _filed(last)
-    coding = [_load_scratch(feed) for feed in _feeds(read) if is_ready(feed)]
+    staged, filed = staging.nbytes(computed.last), _filed(computed.last)
+    coding = [_load_scratch(feed) for feed in _feeds(computed.read) if is_ready(feed)]
     coding += [_encode_scratch(sink) for _, sink in filed if any(staging.held)]
+    scratch = _adding(computed, threads, is_ready)
     traits = traits_of(engine)
-    runners = workers if traits.shares_memory else 0
-    parent, shared = _reduced(passes), _states(passes, runners, threads) + _results(passes)
-    parent += whole.held + whole.working
-    parent += max((_combined(work, wide=False) for work in passes), default=0)
-    shared += 0 if fit is None else fit.part.shared_nbytes(len(fit.work.blocks))
-    if traits.segments:
-        shared += _copied(read) + _reduced(passes) + whole.shared
-        shared += workers * RING_NBYTES if _encodes(last) else 0
-        shared += 0 if fit is None else fit.part.given_nbytes
-    if traits.processes:
-        # It compiles with one made-up row.
-        parent += max(_scratch(work, 1, lambda _: True) for work in read)
-        parent += min(HELD_BYTES, sum(nbytes for nbytes, sink in filed if sink.chunks))
-    if fit is not None:
-        parent += fit.part.given_nbytes + fit.part.update_nbytes
+    in_memory = staged["memory"] + (staged["file"] if file_is_memory else 0)
     return Projection(
         engine,
         workers,
         max(scratch, threads * max(coding, default=0)),
-        parent,
-        shared + in_memory,
-        _mapped(read),
+        _parent(computed, traits),
+        _shared(computed, traits, workers, threads) + in_memory,
+        _mapped(computed.read),
         sum(nbytes for nbytes, _ in filed),
         sum(nbytes for nbytes, sink in filed if not sink.filters) + staged["file"],
         computed.code.nbytes(traits, workers),
     )
+
+
+def _adding(computed: Computation, threads: int, is_ready: Callable[[Source], bool]) -> int:
+    """Return the buffers of a process whose threads do blocks, at most."""
+    each = (
+        (_scratch(p, p.strip, is_ready) + _combined(p, wide=True)) * p.threads(threads)
+        for p in computed.read
+    )
+    fit = computed.fit
+    return max(each) + (0 if fit is None else _fit_scratch(fit) * fit.work.threads(threads))
+
+
+def _parent(computed: Computation, traits: Traits) -> int:
+    """Return what the process that runs the job has beside the buffers of units."""
+    whole, fit = computed.whole, computed.fit
+    total = _reduced(computed.passes) + whole.held + whole.working
+    total += max((_combined(work, wide=False) for work in computed.passes), default=0)
+    if traits.processes:
+        # It compiles with one made-up row.
+        total += max(_scratch(work, 1, lambda _: True) for work in computed.read)
+        filed = _filed(computed.last)
+        total += min(HELD_BYTES, sum(nbytes for nbytes, sink in filed if sink.chunks))
+    return total + (0 if fit is None else fit.part.given_nbytes + fit.part.update_nbytes)
+
+
+def _shared(computed: Computation, traits: Traits, workers: int, threads: int) -> int:
+    """Return what all units of a job have together, in shared blocks where there are workers."""
+    passes, fit = computed.passes, computed.fit
+    runners = workers if traits.shares_memory else 0
+    total = _states(passes, runners, threads) + _results(passes)
+    total += 0 if fit is None else fit.part.shared_nbytes(len(fit.work.blocks))
+    if traits.segments:
+        total += _copied(computed.read) + _reduced(passes) + computed.whole.shared
+        total += workers * RING_NBYTES if _encodes(computed.last) else 0
+        total += 0 if fit is None else fit.part.given_nbytes
+    return total
 
 
 def _feeds(passes: Sequence[Pass]) -> list[Source]:
